@@ -1,0 +1,99 @@
+use std::path::PathBuf;
+
+use tandem_backend::BackendError;
+use tandem_build::BuildError;
+use tandem_home::HomeError;
+use tandem_image::ImageError;
+use tandem_lab::LabError;
+use tandem_model::{ErrorCode, Failure, ParseImageRefError};
+use tandem_report::ReportError;
+
+/// What a use case can fail with: the parts' errors, and a few of its own.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Nothing is called so.
+    #[error(
+        "`{0}` is neither a sample, nor a folder with a Dockerfile, nor a local image: `tandem sample ls` and `tandem images` list what there is"
+    )]
+    NoSubject(String),
+    /// No sample is called so.
+    #[error("there is no sample `{0}`: `tandem sample ls` lists them")]
+    NoSample(String),
+    /// The image names no command and none was given.
+    #[error(
+        "the image `{0}` has no command: add CMD or ENTRYPOINT to its Dockerfile, or write a command behind the image"
+    )]
+    NoCommand(String),
+    /// The image exposes no port, so nothing can be asked for an answer.
+    #[error(
+        "the image `{0}` exposes no port to ask for an answer: add `EXPOSE PORT` to its Dockerfile"
+    )]
+    NoPort(String),
+    /// A setting is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// A file could not be read or written.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried, a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The answer.
+        source: std::io::Error,
+    },
+    /// A reference could not be read.
+    #[error(transparent)]
+    Reference(#[from] ParseImageRefError),
+    /// Instances.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// Images.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// Builds.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// Experiments.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// Reports.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The home folder.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+}
+
+impl AppError {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        source: std::io::Error,
+    ) -> Self {
+        Self::Io { action, path: path.into(), source }
+    }
+
+    /// What somebody can act on.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoSubject(_) | Self::NoSample(_) => ErrorCode::NotFound,
+            Self::NoCommand(_) => ErrorCode::NoCommand,
+            Self::NoPort(_) | Self::Usage(_) | Self::Reference(_) => ErrorCode::Usage,
+            Self::Backend(e) => e.code(),
+            Self::Image(e) => e.code(),
+            Self::Build(e) => e.code(),
+            Self::Lab(e) => e.code(),
+            Self::Home(e) if e.is_no_space() => ErrorCode::NoSpace,
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                ErrorCode::NoSpace
+            }
+            Self::Io { .. } | Self::Report(_) | Self::Home(_) => ErrorCode::Internal,
+        }
+    }
+
+    /// The error as it crosses into the window or out of the process.
+    pub fn to_failure(&self) -> Failure {
+        Failure::new(self.code(), self.to_string())
+    }
+}

@@ -1,0 +1,32 @@
+//! The hidden entry points of the `tandem` executable: processes that the
+//! engines start with nothing in them but one job.
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use tandem_backend::{BackendError, InstanceStore, Payload, SUPERVISE, supervise};
+use tandem_container::{STEP, container_payload, process_payload, step_main};
+use tandem_model::{BackendKind, InstanceRecord};
+use tandem_vm::{DISK, disk_main, vm_payload};
+
+/// Runs a hidden entry point when the arguments (without the program's name)
+/// name one. Must be called first in `main`, while there is a single thread.
+pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
+    let word = |at: usize| arguments.get(at).and_then(|word| word.to_str());
+    match word(0)? {
+        SUPERVISE => Some(supervise(Path::new(arguments.get(1)?), word(2)?, payload)),
+        STEP => Some(step_main()),
+        DISK => Some(disk_main()),
+        _ => None,
+    }
+}
+
+fn payload(
+    store: &InstanceStore,
+    record: &InstanceRecord,
+) -> Result<Box<dyn Payload>, BackendError> {
+    match record.spec.backend {
+        BackendKind::Container => container_payload(store, record),
+        BackendKind::Process => process_payload(store, record),
+        BackendKind::Vm => vm_payload(store, record),
+    }
+}

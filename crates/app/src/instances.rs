@@ -1,0 +1,134 @@
+use std::time::Duration;
+
+use serde::Serialize;
+use tandem_model::{
+    Accelerator, BackendKind, Digest, Exit, InstanceRecord, InstanceState, Resources,
+};
+
+use crate::{App, AppError};
+
+/// An instance as `tandem ps` lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
+pub struct InstanceRow {
+    /// Twelve hexadecimal digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What runs it.
+    pub backend: BackendKind,
+    /// Kind of virtual machine.
+    pub profile: Option<String>,
+    /// The image's reference.
+    pub image: String,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Where it stands.
+    pub state: InstanceState,
+    /// Published ports, `127.0.0.1:8080->8080/tcp`.
+    pub ports: Vec<String>,
+    /// Where a browser finds it, when it publishes a port and runs.
+    pub url: Option<String>,
+    /// RFC 3339.
+    #[ts(type = "string")]
+    pub created_at: jiff::Timestamp,
+    /// RFC 3339.
+    #[ts(type = "string | null")]
+    pub started_at: Option<jiff::Timestamp>,
+    /// RFC 3339.
+    #[ts(type = "string | null")]
+    pub finished_at: Option<jiff::Timestamp>,
+    /// Process id of the container's init or of QEMU, while it runs.
+    pub pid: Option<u32>,
+    /// Exit code, once it ended.
+    pub exit_code: Option<i32>,
+    /// Accelerator that runs it.
+    pub accelerator: Option<Accelerator>,
+    /// Limits.
+    pub resources: Resources,
+}
+
+impl InstanceRow {
+    fn from_record(record: InstanceRecord) -> Self {
+        let running = record.state == InstanceState::Running;
+        let ports = if record.ports.is_empty() { &record.spec.ports } else { &record.ports };
+        let url = ports
+            .first()
+            .filter(|port| running && port.host_port != 0)
+            .map(|port| format!("http://127.0.0.1:{}/", port.host_port));
+        Self {
+            id: record.id.to_string(),
+            ports: ports.iter().map(ToString::to_string).collect(),
+            url,
+            name: record.spec.name,
+            backend: record.spec.backend,
+            profile: record.spec.profile.map(|profile| profile.to_string()),
+            image: record.spec.image,
+            digest: record.spec.digest,
+            command: record.spec.args,
+            state: record.state,
+            created_at: record.created_at,
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+            pid: record.runtime.process.filter(|_| running).map(|process| process.pid),
+            exit_code: record.exit.map(|exit| exit.code),
+            accelerator: record.runtime.accelerator,
+            resources: record.spec.resources,
+        }
+    }
+}
+
+impl App {
+    /// The instances, oldest first; only those that run unless `all`.
+    pub fn instances(&self, all: bool) -> Result<Vec<InstanceRow>, AppError> {
+        let shown = |record: &InstanceRecord| {
+            all || matches!(record.state, InstanceState::Starting | InstanceState::Running)
+        };
+        let records = self.instances.list()?;
+        Ok(records.into_iter().filter(shown).map(InstanceRow::from_record).collect())
+    }
+
+    /// Everything that is known of an instance, by name or id.
+    pub fn inspect(&self, instance: &str) -> Result<InstanceRecord, AppError> {
+        Ok(self.instances.find(instance)?)
+    }
+
+    /// Starts an instance that exists. Resolves when its app was executed.
+    pub async fn start(&self, instance: &str) -> Result<InstanceRecord, AppError> {
+        let record = self.instances.find(instance)?;
+        if record.state == InstanceState::Running {
+            return Ok(record);
+        }
+        Ok(self.backend(record.spec.backend).start(&record.id, &mut |_| {}).await?)
+    }
+
+    /// Stops an instance; one that does not run is left as it is.
+    pub async fn stop(
+        &self,
+        instance: &str,
+        grace: Option<Duration>,
+    ) -> Result<InstanceRecord, AppError> {
+        let record = self.instances.find(instance)?;
+        if !matches!(record.state, InstanceState::Starting | InstanceState::Running) {
+            return Ok(record);
+        }
+        Ok(self.backend(record.spec.backend).stop(&record.id, grace).await?)
+    }
+
+    /// Removes an instance with its files; `force` kills it first.
+    pub async fn remove(&self, instance: &str, force: bool) -> Result<(), AppError> {
+        let record = self.instances.find(instance)?;
+        let backend = self.backend(record.spec.backend);
+        if force {
+            backend.stop(&record.id, Some(Duration::ZERO)).await?;
+        }
+        Ok(backend.remove(&record.id).await?)
+    }
+
+    /// Waits until an instance has ended and tells how.
+    pub async fn wait(&self, instance: &str) -> Result<Option<Exit>, AppError> {
+        let record = self.instances.find(instance)?;
+        Ok(self.ended(&record.id).await?.exit)
+    }
+}

@@ -1,0 +1,108 @@
+//! The use cases that the command line and the window share.
+//!
+//! This is the composition root: only here do the laboratory, the builder and
+//! the backends meet. Nothing here knows of Tauri or of a terminal: progress
+//! goes out as events, results come back as values.
+
+mod attach;
+mod base;
+mod build;
+mod cancel;
+mod command_line;
+mod compare;
+mod doctor;
+mod error;
+mod frame;
+pub mod helper;
+mod images;
+mod instances;
+mod live;
+mod reap;
+mod run;
+mod spec;
+mod subject;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tandem_backend::{Backend, InstanceStore, SupervisedBackend};
+use tandem_container::{ContainerEngine, ProcessEngine};
+use tandem_home::Home;
+use tandem_image::Store;
+use tandem_model::{BackendKind, Machine};
+use tandem_vm::VmEngine;
+
+pub use attach::LogOptions;
+pub use cancel::Cancel;
+pub use compare::CompareRequest;
+pub use error::AppError;
+pub use frame::{Frame, Opening, Timed};
+pub use images::ImageRow;
+pub use instances::InstanceRow;
+pub use live::{ChartView, Charts, Curve, LineChart, Live};
+pub use spec::RunOptions;
+pub use subject::{SubjectInfo, SubjectKind};
+pub use tandem_report::{Size, Theme};
+
+/// An open home with everything that works on it.
+pub struct App {
+    home: Home,
+    instances: InstanceStore,
+    images: Store,
+    program: PathBuf,
+    container: Arc<dyn Backend>,
+    process: Arc<dyn Backend>,
+    vm: Arc<dyn Backend>,
+}
+
+impl App {
+    /// Opens the home at `root`, or at its usual place. `program` is the
+    /// `tandem` executable, whose hidden entry points run the engines.
+    pub fn open(root: Option<&Path>, program: PathBuf) -> Result<Arc<Self>, AppError> {
+        let home = Home::open(root)?;
+        let instances = InstanceStore::new(home.clone());
+        let images = Store::open(&home)?;
+        let supervised = |store: &InstanceStore| (store.clone(), program.clone());
+        let (store, tandem) = supervised(&instances);
+        let container = SupervisedBackend::new(ContainerEngine::new(home.clone()), store, tandem);
+        let (store, tandem) = supervised(&instances);
+        let process = SupervisedBackend::new(ProcessEngine::new(home.clone()), store, tandem);
+        let (store, tandem) = supervised(&instances);
+        let vm =
+            SupervisedBackend::new(VmEngine::new(home.clone(), program.clone()), store, tandem);
+        Ok(Arc::new(Self {
+            home,
+            instances,
+            images,
+            program,
+            container: Arc::new(container),
+            process: Arc::new(process),
+            vm: Arc::new(vm),
+        }))
+    }
+
+    /// The folder that holds everything.
+    pub fn home(&self) -> &Path {
+        self.home.root()
+    }
+
+    /// What this machine is.
+    pub fn machine(&self) -> Machine {
+        tandem_probe::machine()
+    }
+
+    fn backend(&self, kind: BackendKind) -> &Arc<dyn Backend> {
+        match kind {
+            BackendKind::Container => &self.container,
+            BackendKind::Process => &self.process,
+            BackendKind::Vm => &self.vm,
+        }
+    }
+}
+
+/// This process, as the owner of instances that are to end with it.
+pub fn own_identity() -> Option<tandem_model::ProcessIdentity> {
+    tandem_probe::identity(std::process::id())
+}

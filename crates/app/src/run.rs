@@ -1,0 +1,66 @@
+use tandem_image::Image;
+use tandem_model::{InstanceRecord, InstanceSpec, Phase};
+
+use crate::{App, AppError, RunOptions, spec::merge};
+
+impl App {
+    /// Makes an instance without starting it. An image that is not here is
+    /// pulled. `progress` gets a line for people now and then.
+    pub async fn create(
+        &self,
+        options: RunOptions,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<InstanceRecord, AppError> {
+        let image = self.image_or_pull(&options.image, progress).await?;
+        let backend = self.backend(options.backend).clone();
+        let spec = self.spec(&image, options)?;
+        backend.prepare(&spec, progress).await?;
+        Ok(backend.create(spec).await?)
+    }
+
+    /// Makes and starts an instance; resolves when its app was executed. An
+    /// instance that cannot start leaves nothing behind.
+    pub async fn run(
+        &self,
+        options: RunOptions,
+        progress: &mut (dyn FnMut(&str) + Send),
+        phase: &mut (dyn FnMut(Phase) + Send),
+    ) -> Result<InstanceRecord, AppError> {
+        let record = self.create(options, progress).await?;
+        let backend = self.backend(record.spec.backend);
+        match backend.start(&record.id, phase).await {
+            Ok(record) => Ok(record),
+            Err(e) => {
+                backend.remove(&record.id).await?;
+                Err(e.into())
+            }
+        }
+    }
+
+    /// Merges image and wishes, with a name that is free.
+    pub(crate) fn spec(
+        &self,
+        image: &Image,
+        options: RunOptions,
+    ) -> Result<InstanceSpec, AppError> {
+        let name = match &options.name {
+            Some(name) => name.clone(),
+            None => self.free_name(image)?,
+        };
+        merge(image, name, options)
+    }
+
+    fn free_name(&self, image: &Image) -> Result<String, AppError> {
+        let repository = image.reference.repository();
+        let stem = repository.rsplit('/').next().unwrap_or(repository);
+        let taken: Vec<_> =
+            self.instances.list()?.into_iter().map(|record| record.spec.name).collect();
+        let name = |number: u32| {
+            if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") }
+        };
+        // One more name than there are instances: one of them is free.
+        let last = u32::try_from(taken.len()).unwrap_or(u32::MAX - 1) + 1;
+        let free = (1..=last).map(name).find(|name| !taken.contains(name));
+        Ok(free.unwrap_or_else(|| stem.to_owned()))
+    }
+}

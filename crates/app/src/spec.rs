@@ -1,0 +1,175 @@
+use std::{collections::BTreeMap, env};
+
+use oci_spec::image::ImageConfiguration;
+use tandem_image::Image;
+use tandem_model::{
+    AcceleratorChoice, BackendKind, InstanceSpec, PortMap, ProcessIdentity, Profile, Resources,
+};
+
+use crate::AppError;
+
+/// What a person asks of `run`; the image's own settings fill the rest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunOptions {
+    /// Name or reference of the image.
+    pub image: String,
+    /// Program arguments in place of the image's CMD.
+    pub command: Vec<String>,
+    /// Program in place of the image's ENTRYPOINT.
+    pub entrypoint: Option<String>,
+    /// What runs it.
+    pub backend: BackendKind,
+    /// Kind of virtual machine.
+    pub profile: Option<Profile>,
+    /// Accelerator of a virtual machine.
+    pub accelerator: AcceleratorChoice,
+    /// The instance's name; made from the image's when `None`.
+    pub name: Option<String>,
+    /// `NAME=value`, or `NAME` alone for the caller's own value.
+    pub env: Vec<String>,
+    /// Working directory.
+    pub cwd: Option<String>,
+    /// `USER[:GROUP]`.
+    pub user: Option<String>,
+    /// Host name inside.
+    pub hostname: Option<String>,
+    /// Published ports.
+    pub ports: Vec<PortMap>,
+    /// Limits.
+    pub resources: Resources,
+    /// Signal that asks the app to stop.
+    pub stop_signal: Option<String>,
+    /// Seconds from that signal to SIGKILL.
+    pub stop_timeout_s: Option<u32>,
+    /// Remove the instance when it ends.
+    pub remove: bool,
+    /// Process with which it ends.
+    pub owner: Option<ProcessIdentity>,
+    /// Free-form labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl RunOptions {
+    /// A plain run of the image in this backend.
+    pub fn new(image: impl Into<String>, backend: BackendKind) -> Self {
+        Self {
+            image: image.into(),
+            command: Vec::new(),
+            entrypoint: None,
+            backend,
+            profile: (backend == BackendKind::Vm).then_some(Profile::Micro),
+            accelerator: AcceleratorChoice::Auto,
+            name: None,
+            env: Vec::new(),
+            cwd: None,
+            user: None,
+            hostname: None,
+            ports: Vec::new(),
+            resources: Resources::default(),
+            stop_signal: None,
+            stop_timeout_s: None,
+            remove: false,
+            owner: None,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// Merges the image's configuration with the person's wishes, as `docker run`
+/// does: another entry point drops the image's CMD, a later variable wins.
+pub(crate) fn merge(
+    image: &Image,
+    name: String,
+    options: RunOptions,
+) -> Result<InstanceSpec, AppError> {
+    let config = image.config.config().clone().unwrap_or_default();
+    let image_cmd = config.cmd().clone().unwrap_or_default();
+    let (entrypoint, cmd) = match options.entrypoint {
+        Some(program) => (vec![program], Vec::new()),
+        None => (config.entrypoint().clone().unwrap_or_default(), image_cmd),
+    };
+    let arguments = if options.command.is_empty() { cmd } else { options.command };
+    let args: Vec<String> =
+        entrypoint.into_iter().filter(|word| !word.is_empty()).chain(arguments).collect();
+    if args.is_empty() {
+        return Err(AppError::NoCommand(image.reference.to_string()));
+    }
+    let cwd = options.cwd.or_else(|| config.working_dir().clone());
+    let cwd = cwd.filter(|cwd| !cwd.is_empty()).unwrap_or_else(|| "/".to_owned());
+    if !cwd.starts_with('/') {
+        return Err(AppError::Usage(format!(
+            "the working directory `{cwd}` is not absolute: begin it with /"
+        )));
+    }
+    Ok(InstanceSpec {
+        name,
+        backend: options.backend,
+        profile: options.profile,
+        accelerator: options.accelerator,
+        image: image.reference.to_string(),
+        digest: image.digest.clone(),
+        args,
+        env: merge_env(config.env().clone().unwrap_or_default(), &options.env),
+        cwd,
+        user: options.user.or_else(|| config.user().clone()).unwrap_or_default(),
+        stop_signal: options
+            .stop_signal
+            .or_else(|| config.stop_signal().clone())
+            .unwrap_or_else(|| "SIGTERM".to_owned()),
+        stop_timeout_s: options.stop_timeout_s.unwrap_or(10),
+        ports: options.ports,
+        resources: options.resources,
+        hostname: options.hostname,
+        remove: options.remove,
+        owner: options.owner,
+        labels: options.labels,
+    })
+}
+
+fn merge_env(mut merged: Vec<String>, wishes: &[String]) -> Vec<String> {
+    let key = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    for wish in wishes {
+        let entry = if wish.contains('=') {
+            wish.clone()
+        } else {
+            // A bare name takes the caller's value; without one it is unset.
+            match env::var(wish) {
+                Ok(value) => format!("{wish}={value}"),
+                Err(_) => {
+                    merged.retain(|other| key(other) != *wish);
+                    continue;
+                }
+            }
+        };
+        match merged.iter_mut().find(|other| key(other) == key(&entry)) {
+            Some(other) => *other = entry,
+            None => merged.push(entry),
+        }
+    }
+    merged
+}
+
+/// The lowest TCP port that the image exposes.
+pub(crate) fn exposed_port(config: &ImageConfiguration) -> Option<u16> {
+    let exposed = config.config().as_ref()?.exposed_ports().clone()?;
+    exposed
+        .iter()
+        .filter_map(|text| match text.split_once('/') {
+            None => text.parse().ok(),
+            Some((port, "tcp")) => port.parse().ok(),
+            Some(_) => None,
+        })
+        .min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_variable_wins_in_place() {
+        let image = vec!["PATH=/bin".to_owned(), "LANG=C".to_owned()];
+        let wishes = ["LANG=de".to_owned(), "NEW=1".to_owned(), "TANDEM_SURELY_UNSET".to_owned()];
+        assert_eq!(merge_env(image, &wishes), ["PATH=/bin", "LANG=de", "NEW=1"]);
+    }
+}

@@ -1,0 +1,95 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tandem_model::{
+    Accelerator, BackendKind, Capability, InstanceId, InstanceRecord, InstanceSpec, Lane, Ledger,
+    Phase, Sample,
+};
+
+use crate::BackendError;
+
+/// What will run a lane on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Availability {
+    /// Engine and version, e.g. `libcontainer 0.7.0`.
+    pub engine: String,
+    /// The accelerator, for virtual machines.
+    pub accelerator: Option<Accelerator>,
+    /// What the reader must know of the choice, one sentence.
+    pub note: Option<String>,
+}
+
+/// Something that runs an image. The laboratory, the command line and the
+/// window drive every kind of instance through this trait alone.
+///
+/// Legal orders: `prepare → create → start → (sample, disk)… → stop → remove`;
+/// `start` again after `stop`; `remove` of a stopped instance at any time.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// Which kind of instance it makes.
+    fn kind(&self) -> BackendKind;
+
+    /// What this machine can do for this backend, as probes saw it.
+    async fn capabilities(&self) -> Vec<Capability>;
+
+    /// What would run the lane, or [`BackendError::Unavailable`].
+    async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError>;
+
+    /// Does the work that all instances of the image share: unpacked layers,
+    /// a VM's base disk, a kernel. Done before any clock starts; quick when it
+    /// was done before. `progress` gets a line for people now and then.
+    async fn prepare(
+        &self,
+        spec: &InstanceSpec,
+        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<(), BackendError>;
+
+    /// Makes an instance without starting it.
+    async fn create(&self, spec: InstanceSpec) -> Result<InstanceRecord, BackendError>;
+
+    /// Starts it; resolves when its app's process has been executed. `phase`
+    /// gets each slice of the launch as it ends. When the future is dropped
+    /// the launch is cancelled and cleaned up.
+    async fn start(
+        &self,
+        id: &InstanceId,
+        phase: &mut (dyn FnMut(Phase) + Send),
+    ) -> Result<InstanceRecord, BackendError>;
+
+    /// Asks the app to stop, and kills it after the time limit (the spec's,
+    /// unless given). Resolves when everything it used is given back.
+    async fn stop(
+        &self,
+        id: &InstanceId,
+        grace: Option<Duration>,
+    ) -> Result<InstanceRecord, BackendError>;
+
+    /// Removes a stopped instance with its files.
+    async fn remove(&self, id: &InstanceId) -> Result<(), BackendError>;
+
+    /// Brings an instance whose supervisor was killed into a truthful state,
+    /// and removes it when it was to end with its owner. Returns a line for
+    /// each thing that was cleaned; nothing when the instance is well.
+    async fn reap(&self, id: &InstanceId) -> Result<Vec<String>, BackendError>;
+
+    /// The instance's record as it stands now, also while it starts.
+    async fn inspect(&self, id: &InstanceId) -> Result<InstanceRecord, BackendError>;
+
+    /// Gives the instance up: it no longer ends with its owner. An instance
+    /// without an owner stays as it is.
+    async fn disown(&self, id: &InstanceId) -> Result<(), BackendError>;
+
+    /// The last lines of the app's log, oldest first, without line ends.
+    async fn log_tail(&self, id: &InstanceId, lines: usize) -> Vec<String>;
+
+    /// What a running instance uses now.
+    async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError>;
+
+    /// Where the memory of a running instance is.
+    async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
+
+    /// Where its disk space is: what all instances of the image share (the
+    /// entry's name begins with `image`, `base` or `kernel`), and what this
+    /// instance adds (any other name). Bytes allocated.
+    async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
+}

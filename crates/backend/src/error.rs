@@ -1,0 +1,154 @@
+use std::path::PathBuf;
+
+use tandem_home::HomeError;
+use tandem_model::{ErrorCode, Failure, PortMap};
+
+/// What can go wrong between a request and a running instance.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// No instance has this name or id.
+    #[error("there is no instance `{0}`: `tandem ps -a` lists them")]
+    NoInstance(String),
+    /// Several instances match the beginning of an id.
+    #[error("`{0}` is the beginning of several instance ids: write more of it")]
+    Ambiguous(String),
+    /// Another instance has the name.
+    #[error(
+        "the name `{0}` is taken by another instance: choose another with --name, or remove that one with `tandem rm {0}`"
+    )]
+    NameTaken(String),
+    /// The name cannot be one.
+    #[error(
+        "`{0}` cannot name an instance: use letters, digits, `_`, `.` and `-`, beginning with a letter or digit"
+    )]
+    BadName(String),
+    /// The instance's state forbids the request.
+    #[error("instance `{name}` is {state}: {next}")]
+    WrongState {
+        /// Its name.
+        name: String,
+        /// Where it stands, a word.
+        state: &'static str,
+        /// What to do instead.
+        next: String,
+    },
+    /// The host port of a published port is held by somebody.
+    #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}:{}", .0.host_ip, .0.host_port, .0.host_port.saturating_add(1), .0.port)]
+    PortInUse(PortMap),
+    /// Binding the host port was refused for another reason.
+    #[error("cannot listen on {}:{}: {source}; publish another port with -p", .port.host_ip, .port.host_port)]
+    PortRefused {
+        /// The port.
+        port: PortMap,
+        /// The answer.
+        source: std::io::Error,
+    },
+    /// The program is not in the image.
+    #[error("`{0}` is not in the image: check the command, ENTRYPOINT and CMD")]
+    CommandNotFound(String),
+    /// The program cannot be executed.
+    #[error("`{program}` cannot be executed: {reason}")]
+    NotExecutable {
+        /// The program.
+        program: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The image has not this user or group.
+    #[error("the image has no user or group `{0}`: use a number or add it in the Dockerfile")]
+    NoUser(String),
+    /// This machine lacks something.
+    #[error("{what} is not available: {why}; {fix}")]
+    Unavailable {
+        /// What is wanted, e.g. `QEMU`.
+        what: String,
+        /// What the probe saw.
+        why: String,
+        /// What to do.
+        fix: String,
+    },
+    /// The request was withdrawn while the instance came up.
+    #[error("the launch was cancelled")]
+    Cancelled,
+    /// The file system is full.
+    #[error(
+        "no space is left on the disk while {0}: free some and try again (`tandem system df` shows what Tandem uses)"
+    )]
+    NoSpace(String),
+    /// The operating system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried, a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The answer.
+        source: std::io::Error,
+    },
+    /// A named part of the engine failed.
+    #[error("{part} failed: {reason}")]
+    Engine {
+        /// Which part, e.g. `libcontainer`, `QEMU`, `the bridge network`.
+        part: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// Something failed, and cleaning up after it failed too.
+    #[error("{cause}; besides, cleaning up failed: {cleanup}")]
+    AndCleanup {
+        /// The first failure.
+        cause: Box<BackendError>,
+        /// The second.
+        cleanup: String,
+    },
+    /// The home folder failed.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A failure that another process reported.
+    #[error(transparent)]
+    Reported(#[from] Failure),
+}
+
+impl BackendError {
+    /// An operating system error; a full disk becomes [`Self::NoSpace`].
+    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        let path = path.into();
+        if source.kind() == std::io::ErrorKind::StorageFull {
+            return Self::NoSpace(format!("trying to {action} {}", path.display()));
+        }
+        Self::Io { action, path, source }
+    }
+
+    /// A failure of a named part.
+    pub fn engine(part: &'static str, reason: impl std::fmt::Display) -> Self {
+        Self::Engine { part, reason: reason.to_string() }
+    }
+
+    /// What somebody can act on.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoInstance(_) => ErrorCode::NotFound,
+            Self::Ambiguous(_) | Self::BadName(_) => ErrorCode::Usage,
+            Self::NameTaken(_) | Self::WrongState { .. } => ErrorCode::Conflict,
+            Self::PortInUse(_) => ErrorCode::PortInUse,
+            Self::CommandNotFound(_) => ErrorCode::CommandNotFound,
+            Self::NotExecutable { .. } => ErrorCode::NotExecutable,
+            Self::Unavailable { .. } => ErrorCode::Unavailable,
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::NoSpace(_) => ErrorCode::NoSpace,
+            Self::Home(e) if e.is_no_space() => ErrorCode::NoSpace,
+            Self::AndCleanup { cause, .. } => cause.code(),
+            Self::Reported(failure) => failure.code,
+            Self::PortRefused { .. }
+            | Self::NoUser(_)
+            | Self::Io { .. }
+            | Self::Engine { .. }
+            | Self::Home(_) => ErrorCode::Internal,
+        }
+    }
+
+    /// The error as it crosses a process boundary.
+    pub fn to_failure(&self) -> Failure {
+        Failure::new(self.code(), self.to_string())
+    }
+}

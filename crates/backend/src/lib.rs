@@ -1,0 +1,41 @@
+//! What every backend has in common: the [`Backend`] trait that the
+//! laboratory drives, the store of instances on disk, and the supervisor
+//! process that stands beside each running instance.
+//!
+//! There is no daemon. An instance is a folder with an `instance.json`; while
+//! it runs, one supervisor holds the folder's lock, owns the payload (a
+//! container's init, a QEMU process), writes its log and answers on a control
+//! socket. Everybody else reads the folder. When the lock is free and the
+//! state says `running`, the supervisor was killed, and the next command
+//! [reaps](SupervisedBackend::reap) what it left.
+//!
+//! ```text
+//!            create            launch ok            payload ends
+//!  (nothing) ──────▶ Created ─▶ Starting ─▶ Running ────────────▶ Exited
+//!                        ▲          └── launch fails ─────────────▶  │
+//!                        └────────────────── start ─────────────────┘
+//! ```
+
+mod backend;
+mod control;
+mod error;
+#[cfg(feature = "fake")]
+mod fake;
+mod launch;
+mod log;
+mod step;
+mod store;
+mod supervised;
+mod supervisor;
+
+pub use backend::{Availability, Backend};
+pub use control::{ControlRequest, call};
+pub use error::BackendError;
+#[cfg(feature = "fake")]
+pub use fake::FakeBackend;
+pub use launch::{LaunchEvent, SUPERVISE};
+pub use log::{LogLine, LogReader, LogWriter, Stream, pump};
+pub use step::{StepRunner, StepSpec};
+pub use store::InstanceStore;
+pub use supervised::{Supervised, SupervisedBackend};
+pub use supervisor::{Launch, Payload, Running, supervise};

@@ -1,0 +1,217 @@
+use std::{collections::VecDeque, path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tandem_model::{
+    BackendKind, Capability, Exit, InstanceId, InstanceRecord, InstanceSpec, InstanceState, Lane,
+    Ledger, Phase, Sample,
+};
+
+use crate::{
+    Availability, Backend, BackendError, ControlRequest, InstanceStore, LaunchEvent, LogReader,
+    call, launch::LaunchStream,
+};
+
+/// What a backend with supervisors adds to what all of them share.
+#[async_trait]
+pub trait Supervised: Send + Sync {
+    /// See [`Backend::kind`].
+    fn kind(&self) -> BackendKind;
+    /// See [`Backend::capabilities`].
+    async fn capabilities(&self) -> Vec<Capability>;
+    /// See [`Backend::availability`].
+    async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError>;
+    /// See [`Backend::prepare`].
+    async fn prepare(
+        &self,
+        spec: &InstanceSpec,
+        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<(), BackendError>;
+    /// See [`Backend::sample`].
+    async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError>;
+    /// See [`Backend::memory_ledger`].
+    async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
+    /// See [`Backend::disk_ledger`].
+    async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
+
+    /// Takes away what a killed supervisor left of this instance: processes,
+    /// mounts, network devices, cgroups. Returns a line for each thing taken
+    /// away. Called with the instance's lock held; must be safe to repeat.
+    async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError>;
+}
+
+/// A [`Backend`] whose instances have a supervisor process each.
+pub struct SupervisedBackend<T> {
+    inner: T,
+    store: InstanceStore,
+    /// The `tandem` executable, for its hidden entry points.
+    program: PathBuf,
+}
+
+impl<T: Supervised> SupervisedBackend<T> {
+    /// A backend that keeps its instances in `store` and starts supervisors
+    /// with `program`, the `tandem` executable.
+    pub fn new(inner: T, store: InstanceStore, program: PathBuf) -> Self {
+        Self { inner, store, program }
+    }
+
+    fn wrong_state(record: &InstanceRecord, state: &'static str, next: String) -> BackendError {
+        BackendError::WrongState { name: record.spec.name.clone(), state, next }
+    }
+}
+
+#[async_trait]
+impl<T: Supervised> Backend for SupervisedBackend<T> {
+    fn kind(&self) -> BackendKind {
+        self.inner.kind()
+    }
+
+    async fn capabilities(&self) -> Vec<Capability> {
+        self.inner.capabilities().await
+    }
+
+    async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError> {
+        self.inner.availability(lane).await
+    }
+
+    async fn prepare(
+        &self,
+        spec: &InstanceSpec,
+        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<(), BackendError> {
+        self.inner.prepare(spec, progress).await
+    }
+
+    async fn create(&self, spec: InstanceSpec) -> Result<InstanceRecord, BackendError> {
+        self.store.create(spec)
+    }
+
+    async fn start(
+        &self,
+        id: &InstanceId,
+        phase: &mut (dyn FnMut(Phase) + Send),
+    ) -> Result<InstanceRecord, BackendError> {
+        let mut stream = LaunchStream::spawn(&self.program, &self.store, id)?;
+        loop {
+            match stream.next().await? {
+                LaunchEvent::Phase { phase: slice } => phase(slice),
+                LaunchEvent::Started => return self.store.load(id),
+                LaunchEvent::Failed { failure } => return Err(failure.into()),
+            }
+        }
+    }
+
+    async fn stop(
+        &self,
+        id: &InstanceId,
+        grace: Option<Duration>,
+    ) -> Result<InstanceRecord, BackendError> {
+        let before = self.store.load(id)?;
+        let grace_ms = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
+        if !call(&self.store.dir(id), &ControlRequest::Stop { grace_ms }).await? {
+            self.reap(id).await?;
+        }
+        match self.store.load(id) {
+            // It was to be removed at its end.
+            Err(BackendError::NoInstance(_)) => {
+                Ok(InstanceRecord { state: InstanceState::Exited, ..before })
+            }
+            other => other,
+        }
+    }
+
+    async fn remove(&self, id: &InstanceId) -> Result<(), BackendError> {
+        self.reap(id).await?;
+        let record = match self.store.load(id) {
+            Err(BackendError::NoInstance(_)) => return Ok(()),
+            other => other?,
+        };
+        let lock = match self.store.lock_ended(id) {
+            // It was to be removed at its end, and has just ended.
+            Err(_) if matches!(self.store.load(id), Err(BackendError::NoInstance(_))) => {
+                return Ok(());
+            }
+            other => other?,
+        };
+        let Some(_lock) = lock else {
+            let next = format!(
+                "stop it first with `tandem stop {0}`, or use `tandem rm -f {0}`",
+                record.spec.name
+            );
+            return Err(Self::wrong_state(&record, "running", next));
+        };
+        self.store.delete(id)
+    }
+
+    async fn reap(&self, id: &InstanceId) -> Result<Vec<String>, BackendError> {
+        let Some(_lock) = self.store.lock_ended(id)? else {
+            return Ok(Vec::new());
+        };
+        let mut record = self.store.load(id)?;
+        let was_up = matches!(record.state, InstanceState::Starting | InstanceState::Running)
+            || record.runtime.supervisor.is_some();
+        // The owner may have been killed before it started the instance, or
+        // before it removed it.
+        let ownerless = record.spec.owner.is_some_and(|owner| !tandem_probe::alive(owner));
+        if !was_up && !ownerless {
+            return Ok(Vec::new());
+        }
+        let mut cleaned = self.inner.reap(&record).await?;
+        let lost = if was_up { "its supervisor" } else { "the command that made it" };
+        cleaned.insert(0, format!("instance {} had lost {lost}", record.spec.name));
+        if ownerless || record.spec.remove {
+            self.store.delete(id)?;
+            return Ok(cleaned);
+        }
+        if record.state != InstanceState::Exited {
+            record.state = InstanceState::Exited;
+            record.finished_at = Some(Timestamp::now());
+            record.exit = Some(Exit {
+                code: 137,
+                out_of_memory: false,
+                error: Some(BackendError::engine("the supervisor", "it was killed").to_failure()),
+            });
+        }
+        record.runtime.supervisor = None;
+        record.runtime.process = None;
+        record.runtime.cgroups.clear();
+        record.runtime.mounts.clear();
+        record.runtime.links.clear();
+        self.store.save(&record)?;
+        Ok(cleaned)
+    }
+
+    async fn inspect(&self, id: &InstanceId) -> Result<InstanceRecord, BackendError> {
+        self.store.load(id)
+    }
+
+    async fn disown(&self, id: &InstanceId) -> Result<(), BackendError> {
+        call(&self.store.dir(id), &ControlRequest::Disown).await.map(|_| ())
+    }
+
+    async fn log_tail(&self, id: &InstanceId, lines: usize) -> Vec<String> {
+        let mut kept = VecDeque::new();
+        let Ok(Some(mut log)) = LogReader::open(&self.store.log_path(id)) else {
+            return Vec::new();
+        };
+        while let Some(line) = log.next_line() {
+            kept.push_back(line.text.trim_end().to_owned());
+            if kept.len() > lines {
+                kept.pop_front();
+            }
+        }
+        kept.into()
+    }
+
+    async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError> {
+        self.inner.sample(record).await
+    }
+
+    async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
+        self.inner.memory_ledger(record).await
+    }
+
+    async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
+        self.inner.disk_ledger(record).await
+    }
+}

@@ -1,0 +1,205 @@
+//! Carrying a plan out: each instruction changes the configuration, or makes
+//! a layer by way of an overlay's upper folder, or is found in the cache.
+
+mod base;
+mod builder;
+mod context;
+mod copy;
+mod document;
+mod extract;
+mod interrupt;
+mod run;
+mod select;
+mod settings;
+mod state;
+mod times;
+mod transfer;
+mod upper;
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use tandem_backend::StepRunner;
+use tandem_home::Home;
+use tandem_image::{Image, Store};
+use tandem_model::ImageRef;
+
+use builder::Builder;
+pub(crate) use document::architecture;
+use interrupt::Interrupt;
+use state::State;
+
+use crate::{
+    BuildError, BuildEvent, BuildOptions, Built, DockerfileSource,
+    cache::Cache,
+    network::{PROXY_VARIABLES, host_certificates, host_proxies},
+    parse::parse,
+    plan::Plan,
+    tree::Context,
+};
+
+/// Builds an image and names it.
+///
+/// RUN steps go to `runner`. Dropping the future ends the build; nothing of
+/// it stays but finished steps, which a later build finds in the cache. The
+/// context is read while the build runs; a file that changes meanwhile is an
+/// error rather than a wrong cache entry.
+///
+/// # Errors
+/// See [`BuildError`]; each is one sentence that says what to do next.
+pub async fn build(
+    store: &Store,
+    home: &Home,
+    runner: &dyn StepRunner,
+    options: &BuildOptions,
+    events: &mut (dyn FnMut(BuildEvent) + Send),
+) -> Result<Built, BuildError> {
+    if !options.context.is_dir() {
+        return Err(BuildError::NoContext { path: options.context.clone() });
+    }
+    let (name, text) = context::dockerfile(options)?;
+    let dockerfile = parse(&name, &text)?;
+    let plan = Plan::new(
+        &dockerfile,
+        &options.build_args,
+        &options.build_contexts,
+        options.target.as_deref(),
+    )?;
+    let ignore = context::ignore_file(&options.context, own_path(options).as_deref())?;
+    let tree = Context::open(&options.context, ignore)
+        .map_err(BuildError::io("open the build context", &options.context))?;
+    for warning in &dockerfile.warnings {
+        let (line, message) = (Some(warning.span.start.line), warning.message.clone());
+        events(BuildEvent::Warning { line, message });
+    }
+    let interrupt = Interrupt::default();
+    let _interrupt_on_drop = interrupt.on_drop();
+    // Layers that no image names yet must not be collected meanwhile.
+    let _lease = store.lease()?;
+    let (target, count) = (plan.target, plan.stages.len());
+    let mut builder = Builder {
+        store,
+        runner,
+        options,
+        events,
+        cache: Cache::open(home)?,
+        context: Arc::new(tree),
+        scratch: Arc::new(home.scratch("build")?),
+        interrupt,
+        images: BTreeMap::new(),
+        done: vec![None; count],
+        substitutions: Vec::new(),
+        steps: Vec::new(),
+        index: 0,
+        total: u32::try_from(plan.steps()).unwrap_or(u32::MAX),
+        rooms: 0,
+        epoch: epoch(options)?,
+        proxies: proxies(options),
+        certificates: options.corporate_network.then(host_certificates).flatten(),
+        dockerfile,
+        plan,
+    };
+    for at in 0..count {
+        if builder.plan.stages[at].needed {
+            builder.stage(at).await?;
+        }
+    }
+    let state = builder.done[target].take().ok_or(BuildError::Cancelled)?;
+    builder.warn_of_unused_arguments();
+    let image = builder.store_image(state)?;
+    (builder.events)(BuildEvent::Done { digest: image.digest.clone() });
+    Ok(Built { image, substitutions: builder.substitutions, steps: builder.steps })
+}
+
+impl Builder<'_> {
+    fn store_image(&self, mut state: State) -> Result<Image, BuildError> {
+        if !self.options.labels.is_empty() {
+            let labels = state.document.config.labels.get_or_insert_default();
+            labels.extend(self.options.labels.clone());
+        }
+        let document = state.document.to_value(&state.layers).map_err(|e| {
+            BuildError::Usage(format!("the image configuration cannot be written: {e}"))
+        })?;
+        let (first, others) = match self.options.tags.split_first() {
+            Some((first, others)) => (first.clone(), others),
+            None => (name_of_content(&document)?, &[][..]),
+        };
+        let image = self.store.put_image_document(&first, document, &state.layers)?;
+        for other in others {
+            self.store.tag(&first, other)?;
+        }
+        Ok(image)
+    }
+
+    fn warn_of_unused_arguments(&mut self) {
+        use crate::parse::Kind;
+        let declared: Vec<&str> = self
+            .dockerfile
+            .instructions
+            .iter()
+            .filter_map(
+                |it| if let Kind::Arg(arguments) = &it.kind { Some(arguments) } else { None },
+            )
+            .flatten()
+            .map(|argument| argument.name.text.as_str())
+            .collect();
+        let predefined = |name: &str| PROXY_VARIABLES.contains(&name) || name == EPOCH;
+        let unused: Vec<String> = self
+            .options
+            .build_args
+            .keys()
+            .filter(|name| !declared.contains(&name.as_str()) && !predefined(name))
+            .cloned()
+            .collect();
+        for name in unused {
+            let message =
+                format!("the build argument `{name}` is used by no ARG of the Dockerfile");
+            (self.events)(BuildEvent::Warning { line: None, message });
+        }
+    }
+}
+
+/// Name of an image that nobody named.
+fn name_of_content(document: &serde_json::Value) -> Result<ImageRef, BuildError> {
+    use sha2::{Digest as _, Sha256};
+    let digest = tandem_model::Digest::from_sha256(&Sha256::digest(document.to_string()).into());
+    let name = format!("localhost/tandem/build:{}", digest.short());
+    name.parse().map_err(|e: tandem_model::ParseImageRefError| BuildError::Usage(e.to_string()))
+}
+
+fn own_path(options: &BuildOptions) -> Option<PathBuf> {
+    match &options.dockerfile {
+        DockerfileSource::InContext => Some(options.context.join("Dockerfile")),
+        DockerfileSource::Path(path) => Some(path.clone()),
+        DockerfileSource::Text(_) => None,
+    }
+}
+
+/// Proxy settings for RUN: the person's build arguments before the host's.
+fn proxies(options: &BuildOptions) -> Vec<(String, String)> {
+    let host = if options.corporate_network { host_proxies() } else { Vec::new() };
+    let given = options
+        .build_args
+        .iter()
+        .filter(|(name, _)| PROXY_VARIABLES.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()));
+    let merged: BTreeMap<String, String> = host.into_iter().chain(given).collect();
+    merged.into_iter().collect()
+}
+
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// `SOURCE_DATE_EPOCH`, from the build arguments or the environment.
+fn epoch(options: &BuildOptions) -> Result<Option<i64>, BuildError> {
+    let text = options.build_args.get(EPOCH).cloned().or_else(|| std::env::var(EPOCH).ok());
+    text.filter(|text| !text.is_empty())
+        .map(|text| {
+            text.parse().map_err(|_| {
+                BuildError::Usage(format!("{EPOCH} is `{text}`: expected seconds since 1970"))
+            })
+        })
+        .transpose()
+}

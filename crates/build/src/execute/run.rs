@@ -1,0 +1,120 @@
+use std::collections::VecDeque;
+
+use tandem_backend::{StepSpec, Stream};
+
+use super::{
+    builder::{Builder, Ended},
+    document::DEFAULT_PATH,
+    state::State,
+};
+use crate::{
+    BuildError, BuildEvent, OutputStream,
+    network::PROXY_VARIABLES,
+    parse::{CommandLine, Instruction, Run},
+};
+
+/// Lines of a failed step that its error repeats.
+const LAST_LINES: usize = 20;
+
+impl Builder<'_> {
+    /// RUN: a command in a container over the layers so far.
+    pub(super) async fn run(
+        &mut self,
+        state: &mut State,
+        instruction: &Instruction,
+        run: &Run,
+    ) -> Result<Ended, BuildError> {
+        let config = &state.document.config;
+        let args = match &run.command {
+            CommandLine::Exec(args) => args.clone(),
+            CommandLine::Shell(text) => config.in_shell(text),
+        };
+        let arguments = state.visible_arguments();
+        let line = history_line(&arguments, &args);
+        let mut env = config.env.clone().unwrap_or_default();
+        if config.variable("PATH").is_none() {
+            env.push(format!("PATH={DEFAULT_PATH}"));
+        }
+        env.extend(arguments.iter().map(|(name, value)| format!("{name}={value}")));
+        let (folder, user) = (config.folder().to_owned(), config.user.clone().unwrap_or_default());
+        let key = self.key(&("run", &state.chain, &args, &env, &folder, &user, run.isolated))?;
+        if let Some(made) = self.remembered(&key) {
+            return Ok(self.recall(state, &made, line));
+        }
+        // How this machine reaches the network is no part of what is built.
+        let known = |name: &str| env.iter().any(|pair| pair.split('=').next() == Some(name));
+        let proxies: Vec<String> = self
+            .proxies
+            .iter()
+            .filter(|(name, _)| !known(name))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        env.extend(proxies);
+        let room = self.room()?;
+        let mut lower = state.dirs.clone();
+        if lower.is_empty() {
+            // An overlay needs something beneath.
+            let empty = self.scratch.path().join("empty");
+            std::fs::create_dir_all(&empty).map_err(BuildError::io("make the folder", &empty))?;
+            lower.push(empty);
+        }
+        let step = StepSpec {
+            lower,
+            upper: room.upper.clone(),
+            work: room.work.clone(),
+            args,
+            env,
+            cwd: folder,
+            user,
+            ca_bundle: self.certificates.clone(),
+            host_network: !run.isolated,
+        };
+        self.execute(&step, instruction).await?;
+        self.commit(state, room, &key, line).await
+    }
+
+    async fn execute(
+        &mut self,
+        step: &StepSpec,
+        instruction: &Instruction,
+    ) -> Result<(), BuildError> {
+        let mut last: VecDeque<String> = VecDeque::with_capacity(LAST_LINES);
+        let index = self.index;
+        let events = &mut *self.events;
+        let mut output = |stream: Stream, text: &str| {
+            let line = text.trim_end_matches(['\r', '\n']).to_owned();
+            if last.len() == LAST_LINES {
+                last.pop_front();
+            }
+            last.push_back(line.clone());
+            let stream = match stream {
+                Stream::Stdout => OutputStream::Stdout,
+                Stream::Stderr => OutputStream::Stderr,
+            };
+            events(BuildEvent::Output { index, stream, line });
+        };
+        let ended = self.runner.run_step(step, &mut output).await;
+        let (place, instruction) = (self.place(instruction), instruction.text.clone());
+        match ended {
+            Ok(0) => Ok(()),
+            Ok(code) => {
+                Err(BuildError::StepFailed { place, instruction, code, output: last.into() })
+            }
+            Err(source) => Err(BuildError::Runner { place, instruction, source }),
+        }
+    }
+}
+
+/// `RUN |N ARG=value… command`, as Docker writes it. Proxy settings may hold
+/// passwords and are left out even when they were declared.
+fn history_line(arguments: &[(String, String)], args: &[String]) -> String {
+    let shown: Vec<String> = arguments
+        .iter()
+        .filter(|(name, _)| !PROXY_VARIABLES.contains(&name.as_str()))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if shown.is_empty() {
+        return format!("RUN {}", args.join(" "));
+    }
+    format!("RUN |{} {} {}", shown.len(), shown.join(" "), args.join(" "))
+}

@@ -1,0 +1,111 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn lookup(name: &str) -> Option<String> {
+    match name {
+        "A" => Some("one".into()),
+        "EMPTY" => Some(String::new()),
+        "SPACED" => Some("x  y".into()),
+        "FILE" => Some("dir/archive.tar.gz".into()),
+        _ => None,
+    }
+}
+
+fn done(word: &str) -> String {
+    expand(word, '\\', &lookup).unwrap()
+}
+
+#[test]
+fn the_forms_of_the_reference() {
+    for (word, result) in [
+        ("$A", "one"),
+        ("${A}x", "onex"),
+        ("$Ax", ""),
+        ("$A/$A", "one/one"),
+        ("\\$A", "$A"),
+        ("'$A'", "$A"),
+        ("\"$A b\"", "one b"),
+        ("\"\\$A \\\" \\n\"", "$A \" \\n"),
+        ("a\\ b", "a b"),
+        ("$", "$"),
+        ("$%", "$%"),
+        ("${B:-two}", "two"),
+        ("${A:-two}", "one"),
+        ("${EMPTY:-two}", "two"),
+        ("${EMPTY-two}", ""),
+        ("${A:+two}", "two"),
+        ("${EMPTY:+two}", ""),
+        ("${EMPTY+two}", "two"),
+        ("${B:+two}", ""),
+        ("${B:-$A}", "one"),
+        ("${B:-${C:-'a}b'}}", "a}b"),
+        ("${A:?no}", "one"),
+        ("${FILE#*/}", "archive.tar.gz"),
+        ("${FILE##*.}", "gz"),
+        ("${FILE%.*}", "dir/archive.tar"),
+        ("${FILE%%.*}", "dir/archive"),
+        ("${FILE/a?/X}", "dir/Xchive.tar.gz"),
+        ("${FILE//r/R}", "diR/aRchive.taR.gz"),
+        ("${FILE//r}", "di/achive.ta.gz"),
+    ] {
+        assert_eq!(done(word), result, "{word}");
+    }
+}
+
+#[test]
+fn what_has_no_end_is_refused() {
+    for (word, message) in [
+        ("${A", "`${A` has no end: expected `}`"),
+        ("${A:-b", "`${` has no end: expected `}`"),
+        ("'a", "a single quote has no end: expected a second '"),
+        ("\"a", "a double quote has no end: expected a second \""),
+        ("${}", "`${` lacks a variable's name: expected e.g. ${VERSION}"),
+        ("${A!}", "`${A` is followed by `!`: expected `}`, `:-`, `:+`, `:?`, `#`, `%` or `/`"),
+        ("${B:?set it}", "`B`: set it"),
+        ("${B?}", "`B` is not set"),
+    ] {
+        assert_eq!(expand(word, '\\', &lookup).unwrap_err().message, message);
+    }
+    let deep = "${B:-".repeat(200) + &"}".repeat(200);
+    assert!(expand(&deep, '\\', &lookup).is_err());
+}
+
+#[test]
+fn words_split_where_the_shell_would() {
+    let words = |text| expand_words(text, '\\', &lookup).unwrap();
+    assert_eq!(words("a $SPACED"), ["a", "x", "y"]);
+    assert_eq!(words("\"$SPACED\" '' b\\ c"), ["x  y", "", "b c"]);
+    assert_eq!(words("$EMPTY $B"), [""; 0]);
+}
+
+#[test]
+fn documents_keep_their_quotes() {
+    assert_eq!(
+        expand_document("\"$A\" '${A}' \\$A \\n", '\\', &lookup).unwrap(),
+        "\"one\" 'one' $A \\n"
+    );
+}
+
+proptest! {
+    #[test]
+    fn plain_text_stays(text in "[a-z0-9 /:=.,ü-]*") {
+        prop_assert_eq!(done(&text), text);
+    }
+
+    #[test]
+    fn quoting_any_text_gives_it_back(text in "\\PC*") {
+        let single = format!("'{}'", text.replace('\'', "'\\''"));
+        prop_assert_eq!(done(&single), text.clone());
+        let escaped: String = text.chars().flat_map(|c| ['\\', c]).collect();
+        prop_assert_eq!(done(&escaped), text.clone());
+        let double = format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$"));
+        prop_assert_eq!(done(&double), text);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in "[a-zA\"'$\\\\{}:#%/*?+-]{0,24}") {
+        let _ = expand(&text, '\\', &lookup);
+        let _ = expand_words(&text, '`', &lookup);
+    }
+}

@@ -1,0 +1,134 @@
+use std::{collections::BTreeMap, path::PathBuf};
+
+use tandem_model::ImageRef;
+
+/// What to build and how.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// Folder that COPY and ADD take from.
+    pub context: PathBuf,
+    /// The Dockerfile.
+    pub dockerfile: DockerfileSource,
+    /// Names for the image. Without one it is named after its content,
+    /// `localhost/tandem/build:DIGITS`.
+    pub tags: Vec<ImageRef>,
+    /// Values for `ARG`s.
+    pub build_args: BTreeMap<String, String>,
+    /// Named contexts.
+    pub build_contexts: Vec<BuildContext>,
+    /// Stage to build; the last one if none.
+    pub target: Option<String>,
+    /// Run every step, whatever the cache has.
+    pub no_cache: bool,
+    /// Ask the registry for base images even when they are here.
+    pub pull: bool,
+    /// Labels to put on the image besides the Dockerfile's.
+    pub labels: BTreeMap<String, String>,
+    /// Let RUN steps and pulls use this host's proxy settings and
+    /// certificates.
+    pub corporate_network: bool,
+}
+
+/// Where the Dockerfile is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum DockerfileSource {
+    /// `Dockerfile` in the context.
+    #[default]
+    InContext,
+    /// At this path.
+    Path(PathBuf),
+    /// This is its text (`-f -`).
+    Text(String),
+}
+
+/// A named context (`--build-context NAME=SOURCE`): what stands in for an
+/// image, a stage, or `COPY --from=NAME`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildContext {
+    /// The name as written.
+    pub name: String,
+    /// What it stands for.
+    pub source: ContextSource,
+}
+
+/// What a named context holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextSource {
+    /// `docker-image://REF`.
+    Image(ImageRef),
+    /// A folder.
+    Dir(PathBuf),
+}
+
+/// The text is no `NAME=SOURCE`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseBuildContextError {
+    /// There is no `=`, or nothing on a side of it.
+    #[error("`{0}` is no named context: expected NAME=FOLDER or NAME=docker-image://IMAGE")]
+    Form(String),
+    /// Behind `docker-image://` stands no image reference.
+    #[error(transparent)]
+    Image(#[from] tandem_model::ParseImageRefError),
+    /// A kind of source that BuildKit knows and Tandem does not.
+    #[error(
+        "Tandem cannot use `{0}` as a build context yet: expected a folder or docker-image://IMAGE"
+    )]
+    Kind(String),
+}
+
+impl std::str::FromStr for BuildContext {
+    type Err = ParseBuildContextError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some((name, source)) = text.split_once('=') else {
+            return Err(ParseBuildContextError::Form(text.to_owned()));
+        };
+        if name.is_empty() || source.is_empty() {
+            return Err(ParseBuildContextError::Form(text.to_owned()));
+        }
+        let source = match source.split_once("://") {
+            Some(("docker-image", reference)) => ContextSource::Image(reference.parse()?),
+            Some(_) => return Err(ParseBuildContextError::Kind(source.to_owned())),
+            None => ContextSource::Dir(source.into()),
+        };
+        Ok(Self { name: name.to_owned(), source })
+    }
+}
+
+impl BuildContext {
+    /// Whether a name in a Dockerfile means this context: the same text, or
+    /// the same image with `docker.io/library/` and `:latest` left out or not.
+    pub fn stands_for(&self, written: &str) -> bool {
+        if self.name.eq_ignore_ascii_case(written) {
+            return true;
+        }
+        match (self.name.parse::<ImageRef>(), written.parse::<ImageRef>()) {
+            (Ok(name), Ok(written)) => name == written,
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_stands_for_every_spelling_of_its_image() {
+        let context: BuildContext =
+            "python:3.7.2-slim=docker-image://localhost/tandem/python:3.11-bookworm"
+                .parse()
+                .unwrap();
+        for written in
+            ["python:3.7.2-slim", "docker.io/python:3.7.2-slim", "library/python:3.7.2-slim"]
+        {
+            assert!(context.stands_for(written), "{written}");
+        }
+        assert!(!context.stands_for("python:3.12-slim"));
+        let plain: BuildContext = "python=dir".parse().unwrap();
+        assert!(plain.stands_for("docker.io/library/python:latest"));
+        for bad in ["python", "=x", "a=", "a=git://x", "a=docker-image://A"] {
+            assert!(bad.parse::<BuildContext>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! One file for each command, or for each family of small ones.
+
+mod build;
+mod compare;
+mod doctor;
+mod images;
+mod inspect;
+mod instances;
+mod logs;
+mod run;
+mod samples;
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use tandem_app::App;
+
+use crate::grammar::{Cli, Command, Global, Image, Sample};
+
+/// What every command works with.
+pub(crate) struct Context {
+    pub(crate) app: Arc<App>,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) color: bool,
+}
+
+impl Context {
+    fn open(global: &Global) -> anyhow::Result<Self> {
+        let program = own_program().context("cannot find the tandem executable")?;
+        let app = App::open(global.home.as_deref(), program)?;
+        let no_color =
+            global.no_color || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+        Ok(Self { app, quiet: global.quiet, verbose: global.verbose, color: terminal && !no_color })
+    }
+
+    /// Says something to the person, not to a script.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+}
+
+fn own_program() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
+/// Runs the command and returns the exit code.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
+    let context = Context::open(&cli.global)?;
+    // Every command begins with a truthful home.
+    for line in context.app.reap().await? {
+        context.say(&format!("tandem: cleaned up after a crash: {line}"));
+    }
+    match cli.command {
+        Command::Doctor(json) => doctor::run(&context, json).await,
+        Command::Build(build) => build::run(&context, build).await,
+        Command::Images(json) | Command::Image(Image::Ls(json)) => images::list(&context, json),
+        Command::Image(Image::Inspect { image }) => images::inspect(&context, &image),
+        Command::Image(Image::Tag { image, name }) => images::tag(&context, &image, &name),
+        Command::Image(Image::Rm { images }) => images::remove(&context, &images),
+        Command::Image(Image::Bootstrap { kind }) => images::bootstrap(&context, kind).await,
+        Command::Pull { reference } => images::pull(&context, &reference).await,
+        Command::Run(run) => run::run(&context, run).await,
+        Command::Create(run) => run::create(&context, run).await,
+        Command::Start { instances } => instances::start(&context, &instances).await,
+        Command::Stop { time, instances } => instances::stop(&context, time, &instances).await,
+        Command::Wait { instances } => instances::wait(&context, &instances).await,
+        Command::Rm { force, instances } => instances::remove(&context, force, &instances).await,
+        Command::Ps { all, json } => instances::list(&context, all, json),
+        Command::Inspect { names } => inspect::run(&context, &names),
+        Command::Logs { follow, tail, timestamps, instance } => {
+            logs::run(&context, &instance, follow, tail, timestamps).await
+        }
+        Command::Compare(compare) => compare::run(&context, compare).await,
+        Command::Sample(Sample::Ls(json)) => samples::list(json),
+        Command::Sample(Sample::Copy { name, dir }) => samples::copy(&context, &name, &dir),
+    }
+}

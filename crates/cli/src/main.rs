@@ -1,0 +1,62 @@
+//! The `tandem` command: everything the window does, for scripts and CI.
+//!
+//! `grammar` says what can be typed, `commands` has one file for each command,
+//! `output` turns values into text. The hidden entry points of the engines are
+//! dispatched before anything else, while there is a single thread.
+
+mod commands;
+mod grammar;
+mod output;
+mod signals;
+
+use std::{env, ffi::OsString, process::ExitCode};
+
+use clap::Parser as _;
+use grammar::Cli;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    if let Some(code) = tandem_app::helper::dispatch(&arguments) {
+        return code;
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
+        }
+    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(e) => {
+                eprintln!("tandem: cannot start: {e}");
+                return ExitCode::from(125);
+            }
+        };
+    let code = match runtime.block_on(commands::run(cli)) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("tandem: {}", sentence(&e));
+            exit_code_of(&e)
+        }
+    };
+    // A thread that reads a terminal or a pipe must not hold up the end.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+/// The error with its causes; a cause that a message tells already is not told
+/// twice.
+fn sentence(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| match cause.to_string() {
+        cause if told.is_empty() => cause,
+        cause if told.contains(&cause) => told,
+        cause => format!("{told}: {cause}"),
+    })
+}
+
+/// CLI.md: 125 when Tandem failed, unless the error has a code of its own.
+fn exit_code_of(error: &anyhow::Error) -> u8 {
+    error.downcast_ref::<tandem_app::AppError>().map_or(125, |e| e.code().exit_code())
+}

@@ -1,0 +1,158 @@
+//! The OCI bundle that libcontainer is given: `config.json` made from an
+//! instance's record (OCI runtime specification, config.md).
+
+mod mounts;
+mod resources;
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::{
+    OciSpecError,
+    runtime::{
+        Capabilities, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxNamespace,
+        LinuxNamespaceBuilder, LinuxNamespaceType, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
+        UserBuilder,
+    },
+};
+use tandem_model::InstanceSpec;
+
+use crate::{
+    cgroup::Layout,
+    confine::{DEFAULT_PATH, KEPT, MASKED, READ_ONLY, User, variable},
+};
+
+/// What a bundle is made of.
+#[derive(Debug)]
+pub(crate) struct Bundle<'a> {
+    pub(crate) spec: &'a InstanceSpec,
+    pub(crate) rootfs: &'a Path,
+    pub(crate) user: &'a User,
+    pub(crate) env: &'a [String],
+    pub(crate) hostname: &'a str,
+    /// Files bound over places inside.
+    pub(crate) files: &'a [(PathBuf, &'static str)],
+    /// The network namespace to join.
+    pub(crate) network: &'a Path,
+    /// Name of the control group, straight below each hierarchy's root.
+    pub(crate) group: &'a str,
+    pub(crate) layout: &'a Layout,
+}
+
+impl Bundle<'_> {
+    /// The runtime specification. The system call filter is not in it: the
+    /// executor installs it ready-made, last of all.
+    pub(crate) fn to_spec(&self) -> Result<Spec, OciSpecError> {
+        let process = ProcessBuilder::default()
+            .terminal(false)
+            .args(self.spec.args.clone())
+            .env(self.env.to_vec())
+            .cwd(&self.spec.cwd)
+            .user(
+                UserBuilder::default()
+                    .uid(self.user.uid)
+                    .gid(self.user.gid)
+                    .additional_gids(self.user.groups.clone())
+                    .build()?,
+            )
+            .capabilities(self.capabilities()?)
+            .no_new_privileges(true)
+            .oom_score_adj(0)
+            .build()?;
+        let mut process = process;
+        process.set_rlimits(None);
+        let linux = LinuxBuilder::default()
+            .namespaces(self.namespaces()?)
+            .resources(resources::resources(self.layout, &self.spec.resources)?)
+            .cgroups_path(format!("/{}", self.group))
+            .masked_paths(MASKED.map(str::to_owned).to_vec())
+            .readonly_paths(self.read_only_paths())
+            .build()?;
+        let mut spec = SpecBuilder::default()
+            .root(RootBuilder::default().path(self.rootfs).readonly(false).build()?)
+            .process(process)
+            .hostname(self.hostname)
+            .mounts(mounts::mounts(self.files, self.layout, self.group)?)
+            .linux(linux)
+            .build()?;
+        spec.set_version("1.0.2".to_owned());
+        Ok(spec)
+    }
+
+    fn read_only_paths(&self) -> Vec<String> {
+        let mut paths: Vec<String> = READ_ONLY.map(str::to_owned).to_vec();
+        // The folder of the version 1 mounts has to be written to first.
+        if matches!(self.layout, Layout::Split { .. }) {
+            paths.push(mounts::CGROUPS.to_owned());
+        }
+        paths
+    }
+
+    fn capabilities(&self) -> Result<oci_spec::runtime::LinuxCapabilities, OciSpecError> {
+        // libcontainer filters devices in version 1 control groups only;
+        // without that filter nobody may make device nodes.
+        let filtered = self.layout.folder("devices", "").is_some();
+        let mut kept = Capabilities::from(KEPT);
+        if !filtered {
+            kept.remove(&oci_spec::runtime::Capability::Mknod);
+        }
+        // As in Docker: a user other than root has none, but may get them
+        // back within the bounding set.
+        let held = if self.user.uid == 0 { kept.clone() } else { Capabilities::new() };
+        LinuxCapabilitiesBuilder::default()
+            .bounding(kept)
+            .effective(held.clone())
+            .permitted(held)
+            .inheritable(Capabilities::new())
+            .ambient(Capabilities::new())
+            .build()
+    }
+
+    fn namespaces(&self) -> Result<Vec<LinuxNamespace>, OciSpecError> {
+        let mut kinds = vec![
+            LinuxNamespaceType::Pid,
+            LinuxNamespaceType::Mount,
+            LinuxNamespaceType::Uts,
+            LinuxNamespaceType::Ipc,
+        ];
+        if Path::new("/proc/self/ns/cgroup").exists() {
+            kinds.push(LinuxNamespaceType::Cgroup);
+        }
+        let mut namespaces = kinds
+            .into_iter()
+            .map(|kind| LinuxNamespaceBuilder::default().typ(kind).build())
+            .collect::<Result<Vec<_>, _>>()?;
+        namespaces.push(
+            LinuxNamespaceBuilder::default()
+                .typ(LinuxNamespaceType::Network)
+                .path(self.network)
+                .build()?,
+        );
+        Ok(namespaces)
+    }
+}
+
+/// The app's environment: the image's and the person's, a later entry
+/// replacing an earlier one, with `PATH`, `HOME` and `HOSTNAME` filled in.
+pub(crate) fn environment(env: &[String], user: &User, hostname: Option<&str>) -> Vec<String> {
+    let mut merged: Vec<String> = Vec::with_capacity(env.len() + 3);
+    for entry in env {
+        let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
+        let same =
+            |other: &String| other.split_once('=').map_or(other.as_str(), |(name, _)| name) == name;
+        match merged.iter_mut().find(|other| same(other)) {
+            Some(earlier) => earlier.clone_from(entry),
+            None => merged.push(entry.clone()),
+        }
+    }
+    let defaults =
+        [("PATH", Some(DEFAULT_PATH)), ("HOME", Some(user.home.as_str())), ("HOSTNAME", hostname)];
+    for (name, value) in defaults {
+        if let (None, Some(value)) = (variable(&merged, name), value) {
+            merged.push(format!("{name}={value}"));
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+use std::path::PathBuf;
+
+use oci_spec::{
+    OciSpecError,
+    runtime::{Mount, MountBuilder},
+};
+
+use crate::cgroup::Layout;
+
+/// Everything that is mounted over the image's files, in order.
+pub(super) fn mounts(
+    files: &[(PathBuf, &'static str)],
+    layout: &Layout,
+    group: &str,
+) -> Result<Vec<Mount>, OciSpecError> {
+    let mut mounts = vec![
+        mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"])?,
+        mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
+        mount(
+            "devpts",
+            "devpts",
+            "/dev/pts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        )?,
+        mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"])?,
+        mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?,
+        mount(
+            "tmpfs",
+            "shm",
+            "/dev/shm",
+            &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+        )?,
+    ];
+    mounts.extend(cgroup_mounts(layout, group)?);
+    for (source, target) in files {
+        let source = source.to_string_lossy();
+        mounts.push(mount("bind", &source, target, &["rbind", "rprivate"])?);
+    }
+    Ok(mounts)
+}
+
+/// Where an app finds its control groups.
+pub(super) const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// The app sees its own groups and can change nothing in them. For version 1
+/// each is bound read-only: a fresh mount in the cgroup namespace could be
+/// written by root inside, and the limits with it.
+fn cgroup_mounts(layout: &Layout, group: &str) -> Result<Vec<Mount>, OciSpecError> {
+    const OPTIONS: [&str; 4] = ["ro", "nosuid", "noexec", "nodev"];
+    let Layout::Split { .. } = layout else {
+        return Ok(vec![mount("cgroup", "cgroup", CGROUPS, &OPTIONS)?]);
+    };
+    let base = ["nosuid", "noexec", "nodev", "mode=755", "size=64k"];
+    let mut mounts = vec![mount("tmpfs", "tmpfs", CGROUPS, &base)?];
+    for folder in layout.folders(group) {
+        let name = folder.parent().and_then(|mount| mount.file_name()).unwrap_or_default();
+        let target = format!("{CGROUPS}/{}", name.to_string_lossy());
+        let options = ["bind", "ro", "nosuid", "noexec", "nodev"];
+        mounts.push(mount("bind", &folder.to_string_lossy(), &target, &options)?);
+    }
+    Ok(mounts)
+}
+
+fn mount(kind: &str, source: &str, target: &str, options: &[&str]) -> Result<Mount, OciSpecError> {
+    MountBuilder::default()
+        .typ(kind)
+        .source(source)
+        .destination(target)
+        .options(options.iter().map(|option| (*option).to_owned()).collect::<Vec<_>>())
+        .build()
+}

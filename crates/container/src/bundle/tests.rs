@@ -1,0 +1,115 @@
+use std::collections::BTreeMap;
+
+use tandem_model::{AcceleratorChoice, BackendKind, Resources};
+
+use super::*;
+
+fn instance(resources: Resources) -> InstanceSpec {
+    InstanceSpec {
+        name: "web".into(),
+        backend: BackendKind::Container,
+        profile: None,
+        accelerator: AcceleratorChoice::Auto,
+        image: "hello-flask:latest".into(),
+        digest: format!("sha256:{}", "0".repeat(64)).parse().unwrap(),
+        args: vec!["python".into(), "app.py".into()],
+        env: vec!["A=1".into()],
+        cwd: "/srv".into(),
+        user: String::new(),
+        stop_signal: "SIGTERM".into(),
+        stop_timeout_s: 10,
+        ports: Vec::new(),
+        resources,
+        hostname: None,
+        remove: false,
+        owner: None,
+        labels: BTreeMap::new(),
+    }
+}
+
+fn user(uid: u32) -> User {
+    User { uid, gid: 7, groups: vec![10], home: "/home/app".into() }
+}
+
+fn layout(controllers: &[&str]) -> Layout {
+    let mount = |name: &&str| ((*name).to_owned(), Path::new("/sys/fs/cgroup").join(name));
+    Layout::Split { controllers: controllers.iter().map(mount).collect(), hybrid: true }
+}
+
+fn json(resources: Resources, uid: u32, layout: &Layout) -> serde_json::Value {
+    let bundle = Bundle {
+        spec: &instance(resources),
+        rootfs: Path::new("/home/instances/1/rootfs"),
+        user: &user(uid),
+        env: &["PATH=/bin".into()],
+        hostname: "abc",
+        files: &[("/home/instances/1/bundle/hosts".into(), "/etc/hosts")],
+        network: Path::new("/proc/1/fd/9"),
+        group: "tandem-1",
+        layout,
+    };
+    serde_json::to_value(bundle.to_spec().unwrap()).unwrap()
+}
+
+#[test]
+fn isolation_is_dockers_default() {
+    let spec = json(Resources::default(), 0, &layout(&["devices", "memory"]));
+    assert_eq!(spec["process"]["noNewPrivileges"], true);
+    assert_eq!(spec["process"]["capabilities"]["bounding"].as_array().unwrap().len(), 14);
+    assert_eq!(spec["process"]["capabilities"]["effective"].as_array().unwrap().len(), 14);
+    assert_eq!(spec["process"]["rlimits"], serde_json::Value::Null);
+    let kinds: Vec<_> = spec["linux"]["namespaces"].as_array().unwrap().iter().collect();
+    for kind in ["pid", "mount", "uts", "ipc", "network"] {
+        assert!(kinds.iter().any(|namespace| namespace["type"] == kind), "{kind}");
+    }
+    let network = kinds.iter().find(|namespace| namespace["type"] == "network").unwrap();
+    assert_eq!(network["path"], "/proc/1/fd/9");
+    assert_eq!(spec["linux"]["cgroupsPath"], "/tandem-1");
+    assert_eq!(spec["linux"]["resources"]["devices"][0]["allow"], false);
+    assert!(spec["linux"]["maskedPaths"].as_array().unwrap().iter().any(|p| p == "/proc/kcore"));
+}
+
+#[test]
+fn control_groups_cannot_be_written_inside() {
+    let spec = json(Resources::default(), 0, &layout(&["devices", "memory"]));
+    let mounts = spec["mounts"].as_array().unwrap();
+    let memory = mounts.iter().find(|m| m["destination"] == "/sys/fs/cgroup/memory").unwrap();
+    assert_eq!(memory["source"], "/sys/fs/cgroup/memory/tandem-1");
+    assert!(memory["options"].as_array().unwrap().iter().any(|option| option == "ro"));
+}
+
+#[test]
+fn another_user_than_root_has_no_capabilities() {
+    let spec = json(Resources::default(), 1000, &layout(&["devices"]));
+    assert!(spec["process"]["capabilities"]["effective"].as_array().unwrap().is_empty());
+    assert_eq!(spec["process"]["user"]["uid"], 1000);
+    assert_eq!(spec["process"]["user"]["additionalGids"][0], 10);
+}
+
+#[test]
+fn device_nodes_cannot_be_made_where_devices_are_not_filtered() {
+    let spec = json(Resources::default(), 0, &layout(&["memory"]));
+    let bounding = spec["process"]["capabilities"]["bounding"].as_array().unwrap().clone();
+    assert!(!bounding.iter().any(|capability| capability == "CAP_MKNOD"));
+}
+
+#[test]
+fn limits_reach_the_specification() {
+    let limits =
+        Resources { memory_bytes: Some(64 << 20), milli_cpus: Some(1500), pids: Some(100) };
+    let spec = json(limits, 0, &layout(&["devices", "memory", "cpu", "pids"]));
+    let resources = &spec["linux"]["resources"];
+    assert_eq!(resources["memory"]["limit"], 64 << 20);
+    assert_eq!(resources["cpu"]["quota"], 150_000);
+    assert_eq!(resources["cpu"]["period"], 100_000);
+    assert_eq!(resources["pids"]["limit"], 100);
+}
+
+#[test]
+fn the_environment_is_merged_and_filled_in() {
+    let given = ["A=1", "PATH=/x", "A=2", "EMPTY="].map(String::from);
+    let env = environment(&given, &user(0), Some("host"));
+    assert_eq!(env, ["A=2", "PATH=/x", "EMPTY=", "HOME=/home/app", "HOSTNAME=host"]);
+    let env = environment(&[], &user(0), None);
+    assert_eq!(env, [format!("PATH={DEFAULT_PATH}"), "HOME=/home/app".into()]);
+}

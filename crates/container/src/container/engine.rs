@@ -1,0 +1,95 @@
+use async_trait::async_trait;
+use tandem_backend::{Availability, BackendError, Supervised};
+use tandem_home::Home;
+use tandem_model::{
+    BackendKind, Capability, CapabilityStatus, InstanceRecord, InstanceSpec, Lane, Ledger, Sample,
+};
+
+use super::{ENGINE, probe};
+use crate::{
+    cgroup::{self, Layout},
+    confine::Filter,
+    network, prepare, reap, usage,
+};
+
+/// The container lane.
+#[derive(Debug, Clone)]
+pub struct ContainerEngine {
+    home: Home,
+}
+
+impl ContainerEngine {
+    /// The engine for instances of this home.
+    pub fn new(home: Home) -> Self {
+        Self { home }
+    }
+}
+
+#[async_trait]
+impl Supervised for ContainerEngine {
+    fn kind(&self) -> BackendKind {
+        BackendKind::Container
+    }
+
+    async fn capabilities(&self) -> Vec<Capability> {
+        let home = self.home.clone();
+        tokio::task::spawn_blocking(move || probe::capabilities(&home)).await.unwrap_or_default()
+    }
+
+    async fn availability(&self, _: &Lane) -> Result<Availability, BackendError> {
+        let home = self.home.clone();
+        let found = tokio::task::spawn_blocking(move || probe::essentials(&home)).await;
+        let found = found.map_err(|e| BackendError::engine("probing the container engine", e))?;
+        match found.into_iter().find(|one| one.status == CapabilityStatus::Missing) {
+            Some(missing) => Err(BackendError::Unavailable {
+                what: "the container engine".into(),
+                why: missing.detail,
+                fix: missing.fix.unwrap_or_else(|| "see `tandem doctor`".into()),
+            }),
+            None => Ok(Availability { engine: ENGINE.into(), accelerator: None, note: None }),
+        }
+    }
+
+    async fn prepare(
+        &self,
+        spec: &InstanceSpec,
+        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<(), BackendError> {
+        prepare::unpack(&self.home, spec, progress).await?;
+        let home = self.home.clone();
+        let filter = tokio::task::spawn_blocking(move || Filter::cached(&home)).await;
+        let filter = filter.map_err(std::io::Error::other).and_then(|made| made);
+        filter.map(drop).map_err(|e| BackendError::engine("the system call filter", e))
+    }
+
+    async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError> {
+        usage::sample(record)
+    }
+
+    async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
+        usage::memory_ledger(record)
+    }
+
+    async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
+        usage::disk_ledger(&self.home, record)
+    }
+
+    async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError> {
+        let mut cleaned = reap::processes(&record.id)?;
+        // The names follow from the id: what was made before the record could
+        // say so is found too.
+        let mut folders = record.runtime.cgroups.clone();
+        if let Ok(layout) = Layout::detect() {
+            folders.extend(layout.folders(&cgroup::group_of(&record.id)));
+        }
+        folders.sort();
+        folders.dedup();
+        cgroup::kill_all(&folders);
+        let removed = cgroup::remove(&folders)
+            .map_err(|e| BackendError::engine("removing the control group", e))?;
+        cleaned.extend(removed.iter().map(|folder| format!("control group {}", folder.display())));
+        cleaned.extend(network::leave(&network::link_of(&record.id)).await?);
+        cleaned.extend(reap::files(&self.home, &record.id)?);
+        Ok(cleaned)
+    }
+}

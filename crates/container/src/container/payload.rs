@@ -1,0 +1,192 @@
+use std::{
+    net::{IpAddr, SocketAddr},
+    os::fd::AsRawFd as _,
+    rc::Rc,
+};
+
+use async_trait::async_trait;
+use libcontainer::{
+    container::builder::ContainerBuilder, error::LibcontainerError, syscall::syscall::SyscallType,
+};
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
+use tandem_backend::{BackendError, InstanceStore, Launch, Payload, Running};
+use tandem_model::InstanceRecord;
+use tandem_probe::{identity, now};
+
+use super::{ENGINE, executor::AppExecutor};
+use crate::{
+    bundle::Bundle,
+    cgroup::{self, Layout, WarmUp},
+    confine::{Filter, Report},
+    descendants::kill_descendants,
+    launch::{Prepared, bind_ports, prepare_rootfs},
+    network::{self, EtcFiles, Network},
+    rootfs::InstanceDirs,
+    running::{Kin, RunningApp, Stdio},
+};
+
+/// Brings up one instance as a container.
+pub(super) struct ContainerPayload {
+    dirs: InstanceDirs,
+    layout: Layout,
+    group: String,
+    warm_up: Option<WarmUp>,
+}
+
+/// The part of a supervisor that makes the container of `record`.
+///
+/// # Errors
+/// [`BackendError::Unavailable`] when this machine has no control groups, or
+/// not those that a limit needs.
+pub fn container_payload(
+    store: &InstanceStore,
+    record: &InstanceRecord,
+) -> Result<Box<dyn Payload>, BackendError> {
+    let layout = Layout::detect().map_err(|e| BackendError::Unavailable {
+        what: "the container engine".into(),
+        why: e.to_string(),
+        fix: "mount them, or start from a system that does".into(),
+    })?;
+    cgroup::refuse_impossible(&layout, &record.spec.resources)?;
+    let dirs = InstanceDirs::new(store.dir(&record.id));
+    let (group, warm_up) = (cgroup::group_of(&record.id), Some(WarmUp::begin()));
+    Ok(Box::new(ContainerPayload { dirs, layout, group, warm_up }))
+}
+
+#[async_trait(?Send)]
+impl Payload for ContainerPayload {
+    async fn launch(&mut self, launch: &mut Launch<'_>) -> Result<Box<dyn Running>, BackendError> {
+        let start = now();
+        launch.record.runtime.engine = Some(ENGINE.to_owned());
+        launch.record.runtime.cgroups = self.layout.folders(&self.group);
+        let ports = bind_ports(launch.record)?;
+        let id = launch.record.id.to_string();
+        let hostname = launch.record.spec.hostname.clone().unwrap_or(id);
+        // An image may bring the node of the host's disk along.
+        let unfiltered = self.layout.folder("devices", "").is_none();
+        let name = Some(hostname.as_str());
+        let prepared = prepare_rootfs(launch.store, launch.record, &self.dirs, name, unfiltered)?;
+        let start = launch.phase("rootfs", start);
+
+        let mut network = Network::create(network::link_of(&launch.record.id)).await?;
+        let address = IpAddr::V4(network.address);
+        launch.record.runtime.ip = Some(address);
+        launch.record.runtime.links = vec![network.link.clone()];
+        let proxies = ports
+            .into_iter()
+            .map(|published| {
+                let inside = SocketAddr::new(address, published.port.port);
+                published.serve(inside)
+            })
+            .collect();
+        let start = launch.phase("network", start);
+
+        let bundle = self.dirs.bundle();
+        let files = EtcFiles::write(&bundle, Some(address), &hostname)
+            .map_err(|e| BackendError::io("write into", bundle, e))?;
+        let stdio =
+            Stdio::new(&prepared.user).map_err(|e| BackendError::engine("making pipes", e))?;
+        let (pid, outputs) =
+            self.create(launch, &prepared, &mut network, &files, &hostname, stdio)?;
+        self.warm_up = None;
+        let kin = Kin::Group(Rc::from(launch.record.runtime.cgroups.as_slice()));
+        let running = RunningApp::watch(pid, kin, outputs, launch.log.clone(), proxies)
+            .map_err(|e| BackendError::engine("watching the app", e))?;
+        launch.record.runtime.process = u32::try_from(pid).ok().and_then(identity);
+        launch.phase("create", start);
+        Ok(Box::new(running))
+    }
+
+    async fn clean_up(&mut self, record: &InstanceRecord) -> Vec<String> {
+        let mut problems = Vec::new();
+        cgroup::kill_all(&self.layout.folders(&self.group));
+        match kill_descendants() {
+            0 => {}
+            left => problems.push(format!("{left} processes cannot be ended")),
+        }
+        if let Err(e) = cgroup::remove(&self.layout.folders(&self.group)) {
+            problems.push(format!("the control group stays: {e}"));
+        }
+        if let Err(e) = network::leave(&network::link_of(&record.id)).await {
+            problems.push(e.to_string());
+        }
+        if let Err(e) = self.dirs.clean_up() {
+            problems.push(format!("the bundle stays: {e}"));
+        }
+        problems
+    }
+}
+
+impl ContainerPayload {
+    /// Makes the container and executes the app in it. Returns its process id.
+    fn create(
+        &self,
+        launch: &Launch<'_>,
+        prepared: &Prepared,
+        network: &mut Network,
+        files: &EtcFiles,
+        hostname: &str,
+        stdio: Stdio,
+    ) -> Result<(i32, crate::running::Outputs), BackendError> {
+        let (dir, record) = (self.dirs.bundle(), &*launch.record);
+        let spec = Bundle {
+            spec: &record.spec,
+            rootfs: &self.dirs.rootfs(),
+            user: &prepared.user,
+            env: &prepared.env,
+            hostname,
+            files: &files.files,
+            network: &network.namespace_path(),
+            group: &self.group,
+            layout: &self.layout,
+        };
+        let spec = spec.to_spec().map_err(|e| BackendError::engine("the bundle", e))?;
+        spec.save(dir.join("config.json")).map_err(|e| BackendError::engine("the bundle", e))?;
+        let filter = Filter::cached(launch.store.home())
+            .map_err(|e| BackendError::engine("the system call filter", e))?;
+        let report = Report::new().map_err(|e| BackendError::engine("making pipes", e))?;
+        let supervisor = pidfd_open(getpid(), PidfdFlags::empty())
+            .map_err(|e| BackendError::engine("making a container", e))?;
+        let executor = AppExecutor {
+            program: prepared.program.clone(),
+            filter,
+            report: report.writer(),
+            supervisor: supervisor.as_raw_fd(),
+        };
+        let (stdin, stdout, stderr, outputs) = stdio.split();
+        let mut container = ContainerBuilder::new(record.id.to_string(), SyscallType::default())
+            .with_executor(executor)
+            .with_stdin(stdin)
+            .with_stdout(stdout)
+            .with_stderr(stderr)
+            .with_root_path(dir.join("state"))
+            .and_then(|builder| builder.as_init(&dir).with_systemd(false).with_detach(true).build())
+            .map_err(|e| failed(&e))?;
+        let pid = container
+            .pid()
+            .ok_or_else(|| BackendError::engine("libcontainer", "it reported no process"))?;
+        cgroup::check_limits(&record.runtime.cgroups, &record.spec.resources)?;
+        for warning in network.ready().iter().chain(&files.warning) {
+            eprintln!("warning: {warning}");
+        }
+        container.start().map_err(|e| failed(&e))?;
+        let executed = report.wait().map_err(|e| BackendError::engine("libcontainer", e))?;
+        let program = record.spec.args.first().map_or("", String::as_str);
+        executed.map_err(|complaint| complaint.into_error(program, &record.spec.cwd))?;
+        Ok((pid.as_raw(), outputs))
+    }
+}
+
+/// An error of libcontainer with its causes, without repeating a part.
+fn failed(error: &LibcontainerError) -> BackendError {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    BackendError::engine("libcontainer", text)
+}

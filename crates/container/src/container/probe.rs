@@ -1,0 +1,174 @@
+//! What this machine can do for containers, each seen by a real attempt.
+
+use std::{fs, io};
+
+use nix::sched::{CloneFlags, unshare};
+use tandem_home::Home;
+use tandem_model::Capability;
+
+use super::ENGINE;
+use crate::{
+    cgroup::{self, Layout},
+    confine::forbids,
+    network,
+    rootfs::{Overlay, private_mounts},
+};
+
+/// Every capability of the container lane.
+pub(super) fn capabilities(home: &Home) -> Vec<Capability> {
+    let mut found = essentials(home);
+    found.extend([seccomp(), bridge(), translation()]);
+    found
+}
+
+/// Those without which no container runs.
+pub(super) fn essentials(home: &Home) -> Vec<Capability> {
+    vec![engine(), overlay(home), control_groups()]
+}
+
+fn engine() -> Capability {
+    const ID: &str = "container_engine";
+    if !rustix::process::geteuid().is_root() {
+        return Capability::missing(
+            ID,
+            "containers need root here: they are not yet run as an ordinary user",
+            Some("sudo -E tandem …"),
+        );
+    }
+    let kinds = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
+    match in_thread(move || Ok(unshare(kinds)?)) {
+        Ok(()) => Capability::ok(ID, format!("{ENGINE}, as root, with namespaces of its own")),
+        Err(e) => Capability::missing(
+            ID,
+            format!("namespaces cannot be made: {e}"),
+            Some("run where namespaces are allowed, e.g. outside another container"),
+        ),
+    }
+}
+
+/// Runs an attempt in a thread whose namespaces end with it.
+fn in_thread<T: Send + 'static>(
+    attempt: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    std::thread::spawn(attempt)
+        .join()
+        .map_err(|_| io::Error::other("the probing thread panicked"))?
+}
+
+fn overlay(home: &Home) -> Capability {
+    const ID: &str = "overlayfs";
+    let root = home.root().display().to_string();
+    match mount_overlay(home.clone()) {
+        Ok(()) => Capability::ok(ID, format!("layers are mounted without copying, on {root}")),
+        Err(e) => Capability::missing(
+            ID,
+            format!("an overlay cannot be mounted on {root}: {e}"),
+            Some("sudo modprobe overlay, or set TANDEM_HOME to a folder on ext4, xfs or tmpfs"),
+        ),
+    }
+}
+
+fn mount_overlay(home: Home) -> io::Result<()> {
+    let scratch = home.scratch("probe").map_err(io::Error::other)?;
+    let dir = scratch.path().to_owned();
+    in_thread(move || {
+        private_mounts()?;
+        let [lower, upper, work, merged] =
+            ["lower", "upper", "work", "merged"].map(|name| dir.join(name));
+        for dir in [&lower, &upper, &work, &merged] {
+            fs::create_dir(dir)?;
+        }
+        fs::write(lower.join("file"), "below")?;
+        let lower = [lower];
+        let overlay = Overlay {
+            lower: &lower,
+            upper: &upper,
+            work: &work,
+            source: "tandem-probe",
+            no_devices: true,
+            volatile: false,
+        };
+        overlay.mount(&merged)?;
+        fs::write(merged.join("file"), "above")?;
+        let kept = fs::read_to_string(lower[0].join("file"))? == "below";
+        let changed = fs::read_to_string(upper.join("file"))? == "above";
+        if kept && changed {
+            Ok(())
+        } else {
+            Err(io::Error::other("it does not keep layers apart"))
+        }
+    })
+}
+
+fn control_groups() -> Capability {
+    const ID: &str = "cgroup";
+    const FIX: &str = "run as root where /sys/fs/cgroup can be written";
+    let layout = match Layout::detect() {
+        Ok(layout) => layout,
+        Err(e) => return Capability::missing(ID, e.to_string(), Some(FIX)),
+    };
+    if let Err(e) = make_group(&layout) {
+        let detail = format!("{}, but no group can be made: {e}", layout.describe());
+        return Capability::missing(ID, detail, Some(FIX));
+    }
+    let lacking: Vec<_> = ["memory", "cpu", "pids"]
+        .into_iter()
+        .filter(|controller| layout.folder(controller, "").is_none())
+        .collect();
+    if lacking.is_empty() {
+        return Capability::ok(ID, layout.describe());
+    }
+    let detail = format!("{}; no limits on {}", layout.describe(), lacking.join(", "));
+    Capability::limited(ID, detail, Some("enable the controllers, e.g. cgroup_enable=memory"))
+}
+
+fn make_group(layout: &Layout) -> io::Result<()> {
+    let folders = layout.folders(&format!("tandem-probe-{}", std::process::id()));
+    let made: io::Result<()> = folders.iter().try_for_each(|folder| match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    });
+    let removed = cgroup::remove(&folders);
+    made.and(removed.map(drop))
+}
+
+fn seccomp() -> Capability {
+    const ID: &str = "seccomp";
+    match forbids() {
+        Ok(true) => Capability::ok(ID, "Docker's default system call filter is in force"),
+        Ok(false) => Capability::missing(ID, "the filter was installed and stops nothing", None),
+        Err(e) => Capability::missing(
+            ID,
+            format!("the filter cannot be installed: {e}"),
+            Some("use a kernel with CONFIG_SECCOMP_FILTER"),
+        ),
+    }
+}
+
+fn bridge() -> Capability {
+    const ID: &str = "network_bridge";
+    match network::probe_bridge() {
+        Ok(()) => Capability::ok(ID, format!("each container has a link to {}", network::BRIDGE)),
+        Err(e) => Capability::missing(
+            ID,
+            format!("bridge and links cannot be made: {e}"),
+            Some("sudo modprobe -a bridge veth"),
+        ),
+    }
+}
+
+fn translation() -> Capability {
+    const ID: &str = "network_nat";
+    match network::probe_nat() {
+        Ok(found) if found.forwards => Capability::ok(ID, "containers reach other networks"),
+        Ok(_) => Capability::ok(
+            ID,
+            "containers reach other networks; forwarding is off and is switched on while any runs",
+        ),
+        Err(e) => Capability::limited(
+            ID,
+            format!("containers run, but reach only this machine: {e}"),
+            Some("sudo apt-get install nftables"),
+        ),
+    }
+}

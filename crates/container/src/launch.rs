@@ -1,0 +1,96 @@
+//! What both lanes do before the app's process is made.
+
+use std::path::PathBuf;
+
+use nix::sys::stat::{Mode, umask};
+use tandem_backend::{BackendError, InstanceStore};
+use tandem_home::Home;
+use tandem_image::{Image, Store};
+use tandem_model::{InstanceRecord, InstanceSpec};
+
+use crate::{
+    bundle::environment,
+    confine::{Program, Root, User, find_program, find_user},
+    proxy::Published,
+    rootfs::{InstanceDirs, private_mounts},
+};
+
+fn image_failed(e: tandem_image::ImageError) -> BackendError {
+    BackendError::Reported(e.into())
+}
+
+/// The image that a specification names. The digest decides: the name may
+/// belong to another image by now.
+pub(crate) fn image_of(store: &Store, spec: &InstanceSpec) -> Result<Image, BackendError> {
+    let by_name = spec.image.parse().ok().and_then(|name| store.resolve(&name).ok());
+    match by_name {
+        Some(image) if image.digest == spec.digest => Ok(image),
+        _ => store.find(&spec.digest.to_string()).map_err(image_failed),
+    }
+}
+
+/// The image's layers as folders, bottom first; unpacked where they are not.
+pub(crate) fn layers_of(
+    store: &Store,
+    image: &Image,
+    progress: &dyn Fn(&str),
+) -> Result<Vec<PathBuf>, BackendError> {
+    store.layer_dirs(image, progress).map_err(image_failed)
+}
+
+/// The images of a home.
+pub(crate) fn open_images(home: &Home) -> Result<Store, BackendError> {
+    Store::open(home).map_err(image_failed)
+}
+
+/// The merged file system of an instance with what was found in it.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) user: User,
+    pub(crate) env: Vec<String>,
+    pub(crate) program: Program,
+}
+
+/// Mounts the instance's file system in a mount namespace of the caller's own
+/// and finds the user and the program in it. With `no_devices` device nodes
+/// in the image do not work.
+pub(crate) fn prepare_rootfs(
+    store: &InstanceStore,
+    record: &InstanceRecord,
+    dirs: &InstanceDirs,
+    hostname: Option<&str>,
+    no_devices: bool,
+) -> Result<Prepared, BackendError> {
+    let images = open_images(store.home())?;
+    let image = image_of(&images, &record.spec)?;
+    let layers = layers_of(&images, &image, &|_| {})?;
+    let rootfs = dirs.rootfs();
+    let io = |action| {
+        let rootfs = rootfs.clone();
+        move |e| BackendError::io(action, rootfs, e)
+    };
+    // The person's own mask must not decide what the app's user may read.
+    umask(Mode::from_bits_truncate(0o022));
+    private_mounts().map_err(|e| BackendError::engine("making a mount namespace", e))?;
+    dirs.clean_up().map_err(io("clear the bundle beside"))?;
+    dirs.mount(&record.id, &layers, no_devices).map_err(io("mount the image's layers on"))?;
+    let root = Root::open(&rootfs).map_err(io("open"))?;
+    let text = |path| root.read(path).map(Option::unwrap_or_default).map_err(io("read"));
+    let user = find_user(&record.spec.user, &text("/etc/passwd")?, &text("/etc/group")?)?;
+    let env = environment(&record.spec.env, &user, hostname);
+    let spec = &record.spec;
+    root.make_dirs(spec.cwd.as_ref())
+        .map_err(|e| BackendError::io("make the working directory", &spec.cwd, e))?;
+    let name = spec.args.first().map_or("", String::as_str);
+    let path = find_program(&root, name, &spec.cwd, &env)?;
+    let program = Program::new(&path, &spec.args, &env)?;
+    Ok(Prepared { user, env, program })
+}
+
+/// Binds the published ports of an instance and writes down which were taken.
+pub(crate) fn bind_ports(record: &mut InstanceRecord) -> Result<Vec<Published>, BackendError> {
+    let bound: Vec<_> =
+        record.spec.ports.iter().map(|port| Published::bind(*port)).collect::<Result<_, _>>()?;
+    record.ports = bound.iter().map(|published| published.port).collect();
+    Ok(bound)
+}

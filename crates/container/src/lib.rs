@@ -1,0 +1,35 @@
+//! The embedded container engine, the `process` baseline lane, and the runner
+//! of build steps.
+//!
+//! Three ways to run a command in an image's files, from most to least
+//! isolated:
+//!
+//! * [`ContainerEngine`]: libcontainer, with namespaces, control groups, a
+//!   network of its own and Docker's default restrictions;
+//! * [`StepEngine`]: one `RUN` of a build, with the same restrictions but no
+//!   control group, gone without trace when its helper process is killed;
+//! * [`ProcessEngine`]: a chroot and nothing else, what the others are
+//!   measured against.
+//!
+//! All mounts are made in private mount namespaces, so the host never sees
+//! one and none can be left behind.
+
+mod bundle;
+mod cgroup;
+mod confine;
+mod container;
+mod descendants;
+mod launch;
+mod network;
+mod prepare;
+mod process;
+mod proxy;
+mod reap;
+mod rootfs;
+mod running;
+mod step;
+mod usage;
+
+pub use container::{ContainerEngine, container_payload};
+pub use process::{ProcessEngine, process_payload};
+pub use step::{STEP, StepEngine, step_main};

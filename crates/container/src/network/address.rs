@@ -1,0 +1,118 @@
+use std::{collections::BTreeSet, net::Ipv4Addr};
+
+/// An IPv4 network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Subnet {
+    network: u32,
+    pub(crate) prefix: u8,
+}
+
+impl Subnet {
+    /// The network that holds `address`.
+    pub(crate) fn new(address: Ipv4Addr, prefix: u8) -> Self {
+        Self { network: address.to_bits() & mask(prefix), prefix }
+    }
+
+    /// Its first address, the bridge's and so the gateway of containers.
+    pub(crate) fn gateway(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network + 1)
+    }
+
+    /// Whether both have an address in common.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        let shared = mask(self.prefix.min(other.prefix));
+        self.network & shared == other.network & shared
+    }
+
+    /// The lowest address that a container may have and none has.
+    pub(crate) fn free_address(self, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
+        let last = self.network | !mask(self.prefix);
+        (self.network + 2..last).map(Ipv4Addr::from_bits).find(|address| !taken.contains(address))
+    }
+}
+
+impl std::fmt::Display for Subnet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", Ipv4Addr::from_bits(self.network), self.prefix)
+    }
+}
+
+fn mask(prefix: u8) -> u32 {
+    u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0)
+}
+
+/// Addresses in each network of ours: 1,021 for containers.
+const PREFIX: u8 = 22;
+
+/// The first of our candidates that no route of the host touches: private
+/// networks (RFC 1918) that Docker (172.17 and up) and Podman (10.88 and up)
+/// do not take. The default route does not count.
+pub(crate) fn free_subnet(routes: &[Subnet]) -> Option<Subnet> {
+    let candidates = (200..=255).flat_map(|second| {
+        (0..=255u8)
+            .step_by(4)
+            .map(move |third| Subnet::new(Ipv4Addr::new(10, second, third, 0), PREFIX))
+    });
+    let mut routes = routes.iter().filter(|route| route.prefix > 0);
+    let mut candidates = candidates;
+    let routes: Vec<_> = routes.by_ref().collect();
+    candidates.find(|candidate| !routes.iter().any(|route| route.overlaps(*candidate)))
+}
+
+/// A hardware address that holds an IPv4 address. The container's end of a
+/// link begins with 02, the host's with 06 (both locally administered), so
+/// that a later container with the same address has the same hardware address
+/// and the host's ports tell which addresses are taken.
+pub(crate) fn hardware_address(first: u8, address: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = address.octets();
+    [first, MARK, a, b, c, d]
+}
+
+/// The address in a hardware address that [`hardware_address`] made.
+pub(crate) fn address_in(hardware: &[u8]) -> Option<Ipv4Addr> {
+    let [_, MARK, a, b, c, d] = *hardware else { return None };
+    Some(Ipv4Addr::new(a, b, c, d))
+}
+
+const MARK: u8 = 0x7d;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subnet(text: &str) -> Subnet {
+        let (address, prefix) = text.split_once('/').unwrap();
+        Subnet::new(address.parse().unwrap(), prefix.parse().unwrap())
+    }
+
+    #[test]
+    fn a_network_in_use_is_passed_over() {
+        let routes = |texts: &[&str]| texts.iter().map(|text| subnet(text)).collect::<Vec<_>>();
+        let first = free_subnet(&routes(&["0.0.0.0/0", "172.17.0.0/16"])).unwrap();
+        assert_eq!(first.to_string(), "10.200.0.0/22");
+        let next = free_subnet(&routes(&["10.200.1.0/24"])).unwrap();
+        assert_eq!(next.to_string(), "10.200.4.0/22");
+        let after = free_subnet(&routes(&["10.200.0.0/15", "10.202.0.1/32"])).unwrap();
+        assert_eq!(after.to_string(), "10.202.4.0/22");
+        assert_eq!(free_subnet(&routes(&["10.0.0.0/8"])), None);
+    }
+
+    #[test]
+    fn addresses_are_handed_out_from_the_lowest() {
+        let subnet = subnet("10.200.0.0/30");
+        assert_eq!(subnet.gateway(), Ipv4Addr::new(10, 200, 0, 1));
+        let mut taken = BTreeSet::new();
+        let only = subnet.free_address(&taken).unwrap();
+        assert_eq!(only, Ipv4Addr::new(10, 200, 0, 2));
+        taken.insert(only);
+        assert_eq!(subnet.free_address(&taken), None);
+    }
+
+    #[test]
+    fn a_hardware_address_tells_the_address() {
+        let address = Ipv4Addr::new(10, 200, 3, 4);
+        assert_eq!(address_in(&hardware_address(6, address)), Some(address));
+        assert_eq!(address_in(&[2, 0x42, 10, 200, 3, 4]), None);
+        assert_eq!(address_in(&[]), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! The few rtnetlink(7) requests that the bridge network needs.
+
+use std::net::Ipv4Addr;
+
+use futures_util::TryStreamExt as _;
+use rtnetlink::{
+    Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
+    packet_route::{
+        address::AddressAttribute,
+        link::{InfoData, InfoVeth, LinkAttribute, LinkMessage},
+        route::{RouteAddress, RouteAttribute},
+    },
+};
+
+use super::{
+    Subnet,
+    address::{address_in, hardware_address},
+};
+
+type Result<T> = std::result::Result<T, rtnetlink::Error>;
+
+/// A netlink connection to the network namespace in which it was opened.
+/// Its task ends when this is dropped.
+pub(crate) struct Netlink {
+    handle: Handle,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Netlink {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Netlink {
+    /// Opens it in the thread's present network namespace.
+    pub(crate) fn open() -> std::io::Result<Self> {
+        let (connection, handle, _) = rtnetlink::new_connection()?;
+        Ok(Self { handle, task: tokio::spawn(connection) })
+    }
+
+    /// The number of a link; `None` when there is none of that name.
+    pub(crate) async fn index(&self, name: &str) -> Result<Option<u32>> {
+        let mut links = self.handle.link().get().match_name(name).execute();
+        match links.try_next().await {
+            Ok(link) => Ok(link.map(|link| link.header.index)),
+            Err(e) if is(&e, libc::ENODEV) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Addresses of the links that hang on a bridge, as their hardware
+    /// addresses tell them; `None` for a link that is not ours.
+    pub(crate) async fn ports(&self, bridge: u32) -> Result<Vec<Option<Ipv4Addr>>> {
+        let links: Vec<LinkMessage> = self.handle.link().get().execute().try_collect().await?;
+        let port =
+            |link: &LinkMessage| link.attributes.contains(&LinkAttribute::Controller(bridge));
+        Ok(links.iter().filter(|link| port(link)).map(address_of).collect())
+    }
+
+    /// The IPv4 network of a link.
+    pub(crate) async fn subnet(&self, index: u32) -> Result<Option<Subnet>> {
+        let mut addresses = self.handle.address().get().set_link_index_filter(index).execute();
+        while let Some(message) = addresses.try_next().await? {
+            for attribute in &message.attributes {
+                if let AddressAttribute::Address(std::net::IpAddr::V4(address)) = attribute {
+                    return Ok(Some(Subnet::new(*address, message.header.prefix_len)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The IPv4 networks that the host has routes to.
+    pub(crate) async fn routes(&self) -> Result<Vec<Subnet>> {
+        let request = RouteMessageBuilder::<Ipv4Addr>::new().build();
+        let mut routes = self.handle.route().get(request).execute();
+        let mut subnets = Vec::new();
+        while let Some(route) = routes.try_next().await? {
+            let prefix = route.header.destination_prefix_length;
+            subnets.extend(route.attributes.iter().find_map(|attribute| match attribute {
+                RouteAttribute::Destination(RouteAddress::Inet(address)) => {
+                    Some(Subnet::new(*address, prefix))
+                }
+                _ => None,
+            }));
+        }
+        Ok(subnets)
+    }
+
+    /// Makes a bridge with the subnet's first address, and returns its number.
+    pub(crate) async fn add_bridge(&self, name: &str, subnet: Subnet) -> Result<u32> {
+        let gateway = subnet.gateway();
+        // With an address of its own the bridge does not take the lowest of
+        // its ports', and so never changes it.
+        let bridge =
+            LinkBridge::new(name).address(hardware_address(0x0a, gateway).to_vec()).build();
+        self.handle.link().add(bridge).execute().await?;
+        let index = self.index(name).await?.ok_or(rtnetlink::Error::RequestFailed)?;
+        self.handle.address().add(index, gateway.into(), subnet.prefix).execute().await?;
+        Ok(index)
+    }
+
+    /// Makes a pair of links: `name` here, up, on the bridge; `eth0`, down
+    /// (the kernel cannot make it up), in the network namespace behind the
+    /// descriptor.
+    pub(crate) async fn add_pair(
+        &self,
+        name: &str,
+        bridge: u32,
+        address: Ipv4Addr,
+        namespace: i32,
+    ) -> Result<()> {
+        let mut peer = LinkMessage::default();
+        peer.attributes = vec![
+            LinkAttribute::IfName(INSIDE.into()),
+            LinkAttribute::Address(hardware_address(0x02, address).to_vec()),
+            LinkAttribute::NetNsFd(namespace),
+        ];
+        let pair = LinkMessageBuilder::<LinkVeth>::new(name, INSIDE)
+            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
+            .address(hardware_address(0x06, address).to_vec())
+            .controller(bridge)
+            .up()
+            .build();
+        self.handle.link().add(pair).execute().await
+    }
+
+    /// Inside a container's namespace: address, links up, default route.
+    pub(crate) async fn configure_inside(&self, address: Ipv4Addr, subnet: Subnet) -> Result<()> {
+        let index = self.index(INSIDE).await?.ok_or(rtnetlink::Error::RequestFailed)?;
+        self.handle.address().add(index, address.into(), subnet.prefix).execute().await?;
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .gateway(subnet.gateway())
+            .output_interface(index);
+        let up = |index| {
+            self.handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute()
+        };
+        up(index).await?;
+        let route = self.handle.route().add(route.build()).execute();
+        // Loopback is always the first link of a namespace.
+        let (route, loopback) = futures_util::join!(route, up(1));
+        route.and(loopback)
+    }
+
+    /// Removes a link; `false` when there was none of that name.
+    pub(crate) async fn remove(&self, name: &str) -> Result<bool> {
+        let Some(index) = self.index(name).await? else { return Ok(false) };
+        match self.handle.link().del(index).execute().await {
+            Ok(()) => Ok(true),
+            // Its other end went away at the same time.
+            Err(e) if is(&e, libc::ENODEV) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Name of a container's link as it sees it.
+const INSIDE: &str = "eth0";
+
+fn address_of(link: &LinkMessage) -> Option<Ipv4Addr> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Address(hardware) => address_in(hardware),
+        _ => None,
+    })
+}
+
+fn is(error: &rtnetlink::Error, errno: i32) -> bool {
+    matches!(error, rtnetlink::Error::NetlinkError(message) if message.raw_code() == -errno)
+}

@@ -1,0 +1,53 @@
+use std::{io, os::fd::AsRawFd as _};
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::{
+    nat::{Nft, find, forwards},
+    netlink::Netlink,
+    new_namespace,
+};
+
+/// Runs a probe in a network namespace that goes away with its thread.
+fn alone<T: Send + 'static>(
+    probe: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let thread = std::thread::spawn(move || {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        probe()
+    });
+    thread.join().map_err(|_| io::Error::other("the probing thread panicked"))?
+}
+
+/// Makes a bridge and a pair of links into another namespace, out of sight.
+pub(crate) fn probe_bridge() -> io::Result<()> {
+    alone(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let host = Netlink::open()?;
+            let (namespace, inside) = new_namespace()?;
+            let subnet = super::Subnet::new([10, 200, 0, 0].into(), 22);
+            let address = [10, 200, 0, 2].into();
+            let bridge = host.add_bridge(super::BRIDGE, subnet).await.map_err(io::Error::other)?;
+            host.add_pair("tdmprobe", bridge, address, namespace.as_raw_fd())
+                .await
+                .map_err(io::Error::other)?;
+            inside.configure_inside(address, subnet).await.map_err(io::Error::other)
+        })
+    })
+}
+
+/// What the probe of address translation found.
+pub(crate) struct Translation {
+    /// Whether the host passes packets on already.
+    pub(crate) forwards: bool,
+}
+
+/// Makes our table in a namespace out of sight.
+pub(crate) fn probe_nat() -> io::Result<Translation> {
+    if find().is_none() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the program `nft` is not installed"));
+    }
+    alone(|| Nft::add(super::Subnet::new([10, 200, 0, 0].into(), 22))?.finish())?;
+    Ok(Translation { forwards: forwards() })
+}

@@ -1,0 +1,41 @@
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+};
+
+use tandem_backend::BackendError;
+use tandem_model::{InstanceRecord, PortMap};
+
+use crate::proxy::{Proxy, Published};
+
+/// Publishes the ports of an app that shares the host's network. Where both
+/// sides are the same the app binds the port itself; otherwise connections are
+/// passed on.
+pub(super) fn publish(record: &mut InstanceRecord) -> Result<Vec<Proxy>, BackendError> {
+    let mut proxies = Vec::new();
+    let mut taken = Vec::new();
+    for wanted in record.spec.ports.clone() {
+        free(wanted)?;
+        if wanted.host_port == wanted.port {
+            taken.push(wanted);
+            continue;
+        }
+        let published = Published::bind(wanted)?;
+        taken.push(published.port);
+        let app = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), wanted.port);
+        proxies.push(published.serve(app));
+    }
+    record.ports = taken;
+    Ok(proxies)
+}
+
+/// Refuses a port that the app could not bind, lest somebody else's program
+/// be taken for it.
+fn free(wanted: PortMap) -> Result<(), BackendError> {
+    let inside = PortMap { host_port: wanted.port, ..wanted };
+    match TcpListener::bind((Ipv4Addr::UNSPECIFIED, wanted.port)) {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(BackendError::PortInUse(inside)),
+        // A privileged port, say: the app itself will learn it.
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,238 @@
+//! An app that is up, as its supervisor sees it.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, AsRawFd as _, OwnedFd},
+    path::PathBuf,
+    rc::Rc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rustix::{
+    pipe::{PipeFlags, pipe_with},
+    process::{Gid, Pid, PidfdFlags, Uid, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid},
+};
+use tandem_backend::{BackendError, LogWriter, Running, Stream, pump};
+use tandem_model::Exit;
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    net::unix::pipe::Receiver,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinHandle,
+};
+
+use crate::{cgroup, confine::User, descendants, proxy::Proxy};
+
+/// The app's three standard descriptors, and our ends of its outputs.
+#[derive(Debug)]
+pub(crate) struct Stdio {
+    /// `/dev/null`.
+    pub(crate) stdin: OwnedFd,
+    /// The app's ends.
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+    ours: Outputs,
+}
+
+/// The reading ends of an app's outputs.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl Stdio {
+    /// New pipes. They belong to the app's user, who may want to open
+    /// `/dev/stdout`.
+    pub(crate) fn new(user: &User) -> io::Result<Self> {
+        let (out_reader, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (err_reader, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+        give_to(&stdout, user)?;
+        give_to(&stderr, user)?;
+        let stdin = File::open("/dev/null")?.into();
+        Ok(Self { stdin, stdout, stderr, ours: Outputs { stdout: out_reader, stderr: err_reader } })
+    }
+
+    /// Makes them the calling process's own, after a fork.
+    pub(crate) fn adopt(&self) -> io::Result<()> {
+        for (fd, number) in [(&self.stdin, 0), (&self.stdout, 1), (&self.stderr, 2)] {
+            // SAFETY: both are descriptors; after a fork they are this
+            // process's to change.
+            if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the app's ends and keeps ours.
+    pub(crate) fn into_outputs(self) -> Outputs {
+        self.ours
+    }
+
+    /// The app's ends to give away, and ours.
+    pub(crate) fn split(self) -> (OwnedFd, OwnedFd, OwnedFd, Outputs) {
+        (self.stdin, self.stdout, self.stderr, self.ours)
+    }
+}
+
+/// Makes a user the owner of an open file.
+pub(crate) fn give_to(file: impl AsFd, user: &User) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    Ok(rustix::fs::fchown(file, Some(uid), Some(gid))?)
+}
+
+/// What else ends with the app's first process.
+#[derive(Debug, Clone)]
+pub(crate) enum Kin {
+    /// Everything in these folders of a control group; the kernel ends them,
+    /// the first process being their namespace's init.
+    Group(Rc<[PathBuf]>),
+    /// Whatever descends from the supervisor.
+    Descendants,
+}
+
+/// An app that runs.
+pub(crate) struct RunningApp {
+    pidfd: Rc<OwnedFd>,
+    kin: Kin,
+    ended: watch::Receiver<Option<Exit>>,
+    tasks: Vec<JoinHandle<()>>,
+    _proxies: Vec<Proxy>,
+}
+
+impl Drop for RunningApp {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl RunningApp {
+    /// Watches over a child that was just started.
+    pub(crate) fn watch(
+        pid: i32,
+        kin: Kin,
+        outputs: Outputs,
+        log: LogWriter,
+        proxies: Vec<Proxy>,
+    ) -> io::Result<Self> {
+        let raw = Pid::from_raw(pid).ok_or(io::ErrorKind::NotFound)?;
+        let pidfd = Rc::new(pidfd_open(raw, PidfdFlags::empty())?);
+        let pumps = [
+            pump_task(outputs.stdout, Stream::Stdout, log.clone())?,
+            pump_task(outputs.stderr, Stream::Stderr, log)?,
+        ];
+        let (sender, ended) = watch::channel(None);
+        let mut tasks = Vec::new();
+        if matches!(kin, Kin::Descendants) {
+            tasks.push(tokio::task::spawn_local(collect_orphans(pid)));
+        }
+        let (watched, ends_with) = (pidfd.clone(), kin.clone());
+        tasks.push(tokio::task::spawn_local(async move {
+            let exit = wait_for(&watched, &ends_with, pumps).await;
+            sender.send_replace(Some(exit));
+        }));
+        Ok(Self { pidfd, kin, ended, tasks, _proxies: proxies })
+    }
+
+    /// Sends a signal, also one of those without a name (signal(7)).
+    fn send(&self, number: i32) -> Result<(), BackendError> {
+        let none = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: the descriptor is a pidfd, and no details are passed.
+        let result = unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), number, none, 0)
+        };
+        match io::Error::last_os_error() {
+            _ if result == 0 => Ok(()),
+            // It has ended; whoever waits learns that.
+            e if e.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            e => Err(BackendError::engine("sending a signal to the app", e)),
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Running for RunningApp {
+    async fn wait(&self) -> Exit {
+        let mut ended = self.ended.clone();
+        let exit = ended.wait_for(Option::is_some).await.ok().and_then(|exit| exit.clone());
+        exit.unwrap_or_else(|| {
+            let error = BackendError::engine("the supervisor", "it lost sight of the app");
+            Exit { code: 125, out_of_memory: false, error: Some(error.to_failure()) }
+        })
+    }
+
+    async fn signal(&self, number: i32) -> Result<(), BackendError> {
+        self.send(number)
+    }
+
+    async fn kill(&self) -> Result<(), BackendError> {
+        self.send(libc::SIGKILL)?;
+        match &self.kin {
+            Kin::Group(folders) => cgroup::kill_all(folders),
+            Kin::Descendants => descendants::kill_present(),
+        }
+        Ok(())
+    }
+}
+
+fn pump_task(source: OwnedFd, stream: Stream, log: LogWriter) -> io::Result<JoinHandle<()>> {
+    let source = Receiver::from_owned_fd(source)?;
+    Ok(tokio::task::spawn_local(pump(source, stream, log)))
+}
+
+/// Collects processes that lost their parent, as long as the app runs.
+async fn collect_orphans(main: i32) {
+    let Ok(mut child) = signal(SignalKind::child()) else { return };
+    loop {
+        descendants::collect_orphans(main);
+        if child.recv().await.is_none() {
+            return;
+        }
+    }
+}
+
+/// How long output may come after the last process has ended.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(2);
+
+async fn wait_for(pidfd: &OwnedFd, kin: &Kin, pumps: [JoinHandle<()>; 2]) -> Exit {
+    if let Ok(own) = pidfd.try_clone() {
+        // SAFETY: an owned descriptor names the same open file as long as it
+        // lives, and it lives inside the `AsyncFd`.
+        let watched = unsafe { AsyncFd::register_with_interest(own, Interest::READABLE) };
+        if let Ok(watched) = watched {
+            let _ = watched.readable().await;
+        }
+    }
+    let status = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+    let out_of_memory = match kin {
+        Kin::Group(folders) => cgroup::out_of_memory_kills(folders) > 0,
+        Kin::Descendants => {
+            descendants::kill_descendants();
+            false
+        }
+    };
+    let [stdout, stderr] = pumps;
+    let output = async {
+        let _ = stdout.await;
+        let _ = stderr.await;
+    };
+    let _ = tokio::time::timeout(OUTPUT_LIMIT, output).await;
+    Exit { code: exit_code(status), out_of_memory, error: None }
+}
+
+/// The exit code of a child; 128 + signal when a signal ended it.
+pub(crate) fn exit_code(status: rustix::io::Result<Option<WaitIdStatus>>) -> i32 {
+    match status {
+        Ok(Some(status)) => status
+            .exit_status()
+            .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
+            .unwrap_or(125),
+        _ => 125,
+    }
+}

@@ -1,0 +1,181 @@
+//! Published ports and the bridge.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use libtest_mimic::{Completion, Trial};
+use tandem_model::{BackendKind, ErrorCode, InstanceRecord};
+
+use crate::{
+    trial,
+    world::{self, World, port, wait_for},
+};
+
+pub(crate) fn all() -> Vec<Trial> {
+    vec![
+        trial("network::a_published_port_answers", published),
+        trial("network::a_port_in_use_is_refused_early", in_use),
+        trial("network::containers_reach_each_other", each_other),
+        trial("network::the_bridge_goes_with_the_last", last_leaves),
+        Trial::ignorable_test("network::what_goes_out_is_translated", || match tools() {
+            Some(reason) => Ok(Completion::ignored_with(reason)),
+            None => match outbound() {
+                Ok(()) => Ok(Completion::Completed),
+                Err(e) => Err(format!("{e:?}").into()),
+            },
+        }),
+    ]
+}
+
+const SERVER: [&str; 6] = ["httpd", "-f", "-p", "8080", "-h", "/srv"];
+
+/// The body of `/page` at the instance's first published port.
+fn get(record: &InstanceRecord) -> Result<String> {
+    let port = record.ports.first().context("nothing is published")?;
+    let address = SocketAddr::new(port.host_ip, port.host_port);
+    wait_for("an answer", || {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET /page HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        Ok((read.is_ok() && answer.contains("200 OK")).then_some(answer))
+    })
+}
+
+fn published() -> Result<()> {
+    let world = World::new()?;
+    for lane in [BackendKind::Container, BackendKind::Process] {
+        let mut spec = world.spec(lane, &SERVER);
+        spec.ports = vec![port(8080)];
+        let record = world.start(spec)?;
+        ensure!(record.ports[0].host_port != 0, "{:?}", record.ports);
+        ensure!(get(&record)?.ends_with("a page\n"));
+        world.stop(&record, Duration::ZERO)?;
+        let port = record.ports[0];
+        let after = TcpStream::connect(SocketAddr::new(port.host_ip, port.host_port));
+        ensure!(after.is_err(), "{lane}: the port is still open");
+    }
+    Ok(())
+}
+
+fn in_use() -> Result<()> {
+    let world = World::new()?;
+    let holder = TcpListener::bind("127.0.0.1:0")?;
+    let taken = holder.local_addr()?.port();
+    for lane in [BackendKind::Container, BackendKind::Process] {
+        let mut spec = world.spec(lane, &SERVER);
+        spec.ports = vec![format!("{taken}:8080").parse()?];
+        let error = world.start(spec).err().context("it started")?;
+        ensure!(error.code() == ErrorCode::PortInUse, "{error}");
+        ensure!(error.to_string().contains(&taken.to_string()), "{error}");
+    }
+    for record in world.store.list()? {
+        ensure!(world.traces(&record).is_empty(), "{:?}", world.traces(&record));
+    }
+    Ok(())
+}
+
+fn each_other() -> Result<()> {
+    let world = World::new()?;
+    let server = world.start(world.container(&SERVER))?;
+    let address = server.runtime.ip.context("it has no address")?;
+    let url = format!("http://{address}:8080/page");
+    let script =
+        format!("for i in $(seq 50); do wget -q -O - {url} && exit 0; sleep 0.1; done; exit 1");
+    let (code, log) = world.run(world.container(&["sh", "-c", &script]))?;
+    world.stop(&server, Duration::ZERO)?;
+    ensure!(code == 0 && log.contains("a page"), "{code} {log}");
+    Ok(())
+}
+
+fn last_leaves() -> Result<()> {
+    let world = World::new()?;
+    let first = world.start(world.container(&["sleep", "1000"]))?;
+    let second = world.start(world.container(&["sleep", "1000"]))?;
+    ensure!(first.runtime.ip != second.runtime.ip, "{:?}", first.runtime.ip);
+    ensure!(Path::new("/sys/class/net/tandem0").exists());
+    world.stop(&first, Duration::ZERO)?;
+    ensure!(Path::new("/sys/class/net/tandem0").exists(), "the other one still needs it");
+    world.stop(&second, Duration::ZERO)?;
+    // Somebody else's containers may be on it.
+    let others = std::fs::read_dir("/sys/class/net")?
+        .flatten()
+        .any(|link| link.file_name().to_string_lossy().starts_with("tdm"));
+    ensure!(others || !Path::new("/sys/class/net/tandem0").exists());
+    Ok(())
+}
+
+/// What the test of the way out lacks.
+fn tools() -> Option<String> {
+    let there = |name: &str| {
+        ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+            .iter()
+            .any(|dir| Path::new(dir).join(name).exists())
+    };
+    world::lacking().or_else(|| (!there("ip") || !there("nft")).then(|| "needs ip and nft".into()))
+}
+
+/// A machine outside: a network namespace with one link to this one and no
+/// way to the containers' addresses.
+struct Outside {
+    name: String,
+    server: Option<std::process::Child>,
+}
+
+impl Outside {
+    const ADDRESS: &str = "198.51.100.2";
+
+    fn new(dir: &Path) -> Result<Self> {
+        let mut outside = Self { name: format!("tdx{}", std::process::id()), server: None };
+        let name = outside.name.clone();
+        ip(&format!("netns add {name}"))?;
+        ip(&format!("link add {name} type veth peer name eth0 netns {name}"))?;
+        ip(&format!("addr add 198.51.100.1/30 dev {name}"))?;
+        ip(&format!("link set {name} up"))?;
+        ip(&format!("-n {name} addr add {}/30 dev eth0", Self::ADDRESS))?;
+        ip(&format!("-n {name} link set eth0 up"))?;
+        let server = std::process::Command::new("ip")
+            .args(["netns", "exec", &name])
+            .arg(world::busybox().context("busybox")?)
+            .args(["httpd", "-f", "-p", "8080", "-h"])
+            .arg(dir)
+            .spawn()?;
+        outside.server = Some(server);
+        Ok(outside)
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        if let Some(server) = &mut self.server {
+            let _ = server.kill().and_then(|()| server.wait());
+        }
+        let _ = ip(&format!("link del {}", self.name));
+        let _ = ip(&format!("netns del {}", self.name));
+    }
+}
+
+fn ip(arguments: &str) -> Result<()> {
+    let status = std::process::Command::new("ip").args(arguments.split(' ')).status()?;
+    ensure!(status.success(), "ip {arguments}");
+    Ok(())
+}
+
+fn outbound() -> Result<()> {
+    let world = World::new()?;
+    let served = world.dir.path().join("served");
+    std::fs::create_dir(&served)?;
+    std::fs::write(served.join("page"), "from outside\n")?;
+    let _outside = Outside::new(&served)?;
+    let url = format!("http://{}:8080/page", Outside::ADDRESS);
+    let script =
+        format!("for i in $(seq 50); do wget -q -O - {url} && exit 0; sleep 0.1; done; exit 1");
+    let (code, log) = world.run(world.container(&["sh", "-c", &script]))?;
+    ensure!(code == 0 && log.contains("from outside"), "{code} {log}");
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The root file system and what every program expects in it.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt as _, symlink},
+    path::Path,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    mount::{MsFlags, mount},
+};
+
+/// Where the root file system is mounted before it becomes `/`.
+const NEW_ROOT: &str = "/root";
+
+/// How long the disk may take to appear after its driver was loaded.
+const DISK_LIMIT: Duration = Duration::from_secs(10);
+
+fn make_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o755).create(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        result => result,
+    }
+}
+
+fn mount_new(kind: &str, target: &str, flags: MsFlags, options: Option<&str>) -> io::Result<()> {
+    make_dir(target)?;
+    Ok(mount(Some(kind), target, Some(kind), flags, options)?)
+}
+
+/// Mounts the kernel's device nodes at `/dev`.
+pub(super) fn devices() -> io::Result<()> {
+    match mount_new("devtmpfs", "/dev", MsFlags::MS_NOSUID, Some("mode=0755")) {
+        // The kernel did so itself.
+        Err(e) if e.raw_os_error() == Some(libc::EBUSY) => Ok(()),
+        result => result,
+    }
+}
+
+/// Mounts the disk.
+pub(super) fn root(disk: &str) -> io::Result<&'static Path> {
+    make_dir(NEW_ROOT)?;
+    let deadline = Instant::now() + DISK_LIMIT;
+    loop {
+        match mount(Some(disk), NEW_ROOT, Some("ext4"), MsFlags::MS_NOATIME, None::<&str>) {
+            Ok(()) => return Ok(Path::new(NEW_ROOT)),
+            Err(Errno::ENOENT | Errno::ENXIO) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(1));
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Makes `root` the root of everything (the last step of switch_root(8)), with
+/// the kernel's file systems mounted in it as a container has them.
+pub(super) fn enter(root: &Path) -> io::Result<()> {
+    for dir in ["dev", "proc", "sys"] {
+        make_dir(root.join(dir))?;
+    }
+    mount(Some("/dev"), &root.join("dev"), None::<&str>, MsFlags::MS_MOVE, None::<&str>)?;
+    std::env::set_current_dir(root)?;
+    mount(Some("."), "/", None::<&str>, MsFlags::MS_MOVE, None::<&str>)?;
+    nix::unistd::chroot(".")?;
+    std::env::set_current_dir("/")?;
+    let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount_new("proc", "/proc", safe, None)?;
+    mount_new("sysfs", "/sys", safe, None)?;
+    let terminals = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
+    mount_new("devpts", "/dev/pts", terminals, Some("newinstance,ptmxmode=0666,mode=0620,gid=5"))?;
+    mount_new("tmpfs", "/dev/shm", MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=1777"))?;
+    let _ = mount_new("mqueue", "/dev/mqueue", safe, None);
+    let links = [
+        ("/proc/self/fd", "/dev/fd"),
+        ("/proc/self/fd/0", "/dev/stdin"),
+        ("/proc/self/fd/1", "/dev/stdout"),
+        ("/proc/self/fd/2", "/dev/stderr"),
+    ];
+    for (target, link) in links {
+        let _ = symlink(target, link);
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! The first process of a `micro` virtual machine.
+//!
+//! ```text
+//! kernel ─▶ modules ─▶ root ─▶ network ─▶ app ──▶ relay ──▶ end
+//!           i          r       n          x     output, signals   power off
+//! ```
+//!
+//! The letters are the marks on the debug port. There is no udev, no DHCP, no
+//! file system check and no thread: what the app does not need is not done.
+
+mod init;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::process::id() != 1 {
+        eprintln!("tandem-guest is the first process of a virtual machine; it does nothing else");
+        return ExitCode::from(2);
+    }
+    init::run()
+}

@@ -1,0 +1,50 @@
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+/// What the guest is to do, as it lies in the initial RAM disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Boot {
+    /// Kernel modules to load, by file name, in order.
+    pub modules: Modules,
+    /// The disk with the image's files, e.g. `/dev/vda`.
+    pub disk: String,
+    /// The network; `None` leaves only loopback.
+    pub network: Option<Network>,
+    /// Host name.
+    pub hostname: String,
+    /// Program and arguments of the app.
+    pub args: Vec<String>,
+    /// `NAME=value`; a later entry wins.
+    pub env: Vec<String>,
+    /// Absolute working directory; made when it is not there.
+    pub cwd: String,
+    /// `USER[:GROUP]` by name or number, empty for root.
+    pub user: String,
+}
+
+/// Kernel modules by what needs them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Modules {
+    /// For the disk.
+    pub disk: Vec<String>,
+    /// For the network device.
+    pub network: Vec<String>,
+    /// For the channel to the host.
+    pub channel: Vec<String>,
+}
+
+/// A network device's fixed address: nobody waits for DHCP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// The device, e.g. `eth0`.
+    pub device: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its network mask.
+    pub mask: Ipv4Addr,
+    /// The way out.
+    pub gateway: Ipv4Addr,
+    /// Name server.
+    pub dns: Ipv4Addr,
+}

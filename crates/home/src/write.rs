@@ -1,0 +1,80 @@
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::HomeError;
+
+/// Writes a whole file so that readers and crashes see the old one or the new
+/// one: temporary file in the same folder, fsync, rename, fsync of the folder.
+/// The file is 0600.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
+    let io = |e| HomeError::io("write", path, e);
+    replace(path, bytes, true)?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)
+}
+
+/// Writes a value as JSON with [`write_atomic`].
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
+    write_atomic(path, &to_json(path, value)?)
+}
+
+/// Writes a value as JSON so that readers and crashes of programs see the old
+/// one or the new one. It may be lost when the machine itself stops: right for
+/// state that ends with the machine anyway, and without the wait for a disk.
+pub fn write_json_volatile<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
+    replace(path, &to_json(path, value)?, false)
+}
+
+fn replace(path: &Path, bytes: &[u8], sync: bool) -> Result<(), HomeError> {
+    let io = |e| HomeError::io("write", path, e);
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(io)?;
+    file.write_all(bytes).map_err(io)?;
+    if sync {
+        file.as_file().sync_data().map_err(io)?;
+    }
+    file.persist(path).map_err(|e| io(e.error))?;
+    Ok(())
+}
+
+fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, HomeError> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|e| HomeError::Damaged { path: path.to_owned(), reason: e.to_string() })?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Reads a JSON value; `None` when the file is not there.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(HomeError::io("read", path, e)),
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|e| HomeError::Damaged { path: path.to_owned(), reason: e.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_survives_and_no_temporary_file_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("value.json");
+        assert_eq!(read_json::<u32>(&path).unwrap(), None);
+        write_json(&path, &7u32).unwrap();
+        write_json(&path, &8u32).unwrap();
+        assert_eq!(read_json::<u32>(&path).unwrap(), Some(8));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        fs::write(&path, "{").unwrap();
+        assert!(matches!(read_json::<u32>(&path), Err(HomeError::Damaged { .. })));
+    }
+}

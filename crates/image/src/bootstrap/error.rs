@@ -1,0 +1,69 @@
+use std::path::PathBuf;
+
+use tandem_model::ErrorCode;
+
+/// What can go wrong while a base image is made.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// A program is missing.
+    #[error(
+        "`{program}` is needed to make a base image and is not here: apt-get install {package}"
+    )]
+    Missing {
+        /// The program.
+        program: &'static str,
+        /// The Debian package that has it.
+        package: &'static str,
+    },
+    /// The program ended with an error.
+    #[error(
+        "mmdebstrap could not make the base image ({reason}): check that the Debian mirror in apt's sources can be reached (apt-get update)"
+    )]
+    Failed {
+        /// Its exit status and its last error lines.
+        reason: String,
+    },
+    /// The person cancelled.
+    #[error("making the base image was cancelled")]
+    Cancelled,
+    /// What was made is not what was wanted.
+    #[error("the base image is not usable ({reason}): try again, or use another Debian mirror")]
+    Unusable {
+        /// What is missing.
+        reason: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried, a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The answer.
+        source: std::io::Error,
+    },
+}
+
+impl BootstrapError {
+    /// What somebody can act on.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Missing { .. } | Self::Failed { .. } | Self::Unusable { .. } => {
+                ErrorCode::Unavailable
+            }
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                ErrorCode::NoSpace
+            }
+            Self::Io { .. } => ErrorCode::Internal,
+        }
+    }
+
+    pub(super) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}

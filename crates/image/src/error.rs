@@ -1,0 +1,185 @@
+use std::path::{Path, PathBuf};
+
+use tandem_home::HomeError;
+use tandem_model::{Digest, ErrorCode, Failure, ParseImageRefError};
+
+use crate::{bootstrap::BootstrapError, layer::LayerError};
+
+/// What can go wrong with images.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// No image of that name, digest or id is in the store.
+    #[error(
+        "there is no image `{name}` here: build it (tandem build -t {name} DIR), pull it (tandem pull {name}), or see what is here (tandem images)"
+    )]
+    NotFound {
+        /// What was asked for.
+        name: String,
+    },
+    /// A short id fits several images.
+    #[error("`{id}` fits {count} images: give more digits of the id")]
+    Ambiguous {
+        /// What was asked for.
+        id: String,
+        /// How many it fits.
+        count: usize,
+    },
+    /// The name breaks the grammar.
+    #[error(transparent)]
+    Name(#[from] ParseImageRefError),
+    /// Something stored is not what it must be.
+    #[error("{what} is damaged ({reason}): remove the image and build or pull it again")]
+    Damaged {
+        /// Which blob or file.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A blob that an image needs is not in the store.
+    #[error("the store has no blob {digest}: build or pull the image again")]
+    MissingBlob {
+        /// Its digest.
+        digest: Digest,
+    },
+    /// The bytes do not have the digest that they must have.
+    #[error("{what} has the digest {actual}, expected {expected}: it was changed on the way")]
+    DigestMismatch {
+        /// What was read.
+        what: String,
+        /// The digest asked for.
+        expected: String,
+        /// The digest of the bytes.
+        actual: Digest,
+    },
+    /// The image is of a kind that cannot be run here.
+    #[error("{reference} cannot be used: {reason}")]
+    Unsupported {
+        /// The image.
+        reference: String,
+        /// Why.
+        reason: String,
+    },
+    /// An instance was made from the image.
+    #[error(
+        "the image {reference} is used by instance {instance}: remove that first (tandem rm {instance})"
+    )]
+    InUse {
+        /// The image.
+        reference: String,
+        /// Name of the instance.
+        instance: String,
+    },
+    /// A layer cannot be packed or unpacked.
+    #[error("layer {layer}: {source}")]
+    Layer {
+        /// Digest or folder.
+        layer: String,
+        /// What happened.
+        source: LayerError,
+    },
+    /// No connection to the registry.
+    #[error(
+        "registry {registry} cannot be reached ({reason}): check the network and the proxy settings, or use a base image made here (tandem image bootstrap)"
+    )]
+    RegistryUnreachable {
+        /// Host with port.
+        registry: String,
+        /// What the network said.
+        reason: String,
+    },
+    /// The registry wants other credentials.
+    #[error(
+        "registry {registry} does not allow pulling {reference} ({reason}): check the name, or log in (docker login {registry})"
+    )]
+    RegistryDenied {
+        /// Host with port.
+        registry: String,
+        /// The image.
+        reference: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The registry does not have the image.
+    #[error("registry {registry} has no image {reference}: check the name and the tag")]
+    NotInRegistry {
+        /// Host with port.
+        registry: String,
+        /// The image.
+        reference: String,
+    },
+    /// The registry gave an answer that cannot be used.
+    #[error("registry {registry} gave no usable answer ({reason}): try again later")]
+    Registry {
+        /// Host with port.
+        registry: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A base image could not be made.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// The home folder.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The operating system refused.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried, a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The answer.
+        source: std::io::Error,
+    },
+}
+
+impl ImageError {
+    /// What somebody can act on.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            _ if self.is_no_space() => ErrorCode::NoSpace,
+            Self::NotFound { .. } | Self::NotInRegistry { .. } => ErrorCode::NotFound,
+            Self::Ambiguous { .. } | Self::Name(_) => ErrorCode::Usage,
+            Self::InUse { .. } => ErrorCode::Conflict,
+            Self::RegistryUnreachable { .. }
+            | Self::RegistryDenied { .. }
+            | Self::Registry { .. }
+            | Self::Unsupported { .. } => ErrorCode::Unavailable,
+            Self::Bootstrap(error) => error.code(),
+            _ => ErrorCode::Internal,
+        }
+    }
+
+    /// Whether the disk is full.
+    pub fn is_no_space(&self) -> bool {
+        let full = |e: &std::io::Error| e.kind() == std::io::ErrorKind::StorageFull;
+        match self {
+            Self::Io { source, .. } | Self::Layer { source: LayerError::Io { source, .. }, .. } => {
+                full(source)
+            }
+            Self::Home(error) => error.is_no_space(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { action, path: path.as_ref().to_owned(), source }
+    }
+
+    pub(crate) fn layer(layer: impl ToString) -> impl FnOnce(LayerError) -> Self {
+        move |source| Self::Layer { layer: layer.to_string(), source }
+    }
+
+    pub(crate) fn damaged(what: impl ToString, reason: impl ToString) -> Self {
+        Self::Damaged { what: what.to_string(), reason: reason.to_string() }
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}

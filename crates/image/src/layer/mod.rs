@@ -1,0 +1,36 @@
+//! Layers: tar archives on one side, folders in overlayfs form on the other.
+//!
+//! | in the archive (OCI image specification, layer.md) | on disk (kernel, overlayfs.rst) |
+//! |---|---|
+//! | `.wh.NAME`, an empty file | `NAME`, a character device 0:0 |
+//! | `DIR/.wh..wh..opq` | `trusted.overlay.opaque=y` on `DIR` (`user.…` without privilege) |
+//!
+//! [`archive`] reads, [`unpack`] applies, [`pack`] writes; [`root`] is the
+//! only place that turns a name from an archive into a file.
+
+mod archive;
+mod compression;
+mod content;
+mod error;
+mod header;
+mod limits;
+mod overlay;
+mod pack;
+pub(crate) mod pax;
+mod root;
+mod sparse;
+mod unpack;
+mod usage;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use compression::decompressed;
+pub use error::LayerError;
+pub use limits::Limits;
+pub use overlay::OverlayXattrs;
+pub(crate) use pack::pack;
+pub use pax::parse_pax;
+pub use unpack::unpack_layer;
+pub(crate) use unpack::{Unpack, unpack};
+pub use usage::DiskUsage;

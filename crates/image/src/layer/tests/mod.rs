@@ -1,0 +1,5 @@
+//! Whole archives: what is packed comes back, and nothing gets out.
+
+mod hostile;
+mod round_trip;
+mod support;

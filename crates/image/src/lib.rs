@@ -1,0 +1,41 @@
+//! OCI images on disk: the store, layers, base images.
+//!
+//! One image layout (OCI image specification, image-layout.md) lies at
+//! `$TANDEM_HOME/images`; other tools can read it
+//! (`skopeo inspect oci:images:hello-flask:latest`). Beside it,
+//! `$TANDEM_HOME/layers/CHAINID` holds every layer unpacked in the form that
+//! overlayfs wants for a lower directory, so that a container starts without
+//! copying anything.
+//!
+//! ```text
+//! pull, bootstrap, build ── blobs/sha256 ── put_image ── index.json
+//!                               │                           │
+//!                    layer_dirs (unpack, verify)         resolve
+//!                               │                           │
+//!                         layers/CHAINID  ◄── overlay ── Image
+//! ```
+//!
+//! Foreign bytes come in at three places, each a pure function over bytes or
+//! a reader: the tar reader behind [`unpack_layer`], [`parse_pax`], and the
+//! readers of apt's source lists ([`bootstrap::parse_one_line_sources`],
+//! [`bootstrap::parse_deb822_sources`]). No name in an archive can reach
+//! outside its folder: paths are resolved by the kernel beneath an open
+//! directory (`openat2` with `RESOLVE_IN_ROOT`).
+//!
+//! Files become visible only by rename, and `index.json` changes only under
+//! an exclusive lock; any number of processes may share a store.
+
+pub mod bootstrap;
+mod error;
+mod image;
+mod layer;
+mod pull;
+mod store;
+
+pub use error::ImageError;
+pub use image::{Image, Layer, NewLayer, chain_ids};
+pub use layer::{
+    DiskUsage, LayerError, Limits, OverlayXattrs, parse_pax, pax::PaxRecord, unpack_layer,
+};
+pub use pull::{Credentials, PullProgress, pull, pull_as};
+pub use store::{DiskUse, ImageSummary, Lease, Removed, Store};

@@ -1,0 +1,74 @@
+use std::{
+    fs,
+    io::{BufWriter, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
+
+use flate2::{Compression, GzBuilder};
+use oci_spec::image::MediaType;
+use tandem_model::Digest;
+
+use super::{Store, hash::HashWrite};
+use crate::{ImageError, Layer, LayerError, NewLayer, image::chain_id, layer::pack};
+
+/// Blobs are read back at once and seldom travel: speed before size.
+const LEVEL: Compression = Compression::new(1);
+
+impl Store {
+    /// Makes a layer of an overlay's upper folder (or of any folder, for a
+    /// bottom layer). The blob is written, and the folder itself becomes the
+    /// unpacked layer: **it is gone from `upper` afterwards**. The overlay
+    /// must be unmounted and must have been mounted with `redirect_dir=off`
+    /// and `metacopy=off`.
+    ///
+    /// The same files, times included, make the same blob.
+    pub fn commit_layer_dir(
+        &self,
+        upper: &Path,
+        parent_chain: Option<&Digest>,
+    ) -> Result<NewLayer, ImageError> {
+        // What the folder itself looks like is no part of a layer; all
+        // unpacked layers have the same.
+        let public = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(upper, public).map_err(ImageError::io("set the mode of", upper))?;
+        let layer = self.pack_blob(upper)?;
+        let chain_id = chain_id(parent_chain, &layer.diff_id);
+        let _lock = self.lock_layer(&chain_id)?;
+        let dir = self.layer_dir(&chain_id);
+        if dir.is_dir() {
+            fs::remove_dir_all(upper).map_err(ImageError::io("remove", upper))?;
+        } else {
+            self.adopt(upper, &layer, &dir)?;
+        }
+        Ok(NewLayer { digest: layer.digest, diff_id: layer.diff_id, size: layer.size, chain_id })
+    }
+
+    fn pack_blob(&self, upper: &Path) -> Result<Layer, ImageError> {
+        let failed = |error: LayerError| ImageError::layer(upper.display())(error);
+        let write = |error| failed(LayerError::io("write", b"the archive")(error));
+        let gzip = GzBuilder::new().mtime(0).write(self.blob_writer()?, LEVEL);
+        let mut tar = BufWriter::with_capacity(128 << 10, HashWrite::new(gzip));
+        pack(upper, &mut tar).map_err(failed)?;
+        tar.flush().map_err(write)?;
+        let hashed = tar.into_inner().map_err(|e| write(e.into_error()))?;
+        let (gzip, diff_id) = hashed.finish();
+        let (digest, size) = gzip.finish().map_err(write)?.finish(None)?;
+        Ok(Layer { digest, diff_id, size, media_type: MediaType::ImageLayerGzip })
+    }
+
+    /// Moves the folder to its place, or unpacks the blob there when it lies
+    /// on another file system.
+    fn adopt(&self, upper: &Path, layer: &Layer, dir: &Path) -> Result<(), ImageError> {
+        let scratch = self.home.scratch("layer")?;
+        let fresh = scratch.path().join("layer");
+        match fs::rename(upper, &fresh) {
+            Ok(()) => self.install(&fresh, dir, scratch),
+            Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
+                self.unpack_into(layer, &[], dir)?;
+                fs::remove_dir_all(upper).map_err(ImageError::io("remove", upper))
+            }
+            Err(error) => Err(ImageError::io("move", upper)(error)),
+        }
+    }
+}

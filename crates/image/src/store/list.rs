@@ -1,0 +1,90 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use tandem_model::{Digest, ImageRef};
+
+use super::Store;
+use crate::{Image, ImageError};
+
+/// One line of `tandem images`.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageSummary {
+    /// The name.
+    pub reference: ImageRef,
+    /// Digest of the manifest.
+    pub digest: Digest,
+    /// Sum of the stored layer blobs, bytes.
+    pub size_bytes: u64,
+    /// Disk that the unpacked layers take, allocated bytes; layers that are
+    /// not unpacked count 0.
+    pub unpacked_bytes: u64,
+    /// Bytes, blobs and unpacked layers together, that no other image shares:
+    /// what removing this one would free.
+    pub unique_bytes: u64,
+    /// When it was made.
+    pub created_at: Option<jiff::Timestamp>,
+    /// Number of layers.
+    pub layers: usize,
+}
+
+/// Disk that one image takes, shared layers included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DiskUse {
+    /// Sum of the stored layer blobs, bytes.
+    pub compressed: u64,
+    /// Allocated bytes of the unpacked layers; those not unpacked count 0.
+    pub unpacked: u64,
+}
+
+impl Store {
+    /// Every image with a name, by name. One that cannot be read is left out.
+    pub fn list(&self) -> Result<Vec<ImageSummary>, ImageError> {
+        let mut images: Vec<Image> = self
+            .index()?
+            .entries
+            .into_iter()
+            .filter_map(|entry| self.load(entry.reference?, &entry.digest).ok())
+            .collect();
+        images.sort_by(|a, b| a.reference.cmp(&b.reference));
+        // Two names of one image share nothing with others by that alone.
+        let mut users: BTreeMap<Digest, BTreeSet<Digest>> = BTreeMap::new();
+        for image in &images {
+            let blobs = image.layers.iter().map(|layer| layer.digest.clone());
+            for key in blobs.chain(image.chain_ids()) {
+                users.entry(key).or_default().insert(image.digest.clone());
+            }
+        }
+        let unique = |key: &Digest| users.get(key).is_some_and(|users| users.len() == 1);
+        images
+            .iter()
+            .map(|image| {
+                let mut unique_bytes = 0;
+                let mut unpacked_bytes = 0;
+                for (layer, chain_id) in image.layers.iter().zip(image.chain_ids()) {
+                    let unpacked = self.layer_usage(&chain_id)?.allocated_bytes;
+                    unpacked_bytes += unpacked;
+                    unique_bytes += if unique(&chain_id) { unpacked } else { 0 };
+                    unique_bytes += if unique(&layer.digest) { layer.size } else { 0 };
+                }
+                Ok(ImageSummary {
+                    reference: image.reference.clone(),
+                    digest: image.digest.clone(),
+                    size_bytes: image.compressed_bytes(),
+                    unpacked_bytes,
+                    unique_bytes,
+                    created_at: image.created_at,
+                    layers: image.layers.len(),
+                })
+            })
+            .collect()
+    }
+
+    /// What an image takes on the disk.
+    pub fn disk_use(&self, image: &Image) -> Result<DiskUse, ImageError> {
+        let mut unpacked = 0;
+        for chain_id in image.chain_ids() {
+            unpacked += self.layer_usage(&chain_id)?.allocated_bytes;
+        }
+        Ok(DiskUse { compressed: image.compressed_bytes(), unpacked })
+    }
+}

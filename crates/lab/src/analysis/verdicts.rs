@@ -1,0 +1,277 @@
+//! The claims of the article that a launch can judge: start-up and size.
+
+use tandem_model::{
+    Accelerator, BackendKind, LaneReport, ResultDocument, Verdict, VerdictOutcome,
+    format::format_number,
+};
+use tandem_stats::{
+    Ratio, Reason, judge,
+    judge::{Claim, Thresholds},
+    median,
+};
+
+use super::{format::quantity, ratio, unit_of, values};
+
+const FASTER: &str = "Containers are faster to spin up than a VM";
+const HEAVIER: &str = "VMs are heavier than containers: a running VM takes more memory";
+const SIZE: &str = "Virtual machines are heavy (GB), containers are lightweight (MB)";
+
+/// Judges every claim, in a fixed order.
+pub(super) fn verdicts(document: &ResultDocument) -> Vec<Verdict> {
+    let of = |kind: BackendKind| document.lanes.iter().find(|lane| lane.backend == kind);
+    match (of(BackendKind::Container), of(BackendKind::Vm)) {
+        (Some(container), Some(vm)) => {
+            let pair = Pair { document, container, vm };
+            vec![pair.faster(), pair.heavier(), pair.size()]
+        }
+        (container, _) => {
+            let missing = if container.is_none() { "container" } else { "vm" };
+            let why = format!(
+                "The claim compares a container with a VM, and this run had no {missing} lane: add it with --lanes container,vm."
+            );
+            [FASTER, HEAVIER, SIZE].map(|claim| not_measured(claim, why.clone())).into()
+        }
+    }
+}
+
+struct Pair<'a> {
+    document: &'a ResultDocument,
+    container: &'a LaneReport,
+    vm: &'a LaneReport,
+}
+
+impl Pair<'_> {
+    fn faster(&self) -> Verdict {
+        let Some(ratio) = self.ratio("first_response") else {
+            return not_measured(FASTER, self.missing("first_response"));
+        };
+        let (outcome, evidence) = judged(&ratio);
+        let mut why = vec![
+            format!(
+                "From the request to the first answer the VM took {} times as long as the container ({}).",
+                format_number(ratio.ratio),
+                self.numbers("first_response", &ratio)
+            ),
+            evidence,
+        ];
+        why.push(match self.vm.accelerator {
+            Some(Accelerator::Kvm) => "The VM ran with KVM.".to_owned(),
+            _ => "The VM ran under software emulation (TCG), so the ratio is not the hypervisor's."
+                .to_owned(),
+        });
+        why.push("Files were in the page cache. Speed says nothing about isolation: a VM has a kernel of its own, a container shares the host's.".to_owned());
+        self.verdict(FASTER, outcome, why)
+    }
+
+    fn heavier(&self) -> Verdict {
+        let Some(ratio) = self.ratio("memory_host") else {
+            return not_measured(HEAVIER, self.missing("memory_host"));
+        };
+        let (outcome, evidence) = judged(&ratio);
+        let why = vec![
+            format!(
+                "After its first answers the VM took {} times as much of the host's memory as the container ({}; proportional set size).",
+                format_number(ratio.ratio),
+                self.numbers("memory_host", &ratio)
+            ),
+            evidence,
+            "A VM holds a kernel and a page cache of its own; the container uses the host's, which is not counted here.".to_owned(),
+        ];
+        self.verdict(HEAVIER, outcome, why)
+    }
+
+    /// Gigabytes and megabytes are absolute words, so the claim needs both
+    /// sides to be what it says. Disk is what a first instance needs: image
+    /// and own files.
+    fn size(&self) -> Verdict {
+        let Some(((container, vm), n)) = self
+            .disk(self.container)
+            .zip(self.disk(self.vm))
+            .map(|((c, n), (v, m))| ((c, v), n.min(m)))
+        else {
+            return not_measured(SIZE, self.missing("image_bytes"));
+        };
+        let heavy = vm >= GIGABYTE;
+        let light = container < GIGABYTE;
+        let outcome = match (heavy, light) {
+            _ if n < Thresholds::default().min_trials => VerdictOutcome::Inconclusive,
+            (true, true) => VerdictOutcome::Supported,
+            _ => VerdictOutcome::Refuted,
+        };
+        let bytes = |value| quantity(value, tandem_model::Unit::Bytes);
+        let mut why = vec![format!(
+            "On disk the VM takes {} and the container {} ({} times as much; image and own files of one instance, medians of {n} trials each).",
+            bytes(vm),
+            bytes(container),
+            format_number(vm / container.max(1.0))
+        )];
+        if !heavy {
+            why.push(format!(
+                "The VM stays below 1 GB because it is the `{}` kind: a kernel, a small init and the same files as the container. The gigabytes of the claim are those of a whole operating system.",
+                self.vm.profile.as_deref().unwrap_or("micro")
+            ));
+        }
+        if !light {
+            why.push("The container's image alone is larger than 1 GB.".to_owned());
+        }
+        why.extend(self.own_bytes());
+        self.verdict(SIZE, outcome, why)
+    }
+
+    /// What each further instance costs, for that is where layers are shared.
+    fn own_bytes(&self) -> Option<String> {
+        let of = |lane: &LaneReport| {
+            median(&values(&self.document.trials, &lane.id, "instance_bytes")).ok()
+        };
+        let bytes = |value| quantity(value, tandem_model::Unit::Bytes);
+        Some(format!(
+            "A further instance of the same image adds {} (VM) and {} (container).",
+            bytes(of(self.vm)?),
+            bytes(of(self.container)?)
+        ))
+    }
+
+    fn disk(&self, lane: &LaneReport) -> Option<(f64, usize)> {
+        let of = |metric| values(&self.document.trials, &lane.id, metric);
+        let (image, own) = (of("image_bytes"), of("instance_bytes"));
+        let total = median(&image).ok()? + median(&own).ok()?;
+        Some((total, image.len().min(own.len())))
+    }
+
+    fn ratio(&self, metric: &str) -> Option<Ratio> {
+        ratio(self.document, metric, &self.container.id, &self.vm.id)
+    }
+
+    /// Interval, medians and n.
+    fn numbers(&self, metric: &str, ratio: &Ratio) -> String {
+        let middle = |lane: &LaneReport| {
+            median(&values(&self.document.trials, &lane.id, metric))
+                .map_or("nothing".to_owned(), |value| quantity(value, unit_of(metric)))
+        };
+        let kind = if ratio.too_few { "range" } else { "95 % interval" };
+        format!(
+            "{kind} {} to {}; medians {} and {}, n = {} and {}",
+            format_number(ratio.ci95[0]),
+            format_number(ratio.ci95[1]),
+            middle(self.vm),
+            middle(self.container),
+            ratio.n_b,
+            ratio.n_a
+        )
+    }
+
+    fn missing(&self, metric: &str) -> String {
+        let lanes = [self.container, self.vm];
+        let without =
+            |lane: &&LaneReport| values(&self.document.trials, &lane.id, metric).is_empty();
+        let names: Vec<String> =
+            lanes.into_iter().filter(without).map(|lane| lane.id.clone()).collect();
+        let reason = self.document.trials.iter().find_map(|trial| {
+            let reason = trial.reason.as_ref().filter(|_| names.contains(&trial.lane))?;
+            reason.lines().next().map(|line| format!(" The first reason: {line}"))
+        });
+        format!(
+            "No trial measured it in {}.{}",
+            super::format::list(&names),
+            reason.unwrap_or_default()
+        )
+    }
+
+    fn verdict(&self, claim: &str, outcome: VerdictOutcome, mut why: Vec<String>) -> Verdict {
+        let unfair: Vec<String> = [self.container, self.vm]
+            .iter()
+            .filter(|lane| !lane.parity.fair)
+            .flat_map(|lane| lane.parity.differences.clone())
+            .collect();
+        if !unfair.is_empty() {
+            why.insert(0, format!("This comparison is unfair ({}).", unfair.join("; ")));
+        }
+        why.retain(|sentence| !sentence.is_empty());
+        Verdict { claim: claim.to_owned(), outcome, why: why.join(" ") }
+    }
+}
+
+/// The article's border between "MB" and "GB", in bytes.
+const GIGABYTE: f64 = 1e9;
+
+/// The outcome, and a sentence where the numbers alone do not explain it.
+fn judged(ratio: &Ratio) -> (VerdictOutcome, String) {
+    let thresholds = Thresholds::default();
+    let judgement = judge(ratio, Claim::Larger, thresholds);
+    let evidence = match judgement.reason {
+        Reason::Clear => String::new(),
+        Reason::Opposite => "It is the other way round.".to_owned(),
+        Reason::Negligible => {
+            format!("The difference is below {} %, too small to matter.", thresholds.margin * 100.0)
+        }
+        Reason::Undecided => {
+            "The interval leaves open which side is ahead: run more trials.".to_owned()
+        }
+        Reason::TooFew => format!(
+            "Fewer than {} trials a lane are not enough evidence: run more.",
+            thresholds.min_trials
+        ),
+    };
+    (judgement.outcome, evidence)
+}
+
+fn not_measured(claim: &str, why: String) -> Verdict {
+    Verdict { claim: claim.to_owned(), outcome: VerdictOutcome::NotMeasured, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::tests::document;
+
+    #[test]
+    fn a_clear_difference_is_told_with_its_caveat() {
+        let found = verdicts(&document(5));
+        assert_eq!(found[0].outcome, VerdictOutcome::Supported);
+        for part in
+            ["22.4 times", "95 % interval", "9.00 s and 4", "n = 5 and 5", "software emulation"]
+        {
+            assert!(found[0].why.contains(part), "{part}: {}", found[0].why);
+        }
+        assert_eq!(found[1].outcome, VerdictOutcome::Supported);
+        // 166 MiB are no gigabyte.
+        assert_eq!(found[2].outcome, VerdictOutcome::Refuted);
+        assert!(found[2].why.contains("166 MiB"), "{}", found[2].why);
+    }
+
+    #[test]
+    fn with_kvm_nothing_is_emulated() {
+        let mut document = document(5);
+        document.lanes[1].accelerator = Some(Accelerator::Kvm);
+        let why = &verdicts(&document)[0].why;
+        assert!(why.contains("KVM") && !why.contains("emulation"), "{why}");
+    }
+
+    #[test]
+    fn too_few_trials_decide_nothing() {
+        let found = verdicts(&document(3));
+        assert!(
+            found.iter().all(|verdict| verdict.outcome == VerdictOutcome::Inconclusive),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_did_not_run_is_not_measured() {
+        let mut document = document(5);
+        document.trials.retain(|trial| trial.lane != "vm/micro");
+        let found = verdicts(&document);
+        assert!(found.iter().all(|verdict| verdict.outcome == VerdictOutcome::NotMeasured));
+        assert!(found[0].why.contains("vm/micro"), "{}", found[0].why);
+        document.lanes.pop();
+        assert!(verdicts(&document)[0].why.contains("no vm lane"));
+    }
+
+    #[test]
+    fn an_unfair_comparison_says_so_first() {
+        let mut document = document(5);
+        document.lanes[1].parity.fair = false;
+        document.lanes[1].parity.differences = vec!["memory limit: a, b".to_owned()];
+        assert!(verdicts(&document)[0].why.starts_with("This comparison is unfair (memory limit"));
+    }
+}

@@ -1,0 +1,221 @@
+use std::{collections::BTreeSet, fmt};
+
+use tandem_model::{ResultDocument, format::format_number};
+use tandem_stats::{coverage_bound, drift};
+
+use super::{COMPARED, values};
+use crate::StoreError;
+
+/// A lane whose times spread more than this (standard deviation over mean) is
+/// called noisy.
+const NOISY: f64 = 0.25;
+
+/// Something that a reader must know besides the numbers. Each says what to do
+/// next.
+#[derive(Debug, Clone, PartialEq)]
+enum Warning {
+    FewTrials { lane: String, n: usize },
+    Drift { lane: String, rho: f64 },
+    Outliers { lane: String, count: u32, n: u32 },
+    Noisy { lane: String, spread: f64 },
+    BusyMachine { busy: f64 },
+    BaseSubstituted { base: String },
+    Unfair { lane: String, differences: Vec<String> },
+    LaneMissing { lane: String, reason: String },
+    LaneGivenUp { lane: String, failures: u32 },
+    SomeFailed { lane: String, failed: usize, of: usize },
+    AnswersChange { lane: String },
+    NotOnDisk { reason: String },
+    Engine(String),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FewTrials { lane, n: 1 } => {
+                write!(f, "{lane}: one trial shows no spread; run at least 6 with --trials 6")
+            }
+            Self::FewTrials { lane, n } => write!(
+                f,
+                "{lane}: with {n} trials an interval of the median covers the truth at most {} % of the time; run at least 6 for 95 %",
+                format_number(coverage_bound(*n) * 100.0)
+            ),
+            Self::Drift { lane, rho } => write!(
+                f,
+                "{lane}: times {} over the run; let the machine come to rest and run it again",
+                if *rho > 0.0 { "rose" } else { "fell" }
+            ),
+            Self::Outliers { lane, count, n } => write!(
+                f,
+                "{lane}: {count} of {n} times lie far from the others; they are kept, look at the raw trials"
+            ),
+            Self::Noisy { lane, spread } => write!(
+                f,
+                "{lane}: times spread by {} % of their mean; close other programs and run more trials",
+                format_number(spread * 100.0)
+            ),
+            Self::BusyMachine { busy } => write!(
+                f,
+                "other programs kept {} % of the processors busy when the trials began; close them and run it again",
+                format_number(busy * 100.0)
+            ),
+            Self::BaseSubstituted { base } => write!(
+                f,
+                "the image was built on {base} in place of the base that its Dockerfile names; results hold for this base"
+            ),
+            Self::Unfair { lane, differences } => {
+                write!(
+                    f,
+                    "{lane} did not run the same as the first lane: {}",
+                    differences.join("; ")
+                )
+            }
+            Self::LaneMissing { lane, reason } => write!(f, "{lane} was left out: {reason}"),
+            Self::LaneGivenUp { lane, failures } => write!(
+                f,
+                "{lane} was given up after {failures} failures in a row; its trials say why"
+            ),
+            Self::SomeFailed { lane, failed, of } => write!(
+                f,
+                "{lane}: {failed} of {of} trials failed and are in no estimate; their reasons are with the raw trials"
+            ),
+            Self::AnswersChange { lane } => write!(
+                f,
+                "{lane}: the answer differs from launch to launch, so equal answers cannot be checked for this app"
+            ),
+            Self::NotOnDisk { reason } => write!(
+                f,
+                "trials are only in memory, for they could not be written: {reason}; save the result with --json"
+            ),
+            Self::Engine(note) => f.write_str(note),
+        }
+    }
+}
+
+/// The warnings of a run, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings {
+    found: Vec<Warning>,
+    changing: BTreeSet<String>,
+}
+
+impl Warnings {
+    pub(crate) fn of_engine(&mut self, note: String) -> String {
+        self.add(Warning::Engine(note))
+    }
+
+    pub(crate) fn lane_missing(&mut self, lane: &str, reason: &str) -> String {
+        self.add(Warning::LaneMissing { lane: lane.to_owned(), reason: reason.to_owned() })
+    }
+
+    pub(crate) fn lane_given_up(&mut self, lane: &str, failures: u32) -> String {
+        self.add(Warning::LaneGivenUp { lane: lane.to_owned(), failures })
+    }
+
+    pub(crate) fn not_on_disk(&mut self, error: &StoreError) -> String {
+        self.add(Warning::NotOnDisk { reason: error.to_string() })
+    }
+
+    pub(crate) fn answers_change(&mut self, lane: &str) {
+        if self.changing.insert(lane.to_owned()) {
+            self.add(Warning::AnswersChange { lane: lane.to_owned() });
+        }
+    }
+
+    /// Others kept this part of the processors busy when the trials began.
+    pub(crate) fn machine_is_busy(&mut self, busy: f64) -> String {
+        self.add(Warning::BusyMachine { busy })
+    }
+
+    /// Looks at a document whose summaries are there.
+    pub(super) fn of_document(&mut self, document: &ResultDocument, seed: u64) {
+        if document.subject.base_substituted {
+            let base = document.subject.base.clone().unwrap_or_else(|| "another image".to_owned());
+            self.add(Warning::BaseSubstituted { base });
+        }
+        for lane in &document.lanes {
+            self.of_lane(document, &lane.id, seed);
+            let answered = document.summary.iter().any(|summary| summary.lane == lane.id);
+            if answered && !lane.parity.fair {
+                let differences = lane.parity.differences.clone();
+                self.add(Warning::Unfair { lane: lane.id.clone(), differences });
+            }
+        }
+    }
+
+    fn of_lane(&mut self, document: &ResultDocument, id: &str, seed: u64) {
+        let lane = id.to_owned();
+        let tried: Vec<_> = document.trials.iter().filter(|t| t.lane == id && !t.warmup).collect();
+        let failed =
+            tried.iter().filter(|trial| trial.outcome == tandem_model::OutcomeKind::Failed).count();
+        let times = values(&document.trials, id, COMPARED[0]);
+        if failed > 0 && !times.is_empty() {
+            self.add(Warning::SomeFailed { lane: lane.clone(), failed, of: tried.len() });
+        }
+        if (1..6).contains(&times.len()) {
+            self.add(Warning::FewTrials { lane: lane.clone(), n: times.len() });
+        }
+        if let Ok(found) = drift(&times, seed)
+            && found.is_significant()
+        {
+            self.add(Warning::Drift { lane: lane.clone(), rho: found.rho });
+        }
+        let summary = document.summary.iter().find(|s| s.lane == id && s.metric == COMPARED[0]);
+        let Some(summary) = summary else { return };
+        if summary.outliers > 0 {
+            let (count, n) = (summary.outliers, summary.n);
+            self.add(Warning::Outliers { lane: lane.clone(), count, n });
+        }
+        let spread = summary.stddev.map(|stddev| stddev / summary.mean);
+        if let Some(spread) = spread.filter(|spread| *spread > NOISY) {
+            self.add(Warning::Noisy { lane, spread });
+        }
+    }
+
+    pub(crate) fn into_sentences(self) -> Vec<String> {
+        self.found.iter().map(ToString::to_string).collect()
+    }
+
+    /// Adds a warning and returns its sentence.
+    fn add(&mut self, warning: Warning) -> String {
+        let sentence = warning.to_string();
+        if !self.found.contains(&warning) {
+            self.found.push(warning);
+        }
+        sentence
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::{complete, tests::document, tests::trial};
+
+    fn sentences(mut document: ResultDocument) -> String {
+        complete(&mut document, Warnings::default());
+        document.warnings.join("\n")
+    }
+
+    #[test]
+    fn a_quiet_run_of_ten_trials_has_none() {
+        assert_eq!(sentences(document(10)), "");
+    }
+
+    #[test]
+    fn what_weakens_a_result_is_said() {
+        let few = sentences(document(5));
+        assert!(few.contains("container: with 5 trials") && few.contains("93.8 %"), "{few}");
+        let mut substituted = document(10);
+        substituted.subject.base_substituted = true;
+        substituted.subject.base = Some("localhost/base".to_owned());
+        assert!(sentences(substituted).contains("built on localhost/base"));
+        let mut noisy = document(0);
+        for index in 1..=12 {
+            let time = 1e9 + f64::from(index) * 5e8;
+            noisy.trials.push(trial("container", index, &[("first_response", time)]));
+        }
+        let text = sentences(noisy);
+        assert!(text.contains("times rose over the run"), "{text}");
+        assert!(text.contains("spread by"), "{text}");
+    }
+}

@@ -1,0 +1,42 @@
+//! Experiments: plan, schedule, run, record.
+//!
+//! [`run`] takes a [`Plan`] and the lanes to compare, and goes through
+//!
+//! ```text
+//! availability ─▶ prepare ─▶ warm-ups ─▶ parity ─▶ trials ─▶ verdicts
+//! ```
+//!
+//! Preparing is done for all lanes before any clock runs. The measured trials
+//! are blocks of one trial for each lane, in a fresh random order within each
+//! block (a randomised complete block design: whatever drifts during the run
+//! meets all lanes alike). Seed and order are recorded.
+//!
+//! A trial has one t₀, taken right before the instance is created, and one
+//! finish, the last byte of the first HTTP 200, both on the host's monotonic
+//! clock. Its phases cover the time between without gap or overlap. Prober and
+//! sampler are the same for all lanes, run on threads of their own, and their
+//! own processor time is recorded beside the result.
+//!
+//! What goes wrong in a trial is its outcome, never a number. Each trial is in
+//! the [`ResultStore`] before the next one starts. Nothing here knows a
+//! particular backend.
+
+mod analysis;
+mod error;
+mod instruments;
+mod order;
+mod parity;
+mod phases;
+mod plan;
+mod port;
+mod run;
+mod stage;
+mod store;
+mod trial;
+
+pub use analysis::unit_of;
+pub use error::LabError;
+pub use order::blocks;
+pub use plan::{LaneSetup, Plan};
+pub use run::run;
+pub use store::{ResultRow, ResultStore, StoreError, StoredRun};

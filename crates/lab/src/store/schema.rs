@@ -1,0 +1,33 @@
+use rusqlite::Connection;
+use rusqlite_migration::{M, Migrations};
+
+/// The steps from an empty database to the present one. A step that was ever
+/// released is never changed; a new version is a new step at the end.
+const STEPS: &[M<'static>] = &[M::up(
+    "CREATE TABLE run (
+        id          TEXT PRIMARY KEY,
+        experiment  TEXT NOT NULL,
+        subject     TEXT NOT NULL,
+        image       TEXT NOT NULL,
+        digest      TEXT NOT NULL,
+        seed        INTEGER NOT NULL,
+        started_at  TEXT NOT NULL, -- RFC 3339
+        finished_at TEXT,
+        stopped     TEXT,          -- why there is no document
+        document    TEXT           -- JSON, tandem.result/1
+    ) STRICT;
+    CREATE INDEX run_started_at ON run (started_at);
+    CREATE TABLE trial (
+        run      TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL, -- in the order of the run
+        lane     TEXT NOT NULL,
+        number   INTEGER NOT NULL, -- within the lane
+        record   TEXT NOT NULL,    -- JSON
+        PRIMARY KEY (run, position)
+    ) STRICT, WITHOUT ROWID;",
+)];
+
+/// Brings a database up to date; a sentence when it is not ours.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), String> {
+    Migrations::from_slice(STEPS).to_latest(connection).map_err(|e| e.to_string())
+}

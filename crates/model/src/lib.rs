@@ -1,0 +1,41 @@
+//! The words of Tandem as types. Nothing here does I/O.
+//!
+//! Every other crate speaks in these terms, so that a lane, a phase or a
+//! verdict means the same in the engine, the laboratory, the report and the
+//! window.
+
+mod capability;
+mod digest;
+mod error_code;
+mod event;
+pub mod format;
+mod image_ref;
+mod instance;
+mod lane;
+mod ledger;
+mod phase;
+mod resources;
+mod result;
+mod sample;
+
+pub use capability::{Capability, CapabilityStatus};
+pub use digest::{Digest, ParseDigestError};
+pub use error_code::{ErrorCode, Failure};
+pub use event::{LaneInfo, RunEvent};
+pub use image_ref::{ImageRef, ParseImageRefError};
+pub use instance::{
+    Exit, InstanceId, InstanceRecord, InstanceSpec, InstanceState, ProcessIdentity, Runtime,
+};
+pub use lane::{
+    Accelerator, AcceleratorChoice, BackendKind, Lane, ParseLaneError, Profile, number_lanes,
+};
+pub use ledger::{Ledger, LedgerEntry};
+pub use phase::{HostInstant, Phase};
+pub use resources::{
+    ParsePortError, ParseSizeError, PortMap, Protocol, Resources, parse_cpus, parse_size,
+};
+pub use result::{
+    CacheState, Comparison, Design, LaneReport, Machine, OutcomeKind, Parity, ResultDocument,
+    SCHEMA, Subject, Summary, TrialPhase, TrialRecord, Unit, Verdict, VerdictOutcome,
+};
+pub use sample::{MemoryUse, Outcome, Sample};

@@ -1,0 +1,11 @@
+//! What the kernel's control groups say of an instance: version 1
+//! (`Documentation/admin-guide/cgroup-v1`), version 2
+//! (`Documentation/admin-guide/cgroup-v2.rst`) and both at once.
+
+mod layout;
+mod limits;
+mod usage;
+
+pub use layout::{CgroupLayout, Setup, cgroup_setup};
+pub use limits::{CgroupLimits, cgroup_limits};
+pub use usage::{CgroupUsage, cgroup_processes, cgroup_usage};

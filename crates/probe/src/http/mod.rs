@@ -1,0 +1,10 @@
+//! A small HTTP/1.1 client (RFC 9112) that stamps the last byte of an answer.
+//! It is the same for all lanes: one GET, one connection each.
+
+mod get;
+mod ready;
+mod response;
+
+pub use get::{Body, GetError, get};
+pub use ready::{FirstResponse, ReadyError, ReadyOptions, wait_for_first_response};
+pub use response::ResponseError;

@@ -1,0 +1,32 @@
+//! Clocks, processes and what they use: the instruments.
+//!
+//! Everything that reads the kernel's text files is a pure parser with a thin
+//! reader around it. A number that cannot be read is absent, never zero.
+//! Nothing here knows which backend made what it looks at, so that all lanes
+//! are measured with the same instrument.
+
+mod cgroup;
+mod clock;
+mod disk;
+mod http;
+mod machine;
+mod memory;
+mod process;
+mod sample;
+mod tree;
+
+pub use cgroup::{
+    CgroupLayout, CgroupLimits, CgroupUsage, Setup, cgroup_limits, cgroup_processes, cgroup_setup,
+    cgroup_usage,
+};
+pub use clock::{now, thread_cpu_ns};
+pub use disk::{allocated_bytes, free_bytes};
+pub use http::{
+    Body, FirstResponse, GetError, ReadyError, ReadyOptions, ResponseError, get,
+    wait_for_first_response,
+};
+pub use machine::machine;
+pub use memory::{MemoryBreakdown, memory_of, pss_of};
+pub use process::{alive, identity};
+pub use sample::sample_tree;
+pub use tree::{cpu_ns_of, tree};

@@ -1,0 +1,115 @@
+use std::{collections::BTreeSet, fs};
+
+use crate::process::stat;
+
+/// The process and all its living descendants, parents before children.
+/// Empty when the process is gone.
+pub fn tree(pid: u32) -> Vec<u32> {
+    if stat(pid).is_none() {
+        return Vec::new();
+    }
+    let mut seen = BTreeSet::from([pid]);
+    let mut found = vec![pid];
+    let mut at = 0;
+    // Kernels without CONFIG_PROC_CHILDREN have no `children` file.
+    let mut parents = None;
+    while let Some(parent) = found.get(at).copied() {
+        at += 1;
+        let children = children(parent).unwrap_or_else(|| {
+            let parents = parents.get_or_insert_with(all_parents);
+            parents.iter().filter(|(_, p)| *p == parent).map(|(pid, _)| *pid).collect()
+        });
+        found.extend(children.into_iter().filter(|child| seen.insert(*child)));
+    }
+    found
+}
+
+/// Processor time that the processes, and the children they have waited for,
+/// used until now, in nanoseconds. The kernel counts it in clock ticks, 10 ms
+/// each on most machines. Over a whole [`tree`] nothing is counted twice: a
+/// child is either alive or waited for.
+pub fn cpu_ns_of(pids: &[u32]) -> u64 {
+    let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
+    let ticks: u64 = pids.iter().filter_map(|pid| stat(*pid)).map(|stat| stat.cpu_ticks).sum();
+    ticks.saturating_mul(1_000_000_000 / ticks_per_second)
+}
+
+/// The children of all threads of a process (proc_tid_children(5)); `None`
+/// when the kernel does not list them.
+fn children(pid: u32) -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(text) => children.extend(numbers(&text)),
+            // The thread ended meanwhile.
+            Err(_) if !thread.path().exists() => {}
+            Err(_) => return None,
+        }
+    }
+    Some(children)
+}
+
+fn numbers(text: &str) -> impl Iterator<Item = u32> {
+    text.split_ascii_whitespace().filter_map(|word| word.parse().ok())
+}
+
+/// Every process with its parent.
+fn all_parents() -> Vec<(u32, u32)> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, stat(pid)?.parent)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader},
+        process::{Child, Command, Stdio},
+    };
+
+    use super::*;
+
+    /// A shell with a living grandchild, ready when its line was read.
+    fn family(script: &str) -> Child {
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        child
+    }
+
+    #[test]
+    fn descendants_are_found() {
+        let mut child = family("sh -c 'echo ready; cat; :'; :");
+        let listed = tree(child.id());
+        let parents = all_parents();
+        let by_stat: Vec<_> = parents
+            .iter()
+            .filter(|(_, parent)| listed.contains(parent))
+            .map(|(pid, _)| *pid)
+            .collect();
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(listed[0], child.id());
+        assert!(listed.len() >= 2, "{listed:?}");
+        assert!(by_stat.iter().all(|pid| listed.contains(pid)), "{by_stat:?} {listed:?}");
+        assert!(tree(child.id()).is_empty());
+    }
+
+    #[test]
+    fn time_of_children_that_ended_is_counted() {
+        let busy = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done";
+        let mut child = family(&format!("sh -c '{busy}'; echo ready; cat"));
+        let used = cpu_ns_of(&tree(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(used >= 10_000_000, "{used} ns");
+    }
+}

@@ -1,0 +1,246 @@
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use tandem_model::{OutcomeKind, ResultDocument, Summary, Unit};
+
+use super::limits;
+use crate::{chart::Table, from_result::part_words, lane::lane_title, text::escape};
+use tandem_model::format::{
+    format_bytes, format_bytes_interval, format_duration, format_duration_interval, format_number,
+    format_ratio, format_ratio_interval,
+};
+
+/// A table as HTML; all cells are escaped.
+pub(super) fn html(table: &Table) -> String {
+    let mut out = format!(
+        "<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>",
+        escape(&table.caption)
+    );
+    for cell in &table.header {
+        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(cell));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for row in &table.rows {
+        out.push_str("<tr>");
+        for cell in row {
+            // A short number does not part from its unit.
+            let whole =
+                cell.chars().count() <= 24 && cell.starts_with(|c: char| c.is_ascii_digit());
+            let class = if whole { " class=\"whole\"" } else { "" };
+            let _ = write!(out, "<td{class}>{}</td>", escape(cell));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n");
+    out
+}
+
+/// A metric id in words: `first_response` is the `time to the first answer`.
+pub(super) fn metric_words(metric: &str) -> String {
+    match metric {
+        "first_response" => "time to the first answer".to_owned(),
+        "memory_host" => "memory of this machine".to_owned(),
+        "image_bytes" => "size of the image".to_owned(),
+        "instance_bytes" => "disk added by the instance".to_owned(),
+        other => match other.split_once('.') {
+            Some((kind, part)) => format!("{}: {}", kind.replace('_', " "), part_words(part)),
+            None => other.replace('_', " "),
+        },
+    }
+}
+
+pub(super) fn summary(result: &ResultDocument) -> Table {
+    let header = [
+        "Metric",
+        "Lane",
+        "Median",
+        "95 % interval",
+        "Mean",
+        "Deviation",
+        "Smallest",
+        "Largest",
+        "Trials",
+        "Outliers, kept",
+    ];
+    let caption = "medians with a percentile-bootstrap 95 % interval over 10 000 resamples; with \
+                   fewer than three trials the interval is the range";
+    let mut table = Table::new(caption, &header);
+    let mut rows: Vec<&Summary> = result.summary.iter().collect();
+    // Lane by lane within a metric, so that what is compared stands together;
+    // the many parts of ledgers last.
+    let first = |metric: &str| result.summary.iter().position(|s| s.metric == metric);
+    rows.sort_by_key(|summary| (summary.metric.contains("_ledger."), first(&summary.metric)));
+    for s in rows {
+        table.rows.push(vec![
+            metric_words(&s.metric),
+            title(result, &s.lane),
+            value(s.median, s.unit),
+            interval(s.ci95, s.unit),
+            value(s.mean, s.unit),
+            s.stddev.map_or_else(|| "–".to_owned(), |spread| value(spread, s.unit)),
+            value(s.min, s.unit),
+            value(s.max, s.unit),
+            s.n.to_string(),
+            s.outliers.to_string(),
+        ]);
+    }
+    table
+}
+
+pub(super) fn comparisons(result: &ResultDocument) -> Table {
+    let caption = "medians divided; both lanes resampled independently for the interval";
+    let mut table = Table::new(caption, &["Metric", "Ratio of", "to", "Ratio", "95 % interval"]);
+    for c in &result.comparisons {
+        table.rows.push(vec![
+            metric_words(&c.metric),
+            title(result, &c.b),
+            title(result, &c.a),
+            format_ratio(c.ratio),
+            format_ratio_interval(c.ci95),
+        ]);
+    }
+    table
+}
+
+pub(super) fn design(result: &ResultDocument) -> Table {
+    let design = &result.design;
+    let subject = &result.subject;
+    let mut table = Table::new("", &["", ""]);
+    let mut row = |name: &str, value: String| table.rows.push(vec![name.to_owned(), value]);
+    row("Image", subject.image.clone());
+    row("Digest", subject.digest.to_string());
+    if let Some(base) = &subject.base {
+        let note = if subject.base_substituted {
+            " (stands in for the one in the Dockerfile)"
+        } else {
+            ""
+        };
+        row("Base image", format!("{base}{note}"));
+    }
+    row("Trials a lane", format!("{} measured, {} warm-up", design.trials, design.warmup));
+    row("Order", design.order.join(", "));
+    row("Seed", design.seed.to_string());
+    row("Page cache", format!("{:?}", design.cache).to_lowercase());
+    row("Began, ended", format!("{} – {}", result.started_at, result.finished_at));
+    row("Result", format!("{} ({})", result.id, result.schema));
+    table
+}
+
+pub(super) fn lanes(result: &ResultDocument) -> Table {
+    let mut table = Table::new("", &["Lane", "Id", "Engine", "Limits", "Same as the others"]);
+    for lane in &result.lanes {
+        let parity = if lane.parity.fair {
+            "yes".to_owned()
+        } else {
+            format!("no: {}", lane.parity.differences.join("; "))
+        };
+        table.rows.push(vec![
+            lane_title(&lane.id, lane.accelerator),
+            lane.id.clone(),
+            lane.engine.clone(),
+            limits(&lane.resources),
+            parity,
+        ]);
+    }
+    table
+}
+
+pub(super) fn machine(result: &ResultDocument) -> Table {
+    let machine = &result.machine;
+    let mut table = Table::new("", &["", ""]);
+    for (name, value) in [
+        ("Processor", format!("{} · {} cores", machine.cpu, machine.cores)),
+        ("Memory", format_bytes(machine.memory_bytes)),
+        ("System", format!("{} · Linux {}", machine.os, machine.kernel)),
+        ("Control groups", machine.cgroup.clone()),
+        ("Runs under", machine.virtualised.clone().unwrap_or_else(|| "no hypervisor seen".into())),
+        ("Fingerprint", machine.fingerprint.clone()),
+    ] {
+        table.rows.push(vec![name.to_owned(), value]);
+    }
+    table
+}
+
+/// The raw trials in the order in which they ran. Parts of ledgers stand in
+/// their charts' tables, so they are left out here.
+pub(super) fn trials(result: &ResultDocument) -> Table {
+    let mut metrics: Vec<&str> = Vec::new();
+    for key in result.trials.iter().flat_map(|trial| trial.metrics.keys()) {
+        if !key.contains("_ledger.") && !metrics.contains(&key.as_str()) {
+            metrics.push(key);
+        }
+    }
+    let mut table =
+        Table::new("in the order in which they ran", &["#", "Lane", "Trial", "Outcome"]);
+    table.header.extend(metrics.iter().map(|metric| metric_words(metric)));
+    table.header.push("Phases".into());
+    for (at, trial) in result.trials.iter().enumerate() {
+        let outcome = match (trial.outcome, &trial.reason) {
+            (OutcomeKind::Measured, _) => "measured".to_owned(),
+            (OutcomeKind::Unavailable, reason) => with_reason("not available", reason.as_deref()),
+            (OutcomeKind::Failed, reason) => with_reason("failed", reason.as_deref()),
+        };
+        let warmup = if trial.warmup { ", warm-up" } else { "" };
+        let mut row = vec![
+            (at + 1).to_string(),
+            title(result, &trial.lane),
+            format!("{}{warmup}", trial.index + 1),
+            outcome,
+        ];
+        row.extend(metrics.iter().map(|metric| {
+            trial.metrics.get(*metric).map_or_else(String::new, |v| raw(v, unit_of(result, metric)))
+        }));
+        let phases = trial.phases.iter().map(|phase| {
+            format!(
+                "{} {}",
+                phase.name,
+                format_duration(phase.end_ns.saturating_sub(phase.start_ns))
+            )
+        });
+        row.push(phases.collect::<Vec<_>>().join(" · "));
+        table.rows.push(row);
+    }
+    table
+}
+
+fn with_reason(word: &str, reason: Option<&str>) -> String {
+    reason.map_or_else(|| word.to_owned(), |reason| format!("{word}: {reason}"))
+}
+
+fn title(result: &ResultDocument, lane: &str) -> String {
+    let accelerator = result.lanes.iter().find(|l| l.id == lane).and_then(|l| l.accelerator);
+    lane_title(lane, accelerator)
+}
+
+fn unit_of(result: &ResultDocument, metric: &str) -> Unit {
+    result.summary.iter().find(|s| s.metric == metric).map_or(Unit::Count, |s| s.unit)
+}
+
+fn raw(metric: &Value, unit: Unit) -> String {
+    match metric {
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        other => other.as_f64().map_or_else(|| "–".to_owned(), |number| value(number, unit)),
+    }
+}
+
+fn value(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Ns => format_duration(value),
+        Unit::Bytes => format_bytes(value),
+        Unit::Ratio => format_ratio(value),
+        Unit::PerSecond => format!("{} /s", format_number(value)),
+        Unit::BytesPerSecond => format!("{}/s", format_bytes(value)),
+        Unit::Count | Unit::Boolean => format_number(value),
+    }
+}
+
+fn interval(ci95: [f64; 2], unit: Unit) -> String {
+    match unit {
+        Unit::Ns => format_duration_interval(ci95),
+        Unit::Bytes => format_bytes_interval(ci95),
+        Unit::Ratio => format_ratio_interval(ci95),
+        _ => format!("{}–{}", value(ci95[0], unit), value(ci95[1], unit)),
+    }
+}

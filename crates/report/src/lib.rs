@@ -1,0 +1,41 @@
+//! Charts and reports.
+//!
+//! A chart is drawn once, here, for the window, the report and the files
+//! alike: plotters draws into an SVG without styles or scripts, and the
+//! scales and the data come with it. Everything foreign (names, reasons,
+//! commands) is escaped where it is written.
+
+mod axis;
+mod canvas;
+mod chart;
+mod command;
+mod distribution;
+mod from_result;
+mod header;
+mod html;
+mod lane;
+mod ledger;
+mod lines;
+mod race;
+mod svg;
+mod text;
+mod theme;
+mod write;
+
+pub use chart::{Axis, Chart, NamedChart, Panel, Rect, Scales, Size, Table};
+pub use command::equivalent_command;
+pub use distribution::{LaneTrials, distribution_chart};
+pub use from_result::{
+    distribution_of, from_result, ledgers_of, race_of, series_of, typical_phases,
+};
+pub use html::report_html;
+pub use lane::{accelerator_words, lane_name, lane_title};
+pub use ledger::{LaneLedger, ledger_chart};
+pub use lines::{LaneSeries, cpu_chart, memory_chart};
+pub use race::{RaceData, RaceLane, RaceState, race_chart};
+pub use tandem_model::format::{
+    Amount, format_bytes, format_bytes_interval, format_cpus, format_duration,
+    format_duration_interval, format_number, format_ratio, format_ratio_interval,
+};
+pub use theme::{Colour, Palette, Theme};
+pub use write::{ReportError, write_report};

@@ -1,0 +1,156 @@
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use tandem_backend::BackendError;
+use tandem_home::{Home, Lock, make_private_dir};
+use tandem_image::{Image, ImageError, Store};
+use tandem_model::{Digest, InstanceSpec};
+
+use super::{
+    DISK,
+    helper::{FULL, Order},
+};
+
+/// The image that a specification names. The digest decides: the name may
+/// belong to another image by now.
+pub(crate) fn image_of(store: &Store, spec: &InstanceSpec) -> Result<Image, BackendError> {
+    let by_name = spec.image.parse().ok().and_then(|name| store.resolve(&name).ok());
+    match by_name {
+        Some(image) if image.digest == spec.digest => Ok(image),
+        _ => store.find(spec.digest.as_str()).map_err(image_failed),
+    }
+}
+
+fn image_failed(e: ImageError) -> BackendError {
+    BackendError::Reported(e.into())
+}
+
+/// An image's files on a disk, made once and shared by all its instances.
+#[derive(Debug, Clone)]
+pub(crate) struct BaseDisk {
+    path: PathBuf,
+}
+
+impl BaseDisk {
+    /// Where the disk of an image is or will be.
+    pub(crate) fn of(home: &Home, image: &Image) -> Result<Self, BackendError> {
+        let chain_id = image.top_chain_id().ok_or_else(|| {
+            BackendError::engine("making a disk", format!("{} has no layers", image.reference))
+        })?;
+        let name = format!("{}-{FORMAT}.ext4", chain_id.hex());
+        Ok(Self { path: disks(home).join(name) })
+    }
+
+    /// The raw disk.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes of the disk as a guest sees it.
+    pub(crate) fn size(&self) -> Result<u64, BackendError> {
+        let metadata = fs::metadata(&self.path);
+        metadata.map(|it| it.len()).map_err(|e| BackendError::io("read", &self.path, e))
+    }
+
+    /// Makes the disk when there is none. `program` is the `tandem`
+    /// executable.
+    pub(crate) fn ensure(
+        &self,
+        store: &Store,
+        image: &Image,
+        program: &Path,
+        progress: &dyn Fn(&str),
+    ) -> Result<(), BackendError> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        let home = store.home();
+        make_private_dir(&disks(home))?;
+        let _lock = Lock::exclusive(&disks(home).join(".lock"))?;
+        // Somebody else may have made it while this one waited.
+        if self.path.exists() {
+            return Ok(());
+        }
+        let layers = store.layer_dirs(image, progress).map_err(image_failed)?;
+        progress("making the virtual machine's disk");
+        let scratch = home.scratch("disk")?;
+        let disk = scratch.path().join("disk.ext4");
+        let order = Order {
+            layers,
+            scratch: scratch.path().to_owned(),
+            disk: disk.clone(),
+            uuid: uuid(&image.digest),
+            parent: std::process::id(),
+        };
+        run_helper(program, &order)?;
+        fs::rename(&disk, &self.path).map_err(|e| BackendError::io("move into place", &disk, e))
+    }
+}
+
+/// Changes when disks are made in another way.
+const FORMAT: u32 = 1;
+
+fn disks(home: &Home) -> PathBuf {
+    home.cache().join("disks")
+}
+
+/// Whether `mke2fs` is there.
+pub(crate) fn mke2fs_found() -> bool {
+    ["/usr/sbin/mke2fs", "/sbin/mke2fs", "/usr/bin/mke2fs"]
+        .iter()
+        .any(|path| Path::new(path).exists())
+}
+
+fn run_helper(program: &Path, order: &Order) -> Result<(), BackendError> {
+    if !mke2fs_found() {
+        return Err(BackendError::Unavailable {
+            what: "mke2fs".to_owned(),
+            why: "it is not installed, and a virtual machine's disk is made with it".to_owned(),
+            fix: "run `sudo apt-get install e2fsprogs`".to_owned(),
+        });
+    }
+    let failed = |e: io::Error| BackendError::io("run", program, e);
+    let mut child = Command::new(program)
+        .arg(DISK)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let text = serde_json::to_vec(order).unwrap_or_default();
+    if let Some(mut stdin) = child.stdin.take() {
+        // A helper that failed already says why on its standard error.
+        let _ = stdin.write_all(&text);
+    }
+    let output = child.wait_with_output().map_err(failed)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.code() == Some(i32::from(FULL)) {
+        return Err(BackendError::NoSpace(format!("making the virtual machine's disk ({reason})")));
+    }
+    Err(BackendError::engine("making the virtual machine's disk", reason))
+}
+
+/// A UUID (RFC 9562, version 8) from the image's digest: the same files give
+/// the same disk.
+fn uuid(digest: &Digest) -> String {
+    let hex = digest.hex();
+    format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..30])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_has_its_own_uuid() {
+        let digest = Digest::from_sha256(&[0xab; 32]);
+        assert_eq!(uuid(&digest), "abababab-abab-8aba-8bab-abababababab");
+    }
+}

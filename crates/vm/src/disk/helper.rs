@@ -1,0 +1,229 @@
+//! The process that makes a base disk: it mounts the layers in a mount
+//! namespace of its own and copies them with `mke2fs -d`.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, File},
+    io::{self, Read as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+};
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+/// First argument of the hidden entry point that makes a base disk; what to
+/// make comes as JSON on standard input.
+pub const DISK: &str = "__disk";
+
+/// What to make.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// Unpacked layers in overlayfs form, bottom first.
+    pub(super) layers: Vec<PathBuf>,
+    /// An empty folder on the disk's file system.
+    pub(super) scratch: PathBuf,
+    /// The file to make.
+    pub(super) disk: PathBuf,
+    /// Identifies the file system, and seeds its hashes.
+    pub(super) uuid: String,
+    /// Process that waits for it.
+    pub(super) parent: u32,
+}
+
+/// The room that instances have beyond the image's files, in bytes. It is
+/// sparse and costs nothing until it is used.
+const ROOM: u64 = 8 << 30;
+
+/// File nodes beyond the image's.
+const SPARE_NODES: u64 = 128 * 1024;
+
+/// The hidden entry point `tandem __disk`. An error goes to standard error,
+/// with exit code 28 when the disk is full and 1 otherwise.
+pub fn disk_main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e}");
+            let full = e.kind() == io::ErrorKind::StorageFull;
+            ExitCode::from(if full { FULL } else { 1 })
+        }
+    }
+}
+
+/// The largest text of mount options that mount(2) takes, one page.
+const LONGEST_OPTIONS: usize = 4095;
+
+/// Exit code for a full disk, `ENOSPC`.
+pub(super) const FULL: u8 = 28;
+
+fn run() -> io::Result<()> {
+    let mut order = String::new();
+    io::stdin().read_to_string(&mut order)?;
+    let order: Order = serde_json::from_str(&order)?;
+    die_with_parent(order.parent)?;
+    private_mounts().map_err(|e| named("make a mount namespace", &e))?;
+    let merged = order.scratch.join("merged");
+    let empty = order.scratch.join("empty");
+    fs::create_dir_all(&merged)?;
+    fs::create_dir_all(&empty)?;
+    mount_layers(&order.layers, &empty, &merged)
+        .map_err(|e| named("mount the image's layers", &e))?;
+    let content = measure(&merged)?;
+    let free = rustix::fs::statvfs(&order.scratch)?;
+    let free = free.f_bavail.saturating_mul(free.f_frsize);
+    if content.needed() > free {
+        return Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            format!("the disk takes {} MB, and {} MB are free", content.needed() >> 20, free >> 20),
+        ));
+    }
+    make_file_system(&order, &merged, &content)
+}
+
+fn named(action: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {action}: {error}"))
+}
+
+/// Ends this process, and with it its mounts, when the maker's thread ends.
+fn die_with_parent(parent: u32) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may have ended before.
+    let now = rustix::process::getppid().map(|parent| parent.as_raw_nonzero().get());
+    match now {
+        Some(now) if u32::try_from(now) == Ok(parent) => Ok(()),
+        _ => Err(io::Error::other("whoever asked for the disk is gone")),
+    }
+}
+
+/// A mount namespace of our own; an ordinary user gets it inside a user
+/// namespace.
+fn private_mounts() -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        let (uid, gid) = (rustix::process::getuid(), rustix::process::getgid());
+        unshare(CloneFlags::CLONE_NEWUSER)?;
+        fs::write("/proc/self/setgroups", "deny")?;
+        fs::write("/proc/self/uid_map", format!("0 {} 1\n", uid.as_raw()))?;
+        fs::write("/proc/self/gid_map", format!("0 {} 1\n", gid.as_raw()))?;
+    }
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let none: Option<&str> = None;
+    Ok(mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none)?)
+}
+
+/// Mounts the layers on one another, read-only
+/// (Linux, `Documentation/filesystems/overlayfs.rst`, "Multiple lower layers").
+fn mount_layers(layers: &[PathBuf], empty: &Path, target: &Path) -> io::Result<()> {
+    let open = |path: &Path| {
+        rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    };
+    // Through descriptors no character in a path can be taken for an option.
+    // An overlay without an upper layer wants two lower ones at least.
+    let stack = layers.iter().rev().map(PathBuf::as_path).chain(std::iter::once(empty));
+    let stack: Vec<OwnedFd> = stack.map(open).collect::<Result<_, _>>()?;
+    let mut options = String::from("lowerdir=");
+    for (at, layer) in stack.iter().enumerate() {
+        let colon = if at == 0 { "" } else { ":" };
+        let _ = write!(options, "{colon}/proc/self/fd/{}", layer.as_raw_fd());
+    }
+    // Layers unpacked by an ordinary user carry `user.overlay.*` attributes.
+    if !rustix::process::geteuid().is_root() || !is_initial_user_namespace() {
+        options.push_str(",userxattr");
+    }
+    if options.len() > LONGEST_OPTIONS {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{} layers are more than overlayfs takes", layers.len()),
+        ));
+    }
+    let flags = MsFlags::MS_RDONLY;
+    Ok(mount(Some("overlay"), target, Some("overlay"), flags, Some(options.as_str()))?)
+}
+
+fn is_initial_user_namespace() -> bool {
+    fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
+/// What a disk must hold.
+#[derive(Debug, Default)]
+struct Content {
+    bytes: u64,
+    nodes: u64,
+}
+
+impl Content {
+    /// Bytes that the disk takes, file system included.
+    fn needed(&self) -> u64 {
+        self.bytes + self.bytes / 50 + self.nodes * 256 + (32 << 20)
+    }
+}
+
+/// Adds up a tree. Hard links count once for each name: rather too much.
+fn measure(root: &Path) -> io::Result<Content> {
+    let mut content = Content::default();
+    let mut pending = vec![root.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            content.nodes += 1;
+            content.bytes += metadata.len().min(metadata.blocks() * 512).next_multiple_of(4096);
+            if metadata.is_dir() {
+                content.bytes += 4096;
+                pending.push(entry.path());
+            }
+        }
+    }
+    Ok(content)
+}
+
+/// Debian keeps file system tools where an ordinary user's PATH does not lead.
+const PATH: &str = "/usr/sbin:/sbin:/usr/bin:/bin";
+
+/// Copies the tree into a new ext4 file system in a sparse file.
+fn make_file_system(order: &Order, tree: &Path, content: &Content) -> io::Result<()> {
+    let size = (content.needed() + ROOM).next_multiple_of(1 << 20);
+    File::create_new(&order.disk)?.set_len(size)?;
+    let output = Command::new("mke2fs")
+        .env("PATH", PATH)
+        .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-J", "size=16"])
+        // Checksums cost the guest time and protect against a damaged disk,
+        // which this one is not: it lies in a file of the host.
+        .args(["-O", "^metadata_csum,^resize_inode"])
+        .args(["-E", &format!("lazy_itable_init=0,nodiscard,hash_seed={}", order.uuid)])
+        .args(["-N", &(content.nodes + SPARE_NODES).to_string()])
+        .args(["-U", &order.uuid])
+        .arg("-d")
+        .arg(tree)
+        .arg(&order.disk)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| named("run mke2fs", &e))?;
+    if output.status.success() {
+        // No container has this folder either. Without it the disk is as good.
+        let _ = Command::new("debugfs")
+            .env("PATH", PATH)
+            .args(["-w", "-R", "rmdir lost+found"])
+            .arg(&order.disk)
+            .stdin(Stdio::null())
+            .output();
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    let kind = if text.contains("No space left") {
+        io::ErrorKind::StorageFull
+    } else {
+        io::ErrorKind::Other
+    };
+    Err(io::Error::new(kind, format!("mke2fs: {line}")))
+}

@@ -1,0 +1,221 @@
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use tandem_backend::{Availability, BackendError, Supervised};
+use tandem_home::Home;
+use tandem_image::Store;
+use tandem_model::{
+    AcceleratorChoice, BackendKind, Capability, InstanceRecord, InstanceSpec, Lane, Ledger, Sample,
+};
+use tokio::{sync::mpsc, task::spawn_blocking};
+
+use crate::{
+    accelerator::{choose, finding},
+    disk::{BaseDisk, image_of, mke2fs_found},
+    guest::guest_program,
+    kernel::{FIX as KERNEL_FIX, Kernel},
+    machine::{QEMU_FIX, Qemu},
+    payload::{InstanceFiles, end_process, remove_initrd},
+    quota, usage,
+};
+
+/// The virtual machine lane.
+#[derive(Debug, Clone)]
+pub struct VmEngine {
+    home: Home,
+    program: PathBuf,
+}
+
+impl VmEngine {
+    /// The engine for instances of this home. `program` is the `tandem`
+    /// executable: disks are made by a hidden entry point of it, and the guest
+    /// program lies beside it.
+    pub fn new(home: Home, program: PathBuf) -> Self {
+        Self { home, program }
+    }
+
+    /// The guests' kernel, fetched when there is none.
+    async fn kernel(
+        &self,
+        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<Kernel, BackendError> {
+        let home = self.home.clone();
+        reporting(progress, move |say| Kernel::ensure(&home, &mut |line| say(line))).await
+    }
+
+    async fn make_disk(
+        &self,
+        spec: &InstanceSpec,
+        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<(), BackendError> {
+        let (home, program, spec) = (self.home.clone(), self.program.clone(), spec.clone());
+        reporting(progress, move |say| {
+            let store = Store::open(&home).map_err(|e| BackendError::Reported(e.into()))?;
+            let image = image_of(&store, &spec)?;
+            BaseDisk::of(&home, &image)?.ensure(&store, &image, &program, say)
+        })
+        .await
+    }
+
+    async fn kvm(&self, qemu: Option<&Qemu>) -> Capability {
+        let found = async {
+            let qemu = qemu.ok_or_else(|| "QEMU is not there to try it".to_owned())?;
+            let guest = guest_program(&self.program).map_err(|e| e.to_string())?;
+            let kernel = self.kernel(&mut |_| {}).await.map_err(|e| e.to_string())?;
+            finding(&self.home, qemu, &kernel, &guest).await.map_err(|e| e.to_string())
+        };
+        match found.await {
+            Ok(finding) if finding.usable => Capability::ok("vm_kvm", finding.reason),
+            Ok(finding) => Capability::missing(
+                "vm_kvm",
+                format!("{}; virtual machines run by software emulation (TCG)", finding.reason),
+                None,
+            ),
+            Err(reason) => {
+                Capability::missing("vm_kvm", format!("it was not tried: {reason}"), None)
+            }
+        }
+    }
+}
+
+/// Runs blocking work elsewhere and hands its progress on.
+async fn reporting<T: Send + 'static>(
+    progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    work: impl FnOnce(&dyn Fn(&str)) -> Result<T, BackendError> + Send + 'static,
+) -> Result<T, BackendError> {
+    let (sender, mut lines) = mpsc::unbounded_channel::<String>();
+    let work = spawn_blocking(move || {
+        work(&|line: &str| {
+            let _ = sender.send(line.to_owned());
+        })
+    });
+    while let Some(line) = lines.recv().await {
+        progress(&line);
+    }
+    work.await.map_err(|e| BackendError::engine("preparing the virtual machine", e))?
+}
+
+#[async_trait]
+impl Supervised for VmEngine {
+    fn kind(&self) -> BackendKind {
+        BackendKind::Vm
+    }
+
+    async fn capabilities(&self) -> Vec<Capability> {
+        let qemu = Qemu::find();
+        let version = qemu.as_ref().map_err(ToString::to_string).and_then(|qemu| {
+            let version = qemu.version().map_err(|e| e.to_string())?;
+            Ok(format!("QEMU {version} at {}", qemu.program.display()))
+        });
+        let qemu = qemu.ok();
+        let software = match &qemu {
+            Some(_) => Capability::ok(
+                "vm_tcg",
+                "software emulation works on every machine, slowly and without an isolation guarantee",
+            ),
+            None => Capability::missing("vm_tcg", "it comes with QEMU", Some(QEMU_FIX)),
+        };
+        let kvm = self.kvm(qemu.as_ref()).await;
+        vec![
+            match version {
+                Ok(version) => Capability::ok("qemu", version),
+                Err(why) => Capability::missing("qemu", why, Some(QEMU_FIX)),
+            },
+            kvm,
+            software,
+            kernel_capability(&self.home),
+            match guest_program(&self.program) {
+                Ok(path) => Capability::ok("vm_guest", path.display().to_string()),
+                Err(e) => Capability::missing("vm_guest", e.to_string(), None),
+            },
+            if mke2fs_found() {
+                Capability::ok("mke2fs", "it makes the disks of virtual machines")
+            } else {
+                let fix = "sudo apt-get install e2fsprogs";
+                Capability::missing("mke2fs", "virtual machines' disks cannot be made", Some(fix))
+            },
+        ]
+    }
+
+    async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError> {
+        let qemu = Qemu::find()?;
+        let guest = guest_program(&self.program)?;
+        let kernel = self.kernel(&mut |_| {}).await?;
+        let chosen = choose(lane.accelerator, &self.home, &qemu, &kernel, &guest).await?;
+        Ok(Availability {
+            engine: format!("QEMU {}", qemu.version()?),
+            accelerator: Some(chosen.accelerator),
+            note: Some(chosen.reason),
+        })
+    }
+
+    async fn prepare(
+        &self,
+        spec: &InstanceSpec,
+        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<(), BackendError> {
+        let qemu = Qemu::find()?;
+        let guest = guest_program(&self.program)?;
+        let kernel = self.kernel(progress).await?;
+        if spec.accelerator != AcceleratorChoice::Tcg {
+            choose(spec.accelerator, &self.home, &qemu, &kernel, &guest).await?;
+        }
+        self.make_disk(spec, progress).await
+    }
+
+    async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError> {
+        usage::sample(record)
+    }
+
+    async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
+        usage::memory_ledger(record)
+    }
+
+    async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
+        usage::disk_ledger(&self.home, record)
+    }
+
+    async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError> {
+        let mut cleaned = Vec::new();
+        // The identity has the start time in it: another process that has got
+        // the number since is left alone.
+        if let Some(qemu) = record.runtime.process
+            && tandem_probe::alive(qemu)
+        {
+            if !end_process(qemu).await {
+                let reason = format!("QEMU (process {}) cannot be ended", qemu.pid);
+                return Err(BackendError::engine("cleaning up after the machine", reason));
+            }
+            cleaned.push(format!("QEMU, process {}", qemu.pid));
+        }
+        for group in &record.runtime.cgroups {
+            let removed = quota::remove(group).await;
+            if removed.map_err(|e| BackendError::io("remove the control group", group, e))? {
+                cleaned.push(format!("control group {}", group.display()));
+            }
+        }
+        let files = InstanceFiles::in_dir(&self.home.instances().join(record.id.as_str()));
+        if files.initrd.exists() {
+            remove_initrd(&files)?;
+            cleaned.push(format!("initial RAM disk {}", files.initrd.display()));
+        }
+        Ok(cleaned)
+    }
+}
+
+fn kernel_capability(home: &Home) -> Capability {
+    match Kernel::cached(home) {
+        Ok(Some(kernel)) => {
+            let package = kernel.package.as_deref().unwrap_or("the host's own");
+            Capability::ok("vm_kernel", format!("Linux {} ({package})", kernel.release))
+        }
+        _ if Kernel::is_known() => {
+            Capability::ok("vm_kernel", "it will be fetched when the first machine needs it")
+        }
+        _ => Capability::missing(
+            "vm_kernel",
+            "there is no kernel for virtual machines, and apt knows none",
+            Some(KERNEL_FIX),
+        ),
+    }
+}

@@ -1,0 +1,35 @@
+//! Virtual machines under QEMU.
+//!
+//! The `micro` profile boots an image's own files with a kernel and
+//! `tandem-guest` as first process, and nothing else:
+//!
+//! ```text
+//! prepare   kernel/ ─ vmlinux, modules      disk/ ─ layers ─▶ base.ext4
+//! launch    disk      overlay, initial RAM disk
+//!           spawn     QEMU until its processor starts
+//!           kernel    until the guest's first process      (debug port: i)
+//!           userspace until the app was executed           (debug port: x)
+//! running   guest ◀─ virtio-serial ─▶ supervisor: output, signals, end
+//! ```
+//!
+//! Moments are taken on the host; the guest's clock is not asked. What the
+//! guest says is read with bounds and believed only about itself. KVM is used
+//! only where a guest has really come up with it; otherwise QEMU translates
+//! the guest's instructions (TCG), which is said everywhere.
+
+mod accelerator;
+mod disk;
+mod engine;
+mod guest;
+mod kernel;
+mod machine;
+mod payload;
+mod probe;
+mod qmp;
+mod quota;
+mod running;
+mod usage;
+
+pub use disk::{DISK, disk_main};
+pub use engine::VmEngine;
+pub use payload::vm_payload;

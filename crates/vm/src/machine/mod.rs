@@ -1,0 +1,9 @@
+//! The QEMU process: its command line, its start and its end.
+
+mod arguments;
+mod process;
+mod program;
+
+pub(crate) use arguments::{Arguments, Descriptors, Shape};
+pub(crate) use process::{Machine, Started};
+pub(crate) use program::{QEMU_FIX, Qemu};

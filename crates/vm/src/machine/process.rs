@@ -1,0 +1,179 @@
+use std::{
+    ffi::OsString,
+    io,
+    os::{
+        fd::{AsRawFd as _, RawFd},
+        unix::net::UnixStream as StdStream,
+    },
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tandem_backend::BackendError;
+use tokio::{
+    io::AsyncReadExt as _,
+    net::UnixStream,
+    process::{Child, Command},
+    time::timeout,
+};
+
+use super::{Descriptors, Qemu};
+use crate::qmp::Qmp;
+
+/// How long QEMU may take until its monitor answers.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// How much of what QEMU says on standard error is kept, in bytes.
+const MOST_ERRORS: u64 = 64 * 1024;
+
+/// A QEMU process that was started, with our ends of its sockets.
+pub(crate) struct Started {
+    pub(crate) machine: Machine,
+    /// The debug port: one byte for each step of the boot.
+    pub(crate) debug: UnixStream,
+    /// The serial console.
+    pub(crate) console: UnixStream,
+    /// The channel to the guest.
+    pub(crate) channel: UnixStream,
+    qmp: UnixStream,
+}
+
+/// A QEMU process. Dropping it kills it.
+pub(crate) struct Machine {
+    pub(crate) child: Child,
+}
+
+struct Pair {
+    ours: StdStream,
+    theirs: StdStream,
+}
+
+impl Pair {
+    fn new() -> io::Result<Self> {
+        let (ours, theirs) = StdStream::pair()?;
+        ours.set_nonblocking(true)?;
+        Ok(Self { ours, theirs })
+    }
+
+    fn theirs(&self) -> RawFd {
+        self.theirs.as_raw_fd()
+    }
+}
+
+impl Started {
+    /// Starts QEMU with the command line that `arguments` makes for the
+    /// sockets. The machine stands still until `cont`. QEMU is killed when the
+    /// thread that calls this ends.
+    pub(crate) fn spawn(
+        qemu: &Qemu,
+        arguments: impl FnOnce(Descriptors) -> Vec<OsString>,
+    ) -> Result<Self, BackendError> {
+        let failed = |e: io::Error| BackendError::io("start", &qemu.program, e);
+        let pair = || Pair::new().map_err(|e| BackendError::engine("making a socket", e));
+        let [qmp, debug, console, channel] = [pair()?, pair()?, pair()?, pair()?];
+        let descriptors = Descriptors {
+            qmp: qmp.theirs(),
+            debug: debug.theirs(),
+            console: console.theirs(),
+            channel: channel.theirs(),
+        };
+        let inherited = [&qmp, &debug, &console, &channel].map(Pair::theirs);
+        let parent = rustix::process::getpid();
+        let mut command = Command::new(&qemu.program);
+        command
+            .args(arguments(descriptors))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        // SAFETY: the closure makes system calls only and allocates nothing.
+        unsafe { command.pre_exec(move || prepare(parent, inherited)) };
+        let child = command.spawn().map_err(failed)?;
+        let tokio = |pair: Pair| UnixStream::from_std(pair.ours).map_err(failed);
+        Ok(Self {
+            machine: Machine { child },
+            debug: tokio(debug)?,
+            console: tokio(console)?,
+            channel: tokio(channel)?,
+            qmp: tokio(qmp)?,
+        })
+    }
+
+    /// Waits until the monitor answers. An error is what QEMU said.
+    pub(crate) async fn connect(
+        self,
+    ) -> Result<(Machine, Qmp, [UnixStream; 3]), (Machine, String)> {
+        let Self { mut machine, debug, console, channel, qmp } = self;
+        match Qmp::connect(qmp, START_LIMIT).await {
+            Ok(qmp) => Ok((machine, qmp, [debug, console, channel])),
+            Err(e) => {
+                let _ = machine.child.start_kill();
+                let said = machine.errors().await;
+                let reason = if said.is_empty() { e.to_string() } else { said };
+                Err((machine, reason))
+            }
+        }
+    }
+}
+
+/// Runs in the new process before it becomes QEMU.
+fn prepare(parent: rustix::process::Pid, inherited: [RawFd; 4]) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    if rustix::process::getppid() != Some(parent) {
+        return Err(io::Error::other("the supervisor has ended"));
+    }
+    for fd in inherited {
+        // SAFETY: changes a flag of a descriptor that the parent holds open.
+        if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+impl Machine {
+    /// Process id, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Waits for its end, and kills it after `limit`.
+    pub(crate) async fn end(&mut self, limit: Duration) -> io::Result<ExitStatus> {
+        if let Ok(status) = timeout(limit, self.child.wait()).await {
+            return status;
+        }
+        self.child.start_kill()?;
+        self.child.wait().await
+    }
+
+    /// The last line that QEMU said on standard error, without its own name,
+    /// once it has closed it.
+    pub(crate) async fn errors(&mut self) -> String {
+        let Some(stderr) = self.child.stderr.take() else { return String::new() };
+        let mut text = Vec::new();
+        let mut stderr = stderr.take(MOST_ERRORS);
+        let _ = timeout(Duration::from_secs(2), stderr.read_to_end(&mut text)).await;
+        last_complaint(&String::from_utf8_lossy(&text))
+    }
+}
+
+fn last_complaint(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // Warnings come before what made QEMU give up.
+    let line = lines.rfind(|line| !line.contains(": warning: ")).unwrap_or_default();
+    let line = line.split_once("qemu-system-x86_64: ").map_or(line, |(_, rest)| rest);
+    line.chars().take(400).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_is_cut_out_of_what_qemu_says() {
+        let text = "qemu-system-x86_64: warning: host doesn't support x\n\
+                    qemu-system-x86_64: -netdev user: Could not set up host forwarding rule\n";
+        assert_eq!(last_complaint(text), "-netdev user: Could not set up host forwarding rule");
+        assert_eq!(last_complaint(""), "");
+    }
+}

@@ -1,0 +1,267 @@
+use std::{path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use tandem_backend::{BackendError, InstanceStore, Launch, Payload, Running};
+use tandem_guest::wire::{Boot, Network};
+use tandem_home::Home;
+use tandem_image::Store;
+use tandem_model::{InstanceRecord, PortMap, ProcessIdentity};
+use tandem_probe::{alive, identity, now};
+use tokio::net::UnixStream;
+
+use super::{
+    InstanceFiles,
+    boot::{BootError, explain, follow},
+    ports,
+};
+use crate::{
+    accelerator::{Chosen, choose},
+    disk::{BaseDisk, image_of, make_overlay},
+    guest::{guest_program, write_initrd},
+    kernel::Kernel,
+    machine::{Arguments, Machine, Qemu, Shape, Started},
+    qmp::Qmp,
+    quota::{self, Quota},
+    running::{Console, RunningVm},
+};
+
+/// How often another free port is tried when somebody took it between our
+/// look and QEMU's.
+const PORT_TRIES: usize = 3;
+
+/// How long a killed QEMU may take to be gone.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// Brings up one instance as a virtual machine.
+pub(super) struct VmPayload {
+    shape: Shape,
+    files: InstanceFiles,
+    quota: Option<Quota>,
+    qemu: Option<ProcessIdentity>,
+}
+
+/// What a machine is started from.
+struct Parts {
+    qemu: Qemu,
+    kernel: Kernel,
+    guest: PathBuf,
+    base: BaseDisk,
+    chosen: Chosen,
+}
+
+type Connected = (Machine, Qmp, [UnixStream; 3]);
+
+impl VmPayload {
+    pub(super) fn new(shape: Shape, files: InstanceFiles, quota: Option<Quota>) -> Self {
+        Self { shape, files, quota, qemu: None }
+    }
+
+    /// Finds what `prepare` made; makes what is missing.
+    async fn parts(
+        &self,
+        store: &InstanceStore,
+        record: &InstanceRecord,
+    ) -> Result<Parts, BackendError> {
+        let home = store.home();
+        let program = std::env::current_exe()
+            .map_err(|e| BackendError::engine("finding the `tandem` program", e))?;
+        let qemu = Qemu::find()?;
+        let guest = guest_program(&program)?;
+        let kernel = Kernel::ensure(home, &mut |_| {})?;
+        let images = Store::open(home).map_err(|e| BackendError::Reported(e.into()))?;
+        let image = image_of(&images, &record.spec)?;
+        let base = BaseDisk::of(home, &image)?;
+        base.ensure(&images, &image, &program, &|_| {})?;
+        let chosen = choose(record.spec.accelerator, home, &qemu, &kernel, &guest).await?;
+        Ok(Parts { qemu, kernel, guest, base, chosen })
+    }
+
+    /// The instance's disk, where there is none yet, and its initial RAM disk.
+    fn write_files(
+        &self,
+        parts: &Parts,
+        home: &Home,
+        record: &InstanceRecord,
+    ) -> Result<(), BackendError> {
+        let disk = &self.files.disk;
+        if !disk.exists() {
+            make_overlay(disk, parts.base.path(), parts.base.size()?)
+                .map_err(|e| BackendError::io("make the disk", disk, e))?;
+        }
+        let boot = boot_of(record, &parts.kernel);
+        write_initrd(&self.files.initrd, home, &parts.kernel, &parts.guest, Some(&boot))
+    }
+
+    /// Starts QEMU with free ports and waits for its monitor.
+    async fn spawn(
+        &mut self,
+        parts: &Parts,
+        launch: &mut Launch<'_>,
+    ) -> Result<Connected, BackendError> {
+        let mut tries = 1;
+        loop {
+            let chosen = ports::choose(&launch.record.spec.ports)?;
+            let started = self.start_qemu(parts, launch, &chosen)?;
+            launch.record.ports.clone_from(&chosen);
+            self.qemu = started.machine.pid().and_then(identity);
+            launch.record.runtime.process = self.qemu;
+            let group = self.quota.as_ref().map(|quota| quota.folder().to_owned());
+            launch.record.runtime.cgroups = group.into_iter().collect();
+            launch.save()?;
+            if let (Some(quota), Some(pid)) = (&self.quota, started.machine.pid()) {
+                quota.apply(pid)?;
+            }
+            let (mut machine, reason) = match started.connect().await {
+                Ok(connected) => return Ok(connected),
+                Err(failed) => failed,
+            };
+            let _ = machine.end(END_LIMIT).await;
+            if !reason.contains("host forwarding rule") {
+                return Err(BackendError::engine("QEMU", reason));
+            }
+            let wanted = &launch.record.spec.ports;
+            match wanted.iter().find(|port| port.host_port != 0) {
+                None if tries < PORT_TRIES => tries += 1,
+                fixed => {
+                    let port = fixed.or(chosen.first());
+                    return Err(port.map_or_else(
+                        || BackendError::engine("QEMU", reason),
+                        |port| BackendError::PortInUse(*port),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn start_qemu(
+        &self,
+        parts: &Parts,
+        launch: &Launch<'_>,
+        ports: &[PortMap],
+    ) -> Result<Started, BackendError> {
+        let name = format!("tandem-{}", launch.record.id);
+        let kernel = parts.kernel.image(launch.store.home());
+        Started::spawn(&parts.qemu, |descriptors| {
+            Arguments {
+                qemu: &parts.qemu,
+                accelerator: parts.chosen.accelerator,
+                shape: self.shape,
+                name: &name,
+                kernel: &kernel,
+                initrd: &self.files.initrd,
+                disk: Some((&self.files.disk, parts.base.path())),
+                ports,
+                descriptors,
+            }
+            .to_vec()
+        })
+    }
+}
+
+#[async_trait(?Send)]
+impl Payload for VmPayload {
+    async fn launch(&mut self, launch: &mut Launch<'_>) -> Result<Box<dyn Running>, BackendError> {
+        let start = now();
+        ports::choose(&launch.record.spec.ports)?;
+        let parts = self.parts(launch.store, launch.record).await?;
+        let runtime = &mut launch.record.runtime;
+        runtime.accelerator = Some(parts.chosen.accelerator);
+        runtime.accelerator_reason = Some(parts.chosen.reason.clone());
+        runtime.engine = Some("QEMU".to_owned());
+        self.write_files(&parts, launch.store.home(), launch.record)?;
+        let start = launch.phase("disk", start);
+
+        let (mut machine, qmp, [debug, console, channel]) = self.spawn(&parts, launch).await?;
+        launch.record.runtime.engine = Some(format!("QEMU {}", qmp.version()));
+        let console = Console::keep(console, &self.files.console)?;
+        qmp.execute("cont", None).await.map_err(|e| BackendError::engine("QEMU", e))?;
+        let start = launch.phase("spawn", start);
+
+        let program = launch.record.spec.args.first().cloned().unwrap_or_default();
+        let moments = match follow(debug).await {
+            Ok(moments) => moments,
+            Err(BootError::Failed(failure)) => return Err(explain(failure, &program)),
+            Err(BootError::Ended) => {
+                let _ = machine.end(END_LIMIT).await;
+                let said = machine.errors().await;
+                let reason = console.reason(&said).await;
+                return Err(BackendError::engine("starting the guest", reason));
+            }
+            Err(BootError::Timeout(limit)) => {
+                let reason =
+                    console.reason(&format!("it took more than {} s", limit.as_secs())).await;
+                return Err(BackendError::engine("starting the guest", reason));
+            }
+        };
+        launch.phase_between("kernel", start, moments.init);
+        launch.phase_between("userspace", moments.init, moments.executed);
+        Ok(Box::new(RunningVm::watch(machine, qmp, channel, console, &launch.log)))
+    }
+
+    async fn clean_up(&mut self, _record: &InstanceRecord) -> Vec<String> {
+        let mut problems = Vec::new();
+        // Dropping the launch or the machine has killed QEMU already.
+        if let Some(qemu) = self.qemu
+            && !end_process(qemu).await
+        {
+            problems.push(format!("QEMU (process {}) cannot be ended", qemu.pid));
+        }
+        if let Some(quota) = &self.quota
+            && let Err(e) = quota::remove(quota.folder()).await
+        {
+            problems.push(format!("the control group {} stays: {e}", quota.folder().display()));
+        }
+        if let Err(e) = remove_initrd(&self.files) {
+            problems.push(e.to_string());
+        }
+        problems
+    }
+}
+
+/// Kills exactly this process and waits for its end; `false` when it stays.
+pub(crate) async fn end_process(process: ProcessIdentity) -> bool {
+    let deadline = tokio::time::Instant::now() + END_LIMIT;
+    let pid = i32::try_from(process.pid).ok().and_then(rustix::process::Pid::from_raw);
+    while alive(process) {
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        if tokio::time::Instant::now() > deadline {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    true
+}
+
+/// Removes what only a running machine needs. It holds the app's environment.
+pub(crate) fn remove_initrd(files: &InstanceFiles) -> Result<(), BackendError> {
+    match std::fs::remove_file(&files.initrd) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(BackendError::io("remove", &files.initrd, e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the guest is to do. Its address is the one that QEMU's user network
+/// gives the first guest, always.
+fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
+    let spec = &record.spec;
+    Boot {
+        modules: kernel.modules.clone(),
+        disk: "/dev/vda".to_owned(),
+        network: Some(Network {
+            device: "eth0".to_owned(),
+            address: [10, 0, 2, 15].into(),
+            mask: [255, 255, 255, 0].into(),
+            gateway: [10, 0, 2, 2].into(),
+            dns: [10, 0, 2, 3].into(),
+        }),
+        hostname: spec.hostname.clone().unwrap_or_else(|| record.id.to_string()),
+        args: spec.args.clone(),
+        env: spec.env.clone(),
+        cwd: spec.cwd.clone(),
+        user: spec.user.clone(),
+    }
+}

@@ -1,0 +1,222 @@
+//! A small client for QEMU's monitor, over a socket pair that QEMU inherits:
+//! there is no path that somebody else could connect to.
+
+mod message;
+
+use std::{io, time::Duration};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::Mutex,
+    time::timeout,
+};
+
+use message::{Lines, Message};
+
+/// What went wrong with the monitor.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum QmpError {
+    /// QEMU closed it: it has ended, or is about to.
+    #[error("QEMU closed its monitor")]
+    Closed,
+    /// The socket failed.
+    #[error("QEMU's monitor failed: {0}")]
+    Io(io::Error),
+    /// QEMU said something that cannot be understood.
+    #[error("QEMU's monitor said something unreadable: {0}")]
+    Unreadable(String),
+    /// QEMU refused a command.
+    #[error("QEMU refused `{command}`: {reason}")]
+    Refused {
+        /// The command.
+        command: &'static str,
+        /// QEMU's reason.
+        reason: String,
+    },
+    /// QEMU gave no answer in time.
+    #[error("QEMU gave no answer to `{command}` within {} s", .limit.as_secs())]
+    Timeout {
+        /// The command.
+        command: &'static str,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+impl From<io::Error> for QmpError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// How long QEMU may take for an ordinary command.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A monitor after its greeting.
+pub(crate) struct Qmp {
+    version: String,
+    dialogue: Mutex<Dialogue>,
+}
+
+struct Dialogue {
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    lines: Lines,
+    last_id: u64,
+}
+
+impl Qmp {
+    /// Waits for the greeting and leaves the negotiation behind. `limit` is
+    /// for QEMU's whole start.
+    pub(crate) async fn connect(stream: UnixStream, limit: Duration) -> Result<Self, QmpError> {
+        let (reader, writer) = stream.into_split();
+        let mut dialogue = Dialogue { reader, writer, lines: Lines::default(), last_id: 0 };
+        let greeting = timeout(limit, dialogue.greeting()).await;
+        let version = greeting.map_err(|_| QmpError::Timeout { command: "greeting", limit })??;
+        let qmp = Self { version, dialogue: Mutex::new(dialogue) };
+        qmp.execute("qmp_capabilities", None).await?;
+        Ok(qmp)
+    }
+
+    /// QEMU's version, e.g. `10.0.2`.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Executes a command and returns its answer.
+    pub(crate) async fn execute(
+        &self,
+        command: &'static str,
+        arguments: Option<Value>,
+    ) -> Result<Value, QmpError> {
+        let mut dialogue = self.dialogue.lock().await;
+        let answer = timeout(LIMIT, dialogue.execute(command, arguments)).await;
+        answer.map_err(|_| QmpError::Timeout { command, limit: LIMIT })?
+    }
+
+    /// Asks QEMU to end, with its disks written.
+    pub(crate) async fn quit(&self) -> Result<(), QmpError> {
+        match self.execute("quit", None).await {
+            // It may be gone before its answer is.
+            Ok(_) | Err(QmpError::Closed) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+impl Dialogue {
+    async fn greeting(&mut self) -> Result<String, QmpError> {
+        match self.next().await? {
+            Message::Greeting { qmp } => Ok(qmp.version()),
+            other => Err(QmpError::Unreadable(format!("{other:?} instead of a greeting"))),
+        }
+    }
+
+    async fn execute(
+        &mut self,
+        command: &'static str,
+        arguments: Option<Value>,
+    ) -> Result<Value, QmpError> {
+        self.last_id += 1;
+        let id = self.last_id;
+        let mut request = json!({"execute": command, "id": id});
+        if let Some(arguments) = arguments {
+            request["arguments"] = arguments;
+        }
+        let mut line = request.to_string();
+        line.push('\n');
+        self.writer.write_all(line.as_bytes()).await?;
+        loop {
+            match self.next().await? {
+                Message::Return { id: answered, r#return } if answered == id => {
+                    return Ok(r#return);
+                }
+                Message::Error { id: answered, error }
+                    if answered.is_none_or(|answered| answered == id) =>
+                {
+                    return Err(QmpError::Refused { command, reason: error.desc });
+                }
+                // Events, and answers to callers who did not wait for them.
+                _ => {}
+            }
+        }
+    }
+
+    /// The next message. May be dropped while it waits.
+    async fn next(&mut self) -> Result<Message, QmpError> {
+        loop {
+            if let Some(message) = self.lines.next_message() {
+                return message.map_err(QmpError::Unreadable);
+            }
+            let mut buffer = [0; 4096];
+            match self.reader.read(&mut buffer).await? {
+                0 => return Err(QmpError::Closed),
+                count => self.lines.push(&buffer[..count]),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+    use super::*;
+
+    const GREETING: &str =
+        "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 2, \"minor\": 0, \"major\": 10}}}}\r\n";
+
+    /// A QEMU that greets and then answers each command with the next text,
+    /// `ID` standing for the command's id.
+    fn qemu(answers: &'static [&'static str]) -> UnixStream {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        tokio::spawn(async move {
+            let (reader, mut writer) = theirs.into_split();
+            writer.write_all(GREETING.as_bytes()).await.unwrap();
+            let mut lines = BufReader::new(reader).lines();
+            for answer in answers {
+                let line = lines.next_line().await.unwrap().unwrap();
+                let request: Value = serde_json::from_str(&line).unwrap();
+                let text = answer.replace("ID", &request["id"].to_string());
+                writer.write_all(text.as_bytes()).await.unwrap();
+            }
+            // Closed here.
+        });
+        ours
+    }
+
+    #[tokio::test]
+    async fn answers_are_told_from_events_and_refusals() {
+        let stream = qemu(&[
+            "{\"return\": {}, \"id\": ID}\r\n",
+            "{\"event\": \"RESUME\", \"timestamp\": {}}\r\n{\"return\": 5, \"id\": ID}\r\n",
+            "{\"error\": {\"class\": \"x\", \"desc\": \"not now\"}, \"id\": ID}\r\n",
+        ]);
+        let qmp = Qmp::connect(stream, LIMIT).await.unwrap();
+        assert_eq!(qmp.version(), "10.0.2");
+        assert_eq!(qmp.execute("cont", None).await.unwrap(), json!(5));
+        let refused = qmp.execute("stop", None).await.unwrap_err();
+        assert_eq!(refused.to_string(), "QEMU refused `stop`: not now");
+        assert!(qmp.quit().await.is_ok(), "a closed monitor is what quitting wants");
+    }
+
+    #[tokio::test]
+    async fn a_qemu_that_ends_or_babbles_is_an_error() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        assert!(matches!(Qmp::connect(ours, LIMIT).await, Err(QmpError::Closed)));
+        let stream = qemu(&["nonsense\r\n"]);
+        assert!(matches!(Qmp::connect(stream, LIMIT).await, Err(QmpError::Unreadable(_))));
+        let (ours, _silent) = UnixStream::pair().unwrap();
+        let limit = Duration::from_millis(20);
+        assert!(matches!(Qmp::connect(ours, limit).await, Err(QmpError::Timeout { .. })));
+    }
+}

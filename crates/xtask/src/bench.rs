@@ -1,0 +1,22 @@
+//! `cargo xtask bench`: our first answers beside those of our peers.
+
+use anyhow::Result;
+
+use crate::{
+    build, shell,
+    system::{self, Group},
+};
+
+/// Installs the peers, builds everything as people run it, and hands over to
+/// the `tandem-bench` program of the tests package, which measures.
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    system::setup(&[Group::Build, Group::Run, Group::Bench])?;
+    build::release(false)?;
+    shell::run(&mut shell::cargo(&["build", "--release", "-p", "tandem-tests", "--bins"]))?;
+    let programs = build::programs(build::Profile::Release);
+    shell::run(
+        shell::command(programs.join("tandem-bench"), &[])
+            .args(args)
+            .env("TANDEM_PROGRAMS", &programs),
+    )
+}

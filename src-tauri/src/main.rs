@@ -1,0 +1,56 @@
+//! Tandem's window: a thin shell around the use cases of `tandem-app`.
+//!
+//! The shell wires, and does nothing else: one short command for each thing
+//! the page can ask for, one channel for what happens while a comparison runs.
+
+mod commands;
+mod program;
+mod session;
+mod shell;
+
+use tauri::{Manager as _, RunEvent, WindowEvent};
+
+use crate::shell::Shell;
+
+fn main() -> anyhow::Result<()> {
+    if !program::has_display() {
+        anyhow::bail!(
+            "there is no display: log in to a desktop, or use `tandem compare` in the terminal"
+        );
+    }
+    let app = tauri::Builder::default()
+        .manage(Shell::open())
+        .invoke_handler(tauri::generate_handler![
+            commands::machine::opening,
+            commands::machine::doctor,
+            commands::compare::subjects,
+            commands::compare::defaults,
+            commands::compare::command_for,
+            commands::compare::launch,
+            commands::compare::watch,
+            commands::compare::cancel,
+            commands::compare::draw,
+            commands::instances::instances,
+            commands::instances::discard,
+            commands::instances::open,
+        ])
+        .setup(|app| {
+            let shell = app.state::<Shell>();
+            tauri::async_runtime::spawn(shell.session().pump());
+            let handle = app.handle().clone();
+            tauri::async_runtime::spawn(async move {
+                program::told_to_end().await;
+                shell::end(handle);
+            });
+            Ok(())
+        })
+        .build(tauri::generate_context!())?;
+    app.run(|handle, event| {
+        if let RunEvent::WindowEvent { event: WindowEvent::CloseRequested { api, .. }, .. } = event
+        {
+            api.prevent_close();
+            shell::end(handle.clone());
+        }
+    });
+    Ok(())
+}

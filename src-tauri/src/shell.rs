@@ -1,0 +1,78 @@
+//! What the commands share.
+
+use std::{sync::Arc, time::Duration};
+
+use tandem_app::App;
+use tandem_model::Failure;
+use tauri::{AppHandle, Manager as _};
+use tokio::sync::{OnceCell, RwLock, RwLockReadGuard};
+
+use crate::{program, session::Session};
+
+/// Cleaning up after a cancel is given this long when the window closes.
+const CLEAN_UP: Duration = Duration::from_secs(45);
+
+/// Probing the machine is given this long to end by itself.
+const PROBES: Duration = Duration::from_secs(20);
+
+/// The opened home, and the comparison in it.
+pub(crate) struct Shell {
+    /// The failure is shown by the page, which opens all the same.
+    app: Result<Arc<App>, Failure>,
+    session: Arc<Session>,
+    reaped: OnceCell<Vec<String>>,
+    /// Held for reading by what must not be cut off when the window closes.
+    work: RwLock<()>,
+}
+
+impl Shell {
+    /// Opens the home that `TANDEM_HOME` names, or the usual one.
+    pub(crate) fn open() -> Self {
+        let app = App::open(None, program::tandem()).map_err(|e| e.to_failure());
+        Self { app, session: Arc::default(), reaped: OnceCell::new(), work: RwLock::default() }
+    }
+
+    /// The use cases.
+    pub(crate) fn app(&self) -> Result<Arc<App>, Failure> {
+        self.app.clone()
+    }
+
+    /// The comparison that runs or ran last.
+    pub(crate) fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.session)
+    }
+
+    /// Keeps the program from ending while the guard lives, within reason.
+    pub(crate) async fn working(&self) -> RwLockReadGuard<'_, ()> {
+        self.work.read().await
+    }
+
+    /// Clears away what a crash has left, once, and tells what it was.
+    pub(crate) async fn reaped(&self) -> Result<Vec<String>, Failure> {
+        let app = self.app()?;
+        let reap = || async { app.reap().await.map_err(|e| e.to_failure()) };
+        self.reaped.get_or_try_init(reap).await.cloned()
+    }
+}
+
+/// Ends the program after the comparison that runs, if any, was cancelled and
+/// cleaned up.
+pub(crate) fn end(handle: AppHandle) {
+    let session = handle.state::<Shell>().session();
+    if let Some(window) = handle.get_webview_window("main") {
+        // Without work to cancel there is nothing to look at any more.
+        let _ = if session.is_active() {
+            window.set_title("Tandem: cleaning up")
+        } else {
+            window.hide()
+        };
+    }
+    session.cancel();
+    tauri::async_runtime::spawn(async move {
+        // Whatever is left after that belongs to supervisors, which see that
+        // their owner is gone.
+        let _ = tokio::time::timeout(CLEAN_UP, session.settled()).await;
+        let _ = tokio::time::timeout(PROBES, handle.state::<Shell>().work.write()).await;
+        handle.exit(0);
+    });
+}

@@ -1,0 +1,61 @@
+//! The command itself: version, wrong usage, what the machine can do.
+
+use anyhow::{Result, ensure};
+
+use crate::{Case, Start, World};
+
+pub(super) const CASES: &[Case] = &[
+    case("command_line::version", version),
+    case("command_line::wrong_usage_is_code_2", wrong_usage),
+    case("command_line::doctor_lists_capabilities", doctor),
+    case("command_line::an_empty_home_lists_nothing", empty_home),
+];
+
+const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
+    Case { name, needs: &[], start: Start::Empty, run }
+}
+
+fn version(world: &World) -> Result<()> {
+    let output = world.tandem(["--version"])?.ok()?;
+    ensure!(output.line() == concat!("tandem ", env!("CARGO_PKG_VERSION")), "{output}");
+    Ok(())
+}
+
+fn wrong_usage(world: &World) -> Result<()> {
+    for args in [
+        &["fly"][..],
+        &["run"],
+        &["run", "--backend", "zeppelin", "hello-flask"],
+        &["run", "-p", "eighty", "hello-flask"],
+        &["run", "--memory", "lots", "hello-flask"],
+        &["compare", "--trials", "0"],
+        &["compare", "--lanes", "vm/huge"],
+    ] {
+        let output = world.tandem(args)?.code_is(2)?;
+        ensure!(output.stdout.is_empty(), "an error belongs on standard error\n{output}");
+    }
+    Ok(())
+}
+
+fn doctor(world: &World) -> Result<()> {
+    let output = world.tandem(["doctor", "--json"])?.ok()?;
+    let document = output.json()?;
+    let list = document.as_array().filter(|list| !list.is_empty());
+    let Some(list) = list else { anyhow::bail!("not a list with entries\n{output}") };
+    for entry in list {
+        let is_text = |field: &str| entry[field].as_str().is_some_and(|text| !text.is_empty());
+        let status = entry["status"].as_str().unwrap_or_default();
+        ensure!(is_text("id") && is_text("detail"), "an entry without id or detail: {entry}");
+        ensure!(["ok", "limited", "missing"].contains(&status), "an unknown status: {entry}");
+        ensure!(entry["fix"].is_string() || entry["fix"].is_null(), "an odd fix: {entry}");
+    }
+    Ok(())
+}
+
+fn empty_home(world: &World) -> Result<()> {
+    for args in [["ps", "--json"], ["images", "--json"]] {
+        let output = world.tandem(args)?.ok()?;
+        ensure!(output.json()? == serde_json::json!([]), "{output}");
+    }
+    Ok(())
+}

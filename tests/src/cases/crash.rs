@@ -1,0 +1,126 @@
+//! Killed in the middle: the next command clears away what was left.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::container::row;
+use crate::{Case, Need, Start, World, poll};
+
+pub(super) const CASES: &[Case] = &[
+    case("crash::a_killed_supervisor_is_reaped", supervisor, &[]),
+    case("crash::a_killed_app_is_noticed", app, &[]),
+    case("crash::a_killed_comparison_is_reaped", comparison, &[]),
+    case("crash::a_cancelled_comparison_cleans_up", cancelled, &[]),
+    case("crash::a_killed_build_is_reaped", building, &[]),
+    case("crash::a_killed_vm_supervisor_is_reaped", machine, QEMU),
+];
+
+const QEMU: &[Need] = &[Need::Root, Need::Program("qemu-system-x86_64")];
+
+const fn case(name: &'static str, run: fn(&World) -> Result<()>, needs: &'static [Need]) -> Case {
+    let needs = if needs.is_empty() { &[Need::Root] } else { needs };
+    Case { name, needs, start: Start::Built, run }
+}
+
+const LIMIT: Duration = Duration::from_mins(2);
+
+fn kill_hard(pid: &serde_json::Value) -> Result<()> {
+    let pid = pid.as_i64().with_context(|| format!("{pid} is not a process id"))?;
+    Ok(kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?)
+}
+
+/// Launches, kills the supervisor, and expects the next command to say the
+/// truth and to leave no trace of what ran.
+fn killed_supervisor(world: &World, options: &[&str]) -> Result<()> {
+    let fixed = ["run", "-d", "--name", "doomed", "-p", ":8080"];
+    world.tandem([&fixed[..], options, &["hello-flask"]].concat())?.ok()?;
+    let record = world.tandem(["inspect", "doomed"])?.ok()?.json()?;
+    let supervisor = &record[0]["runtime"]["supervisor"];
+    kill_hard(if supervisor.is_object() { &supervisor["pid"] } else { supervisor })?;
+
+    let seen = poll::until("the instance to count as ended", LIMIT, || {
+        row(world, "doomed").ok().filter(|row| row["state"] == "exited")
+    })?;
+    ensure!(seen["pid"].is_null(), "{seen}");
+    world.tandem(["rm", "doomed"])?.ok()?;
+    Ok(())
+}
+
+fn supervisor(world: &World) -> Result<()> {
+    killed_supervisor(world, &["--backend", "container"])
+}
+
+fn machine(world: &World) -> Result<()> {
+    killed_supervisor(world, &["--backend", "vm", "--accelerator", "tcg"])
+}
+
+fn app(world: &World) -> Result<()> {
+    world.tandem(["run", "-d", "--name", "victim", "hello-flask"])?.ok()?;
+    kill_hard(&row(world, "victim")?["pid"])?;
+    let seen = poll::until("the end to be noticed", LIMIT, || {
+        row(world, "victim").ok().filter(|row| row["state"] == "exited")
+    })?;
+    ensure!(seen["exit_code"] == 137, "128 + SIGKILL: {seen}");
+    world.tandem(["rm", "victim"])?.ok()?;
+    Ok(())
+}
+
+const COMPARE: [&str; 6] = ["compare", "hello-flask", "--lanes", "container", "--trials", "1000"];
+
+/// Waits until the comparison has an instance that runs.
+fn in_the_middle(world: &World) -> Result<()> {
+    poll::until("an instance of the comparison", LIMIT, || {
+        let rows = world.tandem(["ps", "--json"]).ok()?.json().ok()?;
+        rows.as_array().is_some_and(|rows| !rows.is_empty()).then_some(())
+    })
+}
+
+fn comparison(world: &World) -> Result<()> {
+    let mut running = world.background(COMPARE)?;
+    in_the_middle(world)?;
+    running.signal(Signal::SIGKILL)?;
+    running.wait(LIMIT)?;
+    // Any next command; what ran ends with its owner.
+    poll::until("no instance to be left", LIMIT, || {
+        let rows = world.tandem(["ps", "-a", "--json"]).ok()?.json().ok()?;
+        rows.as_array().is_some_and(Vec::is_empty).then_some(())
+    })?;
+    let output = world.tandem(["run", "--rm", "--entrypoint", "true", "hello-flask"])?.ok()?;
+    ensure!(output.stdout.is_empty(), "{output}");
+    Ok(())
+}
+
+fn cancelled(world: &World) -> Result<()> {
+    let mut running = world.background(COMPARE)?;
+    in_the_middle(world)?;
+    running.signal(Signal::SIGINT)?;
+    let code = running.wait(LIMIT)?;
+    ensure!(code == Some(130), "a cancelled command ends with 130, not {code:?}");
+    let rows = world.tandem(["ps", "-a", "--json"])?.ok()?;
+    ensure!(rows.json()? == serde_json::json!([]), "{rows}");
+    Ok(())
+}
+
+fn building(world: &World) -> Result<()> {
+    let base = super::build::BASE;
+    let text = format!("FROM {base}\nRUN echo begun; sleep 600\nCMD [\"true\"]\n");
+    world.write("long/Dockerfile", &text)?;
+    let folder = world.scratch().join("long");
+    let arguments = ["build".as_ref(), "-t".as_ref(), "long".as_ref(), folder.as_os_str()];
+    let mut running = world.background(arguments)?;
+    poll::until("the step to run", LIMIT, || {
+        let left = world.differences();
+        left.iter().any(|line| line.contains("sleep 600")).then_some(())
+    })?;
+    running.signal(Signal::SIGKILL)?;
+    running.wait(LIMIT)?;
+    world.tandem(["images"])?.ok()?;
+    let left = world.left_behind();
+    ensure!(left.is_empty(), "left behind by a killed build: {left:?}");
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The cases, a file for each area.
+
+mod build;
+mod build_errors;
+mod command_line;
+mod compare;
+mod container;
+mod crash;
+mod limits;
+mod run_errors;
+mod vm;
+mod window;
+
+use crate::Case;
+
+/// Every case: cheap ones first, the whole comparison and the window last.
+pub fn all() -> Vec<Case> {
+    [
+        command_line::CASES,
+        build::CASES,
+        build_errors::CASES,
+        container::CASES,
+        limits::CASES,
+        run_errors::CASES,
+        vm::CASES,
+        crash::CASES,
+        compare::CASES,
+        window::CASES,
+    ]
+    .concat()
+}

@@ -1,0 +1,91 @@
+//! Launches that cannot succeed: the right code, one sentence, nothing left.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+};
+
+use anyhow::{Result, ensure};
+
+use super::build::{BASE, build};
+use crate::{Case, Need, Start, World};
+
+pub(super) const CASES: &[Case] = &[
+    case("run_errors::a_port_in_use", port_in_use),
+    case("run_errors::a_taken_name", taken_name),
+    case("run_errors::no_such_command_is_127", command_not_found),
+    case("run_errors::no_executable_is_126", not_executable),
+    case("run_errors::an_image_without_command", no_command),
+    case("run_errors::an_unknown_image", unknown_image),
+    case("run_errors::an_unknown_instance", unknown_instance),
+    case("run_errors::no_qemu", no_qemu),
+];
+
+const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
+    Case { name, needs: &[Need::Root], start: Start::Built, run }
+}
+
+fn port_in_use(world: &World) -> Result<()> {
+    let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let port = holder.local_addr()?.port();
+    let publish = format!("{port}:8080");
+    for backend in ["container", "vm"] {
+        let arguments = ["run", "-d", "--backend", backend, "-p", &publish, "hello-flask"];
+        let output = world.tandem(arguments)?.code_is(125)?;
+        output.says(&[&port.to_string(), "in use", "-p"])?;
+        ensure!(output.stdout.is_empty(), "{output}");
+    }
+    let rows = world.tandem(["ps", "-a", "--json"])?.ok()?;
+    ensure!(rows.json()? == serde_json::json!([]), "a failed launch left an instance\n{rows}");
+    Ok(())
+}
+
+fn taken_name(world: &World) -> Result<()> {
+    world.tandem(["create", "--name", "twin", "hello-flask"])?.ok()?;
+    let output = world.tandem(["run", "-d", "--name", "twin", "hello-flask"])?.code_is(125)?;
+    output.says(&["twin", "--name"])?;
+    world.tandem(["rm", "twin"])?.ok()?;
+    Ok(())
+}
+
+fn command_not_found(world: &World) -> Result<()> {
+    let output = world.tandem(["run", "--rm", "--entrypoint", "no-such", "hello-flask"])?;
+    output.code_is(127)?.says(&["no-such", "not in the image"])
+}
+
+fn not_executable(world: &World) -> Result<()> {
+    let output = world.tandem(["run", "--rm", "--entrypoint", "/etc/passwd", "hello-flask"])?;
+    output.code_is(126)?.says(&["/etc/passwd"])
+}
+
+fn no_command(world: &World) -> Result<()> {
+    world.write("mute/Dockerfile", &format!("FROM {BASE}\nENTRYPOINT []\nCMD []\n"))?;
+    build(world, "mute", "mute")?;
+    let output = world.tandem(["run", "--rm", "mute"])?.code_is(125)?;
+    output.is_one_sentence(&["mute", "no command", "CMD"])?;
+    world.tandem(["image", "rm", "mute"])?.ok()?;
+    Ok(())
+}
+
+fn unknown_image(world: &World) -> Result<()> {
+    let output = world.tandem(["run", "--rm", "localhost/nobody/nothing"])?.code_is(125)?;
+    output.says(&["localhost/nobody/nothing"])
+}
+
+fn unknown_instance(world: &World) -> Result<()> {
+    for verb in ["stop", "start", "rm", "logs", "inspect"] {
+        let output = world.tandem([verb, "nobody"])?.code_is(125)?;
+        output.is_one_sentence(&["nobody", "tandem ps -a"])?;
+    }
+    Ok(())
+}
+
+fn no_qemu(world: &World) -> Result<()> {
+    // A PATH without QEMU, but with whatever else the machine has.
+    let path = world.scratch().join("bin");
+    fs::create_dir(&path)?;
+    let mut command = world.command(["run", "-d", "--backend", "vm", "hello-flask"]);
+    command.env("PATH", &path);
+    let output = world.finish(command)?.code_is(125)?;
+    output.says(&["qemu", "apt-get install"])
+}

@@ -1,0 +1,228 @@
+//! The real window under a virtual display, driven through WebDriver.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::{
+    Case, Need, Start, World,
+    desktop::{Desktop, Look},
+    poll,
+};
+
+/// The window's cases.
+pub(super) const CASES: &[Case] = &[
+    case("window::errors_say_what_to_do_and_keep_what_was_typed", errors),
+    case("window::a_cancelled_launch_cleans_up", cancelled),
+    case("window::a_window_closed_in_the_middle_cleans_up", closed),
+    case("window::both_lanes_race_to_a_verdict", race),
+];
+
+const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
+    const NEEDS: &[Need] = &[
+        Need::Root,
+        Need::Window,
+        Need::Program("Xvfb"),
+        Need::Program("dbus-run-session"),
+        Need::Program("WebKitWebDriver"),
+        Need::Program("qemu-system-x86_64"),
+        Need::Program("mke2fs"),
+    ];
+    Case { name, needs: NEEDS, start: Start::Built, run }
+}
+
+const SOON: Duration = Duration::from_secs(30);
+/// Building (from the cache), checking parity, and a launch in each lane, with
+/// the virtual machine emulated on a busy machine.
+const COMPARISON: Duration = Duration::from_mins(8);
+/// Cancelling what runs, cleaning up, and ending.
+const ENDING: Duration = Duration::from_mins(1);
+
+/// Opens the window and waits until there is something to launch.
+fn open(world: &World, look: Look) -> Result<Desktop> {
+    let desktop = Desktop::open(world, look)?;
+    desktop.wait("lab-launch", SOON)?;
+    let ready = "return !document.querySelector('[data-testid=lab-launch]').disabled";
+    desktop.until("a subject to launch", SOON, async |page| {
+        Ok((page.execute(ready, Vec::new()).await? == true).then_some(()))
+    })?;
+    Ok(desktop)
+}
+
+fn stage(desktop: &Desktop) -> Result<String> {
+    desktop.attribute("lab-status", "data-stage")?.context("the status has no stage")
+}
+
+/// Waits for one of these stages; any other end of the run is an error.
+fn wait_for_stage(desktop: &Desktop, wanted: &[&str], limit: Duration) -> Result<()> {
+    let ended = desktop.until(&format!("{wanted:?}"), limit, async |page| {
+        let script = "return document.querySelector('[data-testid=lab-status]').dataset.stage";
+        let stage = page.execute(script, Vec::new()).await?;
+        let stage = stage.as_str().unwrap_or_default().to_owned();
+        let over = ["finished", "failed", "cancelled"].contains(&stage.as_str());
+        Ok((over || wanted.contains(&stage.as_str())).then_some(stage))
+    })?;
+    if !wanted.contains(&ended.as_str()) {
+        let why = if desktop.has("error-banner")? {
+            desktop.text("error-banner")?
+        } else {
+            String::new()
+        };
+        desktop.screenshot("unexpected")?;
+        anyhow::bail!("the run is {ended}, not {wanted:?}: {why}");
+    }
+    Ok(())
+}
+
+/// The text of a test id inside a lane's card.
+fn in_lane(desktop: &Desktop, lane: &str, id: &str) -> Result<String> {
+    let selector = format!("[data-testid={lane}] [data-testid={id}]");
+    let script = format!("return document.querySelector('{selector}')?.innerText ?? ''");
+    let text = desktop.script(&script)?;
+    Ok(text.as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// `0.34s`, `12 ms` in seconds.
+fn seconds(text: &str) -> Result<f64> {
+    let at =
+        text.find(|c: char| c.is_alphabetic()).with_context(|| format!("`{text}`: no unit"))?;
+    let number: f64 = text[..at].trim().parse().with_context(|| format!("`{text}`: no number"))?;
+    match &text[at..] {
+        "s" => Ok(number),
+        "ms" => Ok(number / 1e3),
+        other => anyhow::bail!("`{other}` is an odd unit for a launch"),
+    }
+}
+
+fn launch_once(desktop: &Desktop) -> Result<()> {
+    desktop.click("lab-options")?;
+    desktop.fill("option-trials", "1")?;
+    desktop.click("lab-options")?;
+    desktop.click("lab-launch")
+}
+
+fn race(world: &World) -> Result<()> {
+    let desktop = open(world, Look::Light)?;
+    desktop.screenshot("lab-idle-light")?;
+    let command = desktop.text("cli-equivalent")?;
+    ensure!(command.starts_with("tandem compare hello-flask"), "{command}");
+
+    launch_once(&desktop)?;
+    wait_for_stage(&desktop, &["preparing", "racing"], SOON)?;
+    desktop.screenshot("lab-preparing-light")?;
+    wait_for_stage(&desktop, &["racing"], COMPARISON)?;
+    desktop.until("a race chart", SOON, async |page| {
+        let script = "return !!document.querySelector('[data-testid=lab-race-chart] svg rect')";
+        Ok((page.execute(script, Vec::new()).await? == true).then_some(()))
+    })?;
+    desktop.screenshot("lab-racing-light")?;
+    wait_for_stage(&desktop, &["finished"], COMPARISON)?;
+    desktop.screenshot("lab-finished-light")?;
+
+    let [container, machine] = ["lane-container", "lane-vm"]
+        .map(|lane| in_lane(&desktop, lane, "lane-first-response").and_then(|text| seconds(&text)));
+    let (container, machine) = (container?, machine?);
+    ensure!(container > 0.0 && machine > container, "container {container} s, VM {machine} s");
+    for (lane, phases) in [
+        ("lane-container", &["rootfs", "network", "create", "app"][..]),
+        ("lane-vm", &["disk", "spawn", "kernel", "userspace", "app"][..]),
+    ] {
+        for phase in phases {
+            let shown = in_lane(&desktop, lane, &format!("lane-phase-{phase}"))?;
+            ensure!(shown.contains(char::is_numeric), "{lane}: `{phase}` shows `{shown}`");
+        }
+    }
+    for chart in ["lab-race-chart", "lab-cpu-chart", "lab-memory-chart"] {
+        let script =
+            format!("return document.querySelectorAll('[data-testid={chart}] svg *').length");
+        let marks = desktop.script(&script)?.as_u64().unwrap_or(0);
+        ensure!(marks > 10, "{chart} has only {marks} marks");
+    }
+    let verdict = desktop.text("lab-verdict")?;
+    ensure!(verdict.contains("container") && verdict.contains("sooner"), "{verdict}");
+
+    both_answer_and_stop(&desktop)?;
+    doctor(&desktop)?;
+    desktop.close(ENDING)
+}
+
+/// Both instances were left running, give the same answer, and stop by button.
+fn both_answer_and_stop(desktop: &Desktop) -> Result<()> {
+    let mut bodies = Vec::new();
+    for lane in ["lane-container", "lane-vm"] {
+        let words = in_lane(desktop, lane, "lane-open")?;
+        let port = words.rsplit_once(':').context("no port on the button")?.1.parse()?;
+        bodies.push(poll::first_body(port, SOON)?);
+    }
+    ensure!(bodies[0] == bodies[1] && !bodies[0].is_empty(), "{bodies:?}");
+    for lane in ["lane-container", "lane-vm"] {
+        let selector = format!("[data-testid={lane}] [data-testid=lane-stop]");
+        desktop.script(&format!("document.querySelector('{selector}').click()"))?;
+        desktop.until(&format!("{lane} to stop"), SOON, async |page| {
+            let script = format!("return !document.querySelector('{selector}')");
+            Ok((page.execute(&script, Vec::new()).await? == true).then_some(()))
+        })?;
+        ensure!(in_lane(desktop, lane, "lane-state")? == "stopped");
+    }
+    Ok(())
+}
+
+fn doctor(desktop: &Desktop) -> Result<()> {
+    desktop.click("nav-doctor")?;
+    let found = desktop.until("the doctor's findings", Duration::from_mins(3), async |page| {
+        let script = "return [...document.querySelectorAll('[data-testid^=doctor-item-]')].map(e => e.dataset.status)";
+        let found = page.execute(script, Vec::new()).await?;
+        Ok(found.as_array().filter(|list| list.len() >= 4).cloned())
+    })?;
+    let known =
+        |status: &serde_json::Value| ["ok", "limited", "missing"].iter().any(|word| status == word);
+    ensure!(found.iter().all(known), "{found:?}");
+    desktop.screenshot("doctor-light")?;
+    desktop.click("nav-lab")
+}
+
+fn errors(world: &World) -> Result<()> {
+    // A name that would run if anybody took it for markup.
+    const NAME: &str = "<img src=x onerror=document.title='broken'>";
+    let desktop = open(world, Look::Dark)?;
+    desktop.screenshot("lab-idle-dark")?;
+    desktop.script(
+        "const select = document.querySelector('[data-testid=lab-subject]');
+         select.value = select.options[select.options.length - 1].value;
+         select.dispatchEvent(new Event('change', { bubbles: true }));",
+    )?;
+    desktop.fill("lab-subject-other", NAME)?;
+    desktop.click("lab-launch")?;
+    desktop.wait("error-banner", SOON)?;
+    let words = desktop.text("error-banner")?;
+    ensure!(words.contains(NAME) && words.contains("tandem images"), "{words}");
+    ensure!(desktop.script("return document.title")? == "Tandem");
+    ensure!(desktop.script("return document.querySelectorAll('img').length")? == 0);
+    let kept =
+        desktop.script("return document.querySelector('[data-testid=lab-subject-other]').value")?;
+    ensure!(kept == NAME, "{kept}");
+    desktop.screenshot("lab-error-dark")?;
+    ensure!(stage(&desktop)? == "failed");
+    desktop.close(ENDING)
+}
+
+fn cancelled(world: &World) -> Result<()> {
+    let desktop = open(world, Look::Light)?;
+    launch_once(&desktop)?;
+    wait_for_stage(&desktop, &["racing"], COMPARISON)?;
+    desktop.click("lab-cancel")?;
+    wait_for_stage(&desktop, &["cancelled"], Duration::from_mins(1))?;
+    let status = desktop.text("lab-status")?;
+    ensure!(status.starts_with("Cancelled"), "{status}");
+    ensure!(!desktop.has("error-banner")?, "a cancel is no error");
+    desktop.screenshot("lab-cancelled-light")?;
+    desktop.close(ENDING)
+}
+
+/// The world checks that nothing is left.
+fn closed(world: &World) -> Result<()> {
+    let desktop = open(world, Look::Light)?;
+    launch_once(&desktop)?;
+    wait_for_stage(&desktop, &["racing"], COMPARISON)?;
+    desktop.close(ENDING)
+}

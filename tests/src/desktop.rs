@@ -1,0 +1,262 @@
+//! The real window on a virtual display, driven through WebDriver.
+//!
+//! Xvfb gives the display, a private D-Bus session keeps the desktop's
+//! services away, and WebKitWebDriver starts the window's program itself.
+
+use std::{
+    future::Future,
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use nix::{
+    sys::signal::{Signal, kill, killpg},
+    unistd::{Pid, getpgid},
+};
+use serde_json::{Value, json};
+
+use crate::{World, poll, world::programs};
+
+/// How long the window may take to open on a busy machine.
+const OPENING: Duration = Duration::from_mins(2);
+
+/// Light or dark, as the desktop's settings would have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Dark on white.
+    Light,
+    /// Light on near black.
+    Dark,
+}
+
+/// An open window.
+pub struct Desktop {
+    client: Client,
+    /// The window's program.
+    program: Pid,
+    runtime: tokio::runtime::Runtime,
+    // Ended in this order: the driver with the window, then the display.
+    _driver: Group,
+    _display: Group,
+}
+
+/// A process and its descendants, which end with the value.
+struct Group(Child);
+
+impl Desktop {
+    /// Opens the window in this world.
+    pub fn open(world: &World, look: Look) -> Result<Self> {
+        let (display, number) = start_display(world)?;
+        let port = world.free_port()?;
+        let driver = start_driver(world, look, number, port)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let client = runtime.block_on(connect(world, port))?;
+        let program = program_of(&driver)?;
+        Ok(Self { client, program, runtime, _driver: driver, _display: display })
+    }
+
+    /// The element with this `data-testid`, once it is there.
+    pub fn wait(&self, id: &str, limit: Duration) -> Result<Element> {
+        self.until(&format!("`{id}`"), limit, async |page| find(page, id).await)
+    }
+
+    /// Whether there is an element with this `data-testid` now.
+    pub fn has(&self, id: &str) -> Result<bool> {
+        Ok(self.run(find(&self.client, id))?.is_some())
+    }
+
+    /// The text that a reader sees in an element.
+    pub fn text(&self, id: &str) -> Result<String> {
+        let element = self.wait(id, Duration::from_secs(10))?;
+        Ok(self.run(element.text())?)
+    }
+
+    /// An attribute of an element.
+    pub fn attribute(&self, id: &str, name: &str) -> Result<Option<String>> {
+        let element = self.wait(id, Duration::from_secs(10))?;
+        Ok(self.run(element.attr(name))?)
+    }
+
+    /// Clicks an element.
+    pub fn click(&self, id: &str) -> Result<()> {
+        let element = self.wait(id, Duration::from_secs(10))?;
+        self.run(element.click()).with_context(|| format!("cannot click `{id}`"))
+    }
+
+    /// Replaces what stands in an input.
+    pub fn fill(&self, id: &str, text: &str) -> Result<()> {
+        let element = self.wait(id, Duration::from_secs(10))?;
+        self.run(async {
+            element.clear().await?;
+            element.send_keys(text).await
+        })
+        .with_context(|| format!("cannot fill `{id}`"))
+    }
+
+    /// Runs a script in the page and returns what it returns.
+    pub fn script(&self, script: &str) -> Result<Value> {
+        Ok(self.run(self.client.execute(script, Vec::new()))?)
+    }
+
+    /// Asks until `probe` finds something or the limit is over.
+    pub fn until<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        probe: impl AsyncFn(&Client) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let begin = Instant::now();
+        loop {
+            if let Some(found) = self.run(probe(&self.client))? {
+                return Ok(found);
+            }
+            if begin.elapsed() > limit {
+                let _ = self.screenshot("timeout");
+                bail!("{what}: not within {} s", limit.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Keeps a picture of the page as `target/screenshots/NAME.png`.
+    pub fn screenshot(&self, name: &str) -> Result<()> {
+        let picture = self.run(self.client.screenshot())?;
+        ensure!(picture.starts_with(b"\x89PNG"), "the screenshot is not a PNG");
+        let folder = screenshots();
+        std::fs::create_dir_all(&folder)?;
+        Ok(std::fs::write(folder.join(format!("{name}.png")), picture)?)
+    }
+
+    /// Makes the window this large.
+    pub fn resize(&self, width: u32, height: u32) -> Result<()> {
+        Ok(self.run(self.client.set_window_size(width, height))?)
+    }
+
+    /// Asks the window's program to end, as a desktop does when its session
+    /// ends, and waits until it has cleaned up and gone.
+    pub fn close(self, limit: Duration) -> Result<()> {
+        kill(self.program, Signal::SIGTERM)?;
+        let folder = PathBuf::from(format!("/proc/{}", self.program));
+        poll::until("the end of the window", limit, || (!folder.exists()).then_some(()))
+    }
+
+    fn run<F: Future>(&self, work: F) -> F::Output {
+        self.runtime.block_on(work)
+    }
+}
+
+async fn find(page: &Client, id: &str) -> Result<Option<Element>> {
+    let css = format!("[data-testid='{id}']");
+    Ok(page.find_all(Locator::Css(&css)).await?.into_iter().next())
+}
+
+/// Below the target folder that the programs were built in.
+fn screenshots() -> PathBuf {
+    let target = programs().parent().map(PathBuf::from).unwrap_or_default();
+    target.join("screenshots")
+}
+
+/// Xvfb picks a free number itself and tells it.
+fn start_display(world: &World) -> Result<(Group, u32)> {
+    let mut command = Command::new("Xvfb");
+    world.prepare(&mut command);
+    command.args(["-displayfd", "1", "-screen", "0", "1920x1200x24", "-nolisten", "tcp"]);
+    let mut display = spawn(command.stdout(Stdio::piped()).stderr(Stdio::null()))?;
+    let stdout = display.0.stdout.take().context("Xvfb has no stdout")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    let number = line.trim().parse().with_context(|| format!("Xvfb said `{}`", line.trim()))?;
+    Ok((display, number))
+}
+
+fn start_driver(world: &World, look: Look, display: u32, port: u16) -> Result<Group> {
+    let mut command = Command::new("dbus-run-session");
+    world.prepare(&mut command);
+    command.args(["--", "WebKitWebDriver", "--host=127.0.0.1"]).arg(format!("--port={port}"));
+    command
+        .env("DISPLAY", format!(":{display}"))
+        .env_remove("WAYLAND_DISPLAY")
+        .env("GDK_BACKEND", "x11")
+        .env("NO_AT_BRIDGE", "1")
+        .env("TAURI_WEBVIEW_AUTOMATION", "true")
+        .env("GTK_THEME", if look == Look::Dark { "Adwaita:dark" } else { "Adwaita" });
+    // What a desktop program writes for itself belongs to this world too.
+    for (variable, folder) in [
+        ("HOME", "user"),
+        ("XDG_DATA_HOME", "user/data"),
+        ("XDG_CACHE_HOME", "user/cache"),
+        ("XDG_CONFIG_HOME", "user/config"),
+        ("XDG_RUNTIME_DIR", "user/run"),
+        // The view's own temporary files are not Tandem's.
+        ("TMPDIR", "user/tmp"),
+    ] {
+        let folder = world.scratch().join(folder);
+        std::fs::create_dir_all(&folder)?;
+        command.env(variable, folder);
+    }
+    spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))
+}
+
+fn spawn(command: &mut Command) -> Result<Group> {
+    let child = command
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+    Ok(Group(child))
+}
+
+/// Waits for the driver, and lets it start the window.
+async fn connect(world: &World, port: u16) -> Result<Client> {
+    let capabilities = json!({
+        "webkitgtk:browserOptions": { "binary": world.program("tandem-desktop"), "args": [] },
+    });
+    let Value::Object(capabilities) = capabilities else { bail!("not an object") };
+    let address = format!("http://127.0.0.1:{port}");
+    let begin = Instant::now();
+    poll::until("the driver", OPENING, || std::net::TcpStream::connect(("127.0.0.1", port)).ok())?;
+    loop {
+        let asked = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities.clone())
+            .connect(&address)
+            .await;
+        match asked {
+            Ok(client) => return Ok(client),
+            Err(error) if begin.elapsed() > OPENING => {
+                return Err(error).context("the window did not open");
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+        }
+    }
+}
+
+/// The window's program, which the driver has started in its own group.
+fn program_of(driver: &Group) -> Result<Pid> {
+    let group = Pid::from_raw(i32::try_from(driver.0.id())?);
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Some(Ok(pid)) = entry.file_name().to_str().map(str::parse) else { continue };
+        let pid = Pid::from_raw(pid);
+        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        if name.trim_end() == "tandem-desktop" && getpgid(Some(pid)) == Ok(group) {
+            return Ok(pid);
+        }
+    }
+    bail!("the driver runs no tandem-desktop")
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Ok(pid) = i32::try_from(self.0.id()) else { return };
+        let group = Pid::from_raw(pid);
+        let _ = killpg(group, Signal::SIGTERM);
+        let ended = poll::until("the end", Duration::from_secs(10), || self.0.try_wait().ok()?);
+        if ended.is_err() {
+            let _ = killpg(group, Signal::SIGKILL);
+            let _ = self.0.wait();
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! End-to-end tests: the built programs, used as people use them.
+//!
+//! A [`Case`] gets a [`World`]: a home of its own, a way to call `tandem`, and
+//! a watch over the machine. When the case ends, whatever it left behind
+//! (mounts, processes, network devices, cgroups, files) fails it. A case whose
+//! needs this machine does not meet is skipped with the reason, never passed.
+
+pub mod bench;
+mod case;
+pub mod cases;
+pub mod desktop;
+mod leaks;
+mod need;
+mod output;
+pub mod poll;
+mod process;
+mod schema;
+mod shared_home;
+mod world;
+
+pub use case::{Case, Start, run_cases};
+pub use need::Need;
+pub use output::Output;
+pub use schema::validate_result;
+pub use world::{Background, World};

@@ -1,0 +1,71 @@
+// Numbers as people read them: the same words as in the charts, the terminal
+// and the report (crate `report`, module `format`).
+
+/** A number and its unit, apart, for a big number with a small unit. */
+export interface Quantity {
+  value: string;
+  unit: string;
+}
+
+/** Nanoseconds as `850 ns`, `1.2 ms`, `0.34 s`, `8.31 s`, `124.3 s`. */
+export function duration(ns: number): Quantity {
+  const size = Math.abs(ns);
+  if (size < 999.5) return { value: ns.toFixed(0), unit: "ns" };
+  if (size < 999.5e3) return { value: (ns / 1e3).toFixed(0), unit: "µs" };
+  if (size < 9.95e6) return { value: (ns / 1e6).toFixed(1), unit: "ms" };
+  if (size < 99.5e6) return { value: (ns / 1e6).toFixed(0), unit: "ms" };
+  return seconds(ns);
+}
+
+/** Nanoseconds in seconds whatever their size, so that a ticking number keeps its unit. */
+export function seconds(ns: number): Quantity {
+  return { value: (ns / 1e9).toFixed(Math.abs(ns) < 99.995e9 ? 2 : 1), unit: "s" };
+}
+
+/** Bytes as `612 B`, `27.4 MiB`, `341 MiB`, `1.5 GiB`. */
+export function bytes(amount: number): Quantity {
+  let value = amount;
+  let unit = "B";
+  for (const larger of ["KiB", "MiB", "GiB", "TiB"]) {
+    if (Math.abs(value) < 1023.5) break;
+    value /= 1024;
+    unit = larger;
+  }
+  return { value: value.toFixed(unit !== "B" && Math.abs(value) < 99.95 ? 1 : 0), unit };
+}
+
+/** Processors busy as a share of one: `6 %`, `0.4 %`, `150 %`. */
+export function share(cpus: number): Quantity {
+  const percent = cpus * 100;
+  return { value: percent.toFixed(Math.abs(percent) < 9.95 && percent !== 0 ? 1 : 0), unit: "%" };
+}
+
+/** A quotient: `1.30`, `24.4`, `530`. */
+export function ratio(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 99.95) return value.toFixed(0);
+  if (size >= 9.995) return value.toFixed(1);
+  return size >= 0.0995 || size === 0 ? value.toFixed(2) : value.toFixed(3);
+}
+
+/** Two quantities of one kind as an interval that names its unit once. */
+export function interval([low, high]: readonly [number, number], format: (value: number) => Quantity): string {
+  const [a, b] = [format(low), format(high)];
+  return a.unit === b.unit ? `${a.value}–${b.value} ${b.unit}` : `${text(a)} – ${text(b)}`;
+}
+
+/** Value and unit in one line; the space does not break. */
+export function text(quantity: Quantity): string {
+  return `${quantity.value}\u00a0${quantity.unit}`;
+}
+
+/** A digest short enough to show: `9f3c1d41ab…`. */
+export function shortDigest(digest: string): string {
+  const hex = digest.slice(digest.indexOf(":") + 1);
+  return hex.length > 12 ? hex.slice(0, 12) : hex;
+}
+
+/** Milliseconds as whole or tenth seconds for a step's clock: `0.4 s`, `12 s`. */
+export function stepTime(ms: number): string {
+  return ms < 9950 ? `${(ms / 1000).toFixed(1)}\u00a0s` : `${(ms / 1000).toFixed(0)}\u00a0s`;
+}

@@ -1,0 +1,156 @@
+// The Lab page's controller: what was chosen, what runs, what came of it.
+
+import type { Charts } from "../bindings/Charts";
+import type { ChartView } from "../bindings/ChartView";
+import type { CompareRequest } from "../bindings/CompareRequest";
+import type { Failure } from "../bindings/Failure";
+import type { Frame } from "../bindings/Frame";
+import type { SubjectInfo } from "../bindings/SubjectInfo";
+import { type Host, toFailure } from "../host";
+import { apply, begun, idle, isActive, type LaneState, type RunState } from "./run";
+
+/** The first subject a person sees. */
+const FIRST_SUBJECT = "hello-flask";
+
+export class Lab {
+  run: RunState = $state(idle());
+  charts: Charts | null = $state.raw(null);
+  subjects: SubjectInfo[] = $state.raw([]);
+  request: CompareRequest | null = $state(null);
+  /** The chosen subject is typed, not picked. */
+  typed = $state(false);
+  /** The request as a command to type. */
+  command = $state("");
+  /** Something other than the run went wrong. */
+  failure: Failure | null = $state(null);
+  /** A cancel was asked for and not answered yet. */
+  cancelling = $state(false);
+  /** Lanes whose instance is being stopped. */
+  stopping: string[] = $state([]);
+
+  #host: Host;
+  #view: ChartView | null = null;
+  #commandAsked = 0;
+  #poll: ReturnType<typeof setInterval> | undefined;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  get active(): boolean {
+    return isActive(this.run);
+  }
+
+  /** The error to show, from the run or from around it. */
+  get error(): Failure | null {
+    return this.failure ?? (this.run.stage === "failed" ? this.run.error : null);
+  }
+
+  /** Loads what there is to choose, and follows a run that is already going on. */
+  async open(): Promise<void> {
+    await this.#try(async () => {
+      const followed = await this.#host.watch((frame) => this.take(frame));
+      this.request = followed ?? (await this.#host.defaults(FIRST_SUBJECT));
+      this.subjects = await this.#host.subjects();
+      this.typed = !this.subjects.some((subject) => subject.name === this.request?.subject);
+    });
+    this.#poll = setInterval(() => void this.#look(), 1000);
+  }
+
+  close(): void {
+    clearInterval(this.#poll);
+  }
+
+  /** Takes what the program sent. */
+  take(frame: Frame): void {
+    const received = performance.now();
+    if (frame.first) {
+      this.run = begun(received - frame.now_ms);
+      this.charts = null;
+      this.cancelling = false;
+    }
+    for (const { at_ms, event } of frame.events) apply(this.run, event, received - (frame.now_ms - at_ms));
+    if (frame.charts) this.charts = frame.charts;
+    if (!this.active) this.cancelling = false;
+  }
+
+  /** Builds and launches what is chosen. */
+  async launch(): Promise<void> {
+    const request = this.request;
+    if (!request || this.active || request.subject.trim() === "") return;
+    this.failure = null;
+    this.run = begun(performance.now());
+    this.charts = null;
+    const started = await this.#try(() => this.#host.launch($state.snapshot(request), this.#view ?? FALLBACK_VIEW));
+    if (!started) this.run = idle();
+  }
+
+  async cancel(): Promise<void> {
+    if (!this.active) return;
+    this.cancelling = true;
+    if (!(await this.#try(() => this.#host.cancel()))) this.cancelling = false;
+  }
+
+  /** Opens the app of a lane in the browser. */
+  async openApp(lane: LaneState): Promise<void> {
+    const kept = lane.kept;
+    if (kept) await this.#try(() => this.#host.open(kept.name));
+  }
+
+  /** Stops a lane's instance and removes it. */
+  async stop(lane: LaneState): Promise<void> {
+    const kept = lane.kept;
+    if (!kept || this.stopping.includes(lane.id)) return;
+    this.stopping.push(lane.id);
+    if (await this.#try(() => this.#host.discard(kept.name))) lane.kept = null;
+    this.stopping = this.stopping.filter((id) => id !== lane.id);
+  }
+
+  /** Asks for the command that does what is chosen. */
+  async updateCommand(): Promise<void> {
+    if (!this.request) return;
+    const asked = ++this.#commandAsked;
+    const command = await this.#host.commandFor($state.snapshot(this.request)).catch(() => "");
+    if (asked === this.#commandAsked) this.command = command;
+  }
+
+  /** Says how large and in which theme charts are wanted. */
+  async show(view: ChartView): Promise<void> {
+    if (JSON.stringify(view) === JSON.stringify(this.#view)) return;
+    this.#view = view;
+    const charts = await this.#host.draw(view).catch(() => null);
+    if (charts && this.#view === view) this.charts = charts;
+  }
+
+  dismiss(): void {
+    this.failure = null;
+    if (!this.active && this.run.stage === "failed") this.run.error = null;
+  }
+
+  /** Notices instances that were stopped elsewhere. */
+  async #look(): Promise<void> {
+    if (!this.run.lanes.some((lane) => lane.kept)) return;
+    const rows = await this.#host.instances().catch(() => null);
+    if (!rows) return;
+    for (const lane of this.run.lanes) {
+      if (lane.kept && !rows.some((row) => row.name === lane.kept?.name)) lane.kept = null;
+    }
+  }
+
+  async #try(work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      return true;
+    } catch (thrown) {
+      this.failure = toFailure(thrown);
+      return false;
+    }
+  }
+}
+
+const FALLBACK_VIEW: ChartView = {
+  theme: "light",
+  race: { width: 960, height: 0 },
+  cpu: { width: 480, height: 200 },
+  memory: { width: 480, height: 200 },
+};

@@ -1,0 +1,114 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { CompareRequest } from "../bindings/CompareRequest";
+import type { Frame } from "../bindings/Frame";
+import type { Host } from "../host";
+import { Lab } from "./lab.svelte";
+
+const REQUEST = {
+  subject: "hello-flask", lanes: ["container", "vm/micro"], trials: 5, warmup: 1, seed: null, keep: true,
+  resources: { memory_bytes: null, milli_cpus: null, pids: null },
+} as CompareRequest;
+
+/** A host whose answers a test sets. */
+function host(own: Partial<Host> = {}): Host & { frame: (frame: Partial<Frame>) => void } {
+  let send: (frame: Frame) => void = () => {};
+  return {
+    opening: vi.fn(),
+    doctor: vi.fn(),
+    subjects: vi.fn().mockResolvedValue([{ name: "hello-flask", kind: "sample", description: "" }]),
+    defaults: vi.fn().mockResolvedValue(structuredClone(REQUEST)),
+    commandFor: vi.fn().mockResolvedValue("tandem compare hello-flask"),
+    launch: vi.fn().mockResolvedValue(undefined),
+    watch: vi.fn((onFrame) => {
+      send = onFrame;
+      return Promise.resolve(null);
+    }),
+    cancel: vi.fn().mockResolvedValue(undefined),
+    draw: vi.fn(),
+    instances: vi.fn().mockResolvedValue([]),
+    discard: vi.fn().mockResolvedValue(undefined),
+    open: vi.fn().mockResolvedValue(undefined),
+    frame: (frame) => send({ first: false, now_ms: 0, events: [], charts: null, ...frame }),
+    ...own,
+  };
+}
+
+async function opened(own: Partial<Host> = {}) {
+  const there = host(own);
+  const lab = new Lab(there);
+  await lab.open();
+  lab.close();
+  return { lab, there };
+}
+
+afterEach(() => vi.restoreAllMocks());
+
+describe("the Lab's controller", () => {
+  it("opens with the sample and launches what is chosen", async () => {
+    const { lab, there } = await opened();
+    expect(lab.request?.subject).toBe("hello-flask");
+    expect(lab.typed).toBe(false);
+    lab.request!.trials = 2;
+    await lab.launch();
+    expect(vi.mocked(there.launch).mock.calls[0]?.[0]).toMatchObject({ subject: "hello-flask", trials: 2 });
+    expect(lab.run.stage).toBe("preparing");
+    await lab.launch();
+    expect(there.launch).toHaveBeenCalledTimes(1);
+  });
+
+  it("keeps what was chosen when the launch is refused", async () => {
+    const failure = { code: "not_found", message: "`nope` is no sample" };
+    const { lab } = await opened({ launch: vi.fn().mockRejectedValue(failure) });
+    lab.request!.subject = "nope";
+    await lab.launch();
+    expect(lab.error).toEqual(failure);
+    expect(lab.request!.subject).toBe("nope");
+    expect(lab.active).toBe(false);
+    lab.dismiss();
+    expect(lab.error).toBeNull();
+  });
+
+  it("puts events on the page's clock at the time at which they happened", async () => {
+    const { lab, there } = await opened();
+    vi.spyOn(performance, "now").mockReturnValue(10_000);
+    there.frame({ first: true, now_ms: 600, events: [{ at_ms: 100, event: { type: "preparing", step: "build", message: "b" } }] });
+    expect(lab.run.startedAt).toBe(9400);
+    expect(lab.run.steps[0]?.startedAt).toBe(9500);
+  });
+
+  it("shows the end of a run and its error", async () => {
+    const { lab, there } = await opened();
+    await lab.launch();
+    await lab.cancel();
+    expect(lab.cancelling).toBe(true);
+    there.frame({ events: [{ at_ms: 1, event: { type: "stopped", error: { code: "port_in_use", message: "port 8080" }, cleaned: [] } }] });
+    expect(lab.cancelling).toBe(false);
+    expect(lab.error?.code).toBe("port_in_use");
+  });
+
+  it("stops a lane's instance by its name", async () => {
+    const { lab, there } = await opened();
+    there.frame({
+      first: true,
+      events: [
+        { at_ms: 0, event: { type: "planned", experiment: "compare", image: "i", digest: "d", base_substituted: null, trials: 1, warmup: 0, lanes: [{ id: "container", lane: "container", accelerator: null, unavailable: null }] } },
+        { at_ms: 1, event: { type: "kept", lane: "container", instance: "0123", name: "hello-flask-container", url: "http://127.0.0.1:8080/" } },
+      ],
+    });
+    await lab.openApp(lab.run.lanes[0]!);
+    expect(there.open).toHaveBeenCalledWith("hello-flask-container");
+    await lab.stop(lab.run.lanes[0]!);
+    expect(there.discard).toHaveBeenCalledWith("hello-flask-container");
+    expect(lab.run.lanes[0]!.kept).toBeNull();
+  });
+
+  it("shows only the newest command when answers come late", async () => {
+    const answers: ((command: string) => void)[] = [];
+    const { lab } = await opened({ commandFor: () => new Promise((resolve) => answers.push(resolve)) });
+    const [one, two] = [lab.updateCommand(), lab.updateCommand()];
+    answers[1]?.("new");
+    answers[0]?.("old");
+    await Promise.all([one, two]);
+    expect(lab.command).toBe("new");
+  });
+});

@@ -1,0 +1,21 @@
+import { expect, it } from "vitest";
+import type { CompareRequest } from "../bindings/CompareRequest";
+import { memoryMiB, processors, setLane, setMemory, setProcessors } from "./options";
+
+it("keeps lanes in the order in which they are shown", () => {
+  expect(setLane(["container", "vm/micro"], "process", true)).toEqual(["container", "vm/micro", "process"]);
+  expect(setLane(["vm/micro"], "container", true)).toEqual(["container", "vm/micro"]);
+  expect(setLane(["container", "vm/micro@tcg"], "container", false)).toEqual(["vm/micro@tcg"]);
+});
+
+it("reads limits as people write them", () => {
+  const request = { resources: { memory_bytes: null, milli_cpus: null, pids: null } } as CompareRequest;
+  expect([memoryMiB(request), processors(request)]).toEqual(["", ""]);
+  setMemory(request, "256");
+  setProcessors(request, "1.5");
+  expect(request.resources).toMatchObject({ memory_bytes: 256 * 2 ** 20, milli_cpus: 1500 });
+  expect([memoryMiB(request), processors(request)]).toEqual([256, 1.5]);
+  setMemory(request, "");
+  setProcessors(request, "nonsense");
+  expect(request.resources).toMatchObject({ memory_bytes: null, milli_cpus: null });
+});

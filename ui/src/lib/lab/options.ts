@@ -1,0 +1,41 @@
+// What can be set for a comparison. Pure.
+
+import type { CompareRequest } from "../bindings/CompareRequest";
+
+/** The lanes there are, in the order in which they are shown. */
+export const LANES = [
+  { id: "container", backend: "container", title: "Container" },
+  { id: "vm/micro", backend: "vm", title: "Virtual machine" },
+  { id: "process", backend: "process", title: "Plain process, the baseline" },
+] as const;
+
+/** `lanes` with or without one, in the order of `LANES`; lanes of other kinds stay. */
+export function setLane(lanes: readonly string[], id: string, wanted: boolean): string[] {
+  const chosen = new Set(lanes);
+  if (wanted) chosen.add(id);
+  else chosen.delete(id);
+  const known = LANES.map((lane) => lane.id as string).filter((lane) => chosen.delete(lane));
+  return [...known, ...chosen];
+}
+
+/** The memory limit in MiB, or empty for none. */
+export function memoryMiB(request: CompareRequest): number | "" {
+  const bytes = request.resources.memory_bytes;
+  return bytes === null ? "" : Math.round(bytes / 2 ** 20);
+}
+
+export function setMemory(request: CompareRequest, text: string): void {
+  const mib = Number(text);
+  request.resources.memory_bytes = text.trim() === "" || !(mib > 0) ? null : Math.round(mib) * 2 ** 20;
+}
+
+/** The processor limit, or empty for none. */
+export function processors(request: CompareRequest): number | "" {
+  const milli = request.resources.milli_cpus;
+  return milli === null ? "" : milli / 1000;
+}
+
+export function setProcessors(request: CompareRequest, text: string): void {
+  const count = Number(text);
+  request.resources.milli_cpus = text.trim() === "" || !(count > 0) ? null : Math.round(count * 1000);
+}
