@@ -228,9 +228,13 @@ mod tests {
     fn a_clear_difference_is_told_with_its_caveat() {
         let found = verdicts(&document(5));
         assert_eq!(found[0].outcome, VerdictOutcome::Supported);
-        for part in
-            ["22.4 times", "95 % interval", "9.00 s and 4", "n = 5 and 5", "software emulation"]
-        {
+        for part in [
+            "22.4 times",
+            "95 % interval",
+            "9.00 s and 0.40 s",
+            "n = 5 and 5",
+            "software emulation",
+        ] {
             assert!(found[0].why.contains(part), "{part}: {}", found[0].why);
         }
         assert_eq!(found[1].outcome, VerdictOutcome::Supported);
