@@ -22,7 +22,7 @@ use crate::{Output, Start, leaks, process, shared_home};
 const LIMIT: Duration = Duration::from_mins(3);
 
 /// How long the machine may take to be clean after a case.
-const SETTLE: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(30);
 
 /// The folder with the programs under test: `TANDEM_PROGRAMS`, or the one
 /// above this test's own (`target/debug/deps`).

@@ -39,7 +39,7 @@ impl CompareRequest {
             subject: subject.to_owned(),
             lanes: vec![Lane::CONTAINER, Lane::VM_MICRO],
             trials: 10,
-            warmup: 0,
+            warmup: 1,
             seed: None,
             resources: Resources {
                 memory_bytes: Some(512 << 20),
@@ -66,15 +66,22 @@ impl App {
         events: &mut (dyn FnMut(RunEvent) + Send),
         cancel: &Cancel,
     ) -> Result<ResultDocument, AppError> {
-        let (plan, setups) = match self.plan(request, events, cancel).await {
-            Ok(planned) => planned,
+        let prepared = match self.plan(request, events, cancel).await {
+            Ok((plan, setups)) => self.results().map(|store| (plan, setups, store)),
+            Err(e) => Err(e),
+        };
+        let (plan, setups, store) = match prepared {
+            Ok(prepared) => prepared,
             Err(e) => {
                 events(RunEvent::Stopped { error: e.to_failure(), cleaned: Vec::new() });
                 return Err(e);
             }
         };
-        let store = ResultStore::open(&self.home.results()).map_err(tandem_lab::LabError::from)?;
         Ok(run(&plan, setups, &store, events, cancel.receiver()).await?)
+    }
+
+    fn results(&self) -> Result<ResultStore, AppError> {
+        Ok(ResultStore::open(&self.home.results()).map_err(tandem_lab::LabError::from)?)
     }
 
     async fn plan(

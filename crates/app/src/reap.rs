@@ -3,14 +3,16 @@ use crate::{App, AppError};
 impl App {
     /// Brings the home into order after crashes: instances whose supervisors
     /// were killed, half-made instance folders, abandoned scratch folders.
-    /// Returns a line for each thing that was cleaned.
+    /// Returns a line for each thing that was cleaned, and for each instance
+    /// that could not be: one that resists must not block every command.
     pub async fn reap(&self) -> Result<Vec<String>, AppError> {
         let mut cleaned = Vec::new();
         for record in self.instances.list()? {
             match self.backend(record.spec.backend).reap(&record.id).await {
                 Ok(lines) => cleaned.extend(lines),
                 Err(tandem_backend::BackendError::NoInstance(_)) => {}
-                Err(e) => return Err(e.into()),
+                Err(e) => cleaned
+                    .push(format!("instance {} could not be cleared away: {e}", record.spec.name)),
             }
         }
         let folders = self.instances.sweep()?;

@@ -300,8 +300,9 @@ pub(crate) struct Compare {
     /// Measured trials in each lane
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub(crate) trials: u32,
-    /// Trials before them that do not count
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100), value_name = "N")]
+    /// Trials before them that do not count; the first of them checks parity,
+    /// so there is always one
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), value_name = "N")]
     pub(crate) warmup: u32,
     /// Seed of the order and of the intervals [default: chosen and recorded]
     #[arg(long, value_name = "N")]

@@ -1,6 +1,8 @@
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::{Home, HomeError, Lock};
@@ -45,7 +47,8 @@ impl Home {
         Ok(Scratch { dir, _lock: lock })
     }
 
-    /// Removes scratch folders whose makers are gone and returns their paths.
+    /// Removes scratch folders whose makers are gone and returns their paths. A
+    /// folder without a lock is one whose removal was cut short.
     pub fn reap_scratch(&self) -> Result<Vec<PathBuf>, HomeError> {
         let root = self.temporary();
         let _making = Lock::exclusive(&root.join(MAKING))?;
@@ -53,15 +56,41 @@ impl Home {
         let entries = fs::read_dir(&root).map_err(|e| HomeError::io("list", &root, e))?;
         for entry in entries.flatten() {
             let dir = entry.path();
-            if !dir.join(LOCK).is_file() {
+            if !dir.is_dir() {
                 continue;
             }
-            if let Some(_lock) = Lock::try_exclusive(&dir.join(LOCK))? {
-                fs::remove_dir_all(&dir).map_err(|e| HomeError::io("remove", &dir, e))?;
-                reaped.push(dir);
+            let lock = dir.join(LOCK);
+            let held = lock.is_file().then(|| Lock::try_exclusive(&lock)).transpose()?;
+            if let Some(None) = held {
+                continue;
             }
+            remove_whole(&dir).map_err(|e| HomeError::io("remove", &dir, e))?;
+            reaped.push(dir);
         }
         Ok(reaped)
+    }
+}
+
+/// How long processes of a killed maker may go on writing.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
+
+/// Removes a folder that somebody else may be removing as well, or that
+/// processes which are just ending still write into.
+fn remove_whole(dir: &Path) -> io::Result<()> {
+    let begin = Instant::now();
+    loop {
+        match fs::remove_dir_all(dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::ResourceBusy
+                ) && begin.elapsed() < LAST_MOMENT =>
+            {
+                thread::sleep(Duration::from_millis(10));
+            }
+            other => return other,
+        }
     }
 }
 
@@ -83,6 +112,10 @@ mod tests {
         fs::create_dir_all(left.join("deep")).unwrap();
         fs::write(left.join(LOCK), "").unwrap();
         assert_eq!(home.reap_scratch().unwrap(), [left]);
+        // A removal that was cut short has taken the lock's file already.
+        let half = home.temporary().join("half-1");
+        fs::create_dir_all(half.join("deep")).unwrap();
+        assert_eq!(home.reap_scratch().unwrap(), [half]);
         assert!(held.path().is_dir());
     }
 }

@@ -31,12 +31,12 @@ const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
     Case { name, needs: NEEDS, start: Start::Built, run }
 }
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(90);
 /// Building (from the cache), checking parity, and a launch in each lane, with
 /// the virtual machine emulated on a busy machine.
 const COMPARISON: Duration = Duration::from_mins(8);
 /// Cancelling what runs, cleaning up, and ending.
-const ENDING: Duration = Duration::from_mins(1);
+const ENDING: Duration = Duration::from_mins(3);
 
 /// Opens the window and waits until there is something to launch.
 fn open(world: &World, look: Look) -> Result<Desktop> {
@@ -211,7 +211,7 @@ fn cancelled(world: &World) -> Result<()> {
     launch_once(&desktop)?;
     wait_for_stage(&desktop, &["racing"], COMPARISON)?;
     desktop.click("lab-cancel")?;
-    wait_for_stage(&desktop, &["cancelled"], Duration::from_mins(1))?;
+    wait_for_stage(&desktop, &["cancelled"], ENDING)?;
     let status = desktop.text("lab-status")?;
     ensure!(status.starts_with("Cancelled"), "{status}");
     ensure!(!desktop.has("error-banner")?, "a cancel is no error");

@@ -52,7 +52,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     let context = Context::open(&cli.global)?;
     // Every command begins with a truthful home.
     for line in context.app.reap().await? {
-        context.say(&format!("tandem: cleaned up after a crash: {line}"));
+        context.say(&format!("tandem: after a crash: {line}"));
     }
     match cli.command {
         Command::Doctor(json) => doctor::run(&context, json).await,
