@@ -23,6 +23,18 @@ pub enum BootstrapError {
         /// Its exit status and its last error lines.
         reason: String,
     },
+    /// The disk is too full to begin.
+    #[error(
+        "{free_mib} MiB are free for {path} and making a base image takes about {needed_mib} MiB: free some, or use another folder with --home"
+    )]
+    NoSpace {
+        /// What is free, in MiB.
+        free_mib: u64,
+        /// What it takes, in MiB.
+        needed_mib: u64,
+        /// The folder of the work.
+        path: PathBuf,
+    },
     /// The person cancelled.
     #[error("making the base image was cancelled")]
     Cancelled,
@@ -51,6 +63,7 @@ impl BootstrapError {
             Self::Missing { .. } | Self::Failed { .. } | Self::Unusable { .. } => {
                 ErrorCode::Unavailable
             }
+            Self::NoSpace { .. } => ErrorCode::NoSpace,
             Self::Cancelled => ErrorCode::Cancelled,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 ErrorCode::NoSpace

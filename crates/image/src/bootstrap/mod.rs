@@ -54,6 +54,7 @@ pub fn bootstrap_until(
     let plan = Plan::of_host(kind)?;
     let _lease = store.lease()?;
     let scratch = store.home().scratch("bootstrap")?;
+    check_space(scratch.path())?;
     on_line(&format!("making {} from {}", name_of(kind, &plan.suite), plan.origin()));
     let started = SystemTime::now();
     let root = scratch.path().join("root");
@@ -77,6 +78,22 @@ pub fn bootstrap_until(
     on_line("packing the layer");
     let layer = store.commit_layer_dir(&root, None)?;
     finish(store, kind, &suite, &made, layer)
+}
+
+/// What the unpacked system, its packages and the packed layer take at the
+/// same time, in MiB.
+const NEEDED_MIB: u64 = 400;
+
+/// apt and dpkg name many causes when they run out of space, but not that one.
+fn check_space(path: &Path) -> Result<(), BootstrapError> {
+    let found = rustix::fs::statvfs(path)
+        .map_err(|e| BootstrapError::io("look at the free space of", path)(e.into()))?;
+    let free_mib = found.f_bavail.saturating_mul(found.f_frsize) >> 20;
+    if free_mib < NEEDED_MIB {
+        let path = path.parent().unwrap_or(path).to_owned();
+        return Err(BootstrapError::NoSpace { free_mib, needed_mib: NEEDED_MIB, path });
+    }
+    Ok(())
 }
 
 fn finish(
