@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tandem_backend::{BackendError, LogLine, LogReader};
-use tandem_model::{InstanceId, InstanceRecord, InstanceState};
+use tandem_model::{InstanceId, InstanceRecord};
 
 use crate::{App, AppError};
 
@@ -66,7 +66,7 @@ impl App {
     fn is_up(&self, id: &InstanceId) -> Result<bool, AppError> {
         match self.instances.load(id) {
             Ok(record) => {
-                Ok(matches!(record.state, InstanceState::Starting | InstanceState::Running)
+                Ok(record.state.is_up()
                     && record.runtime.supervisor.is_some_and(tandem_probe::alive))
             }
             Err(BackendError::NoInstance(_)) => Ok(false),

@@ -51,7 +51,7 @@ pub struct InstanceRow {
 
 impl InstanceRow {
     fn from_record(record: InstanceRecord) -> Self {
-        let running = record.state == InstanceState::Running;
+        let running = matches!(record.state, InstanceState::Running | InstanceState::Paused);
         let ports = if record.ports.is_empty() { &record.spec.ports } else { &record.ports };
         let url = ports
             .first()
@@ -82,9 +82,7 @@ impl InstanceRow {
 impl App {
     /// The instances, oldest first; only those that run unless `all`.
     pub fn instances(&self, all: bool) -> Result<Vec<InstanceRow>, AppError> {
-        let shown = |record: &InstanceRecord| {
-            all || matches!(record.state, InstanceState::Starting | InstanceState::Running)
-        };
+        let shown = |record: &InstanceRecord| all || record.state.is_up();
         let records = self.instances.list()?;
         Ok(records.into_iter().filter(shown).map(InstanceRow::from_record).collect())
     }
@@ -110,7 +108,7 @@ impl App {
         grace: Option<Duration>,
     ) -> Result<InstanceRecord, AppError> {
         let record = self.instances.find(instance)?;
-        if !matches!(record.state, InstanceState::Starting | InstanceState::Running) {
+        if !record.state.is_up() {
             return Ok(record);
         }
         Ok(self.backend(record.spec.backend).stop(&record.id, grace).await?)

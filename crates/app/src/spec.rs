@@ -3,7 +3,8 @@ use std::{collections::BTreeMap, env};
 use oci_spec::image::ImageConfiguration;
 use tandem_image::Image;
 use tandem_model::{
-    AcceleratorChoice, BackendKind, InstanceSpec, PortMap, ProcessIdentity, Profile, Resources,
+    AcceleratorChoice, BackendKind, InstanceOptions, InstanceSpec, PortMap, ProcessIdentity,
+    Profile, Resources,
 };
 
 use crate::AppError;
@@ -47,6 +48,8 @@ pub struct RunOptions {
     pub owner: Option<ProcessIdentity>,
     /// Free-form labels.
     pub labels: BTreeMap<String, String>,
+    /// Mounts, network, security, streams, supervision.
+    pub options: InstanceOptions,
 }
 
 impl RunOptions {
@@ -71,6 +74,7 @@ impl RunOptions {
             remove: false,
             owner: None,
             labels: BTreeMap::new(),
+            options: InstanceOptions::default(),
         }
     }
 }
@@ -123,6 +127,7 @@ pub(crate) fn merge(
         remove: options.remove,
         owner: options.owner,
         labels: options.labels,
+        options: options.options,
     })
 }
 

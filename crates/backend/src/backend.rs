@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tandem_model::{
     Accelerator, BackendKind, Capability, InstanceId, InstanceRecord, InstanceSpec, Lane, Ledger,
-    Phase, Sample,
+    Phase, Resources, Sample,
 };
 
 use crate::BackendError;
@@ -63,6 +63,19 @@ pub trait Backend: Send + Sync {
         id: &InstanceId,
         grace: Option<Duration>,
     ) -> Result<InstanceRecord, BackendError>;
+
+    /// Sends a signal to the app of a running instance.
+    async fn signal(&self, id: &InstanceId, number: i32) -> Result<(), BackendError>;
+
+    /// Holds every process of a running instance still.
+    async fn pause(&self, id: &InstanceId) -> Result<(), BackendError>;
+
+    /// Lets a paused instance go on.
+    async fn resume(&self, id: &InstanceId) -> Result<(), BackendError>;
+
+    /// Changes the limits of an instance: of a running one at once, confirmed
+    /// by the kernel, and of one that does not run for its next start.
+    async fn update(&self, id: &InstanceId, resources: &Resources) -> Result<(), BackendError>;
 
     /// Removes a stopped instance with its files.
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError>;

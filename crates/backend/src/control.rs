@@ -5,7 +5,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tandem_model::Failure;
+use tandem_model::{Failure, Resources};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -30,6 +30,16 @@ pub enum ControlRequest {
     },
     /// The owner gives the instance up: it stands on its own from now on.
     Disown,
+    /// Hold every process of the app still.
+    Pause,
+    /// Let them go on.
+    Resume,
+    /// Change the limits while the app runs. Answered when the kernel has
+    /// confirmed them.
+    Update {
+        /// The new limits, all of them.
+        resources: Resources,
+    },
 }
 
 /// The longest request that is read, in bytes.

@@ -67,6 +67,9 @@ pub enum BackendError {
         /// What to do.
         fix: String,
     },
+    /// The backend of this instance has no such thing.
+    #[error("{0} is not possible with this backend: use --backend container")]
+    Unsupported(&'static str),
     /// The request was withdrawn while the instance came up.
     #[error("the launch was cancelled")]
     Cancelled,
@@ -133,7 +136,7 @@ impl BackendError {
             Self::PortInUse(_) => ErrorCode::PortInUse,
             Self::CommandNotFound(_) => ErrorCode::CommandNotFound,
             Self::NotExecutable { .. } => ErrorCode::NotExecutable,
-            Self::Unavailable { .. } => ErrorCode::Unavailable,
+            Self::Unavailable { .. } | Self::Unsupported(_) => ErrorCode::Unavailable,
             Self::Cancelled => ErrorCode::Cancelled,
             Self::NoSpace(_) => ErrorCode::NoSpace,
             Self::Home(e) if e.is_no_space() => ErrorCode::NoSpace,

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use tandem_model::{
     BackendKind, Capability, Exit, InstanceId, InstanceRecord, InstanceSpec, InstanceState, Lane,
-    Ledger, MemoryUse, Phase, PortMap, Runtime, Sample,
+    Ledger, MemoryUse, Phase, PortMap, Resources, Runtime, Sample,
 };
 use tandem_probe::now;
 
@@ -128,6 +128,8 @@ impl Backend for FakeBackend {
             runtime: Runtime::default(),
             exit: None,
             phases: Vec::new(),
+            health: None,
+            restarts: 0,
         };
         records.insert(record.id.clone(), record.clone());
         Ok(record)
@@ -161,6 +163,26 @@ impl Backend for FakeBackend {
     ) -> Result<InstanceRecord, BackendError> {
         self.note("stop");
         self.change(id, |record| record.state = InstanceState::Exited)
+    }
+
+    async fn signal(&self, _id: &InstanceId, _number: i32) -> Result<(), BackendError> {
+        self.note("signal");
+        Ok(())
+    }
+
+    async fn pause(&self, id: &InstanceId) -> Result<(), BackendError> {
+        self.note("pause");
+        self.change(id, |record| record.state = InstanceState::Paused).map(|_| ())
+    }
+
+    async fn resume(&self, id: &InstanceId) -> Result<(), BackendError> {
+        self.note("resume");
+        self.change(id, |record| record.state = InstanceState::Running).map(|_| ())
+    }
+
+    async fn update(&self, id: &InstanceId, resources: &Resources) -> Result<(), BackendError> {
+        self.note("update");
+        self.change(id, |record| record.spec.resources = *resources).map(|_| ())
     }
 
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError> {

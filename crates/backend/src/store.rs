@@ -52,7 +52,7 @@ impl InstanceStore {
             if lock.is_some() || begin.elapsed() > LAST_MOMENT {
                 return Ok(lock);
             }
-            if matches!(self.load(id)?.state, InstanceState::Starting | InstanceState::Running) {
+            if self.load(id)?.state.is_up() {
                 return Ok(None);
             }
             thread::sleep(Duration::from_millis(1));
@@ -85,6 +85,8 @@ impl InstanceStore {
             runtime: Runtime::default(),
             exit: None,
             phases: Vec::new(),
+            health: None,
+            restarts: 0,
         };
         self.save(&record)?;
         Ok(record)
@@ -229,6 +231,7 @@ mod tests {
             remove: false,
             owner: None,
             labels: std::collections::BTreeMap::new(),
+            options: tandem_model::InstanceOptions::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tandem_model::{
     BackendKind, Capability, Exit, InstanceId, InstanceRecord, InstanceSpec, InstanceState, Lane,
-    Ledger, Phase, Sample,
+    Ledger, Phase, Resources, Sample,
 };
 
 use crate::{
@@ -19,6 +19,11 @@ pub trait Supervised: Send + Sync {
     fn kind(&self) -> BackendKind;
     /// See [`Backend::capabilities`].
     async fn capabilities(&self) -> Vec<Capability>;
+    /// Whether it honours all of [`tandem_model::InstanceOptions`]. A backend
+    /// that does not refuses those that only containers have.
+    fn honours_options(&self) -> bool {
+        false
+    }
     /// See [`Backend::availability`].
     async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError>;
     /// See [`Backend::prepare`].
@@ -55,6 +60,16 @@ impl<T: Supervised> SupervisedBackend<T> {
         Self { inner, store, program }
     }
 
+    /// Asks the supervisor of an instance, which must be there.
+    async fn ask(&self, id: &InstanceId, request: &ControlRequest) -> Result<(), BackendError> {
+        if call(&self.store.dir(id), request).await? {
+            return Ok(());
+        }
+        let record = self.store.load(id)?;
+        let next = format!("start it first with `tandem start {}`", record.spec.name);
+        Err(Self::wrong_state(&record, "not running", next))
+    }
+
     fn wrong_state(record: &InstanceRecord, state: &'static str, next: String) -> BackendError {
         BackendError::WrongState { name: record.spec.name.clone(), state, next }
     }
@@ -79,6 +94,10 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         spec: &InstanceSpec,
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
+        if let (false, Some(option)) = (self.inner.honours_options(), spec.options.container_only())
+        {
+            return Err(BackendError::Unsupported(option));
+        }
         self.inner.prepare(spec, progress).await
     }
 
@@ -120,6 +139,27 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         }
     }
 
+    async fn signal(&self, id: &InstanceId, number: i32) -> Result<(), BackendError> {
+        self.ask(id, &ControlRequest::Signal { number }).await
+    }
+
+    async fn pause(&self, id: &InstanceId) -> Result<(), BackendError> {
+        self.ask(id, &ControlRequest::Pause).await
+    }
+
+    async fn resume(&self, id: &InstanceId) -> Result<(), BackendError> {
+        self.ask(id, &ControlRequest::Resume).await
+    }
+
+    async fn update(&self, id: &InstanceId, resources: &Resources) -> Result<(), BackendError> {
+        let Some(_lock) = self.store.lock_ended(id)? else {
+            return self.ask(id, &ControlRequest::Update { resources: *resources }).await;
+        };
+        let mut record = self.store.load(id)?;
+        record.spec.resources = *resources;
+        self.store.save(&record)
+    }
+
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError> {
         self.reap(id).await?;
         let record = match self.store.load(id) {
@@ -148,8 +188,7 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
             return Ok(Vec::new());
         };
         let mut record = self.store.load(id)?;
-        let was_up = matches!(record.state, InstanceState::Starting | InstanceState::Running)
-            || record.runtime.supervisor.is_some();
+        let was_up = record.state.is_up() || record.runtime.supervisor.is_some();
         // The owner may have been killed before it started the instance, or
         // before it removed it.
         let ownerless = record.spec.owner.is_some_and(|owner| !tandem_probe::alive(owner));

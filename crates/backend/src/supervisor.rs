@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tandem_home::Home;
 use tandem_model::{
-    Exit, Failure, HostInstant, InstanceRecord, InstanceState, Phase, ProcessIdentity,
+    Exit, Failure, HostInstant, InstanceRecord, InstanceState, Phase, ProcessIdentity, Resources,
 };
 use tandem_probe::{identity, now};
 use tokio::{
@@ -46,6 +46,22 @@ pub trait Running {
 
     /// Ends everything at once.
     async fn kill(&self) -> Result<(), BackendError>;
+
+    /// Holds every process of the app still.
+    async fn pause(&self) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("pausing"))
+    }
+
+    /// Lets them go on.
+    async fn resume(&self) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("resuming"))
+    }
+
+    /// Changes the limits and returns once the kernel has confirmed them. When
+    /// it fails, the limits are as they were.
+    async fn update(&self, _: &Resources) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("changing limits while the app runs"))
+    }
 }
 
 /// What a payload works with while it comes up.
@@ -280,8 +296,30 @@ impl Supervisor {
                 let result = self.store.save(&self.record).map_err(|e| e.to_failure());
                 answer(&mut stream, result).await;
             }
+            ControlRequest::Pause => {
+                let result = running.pause().await.and_then(|()| self.stand(InstanceState::Paused));
+                answer(&mut stream, result.map_err(|e| e.to_failure())).await;
+            }
+            ControlRequest::Resume => {
+                let result =
+                    running.resume().await.and_then(|()| self.stand(InstanceState::Running));
+                answer(&mut stream, result.map_err(|e| e.to_failure())).await;
+            }
+            ControlRequest::Update { resources } => {
+                let result = running.update(&resources).await.and_then(|()| {
+                    self.record.spec.resources = resources;
+                    self.store.save(&self.record)
+                });
+                answer(&mut stream, result.map_err(|e| e.to_failure())).await;
+            }
         }
         None
+    }
+
+    /// Writes down where the instance stands now.
+    fn stand(&mut self, state: InstanceState) -> Result<(), BackendError> {
+        self.record.state = state;
+        self.store.save(&self.record)
     }
 
     async fn ask_to_stop(&mut self, running: &dyn Running) {

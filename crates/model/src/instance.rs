@@ -3,8 +3,8 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accelerator, AcceleratorChoice, BackendKind, Digest, Failure, Phase, PortMap, Profile,
-    Resources,
+    Accelerator, AcceleratorChoice, BackendKind, Digest, Failure, Health, InstanceOptions, Phase,
+    PortMap, Profile, Resources,
 };
 
 /// Twelve lower-case hexadecimal digits that name an instance.
@@ -101,6 +101,9 @@ pub struct InstanceSpec {
     pub owner: Option<ProcessIdentity>,
     /// Free-form labels.
     pub labels: BTreeMap<String, String>,
+    /// Mounts, network, security, streams, supervision.
+    #[serde(default)]
+    pub options: InstanceOptions,
 }
 
 /// A process, told apart from later ones with the same id.
@@ -123,8 +126,19 @@ pub enum InstanceState {
     Starting,
     /// The app's process runs (a virtual machine: its init has executed it).
     Running,
+    /// It is there, and every process of it is held still.
+    Paused,
+    /// It ended, and its supervisor is about to start it again.
+    Restarting,
     /// It ended; `exit` says how.
     Exited,
+}
+
+impl InstanceState {
+    /// Whether a supervisor looks after the instance in this state.
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Starting | Self::Running | Self::Paused | Self::Restarting)
+    }
 }
 
 /// What is known of a running instance, for reading its use and for cleaning
@@ -188,6 +202,12 @@ pub struct InstanceRecord {
     pub exit: Option<Exit>,
     /// Phases of the last launch.
     pub phases: Vec<Phase>,
+    /// How its health checks went; `None` without any.
+    #[serde(default)]
+    pub health: Option<Health>,
+    /// How often its supervisor has started it again.
+    #[serde(default)]
+    pub restarts: u32,
 }
 
 impl InstanceRecord {

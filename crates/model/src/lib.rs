@@ -13,6 +13,7 @@ mod image_ref;
 mod instance;
 mod lane;
 mod ledger;
+mod options;
 mod phase;
 mod resources;
 mod result;
@@ -30,6 +31,10 @@ pub use lane::{
     Accelerator, AcceleratorChoice, BackendKind, Lane, ParseLaneError, Profile, number_lanes,
 };
 pub use ledger::{Ledger, LedgerEntry};
+pub use options::{
+    Health, HealthCheck, HealthStatus, InstanceOptions, MountSource, MountSpec, NetworkChoice,
+    RestartPolicy, SeccompChoice, SecurityOptions, Ulimit,
+};
 pub use phase::{HostInstant, Phase};
 pub use resources::{
     ParsePortError, ParseSizeError, PortMap, Protocol, Resources, parse_cpus, parse_size,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Limits of an instance. `None` means no limit for a process or container,
 /// and the backend's default size for a virtual machine.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct Resources {
     /// Memory in bytes.
@@ -23,6 +23,17 @@ pub struct Resources {
 pub enum Protocol {
     /// TCP.
     Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
+    }
 }
 
 /// A published port: the host's side and the instance's side.
@@ -68,8 +79,12 @@ impl FromStr for PortMap {
 impl fmt::Display for PortMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host_ip {
-            IpAddr::V4(ip) => write!(f, "{ip}:{}->{}/tcp", self.host_port, self.port),
-            IpAddr::V6(ip) => write!(f, "[{ip}]:{}->{}/tcp", self.host_port, self.port),
+            IpAddr::V4(ip) => {
+                write!(f, "{ip}:{}->{}/{}", self.host_port, self.port, self.protocol)
+            }
+            IpAddr::V6(ip) => {
+                write!(f, "[{ip}]:{}->{}/{}", self.host_port, self.port, self.protocol)
+            }
         }
     }
 }

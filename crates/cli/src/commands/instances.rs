@@ -35,6 +35,8 @@ fn row(instance: InstanceRow) -> Vec<String> {
         InstanceState::Running => {
             format!("running, since {}", instance.started_at.map(ago).unwrap_or_default())
         }
+        InstanceState::Paused => "paused".to_owned(),
+        InstanceState::Restarting => "restarting".to_owned(),
         InstanceState::Exited => format!(
             "exited ({}) {}",
             instance.exit_code.unwrap_or_default(),

@@ -24,6 +24,7 @@ fn instance(resources: Resources) -> InstanceSpec {
         remove: false,
         owner: None,
         labels: BTreeMap::new(),
+        options: tandem_model::InstanceOptions::default(),
     }
 }
 

@@ -31,6 +31,10 @@ impl Supervised for ContainerEngine {
         BackendKind::Container
     }
 
+    fn honours_options(&self) -> bool {
+        true
+    }
+
     async fn capabilities(&self) -> Vec<Capability> {
         let home = self.home.clone();
         tokio::task::spawn_blocking(move || probe::capabilities(&home)).await.unwrap_or_default()

@@ -83,6 +83,7 @@ impl World {
             // Whatever a failing test leaves running ends with this program.
             owner: tandem_probe::identity(std::process::id()),
             labels: BTreeMap::new(),
+            options: tandem_model::InstanceOptions::default(),
         }
     }
 

@@ -67,6 +67,7 @@ pub(crate) fn setup(lane: Lane, backend: Arc<dyn Backend>) -> LaneSetup {
         remove: false,
         owner: None,
         labels: BTreeMap::new(),
+        options: tandem_model::InstanceOptions::default(),
     };
     LaneSetup::new(lane, spec, backend)
 }

@@ -123,6 +123,7 @@ impl World {
             remove: false,
             owner: None,
             labels: BTreeMap::new(),
+            options: tandem_model::InstanceOptions::default(),
         }
     }
 

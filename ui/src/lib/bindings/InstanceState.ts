@@ -3,4 +3,4 @@
 /**
  * Where an instance stands.
  */
-export type InstanceState = "created" | "starting" | "running" | "exited";
+export type InstanceState = "created" | "starting" | "running" | "paused" | "restarting" | "exited";

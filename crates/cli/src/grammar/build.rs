@@ -1,0 +1,55 @@
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// How a build reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    /// Plain lines
+    Auto,
+    /// Plain lines
+    Plain,
+    /// One JSON object a line, on standard error
+    Json,
+}
+
+/// `tandem build`.
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// Name of the image; may be given several times
+    #[arg(short = 't', long = "tag", value_name = "NAME[:TAG]")]
+    pub(crate) tags: Vec<String>,
+    /// The Dockerfile [default: CONTEXT/Dockerfile]; - reads standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Value of an ARG; without =V the caller's own variable
+    #[arg(long = "build-arg", value_name = "K[=V]")]
+    pub(crate) arguments: Vec<String>,
+    /// Something else under the name of an image or stage, e.g.
+    /// python:3.12-slim=docker-image://localhost/tandem/python:3.11-bookworm
+    #[arg(long = "build-context", value_name = "NAME=SOURCE")]
+    pub(crate) named_contexts: Vec<String>,
+    /// Stage to build
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) target: Option<String>,
+    /// Do every step again
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+    /// Ask the registry for newer base images
+    #[arg(long)]
+    pub(crate) pull: bool,
+    /// Label of the image
+    #[arg(long, value_name = "K=V")]
+    pub(crate) label: Vec<String>,
+    /// Do not give RUN steps the host's certificates and proxy settings
+    #[arg(long)]
+    pub(crate) no_host_network_settings: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) progress: Progress,
+    /// Write the image's digest to a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iidfile: Option<PathBuf>,
+    /// Folder with what the Dockerfile copies
+    pub(crate) context: PathBuf,
+}

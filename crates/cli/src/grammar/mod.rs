@@ -1,0 +1,171 @@
+//! What can be typed.
+
+mod build;
+mod compare;
+mod image;
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use build::{Build, Progress};
+pub(crate) use compare::Compare;
+pub(crate) use image::{Base, Image};
+pub(crate) use run::Run;
+
+/// Runs the same application in a container and in a virtual machine, and
+/// measures both.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Folder that holds everything [default: $XDG_DATA_HOME/tandem]
+    #[arg(long, global = true, env = "TANDEM_HOME", value_name = "DIR", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// No colours (as NO_COLOR does)
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what this machine can do, why not, and how to mend it
+    Doctor(Json),
+    /// Build an image from a Dockerfile
+    Build(Build),
+    /// List the local images
+    Images(Json),
+    /// Work with images
+    #[command(subcommand)]
+    Image(Image),
+    /// Fetch an image from a registry
+    Pull {
+        /// The image, e.g. python:3.12-slim
+        reference: String,
+    },
+    /// Make and start an instance of an image
+    Run(Run),
+    /// Make an instance without starting it
+    Create(Run),
+    /// Start instances that exist
+    Start {
+        /// Names or ids
+        #[arg(required = true)]
+        instances: Vec<String>,
+    },
+    /// Stop instances
+    Stop {
+        /// Seconds to wait before killing [default: the instance's own, usually 10]
+        #[arg(short = 't', long = "time", value_name = "SECONDS")]
+        time: Option<u32>,
+        /// Names or ids
+        #[arg(required = true)]
+        instances: Vec<String>,
+    },
+    /// Wait until instances have ended and print their exit codes
+    Wait {
+        /// Names or ids
+        #[arg(required = true)]
+        instances: Vec<String>,
+    },
+    /// Remove instances
+    Rm {
+        /// Kill those that run
+        #[arg(short, long)]
+        force: bool,
+        /// Names or ids
+        #[arg(required = true)]
+        instances: Vec<String>,
+    },
+    /// List instances
+    Ps {
+        /// Also those that do not run
+        #[arg(short, long)]
+        all: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Print everything known of instances or images, as JSON
+    Inspect {
+        /// Names or ids
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Show the output of an instance's app
+    Logs {
+        /// Go on until the instance ends
+        #[arg(short, long)]
+        follow: bool,
+        /// Only the last lines
+        #[arg(long, value_name = "N")]
+        tail: Option<usize>,
+        /// With times
+        #[arg(short, long)]
+        timestamps: bool,
+        /// Name or id
+        instance: String,
+    },
+    /// Build a subject, launch it in each lane, measure and judge
+    Compare(Compare),
+    /// Work with the samples
+    #[command(subcommand)]
+    Sample(Sample),
+}
+
+/// Machine-readable output.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Json {
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `tandem sample …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sample {
+    /// List the samples
+    Ls(Json),
+    /// Write a sample's files to a folder
+    Copy {
+        /// The sample
+        name: String,
+        /// The folder
+        dir: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_stands_behind_the_image_belongs_to_the_app() {
+        let cli =
+            Cli::try_parse_from(["tandem", "run", "--rm", "alpine", "ls", "-a", "--name"]).unwrap();
+        let Command::Run(run) = cli.command else { panic!("not run") };
+        assert!(run.rm && run.name.is_none());
+        assert_eq!(run.command, ["ls", "-a", "--name"]);
+    }
+}

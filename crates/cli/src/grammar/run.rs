@@ -1,0 +1,71 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use tandem_model::{AcceleratorChoice, BackendKind, PortMap, Profile, parse_cpus, parse_size};
+
+/// `tandem run` and `tandem create`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// What runs it: container, vm or process
+    #[arg(long, default_value = "container", value_name = "BACKEND")]
+    pub(crate) backend: BackendKind,
+    /// Kind of virtual machine: micro
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<Profile>,
+    /// How QEMU executes: auto, kvm or tcg
+    #[arg(long, default_value = "auto", value_name = "ACCELERATOR")]
+    pub(crate) accelerator: AcceleratorChoice,
+    /// Go to the background and print the id
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+    /// Remove the instance when it ends
+    #[arg(long)]
+    pub(crate) rm: bool,
+    /// Its name [default: made from the image's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Publish a port, on 127.0.0.1 unless an address is given
+    #[arg(short, long, value_name = "[IP:]HOST:PORT")]
+    pub(crate) publish: Vec<PortMap>,
+    /// Set a variable; without =V the caller's own
+    #[arg(short, long, value_name = "K[=V]")]
+    pub(crate) env: Vec<String>,
+    /// Read variables from a file, one K=V a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
+    /// Working directory
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// User inside
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub(crate) user: Option<String>,
+    /// Program in place of the image's ENTRYPOINT
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) entrypoint: Option<String>,
+    /// Host name inside
+    #[arg(long)]
+    pub(crate) hostname: Option<String>,
+    /// Memory limit, e.g. 256m
+    #[arg(short, long, value_parser = parse_size, value_name = "SIZE")]
+    pub(crate) memory: Option<u64>,
+    /// Number of processors, e.g. 1.5
+    #[arg(long, value_parser = parse_cpus, value_name = "N")]
+    pub(crate) cpus: Option<u32>,
+    /// Largest number of processes
+    #[arg(long, value_name = "N")]
+    pub(crate) pids_limit: Option<u32>,
+    /// Signal that asks the app to stop
+    #[arg(long, value_name = "SIGNAL")]
+    pub(crate) stop_signal: Option<String>,
+    /// Seconds from that signal to SIGKILL
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) stop_timeout: Option<u32>,
+    /// Label of the instance
+    #[arg(long, value_name = "K=V")]
+    pub(crate) label: Vec<String>,
+    /// The image
+    pub(crate) image: String,
+    /// Arguments in place of the image's CMD
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}
