@@ -12,7 +12,9 @@ const COMMANDS: &[&str] = &[
     "watch",
     "cancel",
     "draw",
-    "instances",
+    "follow_instances",
+    "start",
+    "stop",
     "discard",
     "open",
 ];

@@ -30,7 +30,9 @@ fn main() -> anyhow::Result<()> {
             commands::compare::watch,
             commands::compare::cancel,
             commands::compare::draw,
-            commands::instances::instances,
+            commands::instances::follow_instances,
+            commands::instances::start,
+            commands::instances::stop,
             commands::instances::discard,
             commands::instances::open,
         ])

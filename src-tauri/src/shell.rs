@@ -1,6 +1,12 @@
 //! What the commands share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tandem_app::App;
 use tandem_model::Failure;
@@ -15,12 +21,20 @@ const CLEAN_UP: Duration = Duration::from_secs(45);
 /// Probing the machine is given this long to end by itself.
 const PROBES: Duration = Duration::from_secs(20);
 
+/// A page that follows the instances. A page that was loaded again is another.
+pub(crate) struct Follower {
+    pub(crate) number: u64,
+    pub(crate) newest: Arc<AtomicU64>,
+}
+
 /// The opened home, and the comparison in it.
 pub(crate) struct Shell {
     /// The failure is shown by the page, which opens all the same.
     app: Result<Arc<App>, Failure>,
     session: Arc<Session>,
     reaped: OnceCell<Vec<String>>,
+    /// Number of the page load whose instances are followed.
+    followers: Arc<AtomicU64>,
     /// Held for reading by what must not be cut off when the window closes.
     work: RwLock<()>,
 }
@@ -29,7 +43,13 @@ impl Shell {
     /// Opens the home that `TANDEM_HOME` names, or the usual one.
     pub(crate) fn open() -> Self {
         let app = App::open(None, program::tandem()).map_err(|e| e.to_failure());
-        Self { app, session: Arc::default(), reaped: OnceCell::new(), work: RwLock::default() }
+        Self {
+            app,
+            session: Arc::default(),
+            reaped: OnceCell::new(),
+            followers: Arc::default(),
+            work: RwLock::default(),
+        }
     }
 
     /// The use cases.
@@ -40,6 +60,12 @@ impl Shell {
     /// The comparison that runs or ran last.
     pub(crate) fn session(&self) -> Arc<Session> {
         Arc::clone(&self.session)
+    }
+
+    /// Who follows the instances from now on; earlier followers stop.
+    pub(crate) fn follower(&self) -> Follower {
+        let number = self.followers.fetch_add(1, Ordering::Relaxed) + 1;
+        Follower { number, newest: Arc::clone(&self.followers) }
     }
 
     /// Keeps the program from ending while the guard lives, within reason.

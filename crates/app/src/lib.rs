@@ -21,6 +21,7 @@ mod reap;
 mod run;
 mod spec;
 mod subject;
+mod watch;
 
 use std::{
     path::{Path, PathBuf},

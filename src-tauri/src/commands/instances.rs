@@ -1,13 +1,38 @@
+use std::sync::{Arc, atomic::Ordering};
+
 use tandem_app::InstanceRow;
 use tandem_model::{ErrorCode, Failure};
-use tauri::State;
+use tauri::{State, ipc::Channel};
 
 use crate::shell::Shell;
 
-/// Instances that run.
-#[tauri::command(async)]
-pub(crate) fn instances(shell: State<'_, Shell>) -> Result<Vec<InstanceRow>, Failure> {
-    shell.app()?.instances(false).map_err(|e| e.to_failure())
+/// Sends all instances now and whenever one changed, whoever changed it, as
+/// long as the page is there that asked last.
+#[tauri::command]
+pub(crate) async fn follow_instances(
+    shell: State<'_, Shell>,
+    rows: Channel<Vec<InstanceRow>>,
+) -> Result<(), Failure> {
+    // What a crash had left is told by `opening`, not cleaned away unseen.
+    shell.reaped().await?;
+    let (app, own) = (shell.app()?, shell.follower());
+    let shared = Arc::clone(&own.newest);
+    let mut send = move |all: &[InstanceRow]| {
+        own.number == shared.load(Ordering::Relaxed) && rows.send(all.to_vec()).is_ok()
+    };
+    app.watch_instances(&mut send).await.map_err(|e| e.to_failure())
+}
+
+/// Starts an instance that exists.
+#[tauri::command]
+pub(crate) async fn start(shell: State<'_, Shell>, name: String) -> Result<(), Failure> {
+    shell.app()?.start(&name).await.map(drop).map_err(|e| e.to_failure())
+}
+
+/// Stops an instance and leaves it there.
+#[tauri::command]
+pub(crate) async fn stop(shell: State<'_, Shell>, name: String) -> Result<(), Failure> {
+    shell.app()?.stop(&name, None).await.map(drop).map_err(|e| e.to_failure())
 }
 
 /// Stops an instance and removes it with its files.

@@ -13,6 +13,7 @@ use crate::{
 /// The window's cases.
 pub(super) const CASES: &[Case] = &[
     case("window::errors_say_what_to_do_and_keep_what_was_typed", errors),
+    case("window::instances_of_the_command_line_show_at_once", instances),
     case("window::a_cancelled_launch_cleans_up", cancelled),
     case("window::a_window_closed_in_the_middle_cleans_up", closed),
     case("window::both_lanes_race_to_a_verdict", race),
@@ -225,4 +226,37 @@ fn closed(world: &World) -> Result<()> {
     launch_once(&desktop)?;
     wait_for_stage(&desktop, &["racing"], COMPARISON)?;
     desktop.close(ENDING)
+}
+
+/// What a command did shows in the window, and the other way round.
+fn instances(world: &World) -> Result<()> {
+    let desktop = open(world, Look::Light)?;
+    let arguments = ["run", "-d", "--name", "shown", "-p", "0:8080", "hello-flask"];
+    world.tandem(arguments)?.ok()?;
+    shows(&desktop, "running")?;
+    desktop.screenshot("lab-instances-light")?;
+    world.tandem(["stop", "-t", "0", "shown"])?.ok()?;
+    shows(&desktop, "exited")?;
+
+    desktop.click("instance-start")?;
+    shows(&desktop, "running")?;
+    let running = world.tandem(["ps"])?.ok()?;
+    ensure!(running.stdout.contains("shown"), "{}", running.stdout);
+    desktop.click("instance-stop")?;
+    shows(&desktop, "exited")?;
+    desktop.click("instance-remove")?;
+    desktop.until("the row to go", SOON, async |page| {
+        let script = "return !document.querySelector('[data-testid=instance-row-shown]')";
+        Ok((page.execute(script, Vec::new()).await? == true).then_some(()))
+    })?;
+    let left = world.tandem(["ps", "-a"])?.ok()?;
+    ensure!(!left.stdout.contains("shown"), "{}", left.stdout);
+    desktop.close(ENDING)
+}
+
+fn shows(desktop: &Desktop, state: &str) -> Result<()> {
+    desktop.until(&format!("`{state}` in the window"), SOON, async |page| {
+        let script = "return document.querySelector('[data-testid=instance-row-shown]')?.dataset.state ?? ''";
+        Ok((page.execute(script, Vec::new()).await? == state).then_some(()))
+    })
 }

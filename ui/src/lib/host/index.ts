@@ -33,8 +33,12 @@ export interface Host {
   cancel(): Promise<void>;
   /** The charts of the comparison that runs or ran last, drawn anew. */
   draw(view: ChartView): Promise<Charts>;
-  /** Instances that run. */
-  instances(): Promise<InstanceRow[]>;
+  /** Sends all instances now and whenever one changed, whoever changed it. */
+  followInstances(onRows: (rows: InstanceRow[]) => void): Promise<void>;
+  /** Starts an instance that exists. */
+  start(name: string): Promise<void>;
+  /** Stops an instance and leaves it there. */
+  stop(name: string): Promise<void>;
   /** Stops an instance and removes it with its files. */
   discard(name: string): Promise<void>;
   /** Opens a running instance's app in the browser. */

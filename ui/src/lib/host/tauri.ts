@@ -2,6 +2,7 @@
 
 import { Channel, invoke } from "@tauri-apps/api/core";
 import type { Frame } from "../bindings/Frame";
+import type { InstanceRow } from "../bindings/InstanceRow";
 import type { Host } from "./index";
 
 export const tauriHost: Host = {
@@ -18,7 +19,13 @@ export const tauriHost: Host = {
   },
   cancel: () => invoke("cancel"),
   draw: (view) => invoke("draw", { view }),
-  instances: () => invoke("instances"),
+  followInstances: (onRows) => {
+    const rows = new Channel<InstanceRow[]>();
+    rows.onmessage = onRows;
+    return invoke("follow_instances", { rows });
+  },
+  start: (name) => invoke("start", { name }),
+  stop: (name) => invoke("stop", { name }),
   discard: (name) => invoke("discard", { name }),
   open: (name) => invoke("open", { name }),
 };

@@ -5,6 +5,7 @@ import type { ChartView } from "../bindings/ChartView";
 import type { CompareRequest } from "../bindings/CompareRequest";
 import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
+import type { InstanceRow } from "../bindings/InstanceRow";
 import type { SubjectInfo } from "../bindings/SubjectInfo";
 import { type Host, toFailure } from "../host";
 import { apply, begun, idle, isActive, type LaneState, type RunState } from "./run";
@@ -31,7 +32,6 @@ export class Lab {
   #host: Host;
   #view: ChartView | null = null;
   #commandAsked = 0;
-  #poll: ReturnType<typeof setInterval> | undefined;
 
   constructor(host: Host) {
     this.#host = host;
@@ -54,11 +54,6 @@ export class Lab {
       this.subjects = await this.#host.subjects();
       this.typed = !this.subjects.some((subject) => subject.name === this.request?.subject);
     });
-    this.#poll = setInterval(() => void this.#look(), 1000);
-  }
-
-  close(): void {
-    clearInterval(this.#poll);
   }
 
   /** Takes what the program sent. */
@@ -128,12 +123,10 @@ export class Lab {
   }
 
   /** Notices instances that were stopped elsewhere. */
-  async #look(): Promise<void> {
-    if (!this.run.lanes.some((lane) => lane.kept)) return;
-    const rows = await this.#host.instances().catch(() => null);
-    if (!rows) return;
+  notice(rows: InstanceRow[]): void {
+    const running = (name: string) => rows.some((row) => row.name === name && row.state === "running");
     for (const lane of this.run.lanes) {
-      if (lane.kept && !rows.some((row) => row.name === lane.kept?.name)) lane.kept = null;
+      if (lane.kept && !running(lane.kept.name)) lane.kept = null;
     }
   }
 

@@ -25,7 +25,9 @@ function host(own: Partial<Host> = {}): Host & { frame: (frame: Partial<Frame>) 
     }),
     cancel: vi.fn().mockResolvedValue(undefined),
     draw: vi.fn(),
-    instances: vi.fn().mockResolvedValue([]),
+    followInstances: vi.fn().mockResolvedValue(undefined),
+    start: vi.fn().mockResolvedValue(undefined),
+    stop: vi.fn().mockResolvedValue(undefined),
     discard: vi.fn().mockResolvedValue(undefined),
     open: vi.fn().mockResolvedValue(undefined),
     frame: (frame) => send({ first: false, now_ms: 0, events: [], charts: null, ...frame }),
@@ -37,7 +39,6 @@ async function opened(own: Partial<Host> = {}) {
   const there = host(own);
   const lab = new Lab(there);
   await lab.open();
-  lab.close();
   return { lab, there };
 }
 

@@ -1,0 +1,56 @@
+import { describe, expect, it, vi } from "vitest";
+import type { InstanceRow } from "../bindings/InstanceRow";
+import type { Host } from "../host";
+import { Instances, isUp, laneWords, stateWords } from "./instances.svelte";
+
+const row = (own: Partial<InstanceRow>): InstanceRow =>
+  ({ name: "web", backend: "container", profile: null, accelerator: null, state: "running", exit_code: null, ...own }) as InstanceRow;
+
+function followed(own: Partial<Host> = {}) {
+  let send: (rows: InstanceRow[]) => void = () => {};
+  const host = {
+    followInstances: vi.fn((onRows) => {
+      send = onRows;
+      return new Promise<void>(() => {});
+    }),
+    stop: vi.fn().mockResolvedValue(undefined),
+    ...own,
+  } as unknown as Host;
+  const instances = new Instances(host);
+  const seen = vi.fn();
+  void instances.open(seen);
+  return { instances, seen, host, send: (rows: InstanceRow[]) => send(rows) };
+}
+
+describe("the instances of the home", () => {
+  it("shows what others changed, and passes it on", () => {
+    const { instances, seen, send } = followed();
+    send([row({})]);
+    expect(instances.rows[0]?.name).toBe("web");
+    expect(seen).toHaveBeenCalledTimes(1);
+    send([]);
+    expect(instances.rows).toEqual([]);
+  });
+
+  it("asks one thing of an instance at a time and shows what went wrong", async () => {
+    let refuse: (reason: unknown) => void = () => {};
+    const stop = vi.fn(() => new Promise<void>((_, reject) => (refuse = reject)));
+    const { instances } = followed({ stop });
+    const first = instances.stop("web");
+    await instances.stop("web");
+    expect(stop).toHaveBeenCalledTimes(1);
+    expect(instances.busy).toEqual(["web"]);
+    refuse({ code: "not_found", message: "there is no instance `web`" });
+    await first;
+    expect(instances.busy).toEqual([]);
+    expect(instances.failure?.code).toBe("not_found");
+  });
+
+  it("says state and lane as the command line does", () => {
+    expect(stateWords(row({ state: "exited", exit_code: 137 }))).toBe("exited (137)");
+    expect(stateWords(row({ state: "paused" }))).toBe("paused");
+    expect(laneWords(row({ backend: "vm", profile: "micro", accelerator: "tcg" }))).toBe("vm/micro@tcg");
+    expect(isUp(row({ state: "restarting" }))).toBe(true);
+    expect(isUp(row({ state: "created" }))).toBe(false);
+  });
+});
