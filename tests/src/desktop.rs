@@ -125,6 +125,11 @@ impl Desktop {
 
     /// Keeps a picture of the page as `target/screenshots/NAME.png`.
     pub fn screenshot(&self, name: &str) -> Result<()> {
+        // On a busy machine the last frame may be older than the page.
+        let painted = "const done = arguments[0];
+            setTimeout(done, 1000);
+            requestAnimationFrame(() => requestAnimationFrame(() => done()));";
+        self.run(self.client.execute_async(painted, Vec::new()))?;
         let picture = self.run(self.client.screenshot())?;
         ensure!(picture.starts_with(b"\x89PNG"), "the screenshot is not a PNG");
         let folder = screenshots();

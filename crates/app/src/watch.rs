@@ -55,7 +55,8 @@ mod tests {
     async fn changes_made_elsewhere_are_handed_over() {
         let dir = tempfile::tempdir().unwrap();
         let app = App::open(Some(dir.path()), "/nonexistent/tandem".into()).unwrap();
-        let seen: Arc<Mutex<Vec<Vec<(String, InstanceState)>>>> = Arc::default();
+        type Board = Arc<Mutex<Vec<Vec<(String, InstanceState)>>>>;
+        let seen = Board::default();
         let (watched, board) = (app.clone(), seen.clone());
         let watching = tokio::spawn(async move {
             let mut send = |rows: &[InstanceRow]| {

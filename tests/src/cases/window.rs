@@ -234,6 +234,7 @@ fn instances(world: &World) -> Result<()> {
     let arguments = ["run", "-d", "--name", "shown", "-p", "0:8080", "hello-flask"];
     world.tandem(arguments)?.ok()?;
     shows(&desktop, "running")?;
+    desktop.script("document.querySelector('[data-testid=instances]').scrollIntoView()")?;
     desktop.screenshot("lab-instances-light")?;
     world.tandem(["stop", "-t", "0", "shown"])?.ok()?;
     shows(&desktop, "exited")?;
