@@ -51,11 +51,13 @@ mod tests {
     use super::*;
     use crate::RunOptions;
 
+    /// What was handed over, one entry a time.
+    type Board = Arc<Mutex<Vec<Vec<(String, InstanceState)>>>>;
+
     #[tokio::test]
     async fn changes_made_elsewhere_are_handed_over() {
         let dir = tempfile::tempdir().unwrap();
         let app = App::open(Some(dir.path()), "/nonexistent/tandem".into()).unwrap();
-        type Board = Arc<Mutex<Vec<Vec<(String, InstanceState)>>>>;
         let seen = Board::default();
         let (watched, board) = (app.clone(), seen.clone());
         let watching = tokio::spawn(async move {
