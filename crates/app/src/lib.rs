@@ -21,6 +21,8 @@ mod reap;
 mod run;
 mod spec;
 mod subject;
+mod update;
+mod usage;
 mod watch;
 
 use std::{
@@ -46,6 +48,8 @@ pub use live::{ChartView, Charts, Curve, LineChart, Live};
 pub use spec::RunOptions;
 pub use subject::{SubjectInfo, SubjectKind};
 pub use tandem_report::{Size, Theme};
+pub use update::{UpdateHow, UpdateMode, UpdateReport};
+pub use usage::{TopRow, UsageRow};
 
 /// An open home with everything that works on it.
 pub struct App {

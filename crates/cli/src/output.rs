@@ -29,20 +29,28 @@ pub(crate) fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
 
 /// Prints rows below their headings, columns as wide as they need.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) {
+    raw(&lay_out(headings, rows));
+}
+
+/// Rows below their headings as text, a line each.
+pub(crate) fn lay_out(headings: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([headings[column].chars().count()]).max().unwrap_or_default()
     };
     let widths: Vec<_> = (0..headings.len()).map(width).collect();
-    let print = |cells: &[&str]| {
+    let mut text = String::new();
+    let mut add = |cells: &[&str]| {
         let padded: Vec<_> =
             cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        line(padded.join("   ").trim_end());
+        text.push_str(padded.join("   ").trim_end());
+        text.push('\n');
     };
-    print(headings);
+    add(headings);
     for row in rows {
-        print(&row.iter().map(String::as_str).collect::<Vec<_>>());
+        add(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }
+    text
 }
 
 /// A past moment for people, e.g. `3 minutes ago`.

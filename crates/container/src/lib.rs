@@ -29,7 +29,9 @@ mod rootfs;
 mod running;
 mod step;
 mod usage;
+mod users;
 
 pub use container::{ContainerEngine, container_payload};
 pub use process::{ProcessEngine, process_payload};
 pub use step::{STEP, StepEngine, step_main};
+pub use users::user_names;

@@ -15,7 +15,7 @@ use rustix::{
     process::{Gid, Pid, PidfdFlags, Uid, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid},
 };
 use tandem_backend::{BackendError, LogWriter, Running, Stream, pump};
-use tandem_model::Exit;
+use tandem_model::{Exit, Resources};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     net::unix::pipe::Receiver,
@@ -178,6 +178,20 @@ impl Running for RunningApp {
             Kin::Descendants => descendants::kill_present(),
         }
         Ok(())
+    }
+
+    async fn update(&self, resources: &Resources) -> Result<(), BackendError> {
+        let Kin::Group(folders) = &self.kin else {
+            return Err(BackendError::Unsupported("changing limits while the app runs"));
+        };
+        let (folders, resources) = (folders.to_vec(), *resources);
+        // Making room takes time, and this thread carries the app's traffic.
+        let work = tokio::task::spawn_blocking(move || {
+            let layout = cgroup::Layout::detect()
+                .map_err(|e| BackendError::engine("the control groups", e))?;
+            cgroup::update(&layout, &folders, &resources)
+        });
+        work.await.map_err(|e| BackendError::engine("changing the limits", e))?
     }
 }
 

@@ -9,8 +9,11 @@ mod cgroup;
 mod clock;
 mod disk;
 mod http;
+mod io;
+mod list;
 mod machine;
 mod memory;
+mod network;
 mod process;
 mod sample;
 mod tree;
@@ -22,11 +25,14 @@ pub use cgroup::{
 pub use clock::{now, thread_cpu_ns};
 pub use disk::{allocated_bytes, free_bytes};
 pub use http::{
-    Body, FirstResponse, GetError, ReadyError, ReadyOptions, ResponseError, get,
-    wait_for_first_response,
+    Body, FirstResponse, GetError, ReadyError, ReadyOptions, ResponseError, Shot, downtime_ns, get,
+    open_loop, wait_for_first_response,
 };
+pub use io::{IoUse, io_of};
+pub use list::{ProcessRow, processes};
 pub use machine::machine;
 pub use memory::{MemoryBreakdown, memory_of, pss_of};
+pub use network::{NetworkUse, network_of};
 pub use process::{alive, identity};
 pub use sample::sample_tree;
 pub use tree::{cpu_ns_of, tree};

@@ -8,6 +8,7 @@ mod container;
 mod crash;
 mod limits;
 mod run_errors;
+mod state;
 mod vm;
 mod window;
 
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Case> {
         container::CASES,
         limits::CASES,
         run_errors::CASES,
+        state::CASES,
         vm::CASES,
         crash::CASES,
         compare::CASES,

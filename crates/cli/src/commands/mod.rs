@@ -9,6 +9,7 @@ mod instances;
 mod logs;
 mod run;
 mod samples;
+mod state;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -74,6 +75,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Logs { follow, tail, timestamps, instance } => {
             logs::run(&context, &instance, follow, tail, timestamps).await
         }
+        Command::State(command) => state::run(&context, command).await,
         Command::Compare(compare) => compare::run(&context, compare).await,
         Command::Sample(Sample::Ls(json)) => samples::list(json),
         Command::Sample(Sample::Copy { name, dir }) => samples::copy(&context, &name, &dir),

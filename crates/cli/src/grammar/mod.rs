@@ -4,6 +4,7 @@ mod build;
 mod compare;
 mod image;
 mod run;
+mod state;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ pub(crate) use build::{Build, Progress};
 pub(crate) use compare::Compare;
 pub(crate) use image::{Base, Image};
 pub(crate) use run::Run;
+pub(crate) use state::{State, Update};
 
 /// Runs the same application in a container and in a virtual machine, and
 /// measures both.
@@ -121,6 +123,8 @@ pub(crate) enum Command {
         /// Name or id
         instance: String,
     },
+    #[command(flatten)]
+    State(State),
     /// Build a subject, launch it in each lane, measure and judge
     Compare(Compare),
     /// Work with the samples

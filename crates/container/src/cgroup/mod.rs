@@ -7,6 +7,7 @@
 
 mod layout;
 mod limits;
+mod update;
 mod warm;
 
 use std::{
@@ -20,6 +21,7 @@ use tandem_model::InstanceId;
 
 pub(crate) use layout::Layout;
 pub(crate) use limits::{CPU_PERIOD, check_limits, counts_swap, cpu_quota, refuse_impossible};
+pub(crate) use update::update;
 pub(crate) use warm::WarmUp;
 
 /// The group's name; unique for each instance.

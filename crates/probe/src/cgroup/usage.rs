@@ -17,6 +17,9 @@ pub struct CgroupUsage {
     pub file: Option<u64>,
     /// Memory of the kernel itself: stacks, page tables, slab; bytes.
     pub kernel: Option<u64>,
+    /// Page cache that nobody used lately, which the kernel gives up first,
+    /// bytes.
+    pub inactive_file: Option<u64>,
     /// Tasks, that is threads, now.
     pub pids: Option<u32>,
 }
@@ -44,6 +47,7 @@ pub fn cgroup_usage(folders: &[PathBuf]) -> Option<CgroupUsage> {
         } else {
             stat("kernel").or_else(|| kernel_parts(&stat))
         },
+        inactive_file: if version1 { stat("total_inactive_file") } else { stat("inactive_file") },
         pids: number("pids.current").and_then(|pids| u32::try_from(pids).ok()),
     };
     (usage != CgroupUsage::default()).then_some(usage)
@@ -110,7 +114,7 @@ mod tests {
     #[test]
     fn version_2_is_one_folder() {
         let dir = tempfile::tempdir().unwrap();
-        let stat = "anon 4096\nfile 8192\nkernel 1024\nkernel_stack 512\n";
+        let stat = "anon 4096\nfile 8192\nkernel 1024\nkernel_stack 512\ninactive_file 2048\n";
         let files = [
             ("cpu.stat", "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n"),
             ("memory.current", "16384\n"),
@@ -124,6 +128,7 @@ mod tests {
             anonymous: Some(4096),
             file: Some(8192),
             kernel: Some(1024),
+            inactive_file: Some(2048),
             pids: Some(3),
         };
         assert_eq!(usage, Some(expected));

@@ -2,9 +2,11 @@
 //! It is the same for all lanes: one GET, one connection each.
 
 mod get;
+mod load;
 mod ready;
 mod response;
 
 pub use get::{Body, GetError, get};
+pub use load::{Shot, downtime_ns, open_loop};
 pub use ready::{FirstResponse, ReadyError, ReadyOptions, wait_for_first_response};
 pub use response::ResponseError;

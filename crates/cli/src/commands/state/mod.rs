@@ -1,0 +1,18 @@
+//! Commands that look at or change what an instance is.
+
+mod top;
+mod update;
+mod usage;
+
+use super::Context;
+use crate::grammar::State;
+
+pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8> {
+    match command {
+        State::Update(wanted) => update::run(context, &wanted).await,
+        State::Stats { no_stream, json, instances } => {
+            usage::run(context, &instances, json, no_stream).await
+        }
+        State::Top { json, instance } => top::run(context, &instance, json),
+    }
+}

@@ -1,0 +1,64 @@
+use tandem_app::{AppError, UpdateHow, UpdateReport};
+use tandem_model::{
+    Resources,
+    format::{format_bytes, format_duration},
+};
+
+use crate::{
+    commands::Context,
+    grammar::Update,
+    output::{json, line},
+};
+
+pub(super) async fn run(context: &Context, wanted: &Update) -> anyhow::Result<u8> {
+    let Some(wishes) = wanted.wishes() else {
+        let text = "nothing to change: give --memory, --cpus or --pids-limit";
+        return Err(AppError::Usage(text.to_owned()).into());
+    };
+    let mut reports = Vec::new();
+    for instance in &wanted.instances {
+        let report = context.app.update(instance, &wishes, wanted.mode.into()).await?;
+        if !wanted.json.json {
+            line(&sentence(&report));
+        }
+        reports.push(report);
+    }
+    if wanted.json.json {
+        json(&reports)?;
+    }
+    Ok(0)
+}
+
+fn sentence(report: &UpdateReport) -> String {
+    let how = match report.how {
+        UpdateHow::Hot => "hot, while it ran",
+        UpdateHow::Cold => "cold, with a restart",
+        UpdateHow::NextStart => "for its next start",
+    };
+    let elapsed = format_duration(report.elapsed_ns);
+    let downtime = match (report.how, report.downtime_ns) {
+        (UpdateHow::NextStart, _) => String::new(),
+        (_, Some(0)) => ", no downtime".to_owned(),
+        (_, Some(ns)) => format!(", downtime {}", format_duration(ns)),
+        (_, None) => ", downtime not over: the app does not answer any more".to_owned(),
+    };
+    format!("{}: {} in {elapsed}{downtime}: {}", report.name, how, changes(report))
+}
+
+fn changes(report: &UpdateReport) -> String {
+    let Resources { memory_bytes, milli_cpus, pids } = report.before;
+    let after = report.after;
+    let memory = |it: Option<u64>| it.map_or_else(|| "no limit".to_owned(), format_bytes);
+    let number = |it: Option<f64>| it.map_or_else(|| "no limit".to_owned(), |n| n.to_string());
+    let cpus = |it: Option<u32>| number(it.map(|milli| f64::from(milli) / 1000.0));
+    let pids_of = |it: Option<u32>| number(it.map(f64::from));
+    let rows = [
+        ("memory", memory(memory_bytes), memory(after.memory_bytes)),
+        ("cpus", cpus(milli_cpus), cpus(after.milli_cpus)),
+        ("pids", pids_of(pids), pids_of(after.pids)),
+    ];
+    let changed = rows.into_iter().filter(|(_, before, after)| before != after);
+    let told: Vec<_> =
+        changed.map(|(name, before, after)| format!("{name} {before} -> {after}")).collect();
+    if told.is_empty() { "as it was".to_owned() } else { told.join(", ") }
+}

@@ -1,0 +1,78 @@
+use clap::{Args, Subcommand, ValueEnum};
+use tandem_app::UpdateMode;
+use tandem_model::{Resources, parse_cpus, parse_size};
+
+use super::Json;
+
+/// Commands that look at or change what an instance is.
+#[derive(Debug, Subcommand)]
+pub(crate) enum State {
+    /// Change limits of instances, and print how long it took and the downtime
+    Update(Update),
+    /// Show what running instances use, live
+    Stats {
+        /// Read once and end
+        #[arg(long)]
+        no_stream: bool,
+        #[command(flatten)]
+        json: Json,
+        /// Names or ids [default: all that run]
+        instances: Vec<String>,
+    },
+    /// List the processes of an instance
+    Top {
+        #[command(flatten)]
+        json: Json,
+        /// Name or id
+        instance: String,
+    },
+}
+
+/// `tandem update`.
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Memory limit, e.g. 256m
+    #[arg(short, long, value_parser = parse_size, value_name = "SIZE")]
+    memory: Option<u64>,
+    /// Number of processors, e.g. 1.5
+    #[arg(long, value_parser = parse_cpus, value_name = "N")]
+    cpus: Option<u32>,
+    /// Largest number of processes
+    #[arg(long, value_name = "N")]
+    pids_limit: Option<u32>,
+    /// While the app runs (hot), with a stop and a start (cold), or hot where that works
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) mode: Mode,
+    #[command(flatten)]
+    pub(crate) json: Json,
+    /// Names or ids
+    #[arg(required = true)]
+    pub(crate) instances: Vec<String>,
+}
+
+impl Update {
+    /// What is to change; `None` when nothing is.
+    pub(crate) fn wishes(&self) -> Option<Resources> {
+        let wishes =
+            Resources { memory_bytes: self.memory, milli_cpus: self.cpus, pids: self.pids_limit };
+        (wishes != Resources::default()).then_some(wishes)
+    }
+}
+
+/// How limits are changed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Mode {
+    Auto,
+    Hot,
+    Cold,
+}
+
+impl From<Mode> for UpdateMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Auto => Self::Auto,
+            Mode::Hot => Self::Hot,
+            Mode::Cold => Self::Cold,
+        }
+    }
+}

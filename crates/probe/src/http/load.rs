@@ -1,0 +1,106 @@
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use tandem_model::HostInstant;
+use tokio::{task::JoinSet, time::Instant};
+
+use super::get::get;
+use crate::now;
+
+/// One request of an open loop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shot {
+    /// When it was to be sent. Latency counts from here, so that a server that
+    /// stalls cannot hide the requests that it kept from being sent.
+    pub intended: HostInstant,
+    /// When its last byte came, or when it failed.
+    pub ended: HostInstant,
+    /// Why it failed; `None` for an HTTP 200.
+    pub error: Option<String>,
+}
+
+/// Sends GET requests at a fixed rate whatever becomes of them, each over a
+/// connection of its own, until `end` resolves. Returns all of them in the
+/// order of their intended times, those that were under way at the end too.
+pub async fn open_loop(
+    address: SocketAddr,
+    path: &str,
+    interval: Duration,
+    limit: Duration,
+    end: impl Future<Output = ()>,
+) -> Vec<Shot> {
+    let (start, first) = (Instant::now(), now());
+    let mut flying = JoinSet::new();
+    let mut shots = Vec::new();
+    tokio::pin!(end);
+    for number in 0_u32.. {
+        let due = interval * number;
+        tokio::select! {
+            biased;
+            () = &mut end => break,
+            () = tokio::time::sleep_until(start + due) => {}
+        }
+        let due = u64::try_from(due.as_nanos()).unwrap_or(u64::MAX);
+        let intended = HostInstant(first.0.saturating_add(due));
+        let path = path.to_owned();
+        flying.spawn(async move {
+            let error = match get(address, &path, limit).await {
+                Ok(body) if body.status == 200 => None,
+                Ok(body) => Some(format!("status {}", body.status)),
+                Err(e) => Some(e.to_string()),
+            };
+            Shot { intended, ended: now(), error }
+        });
+        while let Some(Ok(shot)) = flying.try_join_next() {
+            shots.push(shot);
+        }
+    }
+    while let Some(shot) = flying.join_next().await {
+        shots.extend(shot.ok());
+    }
+    shots.sort_by_key(|shot| shot.intended);
+    shots
+}
+
+/// The time without service, in nanoseconds: from the intended time of the
+/// first failed request to the next answer that came after the last failure.
+/// `None` when no answer came any more.
+pub fn downtime_ns(shots: &[Shot]) -> Option<u64> {
+    let failed = |shot: &&Shot| shot.error.is_some();
+    let Some(first) = shots.iter().find(failed) else { return Some(0) };
+    let last = shots.iter().rposition(|shot| shot.error.is_some())?;
+    let back = shots[last..].iter().find(|shot| shot.error.is_none())?;
+    Some(back.ended.since(first.intended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shot(intended: u64, ended: u64, ok: bool) -> Shot {
+        let at = HostInstant;
+        let error = (!ok).then(|| "refused".to_owned());
+        Shot { intended: at(intended), ended: at(ended), error }
+    }
+
+    #[test]
+    fn downtime_runs_from_the_first_failure_to_the_answer_after_the_last() {
+        assert_eq!(downtime_ns(&[shot(0, 5, true), shot(10, 15, true)]), Some(0));
+        let shots =
+            [shot(0, 5, true), shot(10, 11, false), shot(20, 21, false), shot(30, 37, true)];
+        assert_eq!(downtime_ns(&shots), Some(27));
+        assert_eq!(downtime_ns(&shots[..3]), None);
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_fails_at_the_rate_asked_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let end = tokio::time::sleep(Duration::from_millis(100));
+        let every = Duration::from_millis(5);
+        let shots = open_loop(address, "/", every, Duration::from_secs(1), end).await;
+        assert!(shots.len() > 2 && shots.iter().all(|shot| shot.error.is_some()));
+        let gaps = shots.windows(2).map(|pair| pair[1].intended.since(pair[0].intended));
+        assert!(gaps.into_iter().all(|gap| gap == 5_000_000));
+    }
+}
