@@ -65,6 +65,13 @@ pub enum AppError {
     Home(#[from] HomeError),
 }
 
+impl From<Failure> for AppError {
+    /// A failure that a process of ours reported.
+    fn from(failure: Failure) -> Self {
+        Self::Backend(failure.into())
+    }
+}
+
 impl AppError {
     pub(crate) fn io(
         action: &'static str,

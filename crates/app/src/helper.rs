@@ -4,7 +4,7 @@
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use tandem_backend::{BackendError, InstanceStore, Payload, SUPERVISE, supervise};
-use tandem_container::{STEP, container_payload, process_payload, step_main};
+use tandem_container::{FILES, STEP, container_payload, files_main, process_payload, step_main};
 use tandem_model::{BackendKind, InstanceRecord};
 use tandem_vm::{DISK, disk_main, vm_payload};
 
@@ -15,6 +15,7 @@ pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
     match word(0)? {
         SUPERVISE => Some(supervise(Path::new(arguments.get(1)?), word(2)?, payload)),
         STEP => Some(step_main()),
+        FILES => Some(files_main()),
         DISK => Some(disk_main()),
         _ => None,
     }

@@ -19,6 +19,7 @@ mod cgroup;
 mod confine;
 mod container;
 mod descendants;
+mod files;
 mod launch;
 mod network;
 mod prepare;
@@ -32,6 +33,9 @@ mod usage;
 mod users;
 
 pub use container::{ContainerEngine, container_payload};
+pub use files::{
+    FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copy_destination, files_main,
+};
 pub use process::{ProcessEngine, process_payload};
 pub use step::{STEP, StepEngine, step_main};
 pub use users::user_names;

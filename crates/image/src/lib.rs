@@ -35,7 +35,8 @@ mod store;
 pub use error::ImageError;
 pub use image::{Image, Layer, NewLayer, chain_ids};
 pub use layer::{
-    DiskUsage, LayerError, Limits, OverlayXattrs, parse_pax, pax::PaxRecord, unpack_layer,
+    DiskUsage, Extract, LayerError, Limits, OverlayXattrs, Rebase, extract, pack_tree, parse_pax,
+    pax::PaxRecord, unpack_layer,
 };
 pub use pull::{Credentials, PullProgress, pull, pull_as};
 pub use store::{DiskUse, ImageSummary, Lease, Removed, Store};

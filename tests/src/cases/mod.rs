@@ -5,6 +5,7 @@ mod build_errors;
 mod command_line;
 mod compare;
 mod container;
+mod copy;
 mod crash;
 mod limits;
 mod run_errors;
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Case> {
         limits::CASES,
         run_errors::CASES,
         state::CASES,
+        copy::CASES,
         vm::CASES,
         crash::CASES,
         compare::CASES,

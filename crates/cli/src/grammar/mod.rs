@@ -14,7 +14,7 @@ pub(crate) use build::{Build, Progress};
 pub(crate) use compare::Compare;
 pub(crate) use image::{Base, Image};
 pub(crate) use run::Run;
-pub(crate) use state::{State, Update};
+pub(crate) use state::{Cp, State, Update};
 
 /// Runs the same application in a container and in a virtual machine, and
 /// measures both.

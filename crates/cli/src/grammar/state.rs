@@ -19,6 +19,8 @@ pub(crate) enum State {
         /// Names or ids [default: all that run]
         instances: Vec<String>,
     },
+    /// Copy files between an instance and the host
+    Cp(Cp),
     /// List the processes of an instance
     Top {
         #[command(flatten)]
@@ -26,6 +28,21 @@ pub(crate) enum State {
         /// Name or id
         instance: String,
     },
+}
+
+/// `tandem cp`.
+#[derive(Debug, Args)]
+pub(crate) struct Cp {
+    /// Keep owners and privileges
+    #[arg(short, long)]
+    pub(crate) archive: bool,
+    /// Copy what a link at the source leads to
+    #[arg(short = 'L', long)]
+    pub(crate) follow_link: bool,
+    /// INSTANCE:PATH, a path of the host, or - for a tar archive on standard input
+    pub(crate) from: String,
+    /// INSTANCE:PATH, a path of the host, or - for a tar archive on standard output
+    pub(crate) to: String,
 }
 
 /// `tandem update`.

@@ -1,15 +1,16 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
-    fs::{self, File, Metadata},
+    fs::{self, Metadata},
     io::{self, Read as _, Write},
     os::unix::{
         ffi::{OsStrExt as _, OsStringExt as _},
-        fs::{FileTypeExt as _, MetadataExt as _},
+        fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
 };
 
+use rustix::fs::OFlags;
 use tar::{EntryType, Header};
 
 use super::{
@@ -29,10 +30,44 @@ pub(crate) fn pack(dir: &Path, out: impl Write) -> Result<(), LayerError> {
         out,
         links: HashMap::new(),
         own: (!user.is_root()).then(|| (user.as_raw(), rustix::process::getegid().as_raw())),
+        plain: None,
     };
     packing.folder(Path::new(""))?;
-    // Two blocks of zeros end an archive.
-    packing.out.write_all(&[0; 1024]).map_err(LayerError::io("write", b"the end"))
+    packing.end()
+}
+
+/// Packs a file or a folder with all in it under a name of its own, as files
+/// and not as a layer: nothing in it means a deletion. Sockets are left out,
+/// and so is what kernel file systems (proc, sysfs, control groups) show.
+/// `follow` packs what a link at the path leads to.
+pub fn pack_tree(
+    path: &Path,
+    name: &Path,
+    follow: bool,
+    out: impl Write,
+) -> Result<(), LayerError> {
+    let shown = path.as_os_str().as_bytes();
+    let read = |e: io::Error| LayerError::io("read", shown)(e);
+    let real = if follow { fs::canonicalize(path).map_err(read)? } else { path.to_owned() };
+    let path = real.as_path();
+    let metadata = fs::symlink_metadata(path).map_err(read)?;
+    let mut packing = Packing {
+        root: path,
+        out,
+        links: HashMap::new(),
+        own: None,
+        plain: Some(Plain { name: name.to_owned(), device: metadata.dev() }),
+    };
+    packing.member(path, name, &metadata)?;
+    packing.end()
+}
+
+/// How files are packed that are no layer.
+struct Plain {
+    /// What stands in the archive for the root.
+    name: PathBuf,
+    /// The file system of the root.
+    device: u64,
 }
 
 struct Packing<'a, W> {
@@ -42,13 +77,32 @@ struct Packing<'a, W> {
     links: HashMap<(u64, u64), PathBuf>,
     /// The caller's own ids, stored as 0.
     own: Option<(u32, u32)>,
+    /// `None` for a layer.
+    plain: Option<Plain>,
 }
 
 impl<W: Write> Packing<'_, W> {
+    /// Two blocks of zeros end an archive.
+    fn end(mut self) -> Result<(), LayerError> {
+        self.out.write_all(&[0; 1024]).map_err(LayerError::io("write", b"the end"))?;
+        self.out.flush().map_err(LayerError::io("write", b"the end"))
+    }
+
+    /// Where a member's file is.
+    fn full(&self, path: &Path) -> PathBuf {
+        match &self.plain {
+            None => self.root.join(path),
+            Some(plain) => match path.strip_prefix(&plain.name) {
+                Ok(rest) if !rest.as_os_str().is_empty() => self.root.join(rest),
+                _ => self.root.to_owned(),
+            },
+        }
+    }
+
     fn folder(&mut self, folder: &Path) -> Result<(), LayerError> {
         let shown = folder.as_os_str().as_bytes();
         let list = |e: io::Error| LayerError::io("list", shown)(e);
-        let mut names = fs::read_dir(self.root.join(folder))
+        let mut names = fs::read_dir(self.full(folder))
             .map_err(list)?
             .map(|entry| entry.map(|entry| entry.file_name()))
             .collect::<Result<Vec<_>, _>>()
@@ -62,8 +116,15 @@ impl<W: Write> Packing<'_, W> {
 
     fn file(&mut self, path: &Path, name: &OsStr) -> Result<(), LayerError> {
         let shown = path.as_os_str().as_bytes();
-        let full = self.root.join(path);
-        let metadata = fs::symlink_metadata(&full).map_err(|e| LayerError::io("read", shown)(e))?;
+        let full = self.full(path);
+        let metadata = match fs::symlink_metadata(&full) {
+            // Removed by somebody while the folder was read.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && self.plain.is_some() => return Ok(()),
+            other => other.map_err(|e| LayerError::io("read", shown)(e))?,
+        };
+        if self.plain.is_some() {
+            return self.member(&full, path, &metadata);
+        }
         let file_type = metadata.file_type();
         if file_type.is_char_device() && metadata.rdev() == 0 {
             let mut whiteout = WHITEOUT.to_vec();
@@ -73,32 +134,42 @@ impl<W: Write> Packing<'_, W> {
         if name.as_bytes().starts_with(WHITEOUT) {
             return Err(LayerError::ReservedName { path: path.to_owned() });
         }
+        self.member(&full, path, &metadata)
+    }
+
+    fn member(&mut self, full: &Path, path: &Path, metadata: &Metadata) -> Result<(), LayerError> {
+        let shown = path.as_os_str().as_bytes();
+        let file_type = metadata.file_type();
         if file_type.is_socket() {
             return Ok(());
         }
-        let attributes = attributes(&full, path)?;
+        let attributes = attributes(full, path)?;
         if !file_type.is_dir() && metadata.nlink() > 1 {
             let key = (metadata.dev(), metadata.ino());
             if let Some(first) = self.links.get(&key).cloned() {
                 let link = first.into_os_string().into_vec();
-                return self.header(path, EntryType::Link, &link, &metadata, &[], 0);
+                return self.header(path, EntryType::Link, &link, metadata, &[], 0);
             }
             self.links.insert(key, path.to_owned());
         }
         let portable = attributes.portable.as_slice();
         if file_type.is_dir() {
-            self.header(path, EntryType::Directory, b"", &metadata, portable, 0)?;
+            self.header(path, EntryType::Directory, b"", metadata, portable, 0)?;
             if attributes.opaque {
                 self.mark(&path.join(OsStr::from_bytes(OPAQUE)))?;
             }
-            self.folder(path)
+            let entered = self
+                .plain
+                .as_ref()
+                .is_none_or(|plain| metadata.dev() == plain.device || !is_of_the_kernel(full));
+            if entered { self.folder(path) } else { Ok(()) }
         } else if file_type.is_symlink() {
-            let target = fs::read_link(&full).map_err(|e| LayerError::io("read", shown)(e))?;
+            let target = fs::read_link(full).map_err(|e| LayerError::io("read", shown)(e))?;
             let target = target.into_os_string().into_vec();
-            self.header(path, EntryType::Symlink, &target, &metadata, portable, 0)
+            self.header(path, EntryType::Symlink, &target, metadata, portable, 0)
         } else if file_type.is_file() {
-            self.header(path, EntryType::Regular, b"", &metadata, portable, metadata.len())?;
-            self.content(&full, path, metadata.len())
+            self.header(path, EntryType::Regular, b"", metadata, portable, metadata.len())?;
+            self.content(full, path, metadata.len())
         } else {
             let entry_type = if file_type.is_fifo() {
                 EntryType::Fifo
@@ -107,13 +178,22 @@ impl<W: Write> Packing<'_, W> {
             } else {
                 EntryType::Block
             };
-            self.header(path, entry_type, b"", &metadata, portable, 0)
+            self.header(path, entry_type, b"", metadata, portable, 0)
         }
     }
 
     fn content(&mut self, full: &Path, path: &Path, size: u64) -> Result<(), LayerError> {
         let shown = path.as_os_str().as_bytes();
-        let mut file = File::open(full).map_err(|e| LayerError::io("read", shown)(e))?.take(size);
+        // What was a file may have become a link or a pipe by now.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let flags = i32::try_from(flags.bits()).unwrap_or_default();
+        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(full);
+        let file = file.map_err(|e| LayerError::io("read", shown)(e))?;
+        if !file.metadata().is_ok_and(|now| now.is_file()) {
+            let other = io::Error::other("it became something else while it was read");
+            return Err(LayerError::io("pack", shown)(other));
+        }
+        let mut file = file.take(size);
         let copied =
             io::copy(&mut file, &mut self.out).map_err(|e| LayerError::io("pack", shown)(e))?;
         if copied != size {
@@ -218,6 +298,23 @@ impl<W: Write> Packing<'_, W> {
         header.set_cksum();
         self.out.write_all(header.as_bytes()).map_err(write)
     }
+}
+
+/// Whether a folder shows the kernel's own state rather than files.
+fn is_of_the_kernel(folder: &Path) -> bool {
+    // statfs(2): proc, sysfs, cgroup, cgroup2, devpts, mqueue, debugfs, tracefs.
+    const KINDS: [u32; 8] = [
+        0x9fa0,
+        0x6265_6572,
+        0x0027_e0eb,
+        0x6367_7270,
+        0x1cd1,
+        0x1980_0202,
+        0x6462_6720,
+        0x7472_6163,
+    ];
+    rustix::fs::statfs(folder)
+        .is_ok_and(|found| u32::try_from(found.f_type).is_ok_and(|kind| KINDS.contains(&kind)))
 }
 
 /// Fills a name field, or a record when the name is too long for it.

@@ -1,5 +1,6 @@
 //! Commands that look at or change what an instance is.
 
+mod copy;
 mod top;
 mod update;
 mod usage;
@@ -9,6 +10,7 @@ use crate::grammar::State;
 
 pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8> {
     match command {
+        State::Cp(wanted) => copy::run(context, wanted).await,
         State::Update(wanted) => update::run(context, &wanted).await,
         State::Stats { no_stream, json, instances } => {
             usage::run(context, &instances, json, no_stream).await
