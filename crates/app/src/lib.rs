@@ -18,6 +18,7 @@ pub mod helper;
 mod images;
 mod instances;
 mod live;
+mod network;
 mod reap;
 mod run;
 mod spec;

@@ -1,16 +1,19 @@
 use tandem_image::Image;
 use tandem_model::{InstanceRecord, InstanceSpec, Phase};
 
-use crate::{App, AppError, RunOptions, spec::merge};
+use crate::{App, AppError, RunOptions, network, spec::merge};
 
 impl App {
     /// Makes an instance without starting it. An image that is not here is
     /// pulled. `progress` gets a line for people now and then.
     pub async fn create(
         &self,
-        options: RunOptions,
+        mut options: RunOptions,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<InstanceRecord, AppError> {
+        if let Some(note) = network::check(&mut options)? {
+            progress(note);
+        }
         let image = self.image_or_pull(&options.image, progress).await?;
         let backend = self.backend(options.backend).clone();
         let spec = self.spec(&image, options)?;

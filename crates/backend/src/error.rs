@@ -43,6 +43,9 @@ pub enum BackendError {
         /// The answer.
         source: std::io::Error,
     },
+    /// No network has this name.
+    #[error("there is no network `{0}`: `tandem network ls` lists them")]
+    NoNetwork(String),
     /// The program is not in the image.
     #[error("`{0}` is not in the image: check the command, ENTRYPOINT and CMD")]
     CommandNotFound(String),
@@ -130,7 +133,7 @@ impl BackendError {
     /// What somebody can act on.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NoInstance(_) => ErrorCode::NotFound,
+            Self::NoInstance(_) | Self::NoNetwork(_) => ErrorCode::NotFound,
             Self::Ambiguous(_) | Self::BadName(_) => ErrorCode::Usage,
             Self::NameTaken(_) | Self::WrongState { .. } => ErrorCode::Conflict,
             Self::PortInUse(_) => ErrorCode::PortInUse,

@@ -13,6 +13,7 @@ mod image_ref;
 mod instance;
 mod lane;
 mod ledger;
+mod network;
 mod options;
 mod phase;
 mod resources;
@@ -31,6 +32,7 @@ pub use lane::{
     Accelerator, AcceleratorChoice, BackendKind, Lane, ParseLaneError, Profile, number_lanes,
 };
 pub use ledger::{Ledger, LedgerEntry};
+pub use network::ParseNetworkError;
 pub use options::{
     Health, HealthCheck, HealthStatus, InstanceOptions, MountSource, MountSpec, NetworkChoice,
     RestartPolicy, SeccompChoice, SecurityOptions, Ulimit,

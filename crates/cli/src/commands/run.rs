@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fs};
 
 use anyhow::Context as _;
 use tandem_app::{AppError, LogOptions, RunOptions};
-use tandem_model::{BackendKind, InstanceRecord, Phase, Profile, Resources};
+use tandem_model::{BackendKind, InstanceOptions, InstanceRecord, Phase, Profile, Resources};
 
 use super::{Context, logs};
 use crate::{
@@ -103,6 +103,11 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
         stop_timeout_s: run.stop_timeout,
         remove: run.rm,
         labels: labels(&run.label)?,
+        options: InstanceOptions {
+            network: run.network.network,
+            dns: run.network.dns,
+            ..InstanceOptions::default()
+        },
         ..RunOptions::new(run.image, run.backend)
     })
 }

@@ -3,6 +3,7 @@
 mod build;
 mod compare;
 mod image;
+mod network;
 mod run;
 mod state;
 

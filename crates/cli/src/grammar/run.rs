@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use super::network::NetworkOptions;
 use clap::Args;
 use tandem_model::{AcceleratorChoice, BackendKind, PortMap, Profile, parse_cpus, parse_size};
 
@@ -27,6 +28,8 @@ pub(crate) struct Run {
     /// Publish a port, on 127.0.0.1 unless an address is given
     #[arg(short, long, value_name = "[IP:]HOST:PORT")]
     pub(crate) publish: Vec<PortMap>,
+    #[command(flatten)]
+    pub(crate) network: NetworkOptions,
     /// Set a variable; without =V the caller's own
     #[arg(short, long, value_name = "K[=V]")]
     pub(crate) env: Vec<String>,

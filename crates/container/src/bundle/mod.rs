@@ -31,8 +31,8 @@ pub(crate) struct Bundle<'a> {
     pub(crate) hostname: &'a str,
     /// Files bound over places inside.
     pub(crate) files: &'a [(PathBuf, &'static str)],
-    /// The network namespace to join.
-    pub(crate) network: &'a Path,
+    /// The network namespace to join; `None` for the host's.
+    pub(crate) network: Option<&'a Path>,
     /// Name of the control group, straight below each hierarchy's root.
     pub(crate) group: &'a str,
     pub(crate) layout: &'a Layout,
@@ -121,12 +121,14 @@ impl Bundle<'_> {
             .into_iter()
             .map(|kind| LinuxNamespaceBuilder::default().typ(kind).build())
             .collect::<Result<Vec<_>, _>>()?;
-        namespaces.push(
-            LinuxNamespaceBuilder::default()
-                .typ(LinuxNamespaceType::Network)
-                .path(self.network)
-                .build()?,
-        );
+        if let Some(network) = self.network {
+            namespaces.push(
+                LinuxNamespaceBuilder::default()
+                    .typ(LinuxNamespaceType::Network)
+                    .path(network)
+                    .build()?,
+            );
+        }
         Ok(namespaces)
     }
 }

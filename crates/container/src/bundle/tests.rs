@@ -45,7 +45,7 @@ fn json(resources: Resources, uid: u32, layout: &Layout) -> serde_json::Value {
         env: &["PATH=/bin".into()],
         hostname: "abc",
         files: &[("/home/instances/1/bundle/hosts".into(), "/etc/hosts")],
-        network: Path::new("/proc/1/fd/9"),
+        network: Some(Path::new("/proc/1/fd/9")),
         group: "tandem-1",
         layout,
     };

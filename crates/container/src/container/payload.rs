@@ -1,8 +1,4 @@
-use std::{
-    net::{IpAddr, SocketAddr},
-    os::fd::AsRawFd as _,
-    rc::Rc,
-};
+use std::{net::SocketAddr, os::fd::AsRawFd as _, path::PathBuf, rc::Rc};
 
 use async_trait::async_trait;
 use libcontainer::{
@@ -20,7 +16,8 @@ use crate::{
     confine::{Filter, Report},
     descendants::kill_descendants,
     launch::{Prepared, bind_ports, prepare_rootfs},
-    network::{self, EtcFiles, Network},
+    network::{self, Connected},
+    proxy::Published,
     rootfs::InstanceDirs,
     running::{Kin, RunningApp, Stdio},
 };
@@ -60,34 +57,28 @@ impl Payload for ContainerPayload {
         launch.record.runtime.engine = Some(ENGINE.to_owned());
         launch.record.runtime.cgroups = self.layout.folders(&self.group);
         let ports = bind_ports(launch.record)?;
-        let id = launch.record.id.to_string();
-        let hostname = launch.record.spec.hostname.clone().unwrap_or(id);
         // An image may bring the node of the host's disk along.
         let unfiltered = self.layout.folder("devices", "").is_none();
-        let name = Some(hostname.as_str());
+        let name = network::hostname(launch.record);
+        let name = Some(name.as_str());
         let prepared = prepare_rootfs(launch.store, launch.record, &self.dirs, name, unfiltered)?;
         let start = launch.phase("rootfs", start);
 
-        let mut network = Network::create(network::link_of(&launch.record.id)).await?;
-        let address = IpAddr::V4(network.address);
-        launch.record.runtime.ip = Some(address);
-        launch.record.runtime.links = vec![network.link.clone()];
-        let proxies = ports
-            .into_iter()
-            .map(|published| {
-                let inside = SocketAddr::new(address, published.port.port);
-                published.serve(inside)
-            })
-            .collect();
+        let mut network = network::connect(launch.record).await?;
+        launch.record.runtime.ip = network.address;
+        launch.record.runtime.links.clone_from(&network.links);
+        let reach = network.reach;
+        let serve = |published: Published| {
+            let inside = SocketAddr::new(reach?, published.port.port);
+            Some(published.serve(inside))
+        };
+        let proxies = ports.into_iter().filter_map(serve).collect();
         let start = launch.phase("network", start);
 
-        let bundle = self.dirs.bundle();
-        let files = EtcFiles::write(&bundle, Some(address), &hostname)
-            .map_err(|e| BackendError::io("write into", bundle, e))?;
+        let files = network.write_files(&self.dirs.bundle())?;
         let stdio =
             Stdio::new(&prepared.user).map_err(|e| BackendError::engine("making pipes", e))?;
-        let (pid, outputs) =
-            self.create(launch, &prepared, &mut network, &files, &hostname, stdio)?;
+        let (pid, outputs) = self.create(launch, &prepared, &mut network, &files, stdio)?;
         self.warm_up = None;
         let kin = Kin::Group(Rc::from(launch.record.runtime.cgroups.as_slice()));
         let running = RunningApp::watch(pid, kin, outputs, launch.log.clone(), proxies)
@@ -107,7 +98,7 @@ impl Payload for ContainerPayload {
         if let Err(e) = cgroup::remove(&self.layout.folders(&self.group)) {
             problems.push(format!("the control group stays: {e}"));
         }
-        if let Err(e) = network::leave(&network::link_of(&record.id)).await {
+        if let Err(e) = network::leave(record).await {
             problems.push(e.to_string());
         }
         if let Err(e) = self.dirs.clean_up() {
@@ -123,20 +114,20 @@ impl ContainerPayload {
         &self,
         launch: &Launch<'_>,
         prepared: &Prepared,
-        network: &mut Network,
-        files: &EtcFiles,
-        hostname: &str,
+        network: &mut Connected,
+        files: &[(PathBuf, &'static str)],
         stdio: Stdio,
     ) -> Result<(i32, crate::running::Outputs), BackendError> {
         let (dir, record) = (self.dirs.bundle(), &*launch.record);
+        let namespace = network.namespace_path();
         let spec = Bundle {
             spec: &record.spec,
             rootfs: &self.dirs.rootfs(),
             user: &prepared.user,
             env: &prepared.env,
-            hostname,
-            files: &files.files,
-            network: &network.namespace_path(),
+            hostname: &network.hostname,
+            files,
+            network: namespace.as_deref(),
             group: &self.group,
             layout: &self.layout,
         };
@@ -166,7 +157,7 @@ impl ContainerPayload {
             .pid()
             .ok_or_else(|| BackendError::engine("libcontainer", "it reported no process"))?;
         cgroup::check_limits(&record.runtime.cgroups, &record.spec.resources)?;
-        for warning in network.ready().iter().chain(&files.warning) {
+        for warning in network.ready() {
             eprintln!("warning: {warning}");
         }
         container.start().map_err(|e| failed(&e))?;

@@ -19,11 +19,30 @@ pub(crate) fn hosts(address: Option<IpAddr>, hostname: &str) -> String {
     }
 }
 
+/// Contents of the host's `/etc/hosts` for a container that shares its
+/// network, so that it knows its own name.
+fn hosts_of_host(host: &str, hostname: &str) -> String {
+    let words = |line: &str| {
+        let bare = line.split('#').next().unwrap_or_default();
+        bare.split_whitespace().skip(1).any(|word| word.eq_ignore_ascii_case(hostname))
+    };
+    let end = if host.is_empty() || host.ends_with('\n') { "" } else { "\n" };
+    if host.lines().any(words) {
+        return host.to_owned();
+    }
+    format!("{host}{end}127.0.1.1\t{hostname}\n")
+}
+
+/// What a line of `resolv.conf` sets.
+fn keyword(line: &str) -> &str {
+    line.split_whitespace().next().unwrap_or_default()
+}
+
 /// Contents of `/etc/resolv.conf` for a container in a network of its own:
 /// the host's without name servers on loopback, which answer the host only.
 /// `None` when no name server is left.
 pub(crate) fn resolv_conf(host: &str) -> Option<String> {
-    let is_server = |line: &&str| line.split_whitespace().next() == Some("nameserver");
+    let is_server = |line: &&str| keyword(line) == "nameserver";
     let loopback = |line: &&str| {
         let address = line.split_whitespace().nth(1).and_then(|text| text.parse::<IpAddr>().ok());
         address.is_none_or(|address| address.is_loopback())
@@ -32,6 +51,13 @@ pub(crate) fn resolv_conf(host: &str) -> Option<String> {
         host.lines().filter(|line| !(is_server(line) && loopback(line))).collect();
     let served = kept.iter().any(is_server);
     served.then(|| kept.join("\n") + "\n")
+}
+
+/// The same with these name servers in place of the host's.
+pub(crate) fn resolv_conf_with(host: &str, servers: &[IpAddr]) -> String {
+    let servers = servers.iter().map(|server| format!("nameserver {server}"));
+    let kept = host.lines().filter(|line| keyword(line) != "nameserver").map(str::to_owned);
+    servers.chain(kept).map(|line| line + "\n").collect()
 }
 
 /// The host's name servers: `/etc/resolv.conf`, or what systemd-resolved
@@ -46,29 +72,63 @@ pub(crate) fn host_resolv_conf() -> String {
     if resolv_conf(&upstream).is_some() { upstream } else { first }
 }
 
-/// The files on the host that stand in for a container's.
+/// The host's own name.
+pub(super) fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    if name.trim().is_empty() { "localhost".to_owned() } else { name.trim().to_owned() }
+}
+
+/// The files that stand in for a container's.
 #[derive(Debug)]
 pub(crate) struct EtcFiles {
-    /// Pairs of the file and its place inside.
-    pub(crate) files: Vec<(PathBuf, &'static str)>,
-    /// Set when the host's name servers cannot be reached from inside.
-    pub(crate) warning: Option<String>,
+    hosts: String,
+    resolv_conf: String,
+    hostname: String,
 }
 
 impl EtcFiles {
-    /// Writes the files into `dir`.
-    pub(crate) fn write(dir: &Path, address: Option<IpAddr>, hostname: &str) -> io::Result<Self> {
+    /// Those of a container with an address on a bridge, and a warning when
+    /// the host's name servers cannot be reached from there.
+    pub(crate) fn on_bridge(
+        address: IpAddr,
+        hostname: &str,
+        dns: &[IpAddr],
+    ) -> (Self, Option<String>) {
         let host = host_resolv_conf();
-        let inside = resolv_conf(&host);
+        let inside =
+            if dns.is_empty() { resolv_conf(&host) } else { Some(resolv_conf_with(&host, dns)) };
         let warning = inside.is_none().then(|| {
             "names do not resolve in containers: the host's only name servers listen on its \
              loopback address; add another `nameserver` to /etc/resolv.conf"
                 .to_owned()
         });
+        let resolv_conf = inside.unwrap_or(host);
+        let hosts = hosts(Some(address), hostname);
+        (Self { hosts, resolv_conf, hostname: hostname.to_owned() }, warning)
+    }
+
+    /// Those of a container that reaches nobody.
+    pub(crate) fn alone(hostname: &str, dns: &[IpAddr]) -> Self {
+        let host = host_resolv_conf();
+        let resolv_conf = if dns.is_empty() { host } else { resolv_conf_with(&host, dns) };
+        Self { hosts: hosts(None, hostname), resolv_conf, hostname: hostname.to_owned() }
+    }
+
+    /// Those of a container that shares the host's network.
+    pub(crate) fn of_host(hostname: &str, dns: &[IpAddr]) -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let host = read("/etc/resolv.conf");
+        let resolv_conf = if dns.is_empty() { host } else { resolv_conf_with(&host, dns) };
+        let hosts = hosts_of_host(&read("/etc/hosts"), hostname);
+        Self { hosts, resolv_conf, hostname: hostname.to_owned() }
+    }
+
+    /// Writes them into `dir`; pairs of a file and its place inside.
+    pub(crate) fn write(&self, dir: &Path) -> io::Result<Vec<(PathBuf, &'static str)>> {
         let contents = [
-            ("hosts", "/etc/hosts", hosts(address, hostname)),
-            ("resolv.conf", "/etc/resolv.conf", inside.unwrap_or(host)),
-            ("hostname", "/etc/hostname", format!("{hostname}\n")),
+            ("hosts", "/etc/hosts", self.hosts.clone()),
+            ("resolv.conf", "/etc/resolv.conf", self.resolv_conf.clone()),
+            ("hostname", "/etc/hostname", format!("{}\n", self.hostname)),
         ];
         let mut files = Vec::new();
         for (name, target, text) in contents {
@@ -76,7 +136,7 @@ impl EtcFiles {
             fs::write(&path, text)?;
             files.push((path, target));
         }
-        Ok(Self { files, warning })
+        Ok(files)
     }
 }
 
@@ -94,9 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn chosen_name_servers_replace_the_hosts() {
+        let host = "search example.org\nnameserver 192.0.2.1\n";
+        let servers = ["192.0.2.7".parse().unwrap(), "::1".parse().unwrap()];
+        let inside = resolv_conf_with(host, &servers);
+        assert_eq!(inside, "nameserver 192.0.2.7\nnameserver ::1\nsearch example.org\n");
+    }
+
+    #[test]
     fn a_container_knows_its_own_name() {
         let text = hosts(Some("10.200.0.2".parse().unwrap()), "web");
         assert!(text.ends_with("10.200.0.2\tweb\n"));
         assert!(text.starts_with("127.0.0.1\tlocalhost\n"));
+        assert_eq!(hosts_of_host("::1 Web # x", "web"), "::1 Web # x");
+        assert_eq!(hosts_of_host("::1 a # web", "web"), "::1 a # web\n127.0.1.1\tweb\n");
     }
 }

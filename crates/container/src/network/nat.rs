@@ -9,29 +9,45 @@ use std::{
 
 use super::{BRIDGE, Subnet};
 
-/// Our table; nothing of anybody else's is touched.
-const TABLE: &str = "tandem";
+/// The table of a bridge, one of our own; nothing of anybody else's is
+/// touched.
+fn table_of(bridge: &str) -> String {
+    if bridge == BRIDGE { "tandem".to_owned() } else { format!("tandem_{bridge}") }
+}
 
 const FORWARDING: &str = "/proc/sys/net/ipv4/ip_forward";
 
-/// A run of `nft` that goes on while other things are set up.
+/// A run of `nft` that goes on while other things are set up. Dropping it
+/// waits for its end, so that what it does never happens later.
 #[derive(Debug)]
-pub(crate) struct Nft(Child);
+pub(crate) struct Nft(Option<Child>);
+
+impl Drop for Nft {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.wait();
+        }
+    }
+}
 
 impl Nft {
     /// Begins to make the table for a bridge's network: what leaves the host
     /// gets its address, and from outside nobody gets at the containers but
     /// with answers.
-    pub(crate) fn add(subnet: Subnet) -> io::Result<Self> {
+    pub(crate) fn add(bridge: &str, subnet: Subnet) -> io::Result<Self> {
+        let table = table_of(bridge);
+        // One that a crash left would keep its rules.
         Self::start(&format!(
-            "table ip {TABLE} {{
+            "table ip {table}
+             delete table ip {table}
+             table ip {table} {{
                chain postrouting {{
                  type nat hook postrouting priority 100; policy accept;
-                 ip saddr {subnet} oifname != \"{BRIDGE}\" masquerade
+                 ip saddr {subnet} oifname != \"{bridge}\" masquerade
                }}
                chain forward {{
                  type filter hook forward priority 0; policy accept;
-                 iifname != \"{BRIDGE}\" oifname \"{BRIDGE}\" ct state new drop
+                 iifname != \"{bridge}\" oifname \"{bridge}\" ct state new drop
                }}
              }}"
         ))
@@ -39,8 +55,9 @@ impl Nft {
 
     /// Begins to remove the table. It is made first, so that this cannot fail
     /// for want of it.
-    pub(crate) fn remove() -> io::Result<Self> {
-        Self::start(&format!("table ip {TABLE}\ndelete table ip {TABLE}\n"))
+    pub(crate) fn remove(bridge: &str) -> io::Result<Self> {
+        let table = table_of(bridge);
+        Self::start(&format!("table ip {table}\ndelete table ip {table}\n"))
     }
 
     fn start(script: &str) -> io::Result<Self> {
@@ -57,12 +74,13 @@ impl Nft {
             // When it ended early its error output says why.
             let _ = stdin.write_all(script.as_bytes());
         }
-        Ok(Self(child))
+        Ok(Self(Some(child)))
     }
 
     /// Waits for its end.
-    pub(crate) fn finish(self) -> io::Result<()> {
-        let output = self.0.wait_with_output()?;
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        let Some(child) = self.0.take() else { return Ok(()) };
+        let output = child.wait_with_output()?;
         if output.status.success() {
             return Ok(());
         }
@@ -93,12 +111,6 @@ pub(crate) fn enable_forwarding() -> io::Result<bool> {
 /// Whether the host passes packets on between its networks.
 pub(crate) fn forwards() -> bool {
     fs::read_to_string(FORWARDING).is_ok_and(|text| text.trim() == "1")
-}
-
-/// Whether anybody else has a bridge on this host.
-pub(crate) fn other_bridges() -> bool {
-    let links = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
-    links.filter(|link| link.file_name() != BRIDGE).any(|link| link.path().join("bridge").is_dir())
 }
 
 /// Undoes [`enable_forwarding`].

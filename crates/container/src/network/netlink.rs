@@ -7,7 +7,7 @@ use rtnetlink::{
     Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
     packet_route::{
         address::AddressAttribute,
-        link::{InfoData, InfoVeth, LinkAttribute, LinkMessage},
+        link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage},
         route::{RouteAddress, RouteAttribute},
     },
 };
@@ -56,6 +56,24 @@ impl Netlink {
         let port =
             |link: &LinkMessage| link.attributes.contains(&LinkAttribute::Controller(bridge));
         Ok(links.iter().filter(|link| port(link)).map(address_of).collect())
+    }
+
+    /// Names of all bridges, whoever made them.
+    pub(crate) async fn bridges(&self) -> Result<Vec<String>> {
+        let links: Vec<LinkMessage> = self.handle.link().get().execute().try_collect().await?;
+        let is_bridge = |link: &&LinkMessage| {
+            link.attributes.iter().any(|attribute| match attribute {
+                LinkAttribute::LinkInfo(info) => info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+                _ => false,
+            })
+        };
+        let name = |link: &LinkMessage| {
+            link.attributes.iter().find_map(|attribute| match attribute {
+                LinkAttribute::IfName(name) => Some(name.clone()),
+                _ => None,
+            })
+        };
+        Ok(links.iter().filter(is_bridge).filter_map(name).collect())
     }
 
     /// The IPv4 network of a link.
@@ -133,14 +151,21 @@ impl Netlink {
         let route = RouteMessageBuilder::<Ipv4Addr>::new()
             .gateway(subnet.gateway())
             .output_interface(index);
-        let up = |index| {
-            self.handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute()
-        };
-        up(index).await?;
+        self.up(index).await?;
         let route = self.handle.route().add(route.build()).execute();
-        // Loopback is always the first link of a namespace.
-        let (route, loopback) = futures_util::join!(route, up(1));
+        let (route, loopback) = futures_util::join!(route, self.loopback_up());
         route.and(loopback)
+    }
+
+    /// Inside a container's namespace: loopback up.
+    pub(crate) async fn loopback_up(&self) -> Result<()> {
+        // Always the first link of a namespace.
+        self.up(1).await
+    }
+
+    async fn up(&self, index: u32) -> Result<()> {
+        let link = LinkUnspec::new_with_index(index).up().build();
+        self.handle.link().set(link).execute().await
     }
 
     /// Removes a link; `false` when there was none of that name.

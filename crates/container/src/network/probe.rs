@@ -3,9 +3,9 @@ use std::{io, os::fd::AsRawFd as _};
 use nix::sched::{CloneFlags, unshare};
 
 use super::{
+    namespace,
     nat::{Nft, find, forwards},
     netlink::Netlink,
-    new_namespace,
 };
 
 /// Runs a probe in a network namespace that goes away with its thread.
@@ -25,7 +25,7 @@ pub(crate) fn probe_bridge() -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let host = Netlink::open()?;
-            let (namespace, inside) = new_namespace()?;
+            let (namespace, inside) = namespace::make()?;
             let subnet = super::Subnet::new([10, 200, 0, 0].into(), 22);
             let address = [10, 200, 0, 2].into();
             let bridge = host.add_bridge(super::BRIDGE, subnet).await.map_err(io::Error::other)?;
@@ -48,6 +48,6 @@ pub(crate) fn probe_nat() -> io::Result<Translation> {
     if find().is_none() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the program `nft` is not installed"));
     }
-    alone(|| Nft::add(super::Subnet::new([10, 200, 0, 0].into(), 22))?.finish())?;
+    alone(|| Nft::add(super::BRIDGE, super::Subnet::new([10, 200, 0, 0].into(), 22))?.finish())?;
     Ok(Translation { forwards: forwards() })
 }
