@@ -5,7 +5,7 @@
 //! instance's id.
 //!
 //! ```text
-//! bridge   namespace ── eth0 ═ tdmXXXXXXXX ── tandem0 ── translation ── out
+//! bridge   namespace ── eth0 ═ tdm0123abcd ── tandem0 ── translation ── out
 //! none     namespace with loopback only
 //! host     no namespace: the host's own
 //! ```
