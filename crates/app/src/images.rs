@@ -1,7 +1,7 @@
 use oci_spec::image::ImageConfiguration;
 use serde::Serialize;
-use tandem_image::{Image, ImageError, pull};
-use tandem_model::{Digest, ImageRef};
+use tandem_image::{Image, ImageError};
+use tandem_model::Digest;
 
 use crate::{App, AppError};
 
@@ -67,16 +67,6 @@ impl App {
         Ok(image)
     }
 
-    /// Fetches an image from its registry.
-    pub async fn pull(
-        &self,
-        reference: &ImageRef,
-        progress: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<Image, AppError> {
-        progress(&format!("pulling {reference}"));
-        Ok(pull(&self.images, reference, |_| {}).await?)
-    }
-
     /// The local image of this name, or the registry's.
     pub(crate) async fn image_or_pull(
         &self,
@@ -84,7 +74,7 @@ impl App {
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Image, AppError> {
         match self.images.find(name) {
-            Err(ImageError::NotFound { .. }) => self.pull(&name.parse()?, progress).await,
+            Err(ImageError::NotFound { .. }) => self.pull_told(&name.parse()?, progress).await,
             other => Ok(other?),
         }
     }

@@ -7,7 +7,9 @@
 mod commands;
 mod grammar;
 mod output;
+mod prompt;
 mod signals;
+mod transfers;
 
 use std::{env, ffi::OsString, process::ExitCode};
 

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use tandem_home::HomeError;
 use tandem_model::{Digest, ErrorCode, Failure, ParseImageRefError};
 
-use crate::{bootstrap::BootstrapError, layer::LayerError};
+use crate::{bootstrap::BootstrapError, layer::LayerError, registry::RegistryError};
 
 /// What can go wrong with images.
 #[derive(Debug, thiserror::Error)]
@@ -77,44 +77,9 @@ pub enum ImageError {
         /// What happened.
         source: LayerError,
     },
-    /// No connection to the registry.
-    #[error(
-        "registry {registry} cannot be reached ({reason}): check the network and the proxy settings, or use a base image made here (tandem image bootstrap)"
-    )]
-    RegistryUnreachable {
-        /// Host with port.
-        registry: String,
-        /// What the network said.
-        reason: String,
-    },
-    /// The registry wants other credentials.
-    #[error(
-        "registry {registry} does not allow pulling {reference} ({reason}): check the name, or log in (docker login {registry})"
-    )]
-    RegistryDenied {
-        /// Host with port.
-        registry: String,
-        /// The image.
-        reference: String,
-        /// What it said.
-        reason: String,
-    },
-    /// The registry does not have the image.
-    #[error("registry {registry} has no image {reference}: check the name and the tag")]
-    NotInRegistry {
-        /// Host with port.
-        registry: String,
-        /// The image.
-        reference: String,
-    },
-    /// The registry gave an answer that cannot be used.
-    #[error("registry {registry} gave no usable answer ({reason}): try again later")]
-    Registry {
-        /// Host with port.
-        registry: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// The way to a registry, or the registry itself.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// A base image could not be made.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
@@ -138,13 +103,11 @@ impl ImageError {
     pub fn code(&self) -> ErrorCode {
         match self {
             _ if self.is_no_space() => ErrorCode::NoSpace,
-            Self::NotFound { .. } | Self::NotInRegistry { .. } => ErrorCode::NotFound,
+            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::Registry(error) => error.code(),
             Self::Ambiguous { .. } | Self::Name(_) => ErrorCode::Usage,
             Self::InUse { .. } => ErrorCode::Conflict,
-            Self::RegistryUnreachable { .. }
-            | Self::RegistryDenied { .. }
-            | Self::Registry { .. }
-            | Self::Unsupported { .. } => ErrorCode::Unavailable,
+            Self::Unsupported { .. } => ErrorCode::Unavailable,
             Self::Bootstrap(error) => error.code(),
             _ => ErrorCode::Internal,
         }
@@ -158,6 +121,7 @@ impl ImageError {
                 full(source)
             }
             Self::Home(error) => error.is_no_space(),
+            Self::Registry(error) => matches!(error, RegistryError::DiskFull { .. }),
             _ => false,
         }
     }

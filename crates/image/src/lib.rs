@@ -29,7 +29,8 @@ pub mod bootstrap;
 mod error;
 mod image;
 mod layer;
-mod pull;
+mod platform;
+mod registry;
 mod store;
 
 pub use error::ImageError;
@@ -38,5 +39,9 @@ pub use layer::{
     DiskUsage, Extract, LayerError, Limits, OverlayXattrs, Rebase, extract, pack_tree, parse_pax,
     pax::PaxRecord, unpack_layer,
 };
-pub use pull::{Credentials, PullProgress, pull, pull_as};
+pub use platform::{ParsePlatformError, Platform};
+pub use registry::{
+    Access, Credentials, LoginFiles, PullOptions, RegistryError, Transfer, login, logout, pull,
+    push,
+};
 pub use store::{DiskUse, ImageSummary, Lease, Removed, Store};

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use tandem_image::{Image, ImageError, PullProgress, pull};
+use tandem_image::{Image, ImageError, PullOptions, RegistryError, pull};
 use tandem_model::{ErrorCode, ImageRef};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -108,19 +108,12 @@ impl Builder<'_> {
             }
         }
         let (lines, received) = unbounded_channel();
-        let name = reference.to_string();
-        let pulling = pull(self.store, reference, move |progress| {
-            let line = match progress {
-                PullProgress::Resolved { layers, bytes, .. } => {
-                    format!(
-                        "pulling {name}: {layers} layers, {:.1} MB to fetch",
-                        bytes as f64 / 1e6
-                    )
-                }
-                PullProgress::Stored { digest } => format!("stored {}", digest.short()),
-                PullProgress::Received { .. } => return,
-            };
-            let _ = lines.send(line);
+        let _ = lines.send(format!("pulling {reference}"));
+        let options = PullOptions::default();
+        let pulling = pull(self.store, reference, &options, move |progress| {
+            if let Some(line) = progress.line() {
+                let _ = lines.send(line);
+            }
         });
         let reason = match self.narrated(pulling, received).await {
             Ok(image) => return Ok(image),
@@ -130,18 +123,18 @@ impl Builder<'_> {
             Err(ImageError::NotFound { .. }) => {
                 format!("{reference}, which stands in for it, is not in the store")
             }
-            Err(ImageError::RegistryUnreachable { registry, reason }) => {
-                format!("the registry {registry} cannot be reached ({reason})")
-            }
-            Err(ImageError::NotInRegistry { registry, .. }) => {
-                format!("the registry {registry} does not have it")
-            }
-            Err(ImageError::RegistryDenied { registry, reason, .. }) => {
-                format!("the registry {registry} does not give it out ({reason})")
-            }
-            Err(ImageError::Registry { registry, reason }) => {
-                format!("the registry {registry} gave no usable answer ({reason})")
-            }
+            Err(ImageError::Registry(error)) => match error {
+                RegistryError::Unreachable { registry, reason } => {
+                    format!("the registry {registry} cannot be reached ({reason})")
+                }
+                RegistryError::NotThere { registry, .. } => {
+                    format!("the registry {registry} does not have it")
+                }
+                RegistryError::Denied { registry, reason, .. } => {
+                    format!("the registry {registry} does not give it out ({reason})")
+                }
+                error => return Err(ImageError::from(error).into()),
+            },
             Err(error) => return Err(error.into()),
         };
         Err(BuildError::UnknownBase {

@@ -61,15 +61,3 @@ pub(super) async fn bootstrap(context: &Context, kind: Base) -> anyhow::Result<u
     line(&name.to_string());
     Ok(0)
 }
-
-pub(super) async fn pull(context: &Context, reference: &str) -> anyhow::Result<u8> {
-    let reference = reference.parse().map_err(tandem_app::AppError::from)?;
-    let cancel = crate::signals::cancel_on_interrupt();
-    let mut show = |text: &str| context.say(&plain(text));
-    let image = tokio::select! {
-        image = context.app.pull(&reference, &mut show) => image?,
-        () = cancel.cancelled() => return Ok(130),
-    };
-    line(&image.reference.to_string());
-    Ok(0)
-}

@@ -7,6 +7,7 @@ mod images;
 mod inspect;
 mod instances;
 mod logs;
+mod registry;
 mod run;
 mod samples;
 mod state;
@@ -63,7 +64,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Image(Image::Tag { image, name }) => images::tag(&context, &image, &name),
         Command::Image(Image::Rm { images }) => images::remove(&context, &images),
         Command::Image(Image::Bootstrap { kind }) => images::bootstrap(&context, kind).await,
-        Command::Pull { reference } => images::pull(&context, &reference).await,
+        Command::Registry(it) => registry::run(&context, it).await,
         Command::Run(run) => run::run(&context, run).await,
         Command::Create(run) => run::create(&context, run).await,
         Command::Start { instances } => instances::start(&context, &instances).await,

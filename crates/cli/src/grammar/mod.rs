@@ -4,6 +4,7 @@ mod build;
 mod compare;
 mod image;
 mod network;
+mod registry;
 mod run;
 mod state;
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use build::{Build, Progress};
 pub(crate) use compare::Compare;
 pub(crate) use image::{Base, Image};
+pub(crate) use registry::{Login, Pull, Registry};
 pub(crate) use run::Run;
 pub(crate) use state::{Cp, State, Update};
 
@@ -57,11 +59,8 @@ pub(crate) enum Command {
     /// Work with images
     #[command(subcommand)]
     Image(Image),
-    /// Fetch an image from a registry
-    Pull {
-        /// The image, e.g. python:3.12-slim
-        reference: String,
-    },
+    #[command(flatten)]
+    Registry(Registry),
     /// Make and start an instance of an image
     Run(Run),
     /// Make an instance without starting it

@@ -28,13 +28,24 @@ impl Store {
         self.home.images().join("blobs/sha256")
     }
 
-    pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
+    pub(crate) fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.blobs().join(digest.hex())
     }
 
     /// Whether the blob is here.
     pub(crate) fn has_blob(&self, digest: &Digest) -> bool {
         self.blob_path(digest).is_file()
+    }
+
+    /// Whether the blob is here in its full size.
+    pub(crate) fn has_whole_blob(&self, digest: &Digest, size: u64) -> bool {
+        fs::metadata(self.blob_path(digest)).is_ok_and(|blob| blob.len() == size)
+    }
+
+    pub(crate) fn blob_size(&self, digest: &Digest) -> Result<u64, ImageError> {
+        let path = self.blob_path(digest);
+        let metadata = self.open_blob(digest)?.metadata();
+        Ok(metadata.map_err(ImageError::io("read", path))?.len())
     }
 
     pub(crate) fn open_blob(&self, digest: &Digest) -> Result<File, ImageError> {

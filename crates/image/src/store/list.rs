@@ -79,6 +79,32 @@ impl Store {
             .collect()
     }
 
+    /// By blob, the other repositories of a registry that have it as far as
+    /// is known here: images with names there.
+    pub(crate) fn repositories_of_blobs(
+        &self,
+        target: &ImageRef,
+    ) -> Result<BTreeMap<Digest, Vec<String>>, ImageError> {
+        let mut found: BTreeMap<Digest, Vec<String>> = BTreeMap::new();
+        for entry in self.index()?.entries {
+            let Some(reference) = entry.reference else { continue };
+            let same = reference.repository() == target.repository();
+            if reference.registry() != target.registry() || same {
+                continue;
+            }
+            let Ok(image) = self.load(reference, &entry.digest) else { continue };
+            for layer in image.layers {
+                let repositories = found.entry(layer.digest).or_default();
+                let repository = image.reference.repository().to_owned();
+                // More than a few are not worth the asking.
+                if repositories.len() < 3 && !repositories.contains(&repository) {
+                    repositories.push(repository);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// What an image takes on the disk.
     pub fn disk_use(&self, image: &Image) -> Result<DiskUse, ImageError> {
         let mut unpacked = 0;

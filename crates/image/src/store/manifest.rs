@@ -6,7 +6,7 @@ use serde_json::Value;
 use tandem_model::{Digest, ImageRef};
 
 use super::{Store, digest_of, is_list, is_manifest};
-use crate::{Image, ImageError, Layer};
+use crate::{Image, ImageError, Layer, Platform, registry::RegistryError};
 
 impl Store {
     /// Writes configuration and manifest, and gives the image its name. What
@@ -87,7 +87,7 @@ impl Store {
             serde_json::from_slice(&bytes).map_err(|e| ImageError::damaged(digest, e))?;
         if document.get("manifests").is_some() {
             // Another tool put in a list for several platforms.
-            let chosen = choose_platform(&reference, &bytes)?;
+            let chosen = choose_platform(&reference, &bytes, &Platform::default())?;
             let bytes = self.read_blob(&chosen)?;
             return self.load_manifest(reference, chosen, &bytes);
         }
@@ -104,7 +104,7 @@ impl Store {
         let config_digest = digest_of(manifest.config().digest())?;
         let config: ImageConfiguration = serde_json::from_slice(&self.read_blob(&config_digest)?)
             .map_err(|e| ImageError::damaged(&config_digest, e))?;
-        let layers = layers(&manifest, &config, &config_digest)?;
+        let layers = layers_of(&manifest, &config, &config_digest)?;
         let created_at = config.created().as_deref().and_then(|text| text.parse().ok());
         Ok(Image { reference, digest, config_digest, config, layers, created_at })
     }
@@ -124,27 +124,40 @@ pub(crate) fn parse_manifest(bytes: &[u8]) -> Result<ImageManifest, String> {
     }
 }
 
-/// The manifest for this machine's platform from a list of several.
-pub(crate) fn choose_platform(reference: &ImageRef, list: &[u8]) -> Result<Digest, ImageError> {
+/// The manifest for a platform from a list of several.
+pub(crate) fn choose_platform(
+    reference: &ImageRef,
+    list: &[u8],
+    wanted: &Platform,
+) -> Result<Digest, ImageError> {
     let index: ImageIndex = serde_json::from_slice(list)
         .map_err(|e| ImageError::damaged(format!("the list of {reference}"), e))?;
-    let architecture = oci_spec::image::Arch::default();
-    let wanted = |descriptor: &&Descriptor| {
-        descriptor.platform().as_ref().is_some_and(|platform| {
-            platform.os().to_string() == "linux" && *platform.architecture() == architecture
-        }) && !is_list(descriptor.media_type())
-    };
-    match index.manifests().iter().find(wanted) {
-        Some(descriptor) => digest_of(descriptor.digest()),
-        None => Err(ImageError::Unsupported {
+    let offered: Vec<(Platform, &Descriptor)> = index
+        .manifests()
+        .iter()
+        .filter(|descriptor| !is_list(descriptor.media_type()))
+        .filter_map(|it| Some((Platform::of(it.platform().as_ref()?), it)))
+        .collect();
+    // The first of the best ones.
+    let fitting = offered.iter().filter_map(|(it, found)| Some((wanted.fit(it)?, found)));
+    match fitting.rev().max_by_key(|(fit, _)| *fit) {
+        Some((_, descriptor)) => digest_of(descriptor.digest()),
+        None => Err(RegistryError::Platform {
             reference: reference.to_string(),
-            reason: format!("it is not made for linux/{architecture}"),
-        }),
+            wanted: wanted.to_string(),
+            available: offered
+                .iter()
+                .map(|(platform, _)| platform.to_string())
+                // Attestations are listed as images for an unknown platform.
+                .filter(|platform| platform != "unknown/unknown")
+                .collect(),
+        }
+        .into()),
     }
 }
 
 /// The layers with both digests.
-pub(crate) fn layers(
+pub(crate) fn layers_of(
     manifest: &ImageManifest,
     config: &ImageConfiguration,
     config_digest: &Digest,

@@ -2,6 +2,7 @@
 
 mod blob;
 mod commit;
+mod download;
 mod hash;
 mod index;
 mod list;
@@ -16,11 +17,11 @@ use tandem_home::{Home, Lock, make_private_dir};
 use tandem_model::{Digest, ImageRef};
 
 use crate::{Image, ImageError, Layer};
-pub(crate) use blob::BlobWriter;
+pub(crate) use download::Download;
 pub(crate) use hash::HashRead;
 use index::Index;
 pub use list::{DiskUse, ImageSummary};
-pub(crate) use manifest::{choose_platform, parse_manifest};
+pub(crate) use manifest::{choose_platform, layers_of, parse_manifest};
 pub use remove::{Lease, Removed};
 
 /// The images of one home. Any number of stores, in any number of processes,

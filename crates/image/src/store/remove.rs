@@ -95,6 +95,7 @@ impl Store {
         let mut removed = Removed::default();
         self.sweep_blobs(&keep, &mut removed)?;
         self.sweep_layers(&keep, &mut removed)?;
+        removed.freed_bytes += self.sweep_downloads(true);
         Ok(removed)
     }
 

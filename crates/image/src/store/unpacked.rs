@@ -70,20 +70,49 @@ impl Store {
     ) -> Result<(), ImageError> {
         let scratch = self.home.scratch("layer")?;
         let fresh = scratch.path().join("layer");
-        fs::create_dir(&fresh).map_err(ImageError::io("make", &fresh))?;
+        self.unpack_stream(self.open_blob(&layer.digest)?, layer, parents, &fresh)?;
+        self.install(&fresh, dir, scratch)
+    }
+
+    /// Unpacks a layer's blob into a new folder and checks its content
+    /// against the diff id; the blob's own digest is the caller's matter.
+    pub(crate) fn unpack_stream(
+        &self,
+        blob: impl std::io::Read,
+        layer: &Layer,
+        parents: &[PathBuf],
+        fresh: &Path,
+    ) -> Result<(), ImageError> {
+        fs::create_dir(fresh).map_err(ImageError::io("make", fresh))?;
         let failed = |error| ImageError::layer(&layer.digest)(error);
-        let blob = self.open_blob(&layer.digest)?;
         let tar = decompressed(blob).map_err(|e| failed(LayerError::malformed(e.to_string())))?;
         let mut tar = HashRead::new(tar);
         let options =
             Unpack { limits: Limits::default(), xattrs: OverlayXattrs::of_process(), parents };
-        unpack(&mut tar, &fresh, &options).map_err(failed)?;
+        unpack(&mut tar, fresh, &options).map_err(failed)?;
         let actual = tar.digest();
         if actual != layer.diff_id {
             let expected = layer.diff_id.clone();
             return Err(failed(LayerError::DigestMismatch { expected, actual }));
         }
-        self.install(&fresh, dir, scratch)
+        Ok(())
+    }
+
+    /// Makes finished folders layers, bottom first: all of them on disk first,
+    /// then visible. What somebody else has made meanwhile stays.
+    pub(crate) fn install_all(
+        &self,
+        fresh: &[(PathBuf, PathBuf, Digest)],
+    ) -> Result<(), ImageError> {
+        let Some((first, _, _)) = fresh.first() else { return Ok(()) };
+        sync_file_system(first)?;
+        for (fresh, dir, chain_id) in fresh {
+            let _lock = self.lock_layer(chain_id)?;
+            if !dir.is_dir() {
+                self.place(fresh, dir)?;
+            }
+        }
+        self.sync_layers()
     }
 
     /// Makes a finished folder the layer: all of it on disk first, then
@@ -94,12 +123,19 @@ impl Store {
         dir: &Path,
         scratch: Scratch,
     ) -> Result<(), ImageError> {
-        let handle = fs::File::open(fresh).map_err(ImageError::io("open", fresh))?;
-        rustix::fs::syncfs(&handle).map_err(|e| ImageError::io("sync", fresh)(e.into()))?;
+        sync_file_system(fresh)?;
+        self.place(fresh, dir)?;
+        drop(scratch);
+        self.sync_layers()
+    }
+
+    fn place(&self, fresh: &Path, dir: &Path) -> Result<(), ImageError> {
         let usage = DiskUsage::of(fresh).map_err(ImageError::io("measure", fresh))?;
         tandem_home::write_json(&usage_path(dir), &usage)?;
-        fs::rename(fresh, dir).map_err(ImageError::io("store", dir))?;
-        drop(scratch);
+        fs::rename(fresh, dir).map_err(ImageError::io("store", dir))
+    }
+
+    fn sync_layers(&self) -> Result<(), ImageError> {
         let layers = self.home.layers();
         fs::File::open(&layers)
             .and_then(|dir| dir.sync_all())
@@ -119,6 +155,11 @@ impl Store {
         tandem_home::write_json(&usage_path(&dir), &usage)?;
         Ok(usage)
     }
+}
+
+fn sync_file_system(path: &Path) -> Result<(), ImageError> {
+    let handle = fs::File::open(path).map_err(ImageError::io("open", path))?;
+    rustix::fs::syncfs(&handle).map_err(|e| ImageError::io("sync", path)(e.into()))
 }
 
 /// The note beside an unpacked layer: `CHAINID.json`.

@@ -1,0 +1,106 @@
+//! `registries.json` in the home: mirrors, hosts without TLS, CAs.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use reqwest::Certificate;
+use serde::Deserialize;
+
+use super::{RegistryError, host};
+
+/// Settings by registry.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    hosts: BTreeMap<String, HostSettings>,
+}
+
+/// What is set for one registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostSettings {
+    /// Asked before the registry itself, in this order:
+    /// `[http[s]://]HOST[:PORT][/PATH]`.
+    #[serde(default)]
+    pub(crate) mirrors: Vec<String>,
+    /// Plain HTTP and unknown certificates are accepted.
+    #[serde(default)]
+    pub(crate) insecure: bool,
+    /// File with further certificates (PEM) to trust.
+    #[serde(default)]
+    ca: Option<PathBuf>,
+}
+
+/// Where Docker keeps certificates by registry.
+const CERTIFICATES: &str = "/etc/docker/certs.d";
+
+impl Settings {
+    /// Reads `registries.json` of a home; a missing file sets nothing.
+    pub(crate) fn of_home(home: &Path) -> Result<Self, RegistryError> {
+        let path = home.join("registries.json");
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) => return Err(RegistryError::Settings { path, reason: e.to_string() }),
+        };
+        Self::parse(&bytes).map_err(|reason| RegistryError::Settings { path, reason })
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let written: BTreeMap<String, HostSettings> =
+            serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let hosts = written.into_iter().map(|(name, it)| (host::normal(&name).to_owned(), it));
+        Ok(Self { hosts: hosts.collect() })
+    }
+
+    /// The settings of a registry or of any other host.
+    pub(crate) fn of(&self, name: &str) -> HostSettings {
+        self.hosts.get(host::normal(name)).cloned().unwrap_or_default()
+    }
+
+    /// Certificates to trust for a host beside the system's: those of the
+    /// settings, and Docker's for the host.
+    pub(crate) fn certificates(&self, name: &str) -> Result<Vec<Certificate>, RegistryError> {
+        let mut files: Vec<PathBuf> = self.of(name).ca.into_iter().collect();
+        // A host is a folder's name only when it is nothing else.
+        let plain = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
+        if let Some(entries) =
+            plain.then(|| fs::read_dir(Path::new(CERTIFICATES).join(name)).ok()).flatten()
+        {
+            let crt = |path: &PathBuf| path.extension().is_some_and(|end| end == "crt");
+            files.extend(entries.flatten().map(|entry| entry.path()).filter(crt));
+        }
+        let mut certificates = Vec::new();
+        for path in files {
+            let bad = |reason: String| RegistryError::Settings { path: path.clone(), reason };
+            let bytes = fs::read(&path).map_err(|e| bad(e.to_string()))?;
+            let found = Certificate::from_pem_bundle(&bytes).map_err(|e| bad(e.to_string()))?;
+            if found.is_empty() {
+                return Err(bad("it holds no certificate in PEM form".to_owned()));
+            }
+            certificates.extend(found);
+        }
+        Ok(certificates)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_found_by_any_name_of_the_host() {
+        let text = br#"{"https://index.docker.io/v1/": {"mirrors": ["m.example/hub"]},
+            "r.example:5000": {"insecure": true, "ca": "/x.crt"}}"#;
+        let settings = Settings::parse(text).unwrap();
+        assert_eq!(settings.of("docker.io").mirrors, ["m.example/hub"]);
+        assert!(settings.of("r.example:5000").insecure);
+        assert_eq!(settings.of("r.example"), HostSettings::default());
+        assert!(settings.certificates("r.example:5000").is_err(), "the file is not there");
+        for bad in ["[]", "{\"a\": {\"mirror\": []}}", "{"] {
+            assert!(Settings::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}
