@@ -125,7 +125,8 @@ impl Live {
         let mut picture = self.up();
         let hidden = self.rows.len().saturating_sub(ROWS);
         for row in self.rows.iter().skip(hidden) {
-            picture.push_str(&format!("\x1b[2K{}  {}\n", row.name, row.state.text()));
+            let text = row.state.text();
+            picture.extend(["\x1b[2K", row.name.as_str(), "  ", text.as_str(), "\n"]);
         }
         self.drawn = self.rows.len() - hidden;
         self.print(&picture);

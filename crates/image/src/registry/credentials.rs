@@ -92,9 +92,9 @@ impl LoginFiles {
                     Err(error) => trouble = Some(error),
                 }
             }
-            match config.stored(registry).map_err(|reason| settings(path, reason))? {
-                Some(found) => return Ok((Some(found), trouble)),
-                None => {}
+            let stored = config.stored(registry).map_err(|reason| settings(path, reason))?;
+            if stored.is_some() {
+                return Ok((stored, trouble));
             }
         }
         Ok((None, trouble))

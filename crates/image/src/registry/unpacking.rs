@@ -14,7 +14,7 @@ use tandem_model::Digest;
 use tokio::sync::oneshot;
 
 use super::{Notice, Transfer, follow::Growing};
-use crate::{ImageError, Layer, Store, chain_ids};
+use crate::{ImageError, Layer, Store, chain_ids, store::unpack_stream};
 
 /// The work on its own thread. Dropping it ends the work and waits for that,
 /// so that nothing half-unpacked stays.
@@ -105,7 +105,7 @@ fn unpack(
             continue;
         }
         let new = scratch.path().join(at.to_string());
-        unpack_one(store, layer, growing, &dirs, &new, stop)?;
+        unpack_one(layer, growing, &dirs, &new, stop)?;
         notice(Transfer::Unpacked { digest: layer.digest.clone() });
         dirs.push(new.clone());
         fresh.push((new, dir, chain_id));
@@ -115,7 +115,6 @@ fn unpack(
 
 /// Unpacks a layer while it arrives, and again when it arrives anew.
 fn unpack_one(
-    store: &Store,
     layer: &Layer,
     growing: &Arc<Growing>,
     parents: &[PathBuf],
@@ -126,7 +125,7 @@ fn unpack_one(
         let reader = growing.reader().map_err(ImageError::io("read", new))?;
         let round = reader.round();
         let reader = Stoppable { reader, stop };
-        match store.unpack_stream(reader, layer, parents, new) {
+        match unpack_stream(reader, layer, parents, new) {
             Ok(()) => return Ok(()),
             Err(error) => {
                 let stopped = stop.load(Ordering::Relaxed);

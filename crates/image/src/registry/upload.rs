@@ -69,7 +69,7 @@ impl Upload<'_> {
     async fn is_there(&self) -> Result<bool, RegistryError> {
         let path = format!("blobs/{}", self.digest);
         let url = self.endpoint.url(self.target.repository(), &path);
-        let response = self.endpoint.send(&self.ask(Method::HEAD, url, self.scopes)).await?;
+        let response = self.endpoint.send(&ask(Method::HEAD, url, self.scopes)).await?;
         match response.status().as_u16() {
             200 => Ok(true),
             404 => Ok(false),
@@ -85,7 +85,7 @@ impl Upload<'_> {
         url.query_pairs_mut().append_pair("mount", self.digest.as_str()).append_pair("from", from);
         let mut scopes = self.scopes.to_vec();
         scopes.push(format!("repository:{from}:pull"));
-        let response = match self.endpoint.send(&self.ask(Method::POST, url, &scopes)).await {
+        let response = match self.endpoint.send(&ask(Method::POST, url, &scopes)).await {
             Ok(response) => response,
             Err(RegistryError::WrongPassword { .. }) => return Ok(false),
             Err(error) => return Err(error),
@@ -94,14 +94,14 @@ impl Upload<'_> {
             && let Ok(session) = self.endpoint.location(&response)
         {
             // It opened an upload instead, which nobody will use.
-            let _ = self.endpoint.send_once(&self.ask(Method::DELETE, session, self.scopes)).await;
+            let _ = self.endpoint.send_once(&ask(Method::DELETE, session, self.scopes)).await;
         }
         Ok(response.status() == 201)
     }
 
     async fn send(&self) -> Result<(), ImageError> {
         let url = self.endpoint.url(self.target.repository(), "blobs/uploads/");
-        let response = self.endpoint.send(&self.ask(Method::POST, url, self.scopes)).await?;
+        let response = self.endpoint.send(&ask(Method::POST, url, self.scopes)).await?;
         if response.status() != 202 {
             return Err(self.refused(response).await.into());
         }
@@ -113,14 +113,14 @@ impl Upload<'_> {
         let (digest, size) = (self.digest.clone(), self.size);
         let (counter, notice) = (Arc::clone(&sent), Arc::clone(self.endpoint.notice()));
         let body = move || body(&path, &digest, size, &counter, &notice);
-        let mut ask = self.ask(Method::PUT, session, self.scopes);
-        ask.headers = vec![
+        let mut put = ask(Method::PUT, session, self.scopes);
+        put.headers = vec![
             (CONTENT_LENGTH, self.size.to_string()),
             (CONTENT_TYPE, "application/octet-stream".to_owned()),
         ];
-        ask.body = Some(&body);
+        put.body = Some(&body);
         let response = tokio::select! {
-            response = self.endpoint.send_once(&ask) => response,
+            response = self.endpoint.send_once(&put) => response,
             () = silence(&sent) => Err(self.endpoint.broken("it takes no more bytes")),
         };
         match response {
@@ -153,10 +153,10 @@ impl Upload<'_> {
     async fn refused(&self, response: Response) -> RegistryError {
         self.endpoint.refused("push", self.target, response).await
     }
+}
 
-    fn ask<'a>(&self, method: Method, url: Url, scopes: &'a [String]) -> Ask<'a> {
-        Ask { method, url, headers: Vec::new(), scopes, body: None }
-    }
+fn ask(method: Method, url: Url, scopes: &[String]) -> Ask<'_> {
+    Ask { method, url, headers: Vec::new(), scopes, body: None }
 }
 
 /// The blob as a stream of pieces, digested on the way: the last piece is

@@ -23,6 +23,7 @@ use index::Index;
 pub use list::{DiskUse, ImageSummary};
 pub(crate) use manifest::{choose_platform, layers_of, parse_manifest};
 pub use remove::{Lease, Removed};
+pub(crate) use unpacked::unpack_stream;
 
 /// The images of one home. Any number of stores, in any number of processes,
 /// may be open at once; a `Store` holds no lock.

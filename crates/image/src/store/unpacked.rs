@@ -70,32 +70,8 @@ impl Store {
     ) -> Result<(), ImageError> {
         let scratch = self.home.scratch("layer")?;
         let fresh = scratch.path().join("layer");
-        self.unpack_stream(self.open_blob(&layer.digest)?, layer, parents, &fresh)?;
+        unpack_stream(self.open_blob(&layer.digest)?, layer, parents, &fresh)?;
         self.install(&fresh, dir, scratch)
-    }
-
-    /// Unpacks a layer's blob into a new folder and checks its content
-    /// against the diff id; the blob's own digest is the caller's matter.
-    pub(crate) fn unpack_stream(
-        &self,
-        blob: impl std::io::Read,
-        layer: &Layer,
-        parents: &[PathBuf],
-        fresh: &Path,
-    ) -> Result<(), ImageError> {
-        fs::create_dir(fresh).map_err(ImageError::io("make", fresh))?;
-        let failed = |error| ImageError::layer(&layer.digest)(error);
-        let tar = decompressed(blob).map_err(|e| failed(LayerError::malformed(e.to_string())))?;
-        let mut tar = HashRead::new(tar);
-        let options =
-            Unpack { limits: Limits::default(), xattrs: OverlayXattrs::of_process(), parents };
-        unpack(&mut tar, fresh, &options).map_err(failed)?;
-        let actual = tar.digest();
-        if actual != layer.diff_id {
-            let expected = layer.diff_id.clone();
-            return Err(failed(LayerError::DigestMismatch { expected, actual }));
-        }
-        Ok(())
     }
 
     /// Makes finished folders layers, bottom first: all of them on disk first,
@@ -109,7 +85,7 @@ impl Store {
         for (fresh, dir, chain_id) in fresh {
             let _lock = self.lock_layer(chain_id)?;
             if !dir.is_dir() {
-                self.place(fresh, dir)?;
+                place(fresh, dir)?;
             }
         }
         self.sync_layers()
@@ -124,15 +100,9 @@ impl Store {
         scratch: Scratch,
     ) -> Result<(), ImageError> {
         sync_file_system(fresh)?;
-        self.place(fresh, dir)?;
+        place(fresh, dir)?;
         drop(scratch);
         self.sync_layers()
-    }
-
-    fn place(&self, fresh: &Path, dir: &Path) -> Result<(), ImageError> {
-        let usage = DiskUsage::of(fresh).map_err(ImageError::io("measure", fresh))?;
-        tandem_home::write_json(&usage_path(dir), &usage)?;
-        fs::rename(fresh, dir).map_err(ImageError::io("store", dir))
     }
 
     fn sync_layers(&self) -> Result<(), ImageError> {
@@ -155,6 +125,35 @@ impl Store {
         tandem_home::write_json(&usage_path(&dir), &usage)?;
         Ok(usage)
     }
+}
+
+/// Unpacks a layer's blob into a new folder and checks its content
+/// against the diff id; the blob's own digest is the caller's matter.
+pub(crate) fn unpack_stream(
+    blob: impl std::io::Read,
+    layer: &Layer,
+    parents: &[PathBuf],
+    fresh: &Path,
+) -> Result<(), ImageError> {
+    fs::create_dir(fresh).map_err(ImageError::io("make", fresh))?;
+    let failed = |error| ImageError::layer(&layer.digest)(error);
+    let tar = decompressed(blob).map_err(|e| failed(LayerError::malformed(e.to_string())))?;
+    let mut tar = HashRead::new(tar);
+    let options =
+        Unpack { limits: Limits::default(), xattrs: OverlayXattrs::of_process(), parents };
+    unpack(&mut tar, fresh, &options).map_err(failed)?;
+    let actual = tar.digest();
+    if actual != layer.diff_id {
+        let expected = layer.diff_id.clone();
+        return Err(failed(LayerError::DigestMismatch { expected, actual }));
+    }
+    Ok(())
+}
+
+fn place(fresh: &Path, dir: &Path) -> Result<(), ImageError> {
+    let usage = DiskUsage::of(fresh).map_err(ImageError::io("measure", fresh))?;
+    tandem_home::write_json(&usage_path(dir), &usage)?;
+    fs::rename(fresh, dir).map_err(ImageError::io("store", dir))
 }
 
 fn sync_file_system(path: &Path) -> Result<(), ImageError> {
