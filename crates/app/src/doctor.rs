@@ -6,6 +6,10 @@ impl App {
     /// What this machine can do, each finding from a real probe.
     pub async fn doctor(&self) -> Vec<Capability> {
         let mut findings = self.container.capabilities().await;
+        let home = self.home.clone();
+        let checkpoint =
+            tokio::task::spawn_blocking(move || tandem_container::checkpoint_capability(&home));
+        findings.extend(checkpoint.await.ok());
         findings.extend(self.process.capabilities().await);
         findings.extend(self.vm.capabilities().await);
         findings.push(base::capability());

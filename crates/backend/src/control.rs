@@ -34,6 +34,8 @@ pub enum ControlRequest {
     Pause,
     /// Let them go on.
     Resume,
+    /// Hold every process still as long as this connection stands.
+    Hold,
     /// Change the limits while the app runs. Answered when the kernel has
     /// confirmed them.
     Update {
@@ -96,4 +98,33 @@ pub async fn call(dir: &Path, request: &ControlRequest) -> Result<bool, BackendE
         Ok(result) => Ok(result.map(|()| true)?),
         Err(_) => Ok(false),
     }
+}
+
+/// An instance whose processes are held still until this is dropped, also
+/// when the holder is killed.
+#[derive(Debug)]
+pub struct Held {
+    _connection: UnixStream,
+}
+
+/// Holds an instance still. `Ok(None)` says that no supervisor is there.
+pub async fn hold(dir: &Path) -> Result<Option<Held>, BackendError> {
+    let Ok((_folder, path)) = near(dir) else { return Ok(None) };
+    let Ok(mut stream) = UnixStream::connect(path).await else { return Ok(None) };
+    let io = |e| BackendError::io("ask the supervisor in", dir, e);
+    let mut bytes = serde_json::to_vec(&ControlRequest::Hold).unwrap_or_default();
+    bytes.push(b'\n');
+    stream.write_all(&bytes).await.map_err(io)?;
+    let mut line = String::new();
+    BufReader::new(&mut stream).read_line(&mut line).await.map_err(io)?;
+    match serde_json::from_str::<Result<(), Failure>>(&line) {
+        Ok(result) => Ok(result.map(|()| Some(Held { _connection: stream }))?),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Resolves when whoever holds the connection has closed it.
+pub(crate) async fn released(stream: &mut UnixStream) {
+    let mut rest = [0; 64];
+    while matches!(stream.read(&mut rest).await, Ok(1..)) {}
 }

@@ -29,7 +29,7 @@ mod supervised;
 mod supervisor;
 
 pub use backend::{Availability, Backend};
-pub use control::{ControlRequest, call};
+pub use control::{ControlRequest, Held, call, hold};
 pub use error::BackendError;
 #[cfg(feature = "fake")]
 pub use fake::FakeBackend;

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     BackendError, ControlRequest, InstanceStore, LaunchEvent, LogWriter,
-    control::{answer, listen, receive},
+    control::{answer, listen, receive, released},
 };
 
 /// What a supervisor brings up and takes away. One implementation a backend.
@@ -304,6 +304,19 @@ impl Supervisor {
                 let result =
                     running.resume().await.and_then(|()| self.stand(InstanceState::Running));
                 answer(&mut stream, result.map_err(|e| e.to_failure())).await;
+            }
+            ControlRequest::Hold => {
+                // One that a person has paused stays so afterwards.
+                let ours = self.record.state != InstanceState::Paused;
+                let held = if ours { running.pause().await } else { Ok(()) };
+                let holds = held.is_ok();
+                answer(&mut stream, held.map_err(|e| e.to_failure())).await;
+                if holds {
+                    released(&mut stream).await;
+                    if ours && let Err(e) = running.resume().await {
+                        eprintln!("letting the app go on: {e}");
+                    }
+                }
             }
             ControlRequest::Update { resources } => {
                 let result = running.update(&resources).await.and_then(|()| {

@@ -29,7 +29,7 @@ mod tree;
 
 pub use error::{BuildError, IgnoreProblem};
 pub use event::{BuildEvent, Built, OutputStream, StepReport, Substitution};
-pub use execute::build;
+pub use execute::{Commit, build, commit_document};
 pub use options::{
     BuildContext, BuildOptions, ContextSource, DockerfileSource, ParseBuildContextError,
 };

@@ -16,6 +16,8 @@
 
 mod bundle;
 mod cgroup;
+mod changes;
+mod checkpoint;
 mod confine;
 mod container;
 mod descendants;
@@ -32,6 +34,8 @@ mod step;
 mod usage;
 mod users;
 
+pub use changes::{Change, ChangeKind, changes, tidy_changes, upper_of};
+pub use checkpoint::{checkpoint_capability, checkpoint_works};
 pub use container::{ContainerEngine, container_payload};
 pub use files::{
     FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copy_destination, files_main,

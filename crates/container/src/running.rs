@@ -180,6 +180,20 @@ impl Running for RunningApp {
         Ok(())
     }
 
+    async fn pause(&self) -> Result<(), BackendError> {
+        match &self.kin {
+            Kin::Group(folders) => cgroup::freeze(folders, true).await,
+            Kin::Descendants => Err(BackendError::Unsupported("pausing")),
+        }
+    }
+
+    async fn resume(&self) -> Result<(), BackendError> {
+        match &self.kin {
+            Kin::Group(folders) => cgroup::freeze(folders, false).await,
+            Kin::Descendants => Err(BackendError::Unsupported("resuming")),
+        }
+    }
+
     async fn update(&self, resources: &Resources) -> Result<(), BackendError> {
         let Kin::Group(folders) = &self.kin else {
             return Err(BackendError::Unsupported("changing limits while the app runs"));

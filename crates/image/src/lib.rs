@@ -32,6 +32,7 @@ mod layer;
 mod platform;
 mod registry;
 mod store;
+mod tree_copy;
 
 pub use error::ImageError;
 pub use image::{Image, Layer, NewLayer, chain_ids};
@@ -45,3 +46,4 @@ pub use registry::{
     push,
 };
 pub use store::{DiskUse, ImageSummary, Lease, Removed, Store};
+pub use tree_copy::{Earlier, Stamp, Stamps, copy_tree, stamps};

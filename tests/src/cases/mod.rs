@@ -9,6 +9,7 @@ mod copy;
 mod crash;
 mod limits;
 mod run_errors;
+mod snapshot;
 mod state;
 mod vm;
 mod window;
@@ -26,6 +27,7 @@ pub fn all() -> Vec<Case> {
         run_errors::CASES,
         state::CASES,
         copy::CASES,
+        snapshot::CASES,
         vm::CASES,
         crash::CASES,
         compare::CASES,

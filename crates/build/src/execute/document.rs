@@ -114,6 +114,11 @@ impl Document {
         }
     }
 
+    /// Reads a configuration as it is stored.
+    pub(super) fn deserialize_value(value: &Value) -> serde_json::Result<Self> {
+        Self::deserialize(value)
+    }
+
     /// As it is stored, with the layers' diff ids.
     pub(super) fn to_value(&self, layers: &[Layer]) -> serde_json::Result<Value> {
         let mut value = serde_json::to_value(self)?;

@@ -3,6 +3,7 @@
 
 mod base;
 mod builder;
+mod change;
 mod context;
 mod copy;
 mod document;
@@ -28,6 +29,7 @@ use tandem_image::{Image, Store};
 use tandem_model::ImageRef;
 
 use builder::Builder;
+pub use change::{Commit, commit_document};
 pub(crate) use document::architecture;
 use interrupt::Interrupt;
 use state::State;

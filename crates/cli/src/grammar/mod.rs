@@ -17,7 +17,7 @@ pub(crate) use compare::Compare;
 pub(crate) use image::{Base, Image};
 pub(crate) use registry::{Login, Pull, Registry};
 pub(crate) use run::Run;
-pub(crate) use state::{Cp, State, Update};
+pub(crate) use state::{Commit, Cp, Snapshot, State, Update};
 
 /// Runs the same application in a container and in a virtual machine, and
 /// measures both.

@@ -1,6 +1,6 @@
 use clap::{Args, Subcommand, ValueEnum};
 use tandem_app::UpdateMode;
-use tandem_model::{Resources, parse_cpus, parse_size};
+use tandem_model::{ImageRef, Resources, parse_cpus, parse_size};
 
 use super::Json;
 
@@ -19,6 +19,18 @@ pub(crate) enum State {
         /// Names or ids [default: all that run]
         instances: Vec<String>,
     },
+    /// List what an instance changed of its image's files: A added, C changed, D deleted
+    Diff {
+        #[command(flatten)]
+        json: Json,
+        /// Name or id
+        instance: String,
+    },
+    /// Make an image of what an instance changed
+    Commit(Commit),
+    /// Keep and bring back the state of an instance's disk
+    #[command(subcommand)]
+    Snapshot(Snapshot),
     /// Copy files between an instance and the host
     Cp(Cp),
     /// List the processes of an instance
@@ -26,6 +38,72 @@ pub(crate) enum State {
         #[command(flatten)]
         json: Json,
         /// Name or id
+        instance: String,
+    },
+}
+
+/// `tandem commit`.
+#[derive(Debug, Args)]
+pub(crate) struct Commit {
+    /// Note for the image's history
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Option<String>,
+    /// Change the configuration: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR
+    #[arg(short, long, value_name = "INSTRUCTION")]
+    pub(crate) change: Vec<String>,
+    /// Hold a running instance still while its files are copied
+    #[arg(short, long, default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) pause: bool,
+    /// Name or id
+    pub(crate) instance: String,
+    /// Name of the image
+    pub(crate) name: ImageRef,
+}
+
+/// `tandem snapshot …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Snapshot {
+    /// Take a snapshot; a running instance is held still meanwhile
+    Create {
+        /// With the memory of its processes (needs CRIU)
+        #[arg(long)]
+        memory: bool,
+        #[command(flatten)]
+        json: Json,
+        /// Name or id of the instance
+        instance: String,
+        /// Name of the snapshot
+        name: String,
+    },
+    /// List the snapshots of an instance
+    Ls {
+        #[command(flatten)]
+        json: Json,
+        /// Name or id of the instance
+        instance: String,
+    },
+    /// Give an instance the files of a snapshot again, or make a new one of them
+    Restore {
+        /// Make a new instance of this name
+        #[arg(long = "as", value_name = "NEW")]
+        into: Option<String>,
+        #[command(flatten)]
+        json: Json,
+        /// Name or id of the instance
+        instance: String,
+        /// Name of the snapshot
+        name: String,
+    },
+    /// Remove a snapshot; the others stay whole
+    Rm {
+        /// Name or id of the instance
+        instance: String,
+        /// Name of the snapshot
+        name: String,
+    },
+    /// Show which snapshot came from which, and their sizes
+    Tree {
+        /// Name or id of the instance
         instance: String,
     },
 }

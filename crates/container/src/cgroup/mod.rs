@@ -5,6 +5,7 @@
 //! root: with no parent folder of ours there is none to leave behind, and none
 //! that two instances could race for.
 
+mod freeze;
 mod layout;
 mod limits;
 mod update;
@@ -19,6 +20,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tandem_model::InstanceId;
 
+pub(crate) use freeze::freeze;
 pub(crate) use layout::Layout;
 pub(crate) use limits::{CPU_PERIOD, check_limits, counts_swap, cpu_quota, refuse_impossible};
 pub(crate) use update::update;
@@ -37,6 +39,11 @@ pub(crate) fn kill_all(folders: &[PathBuf]) {
             for pid in processes(folder) {
                 let _ = kill_process(pid, Signal::KILL);
             }
+        }
+        // In version 1 a process that is held still does not end.
+        if let Ok(mut state) = fs::OpenOptions::new().write(true).open(folder.join("freezer.state"))
+        {
+            let _ = io::Write::write_all(&mut state, b"THAWED");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Commands that look at or change what an instance is.
 
+mod commit;
 mod copy;
+mod snapshot;
 mod top;
 mod update;
 mod usage;
@@ -11,6 +13,9 @@ use crate::grammar::State;
 pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8> {
     match command {
         State::Cp(wanted) => copy::run(context, wanted).await,
+        State::Diff { json, instance } => commit::diff(context, &instance, json),
+        State::Commit(wanted) => commit::run(context, wanted).await,
+        State::Snapshot(command) => snapshot::run(context, command).await,
         State::Update(wanted) => update::run(context, &wanted).await,
         State::Stats { no_stream, json, instances } => {
             usage::run(context, &instances, json, no_stream).await

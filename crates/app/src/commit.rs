@@ -1,0 +1,99 @@
+use std::path::Path;
+
+use tandem_backend::{BackendError, Held, hold};
+use tandem_build::{Commit, commit_document};
+use tandem_container::{Change, changes, tidy_changes, upper_of};
+use tandem_image::{Image, Layer, copy_tree};
+use tandem_model::{ImageRef, InstanceRecord};
+
+use crate::{App, AppError};
+
+/// An image to be made of an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitRequest {
+    /// The instance.
+    pub instance: String,
+    /// What to call the image.
+    pub name: ImageRef,
+    /// A note for its history.
+    pub message: Option<String>,
+    /// Instructions that change its configuration.
+    pub changes: Vec<String>,
+    /// Hold a running instance still while its files are copied.
+    pub pause: bool,
+}
+
+impl App {
+    /// What an instance changed of its image's files, by path.
+    pub fn diff(&self, instance: &str) -> Result<Vec<Change>, AppError> {
+        let record = self.instances.find(instance)?;
+        Ok(changes(&self.home, &record)?)
+    }
+
+    /// Makes an image of an instance: its image's layers, and one of what it
+    /// changed. Volumes are no part of it.
+    pub async fn commit(&self, request: &CommitRequest) -> Result<Image, AppError> {
+        let record = self.instances.find(&request.instance)?;
+        let upper = upper_of(&self.home, &record)?;
+        let base = self.images.find(&record.spec.digest.to_string())?;
+        let document = self.images.config_document(&base)?;
+        let mut commit = settings(&record, &base);
+        commit.message.clone_from(&request.message);
+        commit.changes.clone_from(&request.changes);
+        // A mistake in the changes is told before anything is done.
+        commit_document(&document, &base.layers, &commit)?;
+        let _lease = self.images.lease()?;
+        let scratch = self.home.scratch("commit")?;
+        let copy = scratch.path().join("upper");
+        let held = if request.pause { self.held(&record).await? } else { None };
+        copied(&upper, &copy)?;
+        drop(held);
+        tidy_changes(&self.home, &record, &copy)?;
+        let layer = self.images.commit_layer_dir(&copy, base.top_chain_id().as_ref())?;
+        let mut layers = base.layers.clone();
+        layers.push(Layer::from(layer));
+        let document = commit_document(&document, &layers, &commit)?;
+        Ok(self.images.put_image_document(&request.name, document, &layers)?)
+    }
+
+    /// Holds a running instance still; `None` when it does not run.
+    pub(crate) async fn held(&self, record: &InstanceRecord) -> Result<Option<Held>, AppError> {
+        if !record.state.is_up() {
+            return Ok(None);
+        }
+        Ok(hold(&self.instances.dir(&record.id)).await?)
+    }
+}
+
+/// Copies a folder; one that is not there counts as empty.
+fn copied(from: &Path, to: &Path) -> Result<(), AppError> {
+    if !from.is_dir() {
+        return std::fs::create_dir(to).map_err(|e| AppError::io("make", to, e));
+    }
+    let copy = copy_tree(from, to, None);
+    copy.map(drop).map_err(|e| BackendError::io("copy", from, e).into())
+}
+
+/// What the instance was started with.
+fn settings(record: &InstanceRecord, base: &Image) -> Commit {
+    let spec = &record.spec;
+    let config = base.config.config().clone().unwrap_or_default();
+    let entrypoint = config.entrypoint().clone().unwrap_or_default();
+    let cmd = config.cmd().clone().unwrap_or_default();
+    let own = [entrypoint.clone(), cmd].concat() == spec.args;
+    let (entrypoint, cmd) = match spec.args.strip_prefix(entrypoint.as_slice()) {
+        _ if own => (None, None),
+        Some(rest) if !entrypoint.is_empty() => (Some(entrypoint), Some(rest.to_vec())),
+        _ => (None, Some(spec.args.clone())),
+    };
+    Commit {
+        message: None,
+        entrypoint,
+        cmd,
+        env: spec.env.clone(),
+        cwd: spec.cwd.clone(),
+        user: spec.user.clone(),
+        labels: spec.labels.clone(),
+        changes: Vec::new(),
+    }
+}

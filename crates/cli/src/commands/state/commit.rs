@@ -1,0 +1,37 @@
+use tandem_app::{ChangeKind, CommitRequest};
+
+use crate::{
+    commands::Context,
+    grammar::{Commit, Json},
+    output::{json, line, plain},
+};
+
+pub(super) fn diff(context: &Context, instance: &str, wanted: Json) -> anyhow::Result<u8> {
+    let changes = context.app.diff(instance)?;
+    if wanted.json {
+        json(&changes)?;
+        return Ok(0);
+    }
+    for change in changes {
+        let letter = match change.kind {
+            ChangeKind::Added => 'A',
+            ChangeKind::Changed => 'C',
+            ChangeKind::Deleted => 'D',
+        };
+        line(&format!("{letter} {}", plain(&change.path.to_string_lossy())));
+    }
+    Ok(0)
+}
+
+pub(super) async fn run(context: &Context, wanted: Commit) -> anyhow::Result<u8> {
+    let request = CommitRequest {
+        instance: wanted.instance,
+        name: wanted.name,
+        message: wanted.message,
+        changes: wanted.change,
+        pause: wanted.pause,
+    };
+    let image = context.app.commit(&request).await?;
+    line(image.digest.as_str());
+    Ok(0)
+}

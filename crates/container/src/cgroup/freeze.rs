@@ -1,0 +1,53 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use tandem_backend::BackendError;
+
+/// How long the processes of a group may take to come to rest.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Holds every process of a group still, or lets them go on; returns when the
+/// kernel says that they stand or run. One that does not come to rest is let
+/// go on again.
+pub(crate) async fn freeze(folders: &[PathBuf], still: bool) -> Result<(), BackendError> {
+    let find = |name: &str| folders.iter().map(|dir| dir.join(name)).find(|path| path.exists());
+    let (path, on, off, frozen): (_, _, _, fn(&Path) -> Option<bool>) =
+        if let Some(path) = find("freezer.state") {
+            (path, "FROZEN", "THAWED", version_1)
+        } else if let Some(path) = find("cgroup.freeze") {
+            (path, "1", "0", version_2)
+        } else {
+            return Err(BackendError::Unavailable {
+                what: "pausing".into(),
+                why: "this machine has no `freezer` control group".into(),
+                fix: "stop the instance instead".into(),
+            });
+        };
+    let write =
+        |text: &str| fs::write(&path, text).map_err(|e| BackendError::io("write", path.clone(), e));
+    let begin = Instant::now();
+    write(if still { on } else { off })?;
+    while frozen(&path) == Some(!still) {
+        if begin.elapsed() > PATIENCE {
+            write(off)?;
+            let reason = "the processes did not come to rest within 10 s";
+            return Err(BackendError::engine("pausing", reason));
+        }
+        tokio::time::sleep(Duration::from_micros(300)).await;
+        // Version 1 tries anew each time (freezer-subsystem.rst).
+        write(if still { on } else { off })?;
+    }
+    Ok(())
+}
+
+fn version_1(state: &Path) -> Option<bool> {
+    Some(fs::read_to_string(state).ok()?.trim() == "FROZEN")
+}
+
+fn version_2(switch: &Path) -> Option<bool> {
+    let events = fs::read_to_string(switch.with_file_name("cgroup.events")).ok()?;
+    Some(events.lines().any(|line| line == "frozen 1"))
+}

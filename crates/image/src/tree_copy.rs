@@ -1,0 +1,271 @@
+//! Copies of whole trees on one machine, with everything a file has.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ffi::CString,
+    fs::{self, File},
+    io::{self, Read as _},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{
+        AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid,
+        XattrFlags, fgetxattr, flistxattr, fstat, lsetxattr, mknodat, openat, readlinkat, seek,
+        statat, utimensat,
+    },
+    io::Errno,
+};
+use serde::{Deserialize, Serialize};
+
+/// What tells whether a file was touched: its number, size and the time of
+/// its last change, which no program can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp(u64, u64, i64, i64);
+
+/// The stamps of the plain files of a tree, by path below it.
+pub type Stamps = BTreeMap<PathBuf, Stamp>;
+
+/// An earlier copy of a tree that will never be written to.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'a> {
+    /// The copy.
+    pub copy: &'a Path,
+    /// The stamps of the original when it was made.
+    pub stamps: &'a Stamps,
+}
+
+/// Copies a folder with all in it: owners, modes, times, extended attributes,
+/// hard links, devices (overlayfs's deletions among them) and holes. Sockets
+/// are left out. `to` must not exist. Blocks are shared where the file system
+/// can; a file that was not touched since an earlier copy becomes one more
+/// link to that. Links are never followed, whatever happens to the original
+/// meanwhile. Returns the stamps of the original.
+pub fn copy_tree(from: &Path, to: &Path, earlier: Option<Earlier<'_>>) -> io::Result<Stamps> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = rustix::fs::open(from, flags, Mode::empty())?;
+    let mut copying = Copying {
+        to,
+        earlier,
+        links: HashMap::new(),
+        stamps: Stamps::new(),
+        give: rustix::process::geteuid().is_root(),
+    };
+    copying.folder(&root, Path::new("")).map_err(|e| named(e, from))?;
+    Ok(copying.stamps)
+}
+
+/// The stamps of a tree that nobody writes to.
+pub fn stamps(dir: &Path) -> io::Result<Stamps> {
+    let mut found = Stamps::new();
+    let mut pending = vec![PathBuf::new()];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(dir.join(&folder))? {
+            let path = folder.join(entry?.file_name());
+            let stat = statat(CWD, dir.join(&path), AtFlags::SYMLINK_NOFOLLOW)?;
+            match FileType::from_raw_mode(stat.st_mode) {
+                FileType::Directory => pending.push(path),
+                FileType::RegularFile => drop(found.insert(path, stamp(&stat))),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn named(e: io::Error, path: &Path) -> io::Error {
+    io::Error::new(e.kind(), format!("{}: {e}", path.display()))
+}
+
+struct Copying<'a> {
+    to: &'a Path,
+    earlier: Option<Earlier<'a>>,
+    /// First copy of each file with several names.
+    links: HashMap<(u64, u64), PathBuf>,
+    stamps: Stamps,
+    give: bool,
+}
+
+impl Copying<'_> {
+    fn folder(&mut self, dir: &OwnedFd, path: &Path) -> io::Result<()> {
+        let target = self.to.join(path);
+        fs::create_dir(&target)?;
+        for entry in Dir::read_from(dir)? {
+            let name: CString = entry?.file_name().to_owned();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let below = path.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
+            match self.file(dir.as_fd(), &name, &below) {
+                // Removed meanwhile.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                other => other.map_err(|e| named(e, &below))?,
+            }
+        }
+        self.dress(&target, &fstat(dir)?, Some(dir.as_fd()))
+    }
+
+    fn file(&mut self, dir: BorrowedFd<'_>, name: &CString, path: &Path) -> io::Result<()> {
+        let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let target = self.to.join(path);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind != FileType::Directory && stat.st_nlink > 1 {
+            let key = (stat.st_dev, stat.st_ino);
+            if let Some(first) = self.links.get(&key) {
+                return fs::hard_link(first, &target);
+            }
+            self.links.insert(key, target.clone());
+        }
+        match kind {
+            FileType::Directory => {
+                let inner = openat(dir, name, flags | OFlags::DIRECTORY, Mode::empty())?;
+                self.folder(&inner, path)
+            }
+            FileType::RegularFile => {
+                let file = openat(dir, name, flags, Mode::empty())?;
+                self.regular(file, path, &target)
+            }
+            FileType::Symlink => {
+                let link = readlinkat(dir, name, Vec::new())?;
+                rustix::fs::symlinkat(link.as_c_str(), CWD, &target)?;
+                self.dress(&target, &stat, None)
+            }
+            FileType::Socket => Ok(()),
+            kind => {
+                mknodat(CWD, &target, kind, Mode::empty(), stat.st_rdev)?;
+                self.dress(&target, &stat, None)
+            }
+        }
+    }
+
+    fn regular(&mut self, file: OwnedFd, path: &Path, target: &Path) -> io::Result<()> {
+        let stat = fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Errno::NOENT.into());
+        }
+        let stamp = stamp(&stat);
+        self.stamps.insert(path.to_owned(), stamp);
+        if let Some(earlier) = self.earlier
+            && earlier.stamps.get(path) == Some(&stamp)
+            && fs::hard_link(earlier.copy.join(path), target).is_ok()
+        {
+            return Ok(());
+        }
+        let file = File::from(file);
+        let copy = File::create_new(target)?;
+        content(&file, &copy, u64::try_from(stat.st_size).unwrap_or_default())?;
+        drop(copy);
+        self.dress(target, &stat, Some(file.as_fd()))
+    }
+
+    /// Owner first: a new owner takes privileges away.
+    fn dress(&self, target: &Path, stat: &Stat, from: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        if self.give {
+            let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+            rustix::fs::chownat(CWD, target, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+            rustix::fs::chmod(target, Mode::from_raw_mode(stat.st_mode & 0o7777))?;
+        }
+        if let Some(from) = from {
+            attributes(from, target)?;
+        }
+        let time = |seconds: i64, nanoseconds| Timespec {
+            tv_sec: seconds,
+            tv_nsec: i64::try_from(nanoseconds).unwrap_or_default(),
+        };
+        let times = Timestamps {
+            last_access: time(stat.st_atime, stat.st_atime_nsec),
+            last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+        };
+        Ok(utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+}
+
+fn stamp(stat: &Stat) -> Stamp {
+    let nanoseconds = i64::try_from(stat.st_ctime_nsec).unwrap_or_default();
+    Stamp(stat.st_ino, u64::try_from(stat.st_size).unwrap_or_default(), stat.st_ctime, nanoseconds)
+}
+
+fn attributes(from: BorrowedFd<'_>, to: &Path) -> io::Result<()> {
+    let mut names = vec![0_u8; 64 << 10];
+    let length = match flistxattr(from, &mut names[..]) {
+        Err(Errno::OPNOTSUPP) => return Ok(()),
+        other => other?,
+    };
+    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let name = CString::new(name).map_err(io::Error::other)?;
+        let mut value = vec![0_u8; 64 << 10];
+        let length = match fgetxattr(from, &name, &mut value[..]) {
+            Err(Errno::NODATA) => continue,
+            other => other?,
+        };
+        match lsetxattr(to, &name, &value[..length], XattrFlags::empty()) {
+            Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The blocks that hold something; holes stay holes (lseek(2)).
+fn content(from: &File, to: &File, size: u64) -> io::Result<()> {
+    if size == 0 || rustix::fs::ioctl_ficlone(to, from).is_ok() {
+        return Ok(());
+    }
+    let mut at = 0;
+    while at < size {
+        at = match seek(from, SeekFrom::Data(at)) {
+            Err(Errno::NXIO) => break,
+            other => other?,
+        };
+        let end = seek(from, SeekFrom::Hole(at))?.min(size);
+        seek(from, SeekFrom::Start(at))?;
+        seek(to, SeekFrom::Start(at))?;
+        io::copy(&mut from.take(end.saturating_sub(at)), &mut &*to)?;
+        at = end.max(at + 1);
+    }
+    to.set_len(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn everything_a_file_has_is_copied_and_the_untouched_is_shared() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, first, second) =
+            (dir.path().join("from"), dir.path().join("first"), dir.path().join("second"));
+        fs::create_dir_all(from.join("deep")).unwrap();
+        fs::write(from.join("deep/file"), "one").unwrap();
+        fs::set_permissions(from.join("deep/file"), fs::Permissions::from_mode(0o4711)).unwrap();
+        fs::hard_link(from.join("deep/file"), from.join("again")).unwrap();
+        symlink("/etc/passwd", from.join("link")).unwrap();
+        File::create(from.join("hole")).unwrap().set_len(1 << 30).unwrap();
+        fs::write(from.join("changing"), "before").unwrap();
+        let stamps = copy_tree(&from, &first, None).unwrap();
+        let copied = fs::metadata(first.join("deep/file")).unwrap();
+        assert_eq!((copied.mode() & 0o7777, copied.nlink()), (0o4711, 2));
+        assert_eq!(fs::read_link(first.join("link")).unwrap(), Path::new("/etc/passwd"));
+        let hole = fs::metadata(first.join("hole")).unwrap();
+        assert!(hole.len() == 1 << 30 && hole.blocks() < 64, "{}", hole.blocks());
+
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(from.join("changing"), "after!").unwrap();
+        let earlier = Earlier { copy: &first, stamps: &stamps };
+        copy_tree(&from, &second, Some(earlier)).unwrap();
+        let ino = |path: PathBuf| fs::metadata(path).unwrap().ino();
+        assert_eq!(ino(first.join("deep/file")), ino(second.join("deep/file")));
+        assert_ne!(ino(first.join("changing")), ino(second.join("changing")));
+        assert_eq!(fs::read_to_string(first.join("changing")).unwrap(), "before");
+        assert_eq!(fs::read_to_string(second.join("changing")).unwrap(), "after!");
+    }
+}
