@@ -16,10 +16,12 @@ pub mod poll;
 mod process;
 mod schema;
 mod shared_home;
+mod terminal;
 mod world;
 
 pub use case::{Case, Start, run_cases};
 pub use need::Need;
 pub use output::Output;
 pub use schema::validate_result;
+pub use terminal::Terminal;
 pub use world::{Background, World};

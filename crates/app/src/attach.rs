@@ -54,12 +54,16 @@ impl App {
         }
     }
 
-    /// Resolves with the record once the instance has ended.
-    pub(crate) async fn ended(&self, id: &InstanceId) -> Result<InstanceRecord, AppError> {
+    /// Resolves once the instance has ended: with its record, unless it was to
+    /// be removed then.
+    pub(crate) async fn ended(&self, id: &InstanceId) -> Result<Option<InstanceRecord>, AppError> {
         while self.is_up(id)? {
             tokio::time::sleep(LOOK).await;
         }
-        Ok(self.instances.load(id)?)
+        match self.instances.load(id) {
+            Err(BackendError::NoInstance(_)) => Ok(None),
+            other => Ok(Some(other?)),
+        }
     }
 
     /// Whether it is starting or running. An instance that is gone is not.

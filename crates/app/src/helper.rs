@@ -4,7 +4,9 @@
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use tandem_backend::{BackendError, InstanceStore, Payload, SUPERVISE, supervise};
-use tandem_container::{FILES, STEP, container_payload, files_main, process_payload, step_main};
+use tandem_container::{
+    EXEC, FILES, STEP, container_payload, exec_main, files_main, process_payload, step_main,
+};
 use tandem_model::{BackendKind, InstanceRecord};
 use tandem_vm::{DISK, disk_main, vm_payload};
 
@@ -14,6 +16,7 @@ pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
     let word = |at: usize| arguments.get(at).and_then(|word| word.to_str());
     match word(0)? {
         SUPERVISE => Some(supervise(Path::new(arguments.get(1)?), word(2)?, payload)),
+        EXEC => Some(exec_main(Path::new(arguments.get(1)?), word(2)?)),
         STEP => Some(step_main()),
         FILES => Some(files_main()),
         DISK => Some(disk_main()),

@@ -127,6 +127,6 @@ impl App {
     /// Waits until an instance has ended and tells how.
     pub async fn wait(&self, instance: &str) -> Result<Option<Exit>, AppError> {
         let record = self.instances.find(instance)?;
-        Ok(self.ended(&record.id).await?.exit)
+        Ok(self.ended(&record.id).await?.and_then(|record| record.exit))
     }
 }

@@ -11,6 +11,7 @@ mod cancel;
 mod command_line;
 mod commit;
 mod compare;
+mod control;
 mod copy;
 mod doctor;
 mod error;

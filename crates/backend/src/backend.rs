@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use async_trait::async_trait;
 use tandem_model::{
-    Accelerator, BackendKind, Capability, InstanceId, InstanceRecord, InstanceSpec, Lane, Ledger,
-    Phase, Resources, Sample,
+    Accelerator, BackendKind, Capability, ExecSpec, InstanceId, InstanceRecord, InstanceSpec, Lane,
+    Ledger, Phase, Resources, Sample,
 };
 
 use crate::BackendError;
@@ -63,6 +63,12 @@ pub trait Backend: Send + Sync {
         id: &InstanceId,
         grace: Option<Duration>,
     ) -> Result<InstanceRecord, BackendError>;
+
+    /// A command that, run with the caller's streams, executes `spec` in a
+    /// running instance and ends with its exit code; 125, 126 and 127 with a
+    /// sentence on standard error when that cannot be done.
+    async fn exec_command(&self, id: &InstanceId, spec: &ExecSpec)
+    -> Result<Command, BackendError>;
 
     /// Sends a signal to the app of a running instance.
     async fn signal(&self, id: &InstanceId, number: i32) -> Result<(), BackendError>;

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    process::Command,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU8, Ordering},
@@ -12,8 +13,8 @@ use std::{
 
 use async_trait::async_trait;
 use tandem_model::{
-    BackendKind, Capability, Exit, InstanceId, InstanceRecord, InstanceSpec, InstanceState, Lane,
-    Ledger, MemoryUse, Phase, PortMap, Resources, Runtime, Sample,
+    BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceRecord, InstanceSpec,
+    InstanceState, Lane, Ledger, MemoryUse, Phase, PortMap, Resources, Runtime, Sample,
 };
 use tandem_probe::now;
 
@@ -163,6 +164,14 @@ impl Backend for FakeBackend {
     ) -> Result<InstanceRecord, BackendError> {
         self.note("stop");
         self.change(id, |record| record.state = InstanceState::Exited)
+    }
+
+    async fn exec_command(
+        &self,
+        _id: &InstanceId,
+        _spec: &ExecSpec,
+    ) -> Result<Command, BackendError> {
+        Err(BackendError::Unsupported("executing further commands"))
     }
 
     async fn signal(&self, _id: &InstanceId, _number: i32) -> Result<(), BackendError> {

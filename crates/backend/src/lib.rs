@@ -27,6 +27,7 @@ mod step;
 mod store;
 mod supervised;
 mod supervisor;
+mod terminal;
 
 pub use backend::{Availability, Backend};
 pub use control::{ControlRequest, Held, call, hold};
@@ -38,4 +39,5 @@ pub use log::{LogLine, LogReader, LogWriter, Stream, pump};
 pub use step::{StepRunner, StepSpec};
 pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
-pub use supervisor::{Launch, Payload, Running, supervise};
+pub use supervisor::{Launch, Payload, Running, signal_number, supervise};
+pub use terminal::{RawMode, WindowSize};

@@ -1,10 +1,15 @@
-use std::{collections::VecDeque, path::PathBuf, time::Duration};
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tandem_model::{
-    BackendKind, Capability, Exit, InstanceId, InstanceRecord, InstanceSpec, InstanceState, Lane,
-    Ledger, Phase, Resources, Sample,
+    BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceRecord, InstanceSpec,
+    InstanceState, Lane, Ledger, Phase, Resources, Sample,
 };
 
 use crate::{
@@ -38,6 +43,16 @@ pub trait Supervised: Send + Sync {
     async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
     /// See [`Backend::disk_ledger`].
     async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
+
+    /// See [`Backend::exec_command`]; `program` is the `tandem` executable.
+    fn exec_command(
+        &self,
+        _program: &Path,
+        _record: &InstanceRecord,
+        _spec: &ExecSpec,
+    ) -> Result<Command, BackendError> {
+        Err(BackendError::Unsupported("executing further commands"))
+    }
 
     /// Takes away what a killed supervisor left of this instance: processes,
     /// mounts, network devices, cgroups. Returns a line for each thing taken
@@ -137,6 +152,14 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
             }
             other => other,
         }
+    }
+
+    async fn exec_command(
+        &self,
+        id: &InstanceId,
+        spec: &ExecSpec,
+    ) -> Result<Command, BackendError> {
+        self.inner.exec_command(&self.program, &self.store.load(id)?, spec)
     }
 
     async fn signal(&self, id: &InstanceId, number: i32) -> Result<(), BackendError> {

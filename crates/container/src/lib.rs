@@ -21,6 +21,7 @@ mod checkpoint;
 mod confine;
 mod container;
 mod descendants;
+mod exec;
 mod files;
 mod launch;
 mod network;
@@ -37,6 +38,7 @@ mod users;
 pub use changes::{Change, ChangeKind, changes, tidy_changes, upper_of};
 pub use checkpoint::{checkpoint_capability, checkpoint_works};
 pub use container::{ContainerEngine, container_payload};
+pub use exec::{EXEC, exec_main};
 pub use files::{
     FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copy_destination, files_main,
 };

@@ -8,6 +8,7 @@ mod capability;
 mod digest;
 mod error_code;
 mod event;
+mod exec;
 pub mod format;
 mod image_ref;
 mod instance;
@@ -24,6 +25,7 @@ pub use capability::{Capability, CapabilityStatus};
 pub use digest::{Digest, ParseDigestError};
 pub use error_code::{ErrorCode, Failure};
 pub use event::{LaneInfo, RunEvent};
+pub use exec::ExecSpec;
 pub use image_ref::{ImageRef, ParseImageRefError};
 pub use instance::{
     Exit, InstanceId, InstanceRecord, InstanceSpec, InstanceState, ProcessIdentity, Runtime,

@@ -7,6 +7,7 @@ mod compare;
 mod container;
 mod copy;
 mod crash;
+mod exec;
 mod limits;
 mod run_errors;
 mod snapshot;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Case> {
         build::CASES,
         build_errors::CASES,
         container::CASES,
+        exec::CASES,
         limits::CASES,
         run_errors::CASES,
         state::CASES,

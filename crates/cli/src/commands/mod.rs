@@ -3,9 +3,11 @@
 mod build;
 mod compare;
 mod doctor;
+mod exec;
 mod images;
 mod inspect;
 mod instances;
+mod live;
 mod logs;
 mod registry;
 mod run;
@@ -76,6 +78,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Logs { follow, tail, timestamps, instance } => {
             logs::run(&context, &instance, follow, tail, timestamps).await
         }
+        Command::Live(command) => live::run(&context, command).await,
         Command::State(command) => state::run(&context, command).await,
         Command::Compare(compare) => compare::run(&context, compare).await,
         Command::Sample(Sample::Ls(json)) => samples::list(json),

@@ -3,6 +3,7 @@
 mod build;
 mod compare;
 mod image;
+mod live;
 mod network;
 mod registry;
 mod run;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use build::{Build, Progress};
 pub(crate) use compare::Compare;
 pub(crate) use image::{Base, Image};
+pub(crate) use live::{Exec, Live};
 pub(crate) use registry::{Login, Pull, Registry};
 pub(crate) use run::Run;
 pub(crate) use state::{Commit, Cp, Snapshot, State, Update};
@@ -125,6 +127,8 @@ pub(crate) enum Command {
     },
     #[command(flatten)]
     State(State),
+    #[command(flatten)]
+    Live(Live),
     /// Build a subject, launch it in each lane, measure and judge
     Compare(Compare),
     /// Work with the samples

@@ -22,7 +22,7 @@ pub(crate) const KEPT: [Capability; 14] = [
 ];
 
 /// Numbers of the kept capabilities in `<linux/capability.h>`, as a bit mask.
-const KEPT_MASK: u64 = {
+pub(crate) const KEPT_MASK: u64 = {
     let numbers = [0, 1, 4, 3, 27, 13, 6, 7, 31, 8, 10, 18, 5, 29];
     let mut mask = 0u64;
     let mut at = 0;
@@ -33,11 +33,11 @@ const KEPT_MASK: u64 = {
     mask
 };
 
-/// Takes every capability outside [`KEPT`] from the bounding set, so that no
+/// Takes every capability outside `mask` from the bounding set, so that no
 /// later `execve` can bring it back. Needs `CAP_SETPCAP`.
-pub(crate) fn bound() -> io::Result<()> {
+pub(crate) fn bound(mask: u64) -> io::Result<()> {
     for number in 0..64 {
-        if KEPT_MASK & (1 << number) != 0 {
+        if mask & (1 << number) != 0 {
             continue;
         }
         // SAFETY: PR_CAPBSET_DROP takes a number and touches no memory.
@@ -53,10 +53,10 @@ pub(crate) fn bound() -> io::Result<()> {
     Ok(())
 }
 
-/// Sets effective and permitted to the kept capabilities and empties the
+/// Sets effective and permitted to the capabilities of `mask` and empties the
 /// inheritable set. Done as root, before the user changes: a user other than
 /// root loses them with `setuid`, as in Docker.
-pub(crate) fn keep() -> io::Result<()> {
+pub(crate) fn keep(mask: u64) -> io::Result<()> {
     #[repr(C)]
     struct Header {
         version: u32,
@@ -71,7 +71,7 @@ pub(crate) fn keep() -> io::Result<()> {
     const VERSION_3: u32 = 0x2008_0522;
     let header = Header { version: VERSION_3, pid: 0 };
     let half = |shift: u32| {
-        let bits = u32::try_from(KEPT_MASK >> shift & 0xffff_ffff).unwrap_or(0);
+        let bits = u32::try_from(mask >> shift & 0xffff_ffff).unwrap_or(0);
         Data { effective: bits, permitted: bits, inheritable: 0 }
     };
     let data = [half(0), half(32)];

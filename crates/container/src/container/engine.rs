@@ -1,14 +1,18 @@
+use std::{path::Path, process::Command};
+
 use async_trait::async_trait;
 use tandem_backend::{Availability, BackendError, Supervised};
 use tandem_home::Home;
 use tandem_model::{
-    BackendKind, Capability, CapabilityStatus, InstanceRecord, InstanceSpec, Lane, Ledger, Sample,
+    BackendKind, Capability, CapabilityStatus, ExecSpec, InstanceRecord, InstanceSpec, Lane,
+    Ledger, Sample,
 };
 
 use super::{ENGINE, probe};
 use crate::{
     cgroup::{self, Layout},
     confine::Filter,
+    exec::exec_command,
     network, prepare, reap, usage,
 };
 
@@ -76,6 +80,15 @@ impl Supervised for ContainerEngine {
 
     async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
         usage::disk_ledger(&self.home, record)
+    }
+
+    fn exec_command(
+        &self,
+        program: &Path,
+        record: &InstanceRecord,
+        spec: &ExecSpec,
+    ) -> Result<Command, BackendError> {
+        exec_command(program, &self.home, &record.id, spec)
     }
 
     async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError> {

@@ -17,8 +17,8 @@ use nix::{
 use rustix::fs::OFlags;
 
 use crate::confine::{
-    Filter, Kind, MASKED, Program, READ_ONLY, Report, Root, Stage, Target, User, become_user,
-    bound, die_with_parent, keep, reset_signals,
+    Filter, KEPT_MASK, Kind, MASKED, Program, READ_ONLY, Report, Root, Stage, Target, User,
+    become_user, bound, die_with_parent, keep, reset_signals,
 };
 
 /// Where the host's certificates appear: on a file system of memory, so that
@@ -58,10 +58,10 @@ impl StepCommand<'_> {
         self.surround().map_err(at(Stage::Surroundings))?;
         chdir(self.cwd).map_err(|e| (Stage::Directory, e.into()))?;
         umask(Mode::from_bits_truncate(0o022));
-        bound().map_err(at(Stage::User))?;
+        bound(KEPT_MASK).map_err(at(Stage::User))?;
         // Before the capability that this needs is given up.
         self.filter.install().map_err(at(Stage::Seccomp))?;
-        keep().map_err(at(Stage::User))?;
+        keep(KEPT_MASK).map_err(at(Stage::User))?;
         become_user(self.user).map_err(at(Stage::User))?;
         die_with_parent(self.helper).map_err(at(Stage::Surroundings))
     }

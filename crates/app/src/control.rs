@@ -1,0 +1,61 @@
+use std::{process::Command, time::Duration};
+
+use tandem_backend::signal_number;
+use tandem_model::{ExecSpec, InstanceRecord};
+
+use crate::{App, AppError};
+
+/// The number of SIGKILL.
+const KILL: i32 = 9;
+
+impl App {
+    /// Sends a signal, by name or number, to the app of a running instance.
+    pub async fn kill(&self, instance: &str, signal: &str) -> Result<(), AppError> {
+        let number = signal_number(signal).ok_or_else(|| {
+            AppError::Usage(format!(
+                "`{signal}` is not a signal: write a name such as TERM, or a number from 1 to 64"
+            ))
+        })?;
+        let record = self.instances.find(instance)?;
+        self.backend(record.spec.backend).signal(&record.id, number).await?;
+        if number == KILL {
+            // Nothing withstands it: the answer is that it is over.
+            self.ended(&record.id).await?;
+        }
+        Ok(())
+    }
+
+    /// A command that, run with the caller's streams, executes `spec` in a
+    /// running instance and ends with its exit code.
+    pub async fn exec(&self, instance: &str, spec: &ExecSpec) -> Result<Command, AppError> {
+        let record = self.instances.find(instance)?;
+        if let Some(cwd) = spec.cwd.as_deref().filter(|cwd| !cwd.starts_with('/')) {
+            return Err(AppError::Usage(format!(
+                "the working directory `{cwd}` is not absolute: begin it with /"
+            )));
+        }
+        Ok(self.backend(record.spec.backend).exec_command(&record.id, spec).await?)
+    }
+
+    /// Stops an instance, when it runs, and starts it again.
+    pub async fn restart(
+        &self,
+        instance: &str,
+        grace: Option<Duration>,
+    ) -> Result<InstanceRecord, AppError> {
+        let stopped = self.stop(instance, grace).await?;
+        self.start(stopped.id.as_str()).await
+    }
+
+    /// Holds every process of a running instance still.
+    pub async fn pause(&self, instance: &str) -> Result<(), AppError> {
+        let record = self.instances.find(instance)?;
+        Ok(self.backend(record.spec.backend).pause(&record.id).await?)
+    }
+
+    /// Lets a paused instance go on.
+    pub async fn unpause(&self, instance: &str) -> Result<(), AppError> {
+        let record = self.instances.find(instance)?;
+        Ok(self.backend(record.spec.backend).resume(&record.id).await?)
+    }
+}

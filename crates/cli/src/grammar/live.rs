@@ -1,0 +1,66 @@
+use clap::{Args, Subcommand};
+
+/// Commands that act on what runs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Live {
+    /// Send a signal to the apps of instances
+    Kill {
+        /// The signal, by name or number
+        #[arg(short, long, default_value = "KILL", value_name = "SIGNAL")]
+        signal: String,
+        /// Names or ids
+        #[arg(required = true)]
+        instances: Vec<String>,
+    },
+    /// Stop instances and start them again
+    Restart {
+        /// Seconds to wait before killing [default: the instance's own, usually 10]
+        #[arg(short = 't', long = "time", value_name = "SECONDS")]
+        time: Option<u32>,
+        /// Names or ids
+        #[arg(required = true)]
+        instances: Vec<String>,
+    },
+    /// Hold every process of instances still
+    Pause {
+        /// Names or ids
+        #[arg(required = true)]
+        instances: Vec<String>,
+    },
+    /// Let paused instances go on
+    Unpause {
+        /// Names or ids
+        #[arg(required = true)]
+        instances: Vec<String>,
+    },
+    /// Execute a command in a running instance
+    Exec(Exec),
+}
+
+/// `tandem exec`.
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// Pass standard input on
+    #[arg(short, long)]
+    pub(crate) interactive: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+    /// Leave the command alone in the background
+    #[arg(short, long, conflicts_with_all = ["interactive", "tty"])]
+    pub(crate) detach: bool,
+    /// Set a variable; without =V the caller's own
+    #[arg(short, long, value_name = "K[=V]")]
+    pub(crate) env: Vec<String>,
+    /// Working directory [default: the instance's own]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) workdir: Option<String>,
+    /// User inside [default: the instance's own]
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub(crate) user: Option<String>,
+    /// Name or id
+    pub(crate) instance: String,
+    /// Program and arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<String>,
+}

@@ -1,0 +1,153 @@
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use nix::sched::{CloneFlags, setns};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tandem_model::ProcessIdentity;
+
+/// A running container, held open: what follows can only be about it, even if
+/// its process ends and the number is given to another.
+pub(super) struct Entry {
+    pidfd: OwnedFd,
+    /// `/proc/PID` of its first process.
+    proc: PathBuf,
+    /// Its resource limits, by number.
+    limits: Vec<libc::rlimit>,
+    /// Where a process enrols in each of its control groups.
+    groups: Vec<File>,
+}
+
+impl Entry {
+    /// Opens the container whose first process this is.
+    pub(super) fn open(process: ProcessIdentity, cgroups: &[PathBuf]) -> io::Result<Self> {
+        let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+        let pidfd = pidfd_open(pid.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?;
+        if !tandem_probe::alive(process) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let limits = limits_of(pid.map_or(0, |pid| pid.as_raw_nonzero().get()))?;
+        let enrol =
+            |folder: &PathBuf| OpenOptions::new().write(true).open(folder.join("cgroup.procs"));
+        let groups = cgroups.iter().map(enrol).collect::<io::Result<_>>()?;
+        Ok(Self { pidfd, proc: format!("/proc/{}", process.pid).into(), limits, groups })
+    }
+
+    /// The container's root directory, as its processes see it.
+    pub(super) fn root(&self) -> PathBuf {
+        self.proc.join("root")
+    }
+
+    /// The capabilities that the container's processes can have at most.
+    pub(super) fn bounding_set(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(self.proc.join("status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+        line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok())
+            .ok_or_else(|| io::Error::other("the kernel tells no bounding set"))
+    }
+
+    /// Gives the calling process the limits of the container's first one.
+    /// Allocates nothing.
+    pub(super) fn take_limits(&self) -> io::Result<()> {
+        for (resource, limit) in (0..).zip(&self.limits) {
+            // SAFETY: one valid structure is passed to be read.
+            let taken = unsafe { libc::setrlimit(resource, limit) } == 0;
+            if !taken {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters its namespaces: the calling process at once, and for process
+    /// ids those that it forks from now on.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        let mut kinds = CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWPID
+            | CloneFlags::CLONE_NEWNET
+            | CloneFlags::CLONE_NEWIPC
+            | CloneFlags::CLONE_NEWUTS;
+        if Path::new("/proc/self/ns/cgroup").exists() {
+            kinds |= CloneFlags::CLONE_NEWCGROUP;
+        }
+        Ok(setns(&self.pidfd, kinds)?)
+    }
+
+    /// Enrols the calling process in the control groups. Allocates nothing.
+    pub(super) fn enrol(&self) -> io::Result<()> {
+        for group in &self.groups {
+            // SAFETY: the descriptor is open and one valid byte is passed. The
+            // kernel takes zero for the caller.
+            if unsafe { libc::write(group.as_raw_fd(), c"0".as_ptr().cast(), 1) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many resource limits the kernel has (`<asm-generic/resource.h>`).
+const LIMITS: libc::__rlimit_resource_t = 16;
+
+fn limits_of(pid: i32) -> io::Result<Vec<libc::rlimit>> {
+    let limit = |resource| {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: one valid structure is passed to be written.
+        match unsafe { libc::prlimit(pid, resource, std::ptr::null(), &raw mut limit) } {
+            0 => Ok(limit),
+            _ => Err(io::Error::last_os_error()),
+        }
+    };
+    (0..LIMITS).map(limit).collect()
+}
+
+/// Says that this process runs from a read-only view of its program.
+const PROTECTED: &str = "TANDEM_EXEC_PROTECTED";
+
+/// Executes this program again from a clone of its mount that is read-only
+/// (open_tree(2), mount_setattr(2)), unless that was done. From then on no
+/// process, whatever it may do inside a container, can write to the program
+/// through `/proc/PID/exe`.
+pub(super) fn protect() -> io::Result<()> {
+    if std::env::var_os(PROTECTED).is_some() {
+        return Ok(());
+    }
+    let own = c"/proc/self/exe".as_ptr();
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
+    // SAFETY: the path is a C string and the result is checked.
+    let tree = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, own, flags) };
+    let tree = i32::try_from(tree).unwrap_or(-1);
+    if tree < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor.
+    let tree = unsafe { OwnedFd::from_raw_fd(tree) };
+    let attributes = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_RDONLY,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: 0,
+    };
+    // SAFETY: a descriptor, an empty C string and one structure with its size.
+    let set = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if set != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
+    let error = std::os::unix::process::CommandExt::exec(
+        std::process::Command::new(path).args(std::env::args_os().skip(1)).env(PROTECTED, "1"),
+    );
+    Err(error)
+}

@@ -1,0 +1,49 @@
+//! A further command in a container that runs.
+//!
+//! ```text
+//! tandem exec ──spawns──▶ tandem __exec, outside ──forks──▶ the command, inside
+//! ```
+//!
+//! The helper looks everything up from outside, enters the container's
+//! namespaces through a pidfd, and forks; the child takes the container's
+//! control group, user, capabilities and filter, and becomes the command. The
+//! helper stays between the two only for a terminal, for signals and for the
+//! exit code. It runs from a read-only view of its own file, so that nobody
+//! inside can write to the program through `/proc/PID/exe` (CVE-2019-5736).
+
+mod child;
+mod entry;
+mod helper;
+mod relay;
+mod terminal;
+
+use std::{path::Path, process::Command};
+
+use tandem_backend::BackendError;
+use tandem_home::Home;
+use tandem_model::{ExecSpec, InstanceId};
+
+pub use helper::exec_main;
+
+/// First argument of the hidden entry point: `tandem __exec HOME ID`.
+pub const EXEC: &str = "__exec";
+
+/// Carries the [`ExecSpec`] as JSON. Others cannot read a process's
+/// environment, but everybody can read its arguments.
+const SPEC: &str = "TANDEM_EXEC";
+
+/// A command that, run with the caller's streams, executes `spec` in the
+/// instance and ends with its exit code; 125, 126 and 127 with a sentence on
+/// standard error when it could not.
+pub(crate) fn exec_command(
+    program: &Path,
+    home: &Home,
+    id: &InstanceId,
+    spec: &ExecSpec,
+) -> Result<Command, BackendError> {
+    let json = serde_json::to_string(spec)
+        .map_err(|e| BackendError::engine("passing the command on", e))?;
+    let mut command = Command::new(program);
+    command.arg(EXEC).arg(home.root()).arg(id.as_str()).env(SPEC, json);
+    Ok(command)
+}
