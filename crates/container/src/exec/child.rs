@@ -44,11 +44,8 @@ impl Child<'_> {
         self.surround().map_err(at(Stage::Surroundings))?;
         umask(Mode::from_bits_truncate(0o022));
         bound(self.capabilities).map_err(at(Stage::User))?;
-        // SAFETY: takes numbers and touches no memory.
-        if self.no_new_privileges
-            && unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0
-        {
-            return Err((Stage::User, io::Error::last_os_error()));
+        if self.no_new_privileges {
+            gain_nothing().map_err(at(Stage::User))?;
         }
         if let (false, Some(filter)) = (self.no_new_privileges, self.filter) {
             // Before the capability that this needs is given up.
@@ -90,5 +87,14 @@ impl Child<'_> {
         let closed =
             unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
         if closed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+/// No execution gives this process more than it has (prctl(2)).
+fn gain_nothing() -> io::Result<()> {
+    // SAFETY: takes numbers and touches no memory.
+    match unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
