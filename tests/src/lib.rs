@@ -14,6 +14,7 @@ mod need;
 mod output;
 pub mod poll;
 mod process;
+pub mod registry_peer;
 mod schema;
 mod shared_home;
 mod terminal;

@@ -9,6 +9,7 @@ mod copy;
 mod crash;
 mod exec;
 mod limits;
+mod registry;
 mod run_errors;
 mod snapshot;
 mod state;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Case> {
         exec::CASES,
         limits::CASES,
         run_errors::CASES,
+        registry::CASES,
         state::CASES,
         copy::CASES,
         snapshot::CASES,

@@ -29,7 +29,6 @@ pub(super) async fn run(context: &Context, command: Registry) -> anyhow::Result<
 async fn pull(context: &Context, wanted: &Pull) -> anyhow::Result<u8> {
     let reference = wanted.reference.parse().map_err(tandem_app::AppError::from)?;
     let cancel = cancel_on_interrupt();
-    context.say(&format!("pulling {reference}"));
     let board = Board::new(context.quiet);
     let show = board.clone();
     let pulling = context.app.pull(&reference, wanted.platform.as_deref(), move |it| show.tell(it));
@@ -44,7 +43,6 @@ async fn pull(context: &Context, wanted: &Pull) -> anyhow::Result<u8> {
 
 async fn push(context: &Context, name: &str, target: Option<&str>) -> anyhow::Result<u8> {
     let cancel = cancel_on_interrupt();
-    context.say(&format!("pushing {}", target.unwrap_or(name)));
     let board = Board::new(context.quiet);
     let show = board.clone();
     let pushing = context.app.push(name, target, move |it| show.tell(it));

@@ -111,6 +111,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     // Other readers of our images.
     needed(Group::Test, "skopeo", "skopeo"),
     optional(Group::Test, "umoci", "umoci"),
+    // A registry with TLS and a password.
+    optional(Group::Test, "docker-registry", "docker-distribution"),
+    optional(Group::Test, "apache2-utils", "httpd-tools"),
+    optional(Group::Test, "openssl", "openssl"),
     // Peers.
     needed(Group::Bench, "docker.io", "moby-engine"),
     // A package of its own since Debian 13.
