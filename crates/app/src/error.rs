@@ -29,6 +29,16 @@ pub enum AppError {
         "the image `{0}` exposes no port to ask for an answer: add `EXPOSE PORT` to its Dockerfile"
     )]
     NoPort(String),
+    /// A port of an instance is not published.
+    #[error(
+        "port {port} of instance `{instance}` is not published: `tandem port {instance}` shows those that are"
+    )]
+    NotPublished {
+        /// The instance.
+        instance: String,
+        /// The port.
+        port: String,
+    },
     /// A setting is wrong.
     #[error("{0}")]
     Usage(String),
@@ -84,7 +94,9 @@ impl AppError {
     /// What somebody can act on.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NoSubject(_) | Self::NoSample(_) => ErrorCode::NotFound,
+            Self::NotPublished { .. } | Self::NoSubject(_) | Self::NoSample(_) => {
+                ErrorCode::NotFound
+            }
             Self::NoCommand(_) => ErrorCode::NoCommand,
             Self::NoPort(_) | Self::Usage(_) | Self::Reference(_) => ErrorCode::Usage,
             Self::Backend(e) => e.code(),

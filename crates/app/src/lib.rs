@@ -54,6 +54,7 @@ pub use frame::{Frame, Opening, Timed};
 pub use images::ImageRow;
 pub use instances::InstanceRow;
 pub use live::{ChartView, Charts, Curve, LineChart, Live};
+pub use network::{Member, NetworkRow, PortRow};
 pub use snapshot::{Restored, SnapshotRow, Taken};
 pub use spec::RunOptions;
 pub use subject::{SubjectInfo, SubjectKind};

@@ -1,21 +1,275 @@
-use tandem_model::NetworkChoice;
+use std::collections::BTreeMap;
 
-use crate::{AppError, RunOptions};
+use serde::Serialize;
+use tandem_backend::BackendError;
+use tandem_container::NetworkStore;
+use tandem_model::{
+    InstanceRecord, InstanceSpec, NetworkChoice, NetworkRecord, PortMap, Protocol, Subnet,
+};
+
+use crate::{App, AppError, RunOptions};
+
+/// A network as `tandem network ls` and `inspect` show it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NetworkRow {
+    /// Its name.
+    pub name: String,
+    /// `bridge`, `host` or `none`.
+    pub kind: &'static str,
+    /// Its addresses: those asked for, or those it has while containers run.
+    pub subnet: Option<Subnet>,
+    /// The host's address on it.
+    pub gateway: Option<std::net::Ipv4Addr>,
+    /// Nothing goes out of it.
+    pub internal: bool,
+    /// Its bridge on the host, there while containers run.
+    pub bridge: Option<String>,
+    /// Free-form labels.
+    pub labels: BTreeMap<String, String>,
+    /// When it was made; the ones that are always there were not.
+    pub created_at: Option<jiff::Timestamp>,
+    /// The instances that use it.
+    pub instances: Vec<Member>,
+}
+
+/// An instance of a network.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Member {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its address, while it runs.
+    pub address: Option<std::net::IpAddr>,
+}
+
+/// A published port of an instance that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PortRow {
+    /// Inside, e.g. `8080/tcp`.
+    pub port: String,
+    /// On the host, e.g. `127.0.0.1:8080`.
+    pub host: String,
+}
+
+impl App {
+    fn network_store(&self) -> NetworkStore {
+        NetworkStore::new(self.home.clone())
+    }
+
+    /// Makes a network. The name is checked as behind `--network`.
+    pub async fn create_network(
+        &self,
+        name: &str,
+        subnet: Option<Subnet>,
+        internal: bool,
+        labels: BTreeMap<String, String>,
+    ) -> Result<NetworkRecord, AppError> {
+        name.parse::<NetworkChoice>().map_err(|e| AppError::Usage(e.to_string()))?;
+        Ok(self.network_store().create(name, subnet, internal, labels).await?)
+    }
+
+    /// All networks: those that are always there, then a person's own.
+    pub async fn networks(&self) -> Result<Vec<NetworkRow>, AppError> {
+        let records = self.instances.list()?;
+        let mut rows = Vec::new();
+        for choice in [NetworkChoice::Bridge, NetworkChoice::Host, NetworkChoice::None] {
+            rows.push(self.row(&choice, None, &records).await?);
+        }
+        for network in self.network_store().list()? {
+            let choice = NetworkChoice::Named(network.name.clone());
+            rows.push(self.row(&choice, Some(network), &records).await?);
+        }
+        Ok(rows)
+    }
+
+    /// Everything known of a network.
+    pub async fn network(&self, name: &str) -> Result<NetworkRow, AppError> {
+        let choice: NetworkChoice =
+            name.parse().map_err(|_| BackendError::NoNetwork(name.to_owned()))?;
+        let made = match &choice {
+            NetworkChoice::Named(name) => Some(self.network_store().load(name)?),
+            _ => None,
+        };
+        self.row(&choice, made, &self.instances.list()?).await
+    }
+
+    /// Removes a network that no instance uses.
+    pub fn remove_network(&self, name: &str) -> Result<(), AppError> {
+        if matches!(
+            name.parse(),
+            Ok(NetworkChoice::Bridge | NetworkChoice::Host | NetworkChoice::None)
+        ) {
+            let text = format!("the network `{name}` is always there and cannot be removed");
+            return Err(AppError::Usage(text));
+        }
+        let choice = NetworkChoice::Named(name.to_owned());
+        let user = || {
+            let records = self.instances.list()?;
+            let user = records.into_iter().find(|record| record.spec.options.network == choice);
+            Ok(user.map(|record| record.spec.name))
+        };
+        Ok(self.network_store().remove(name, user)?)
+    }
+
+    /// The published ports of an instance, or those of one port inside.
+    pub fn ports(&self, instance: &str, port: Option<&str>) -> Result<Vec<PortRow>, AppError> {
+        let record = self.instances.find(instance)?;
+        let wanted = port.map(parse_port).transpose()?;
+        let published = if record.state.is_up() { record.ports } else { Vec::new() };
+        let found: Vec<_> = published
+            .iter()
+            .filter(|map| wanted.is_none_or(|wanted| wanted == (map.port, map.protocol)))
+            .map(row_of)
+            .collect();
+        match port {
+            Some(port) if found.is_empty() => {
+                Err(AppError::NotPublished { instance: record.spec.name, port: port.to_owned() })
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// Records a new instance while its network cannot be removed.
+    pub(crate) async fn create_on_network(
+        &self,
+        spec: InstanceSpec,
+    ) -> Result<InstanceRecord, AppError> {
+        let store = self.network_store();
+        let _held = match &spec.options.network {
+            NetworkChoice::Named(name) => {
+                let held = store.hold()?;
+                store.load(name)?;
+                Some(held)
+            }
+            _ => None,
+        };
+        Ok(self.backend(spec.backend).create(spec).await?)
+    }
+
+    /// Refuses a network that is not there.
+    pub(crate) fn check_network(&self, options: &RunOptions) -> Result<(), AppError> {
+        if let NetworkChoice::Named(name) = &options.options.network {
+            self.network_store().load(name)?;
+        }
+        Ok(())
+    }
+
+    async fn row(
+        &self,
+        choice: &NetworkChoice,
+        made: Option<NetworkRecord>,
+        records: &[InstanceRecord],
+    ) -> Result<NetworkRow, AppError> {
+        let store = self.network_store();
+        let (name, kind, bridge) = match choice {
+            NetworkChoice::Bridge => ("bridge", "bridge", Some("tandem0".to_owned())),
+            NetworkChoice::Host => ("host", "host", None),
+            NetworkChoice::None => ("none", "none", None),
+            NetworkChoice::Named(name) => (name.as_str(), "bridge", Some(store.bridge(name))),
+        };
+        let present = match choice {
+            NetworkChoice::Bridge => store.present_subnet(None).await?,
+            NetworkChoice::Named(name) => store.present_subnet(Some(name)).await?,
+            NetworkChoice::Host | NetworkChoice::None => None,
+        };
+        let subnet = present.or(made.as_ref().and_then(|made| made.subnet));
+        let member = |record: &InstanceRecord| Member {
+            id: record.id.to_string(),
+            name: record.spec.name.clone(),
+            address: record.runtime.ip.filter(|_| record.state.is_up()),
+        };
+        let uses = |record: &&InstanceRecord| {
+            record.spec.backend == tandem_model::BackendKind::Container
+                && record.spec.options.network == *choice
+        };
+        Ok(NetworkRow {
+            name: name.to_owned(),
+            kind,
+            subnet,
+            gateway: subnet.map(Subnet::gateway),
+            internal: made.as_ref().is_some_and(|made| made.internal),
+            bridge,
+            created_at: made.as_ref().map(|made| made.created_at),
+            labels: made.map(|made| made.labels).unwrap_or_default(),
+            instances: records.iter().filter(uses).map(member).collect(),
+        })
+    }
+}
+
+fn row_of(map: &PortMap) -> PortRow {
+    PortRow {
+        port: format!("{}/{}", map.port, map.protocol),
+        host: std::net::SocketAddr::new(map.host_ip, map.host_port).to_string(),
+    }
+}
+
+/// Reads `80`, `80/tcp` or `53/udp`.
+fn parse_port(text: &str) -> Result<(u16, Protocol), AppError> {
+    let (port, protocol) = match text.rsplit_once('/') {
+        None => (text, Protocol::Tcp),
+        Some((port, "tcp")) => (port, Protocol::Tcp),
+        Some((port, "udp")) => (port, Protocol::Udp),
+        Some(_) => ("", Protocol::Tcp),
+    };
+    let wrong = || AppError::Usage(format!("`{text}` is not a port: write e.g. 80 or 53/udp"));
+    port.parse().map(|port| (port, protocol)).map_err(|_| wrong())
+}
 
 /// Refuses a network that does not go with the rest of a request, and drops
 /// what has no meaning with it. Returns what the person should know.
 pub(crate) fn check(options: &mut RunOptions) -> Result<Option<&'static str>, AppError> {
+    for (at, port) in options.ports.iter().enumerate() {
+        if options.ports[..at].iter().any(|other| other.collides(port)) {
+            return Err(AppError::Usage(format!(
+                "port {} of the host is published twice: give each its own",
+                port.host_port
+            )));
+        }
+    }
+    let publishes = !options.ports.is_empty() || options.publish_all;
     match options.options.network {
-        NetworkChoice::None if !options.ports.is_empty() => Err(AppError::Usage(
+        NetworkChoice::None if publishes => Err(AppError::Usage(
             "a port cannot be published without a network: leave out -p or --network none"
                 .to_owned(),
         )),
-        NetworkChoice::Host if !options.ports.is_empty() => {
+        NetworkChoice::Host if publishes => {
             options.ports.clear();
+            options.publish_all = false;
             Ok(Some(
                 "note: -p does nothing with --network host: the app listens on the host itself",
             ))
         }
         _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_model::BackendKind;
+
+    use super::*;
+
+    #[test]
+    fn ports_go_with_their_network() {
+        let ask = |network, ports: &[&str]| {
+            let mut options = RunOptions::new("x", BackendKind::Container);
+            options.options.network = network;
+            options.ports = ports.iter().map(|port| port.parse().unwrap()).collect();
+            check(&mut options).map(|note| (note.is_some(), options.ports.len()))
+        };
+        assert_eq!(ask(NetworkChoice::Bridge, &["80:80", "80:80/udp"]).unwrap(), (false, 2));
+        assert!(ask(NetworkChoice::Bridge, &["80:80", "80:81"]).is_err());
+        assert!(ask(NetworkChoice::None, &["80:80"]).is_err());
+        assert_eq!(ask(NetworkChoice::Host, &["80:80"]).unwrap(), (true, 0));
+    }
+
+    #[test]
+    fn a_port_inside_is_tcp_unless_said() {
+        assert_eq!(parse_port("80").unwrap(), (80, Protocol::Tcp));
+        assert_eq!(parse_port("53/udp").unwrap(), (53, Protocol::Udp));
+        for bad in ["", "x", "80/sctp", "70000"] {
+            assert!(parse_port(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -14,11 +14,12 @@ impl App {
         if let Some(note) = network::check(&mut options)? {
             progress(note);
         }
+        self.check_network(&options)?;
         let image = self.image_or_pull(&options.image, progress).await?;
         let backend = self.backend(options.backend).clone();
         let spec = self.spec(&image, options)?;
         backend.prepare(&spec, progress).await?;
-        Ok(backend.create(spec).await?)
+        self.create_on_network(spec).await
     }
 
     /// Makes and starts an instance; resolves when its app was executed. An

@@ -4,7 +4,7 @@ use oci_spec::image::ImageConfiguration;
 use tandem_image::Image;
 use tandem_model::{
     AcceleratorChoice, BackendKind, InstanceOptions, InstanceSpec, PortMap, ProcessIdentity,
-    Profile, Resources,
+    Profile, Protocol, Resources,
 };
 
 use crate::AppError;
@@ -36,6 +36,8 @@ pub struct RunOptions {
     pub hostname: Option<String>,
     /// Published ports.
     pub ports: Vec<PortMap>,
+    /// Publish every other port that the image exposes, each on a free one.
+    pub publish_all: bool,
     /// Limits.
     pub resources: Resources,
     /// Signal that asks the app to stop.
@@ -68,6 +70,7 @@ impl RunOptions {
             user: None,
             hostname: None,
             ports: Vec::new(),
+            publish_all: false,
             resources: Resources::default(),
             stop_signal: None,
             stop_timeout_s: None,
@@ -105,6 +108,14 @@ pub(crate) fn merge(
             "the working directory `{cwd}` is not absolute: begin it with /"
         )));
     }
+    let mut ports = options.ports;
+    if options.publish_all {
+        for (port, protocol) in exposed_ports(&image.config) {
+            if !ports.iter().any(|map| (map.port, map.protocol) == (port, protocol)) {
+                ports.push(PortMap::anywhere(port, protocol));
+            }
+        }
+    }
     Ok(InstanceSpec {
         name,
         backend: options.backend,
@@ -121,7 +132,7 @@ pub(crate) fn merge(
             .or_else(|| config.stop_signal().clone())
             .unwrap_or_else(|| "SIGTERM".to_owned()),
         stop_timeout_s: options.stop_timeout_s.unwrap_or(10),
-        ports: options.ports,
+        ports,
         resources: options.resources,
         hostname: options.hostname,
         remove: options.remove,
@@ -156,15 +167,25 @@ fn merge_env(mut merged: Vec<String>, wishes: &[String]) -> Vec<String> {
 
 /// The lowest TCP port that the image exposes.
 pub(crate) fn exposed_port(config: &ImageConfiguration) -> Option<u16> {
-    let exposed = config.config().as_ref()?.exposed_ports().clone()?;
-    exposed
+    let tcp = |(port, protocol)| (protocol == Protocol::Tcp).then_some(port);
+    exposed_ports(config).into_iter().find_map(tcp)
+}
+
+/// The ports that the image exposes, lowest first.
+fn exposed_ports(config: &ImageConfiguration) -> Vec<(u16, Protocol)> {
+    let exposed = config.config().as_ref().and_then(|config| config.exposed_ports().clone());
+    let mut ports: Vec<_> = exposed
+        .unwrap_or_default()
         .iter()
         .filter_map(|text| match text.split_once('/') {
-            None => text.parse().ok(),
-            Some((port, "tcp")) => port.parse().ok(),
+            None => Some((text.parse().ok()?, Protocol::Tcp)),
+            Some((port, "tcp")) => Some((port.parse().ok()?, Protocol::Tcp)),
+            Some((port, "udp")) => Some((port.parse().ok()?, Protocol::Udp)),
             Some(_) => None,
         })
-        .min()
+        .collect();
+    ports.sort_by_key(|(port, _)| *port);
+    ports
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use tandem_home::HomeError;
-use tandem_model::{ErrorCode, Failure, PortMap};
+use tandem_model::{ErrorCode, Failure, PortMap, Protocol, Subnet};
 
 /// What can go wrong between a request and a running instance.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum BackendError {
         next: String,
     },
     /// The host port of a published port is held by somebody.
-    #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}:{}", .0.host_ip, .0.host_port, .0.host_port.saturating_add(1), .0.port)]
+    #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}:{}{}", .0.host_ip, .0.host_port, .0.host_port.saturating_add(1), .0.port, if .0.protocol == Protocol::Udp { "/udp" } else { "" })]
     PortInUse(PortMap),
     /// Binding the host port was refused for another reason.
     #[error("cannot listen on {}:{}: {source}; publish another port with -p", .port.host_ip, .port.host_port)]
@@ -46,6 +46,33 @@ pub enum BackendError {
     /// No network has this name.
     #[error("there is no network `{0}`: `tandem network ls` lists them")]
     NoNetwork(String),
+    /// Another network has the name, or it is one that is always there.
+    #[error(
+        "there is a network `{0}` already: choose another name, or remove it with `tandem network rm {0}`"
+    )]
+    NetworkTaken(String),
+    /// The network is needed.
+    #[error(
+        "the network `{network}` is used by instance `{instance}`: remove that first with `tandem rm {instance}`"
+    )]
+    NetworkInUse {
+        /// The network.
+        network: String,
+        /// One of those that use it.
+        instance: String,
+    },
+    /// The addresses of a network are taken.
+    #[error(
+        "the network {wanted} overlaps with {other}, which {holder} has: choose another with --subnet"
+    )]
+    SubnetTaken {
+        /// What is wanted.
+        wanted: Subnet,
+        /// What it overlaps with.
+        other: Subnet,
+        /// Whose that is.
+        holder: String,
+    },
     /// The program is not in the image.
     #[error("`{0}` is not in the image: check the command, ENTRYPOINT and CMD")]
     CommandNotFound(String),
@@ -135,7 +162,11 @@ impl BackendError {
         match self {
             Self::NoInstance(_) | Self::NoNetwork(_) => ErrorCode::NotFound,
             Self::Ambiguous(_) | Self::BadName(_) => ErrorCode::Usage,
-            Self::NameTaken(_) | Self::WrongState { .. } => ErrorCode::Conflict,
+            Self::NameTaken(_)
+            | Self::NetworkTaken(_)
+            | Self::NetworkInUse { .. }
+            | Self::SubnetTaken { .. }
+            | Self::WrongState { .. } => ErrorCode::Conflict,
             Self::PortInUse(_) => ErrorCode::PortInUse,
             Self::CommandNotFound(_) => ErrorCode::CommandNotFound,
             Self::NotExecutable { .. } => ErrorCode::NotExecutable,

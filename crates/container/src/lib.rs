@@ -32,6 +32,7 @@ mod reap;
 mod rootfs;
 mod running;
 mod step;
+mod task;
 mod usage;
 mod users;
 
@@ -42,6 +43,7 @@ pub use exec::{EXEC, exec_main};
 pub use files::{
     FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copy_destination, files_main,
 };
+pub use network::NetworkStore;
 pub use process::{ProcessEngine, process_payload};
 pub use step::{STEP, StepEngine, step_main};
 pub use users::user_names;

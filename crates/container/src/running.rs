@@ -24,7 +24,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{cgroup, confine::User, descendants, proxy::Proxy};
+use crate::{cgroup, confine::User, descendants, task::Task};
 
 /// The app's three standard descriptors, and our ends of its outputs.
 #[derive(Debug)]
@@ -101,7 +101,8 @@ pub(crate) struct RunningApp {
     kin: Kin,
     ended: watch::Receiver<Option<Exit>>,
     tasks: Vec<JoinHandle<()>>,
-    _proxies: Vec<Proxy>,
+    /// Proxies and the like, which end with it.
+    _beside: Vec<Task>,
 }
 
 impl Drop for RunningApp {
@@ -119,7 +120,7 @@ impl RunningApp {
         kin: Kin,
         outputs: Outputs,
         log: LogWriter,
-        proxies: Vec<Proxy>,
+        beside: Vec<Task>,
     ) -> io::Result<Self> {
         let raw = Pid::from_raw(pid).ok_or(io::ErrorKind::NotFound)?;
         let pidfd = Rc::new(pidfd_open(raw, PidfdFlags::empty())?);
@@ -137,7 +138,7 @@ impl RunningApp {
             let exit = wait_for(&watched, &ends_with, pumps).await;
             sender.send_replace(Some(exit));
         }));
-        Ok(Self { pidfd, kin, ended, tasks, _proxies: proxies })
+        Ok(Self { pidfd, kin, ended, tasks, _beside: beside })
     }
 
     /// Sends a signal, also one of those without a name (signal(7)).

@@ -88,6 +88,7 @@ impl Home {
             home.layers(),
             home.instances(),
             home.volumes(),
+            home.networks(),
             home.kernels(),
             home.cache(),
             home.temporary(),
@@ -120,6 +121,11 @@ impl Home {
     /// Named volumes.
     pub fn volumes(&self) -> PathBuf {
         self.root.join("volumes")
+    }
+
+    /// Networks that a person made, a file each.
+    pub fn networks(&self) -> PathBuf {
+        self.root.join("networks")
     }
 
     /// Kernels and initial RAM disks for virtual machines.

@@ -17,6 +17,7 @@ mod ledger;
 mod network;
 mod options;
 mod phase;
+mod ports;
 mod resources;
 mod result;
 mod sample;
@@ -34,15 +35,14 @@ pub use lane::{
     Accelerator, AcceleratorChoice, BackendKind, Lane, ParseLaneError, Profile, number_lanes,
 };
 pub use ledger::{Ledger, LedgerEntry};
-pub use network::ParseNetworkError;
+pub use network::{NetworkRecord, ParseNetworkError, ParseSubnetError, Subnet};
 pub use options::{
     Health, HealthCheck, HealthStatus, InstanceOptions, MountSource, MountSpec, NetworkChoice,
     RestartPolicy, SeccompChoice, SecurityOptions, Ulimit,
 };
 pub use phase::{HostInstant, Phase};
-pub use resources::{
-    ParsePortError, ParseSizeError, PortMap, Protocol, Resources, parse_cpus, parse_size,
-};
+pub use ports::{ParsePortError, PortMap, PortMaps, Protocol};
+pub use resources::{ParseSizeError, Resources, parse_cpus, parse_size};
 pub use result::{
     CacheState, Comparison, Design, LaneReport, Machine, OutcomeKind, Parity, ResultDocument,
     SCHEMA, Subject, Summary, TrialPhase, TrialRecord, Unit, Verdict, VerdictOutcome,

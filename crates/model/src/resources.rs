@@ -1,5 +1,3 @@
-use std::{fmt, net::IpAddr, net::Ipv4Addr, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
 /// Limits of an instance. `None` means no limit for a process or container,
@@ -14,79 +12,6 @@ pub struct Resources {
     pub milli_cpus: Option<u32>,
     /// Largest number of processes.
     pub pids: Option<u32>,
-}
-
-/// Transport of a published port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-#[serde(rename_all = "snake_case")]
-pub enum Protocol {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        })
-    }
-}
-
-/// A published port: the host's side and the instance's side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-pub struct PortMap {
-    /// Address on the host; loopback unless asked otherwise.
-    pub host_ip: IpAddr,
-    /// Port on the host; zero asks for any free one when an instance starts.
-    pub host_port: u16,
-    /// Port inside.
-    pub port: u16,
-    /// Transport.
-    pub protocol: Protocol,
-}
-
-/// The text is not a port mapping.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a port mapping: write [IP:]HOST:PORT, e.g. 8080:8080 or 127.0.0.1:80:8080")]
-pub struct ParsePortError(String);
-
-impl FromStr for PortMap {
-    type Err = ParsePortError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || ParsePortError(text.to_owned());
-        let bare = text.strip_suffix("/tcp").unwrap_or(text);
-        let (outside, port) = bare.rsplit_once(':').ok_or_else(wrong)?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
-        let (host_ip, host_port) = match outside.rsplit_once(':') {
-            Some((ip, host)) => {
-                let ip = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']')).unwrap_or(ip);
-                (ip.parse().map_err(|_| wrong())?, host)
-            }
-            None => (IpAddr::V4(Ipv4Addr::LOCALHOST), outside),
-        };
-        let host_port =
-            if host_port.is_empty() { 0 } else { host_port.parse().map_err(|_| wrong())? };
-        Ok(Self { host_ip, host_port, port, protocol: Protocol::Tcp })
-    }
-}
-
-impl fmt::Display for PortMap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.host_ip {
-            IpAddr::V4(ip) => {
-                write!(f, "{ip}:{}->{}/{}", self.host_port, self.port, self.protocol)
-            }
-            IpAddr::V6(ip) => {
-                write!(f, "[{ip}]:{}->{}/{}", self.host_port, self.port, self.protocol)
-            }
-        }
-    }
 }
 
 /// The text is not an amount of memory.
@@ -133,20 +58,6 @@ pub fn parse_cpus(text: &str) -> Result<u32, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ports_stay_on_loopback_unless_asked() {
-        let port: PortMap = "80:8080".parse().unwrap();
-        assert_eq!(port.to_string(), "127.0.0.1:80->8080/tcp");
-        assert_eq!(
-            "0.0.0.0:80:8080/tcp".parse::<PortMap>().unwrap().host_ip.to_string(),
-            "0.0.0.0"
-        );
-        assert_eq!("[::1]:80:8080".parse::<PortMap>().unwrap().host_ip.to_string(), "::1");
-        for bad in ["", "80", "80:", "80:0", "80:70000", "x:80:80", "80:80/sctp"] {
-            assert!(bad.parse::<PortMap>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn sizes_are_powers_of_1024() {

@@ -9,6 +9,7 @@ mod copy;
 mod crash;
 mod exec;
 mod limits;
+mod network;
 mod registry;
 mod run_errors;
 mod snapshot;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Case> {
         container::CASES,
         exec::CASES,
         limits::CASES,
+        network::CASES,
         run_errors::CASES,
         registry::CASES,
         state::CASES,

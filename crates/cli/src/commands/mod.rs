@@ -9,6 +9,7 @@ mod inspect;
 mod instances;
 mod live;
 mod logs;
+mod network;
 mod registry;
 mod run;
 mod samples;
@@ -80,6 +81,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::Live(command) => live::run(&context, command).await,
         Command::State(command) => state::run(&context, command).await,
+        Command::Networking(command) => network::run(&context, command).await,
         Command::Compare(compare) => compare::run(&context, compare).await,
         Command::Sample(Sample::Ls(json)) => samples::list(json),
         Command::Sample(Sample::Copy { name, dir }) => samples::copy(&context, &name, &dir),

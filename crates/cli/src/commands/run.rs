@@ -2,7 +2,9 @@ use std::{collections::BTreeMap, fs};
 
 use anyhow::Context as _;
 use tandem_app::{AppError, LogOptions, RunOptions};
-use tandem_model::{BackendKind, InstanceOptions, InstanceRecord, Phase, Profile, Resources};
+use tandem_model::{
+    BackendKind, InstanceOptions, InstanceRecord, Phase, PortMaps, Profile, Resources,
+};
 
 use super::{Context, logs};
 use crate::{
@@ -93,7 +95,8 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
         cwd: run.workdir,
         user: run.user,
         hostname: run.hostname,
-        ports: run.publish,
+        ports: run.network.publish.into_iter().flat_map(|PortMaps(maps)| maps).collect(),
+        publish_all: run.network.publish_all,
         resources: Resources {
             memory_bytes: run.memory,
             milli_cpus: run.cpus,

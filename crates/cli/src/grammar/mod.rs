@@ -17,6 +17,7 @@ pub(crate) use build::{Build, Progress};
 pub(crate) use compare::Compare;
 pub(crate) use image::{Base, Image};
 pub(crate) use live::{Exec, Live};
+pub(crate) use network::{Network, Networking};
 pub(crate) use registry::{Login, Pull, Registry};
 pub(crate) use run::Run;
 pub(crate) use state::{Commit, Cp, Snapshot, State, Update};
@@ -129,6 +130,8 @@ pub(crate) enum Command {
     State(State),
     #[command(flatten)]
     Live(Live),
+    #[command(flatten)]
+    Networking(Networking),
     /// Build a subject, launch it in each lane, measure and judge
     Compare(Compare),
     /// Work with the samples

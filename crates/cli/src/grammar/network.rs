@@ -1,15 +1,73 @@
 use std::net::IpAddr;
 
-use clap::Args;
-use tandem_model::NetworkChoice;
+use clap::{Args, Subcommand};
+use tandem_model::{NetworkChoice, PortMaps, Subnet};
+
+use super::Json;
 
 /// Options of `run` and `create` about networks.
 #[derive(Debug, Args)]
 pub(crate) struct NetworkOptions {
+    /// Publish a port, on 127.0.0.1 unless an address is given; without HOST on any free one
+    #[arg(short, long, value_name = "[[IP:]HOST:]PORT[/udp]")]
+    pub(crate) publish: Vec<PortMaps>,
+    /// Publish every port that the image exposes, each on any free one
+    #[arg(short = 'P', long)]
+    pub(crate) publish_all: bool,
     /// Network to join: bridge, none, host or one of `tandem network ls`
     #[arg(long, default_value = "bridge", value_name = "NETWORK")]
     pub(crate) network: NetworkChoice,
     /// Name server in place of the host's
     #[arg(long, value_name = "IP")]
     pub(crate) dns: Vec<IpAddr>,
+}
+
+/// Commands about networks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Networking {
+    /// Show where the published ports of an instance are
+    Port {
+        /// Name or id
+        instance: String,
+        /// Only this port inside, e.g. 80 or 53/udp
+        port: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Work with networks, on which containers know each other by name
+    #[command(subcommand)]
+    Network(Network),
+}
+
+/// `tandem network …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Network {
+    /// Make a network
+    Create {
+        /// Its addresses, e.g. 10.1.0.0/24 [default: any that are free]
+        #[arg(long, value_name = "CIDR")]
+        subnet: Option<Subnet>,
+        /// Let nothing out of it
+        #[arg(long)]
+        internal: bool,
+        /// Label of the network
+        #[arg(long, value_name = "K=V")]
+        label: Vec<String>,
+        /// Its name
+        name: String,
+    },
+    /// List the networks
+    Ls(Json),
+    /// Print everything known of networks, as JSON
+    Inspect {
+        /// Names
+        #[arg(required = true)]
+        networks: Vec<String>,
+    },
+    /// Remove networks
+    Rm {
+        /// Names
+        #[arg(required = true)]
+        networks: Vec<String>,
+    },
 }

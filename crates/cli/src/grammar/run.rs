@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::network::NetworkOptions;
 use clap::Args;
-use tandem_model::{AcceleratorChoice, BackendKind, PortMap, Profile, parse_cpus, parse_size};
+use tandem_model::{AcceleratorChoice, BackendKind, Profile, parse_cpus, parse_size};
 
 /// `tandem run` and `tandem create`.
 #[derive(Debug, Args)]
@@ -25,9 +25,6 @@ pub(crate) struct Run {
     /// Its name [default: made from the image's]
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Publish a port, on 127.0.0.1 unless an address is given
-    #[arg(short, long, value_name = "[IP:]HOST:PORT")]
-    pub(crate) publish: Vec<PortMap>,
     #[command(flatten)]
     pub(crate) network: NetworkOptions,
     /// Set a variable; without =V the caller's own

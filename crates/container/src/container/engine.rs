@@ -105,7 +105,7 @@ impl Supervised for ContainerEngine {
         let removed = cgroup::remove(&folders)
             .map_err(|e| BackendError::engine("removing the control group", e))?;
         cleaned.extend(removed.iter().map(|folder| format!("control group {}", folder.display())));
-        cleaned.extend(network::leave(record).await?);
+        cleaned.extend(network::leave(&self.home, record).await?);
         cleaned.extend(reap::files(&self.home, &record.id)?);
         Ok(cleaned)
     }

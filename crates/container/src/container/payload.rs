@@ -6,6 +6,7 @@ use libcontainer::{
 };
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use tandem_backend::{BackendError, InstanceStore, Launch, Payload, Running};
+use tandem_home::Home;
 use tandem_model::InstanceRecord;
 use tandem_probe::{identity, now};
 
@@ -24,6 +25,7 @@ use crate::{
 
 /// Brings up one instance as a container.
 pub(super) struct ContainerPayload {
+    home: Home,
     dirs: InstanceDirs,
     layout: Layout,
     group: String,
@@ -47,7 +49,7 @@ pub fn container_payload(
     cgroup::refuse_impossible(&layout, &record.spec.resources)?;
     let dirs = InstanceDirs::new(store.dir(&record.id));
     let (group, warm_up) = (cgroup::group_of(&record.id), Some(WarmUp::begin()));
-    Ok(Box::new(ContainerPayload { dirs, layout, group, warm_up }))
+    Ok(Box::new(ContainerPayload { home: store.home().clone(), dirs, layout, group, warm_up }))
 }
 
 #[async_trait(?Send)]
@@ -64,7 +66,7 @@ impl Payload for ContainerPayload {
         let prepared = prepare_rootfs(launch.store, launch.record, &self.dirs, name, unfiltered)?;
         let start = launch.phase("rootfs", start);
 
-        let mut network = network::connect(launch.record).await?;
+        let mut network = network::connect(launch.store, launch.record).await?;
         launch.record.runtime.ip = network.address;
         launch.record.runtime.links.clone_from(&network.links);
         let reach = network.reach;
@@ -72,7 +74,8 @@ impl Payload for ContainerPayload {
             let inside = SocketAddr::new(reach?, published.port.port);
             Some(published.serve(inside))
         };
-        let proxies = ports.into_iter().filter_map(serve).collect();
+        let mut beside: Vec<_> = ports.into_iter().filter_map(serve).collect();
+        beside.extend(network.serve()?);
         let start = launch.phase("network", start);
 
         let files = network.write_files(&self.dirs.bundle())?;
@@ -81,7 +84,7 @@ impl Payload for ContainerPayload {
         let (pid, outputs) = self.create(launch, &prepared, &mut network, &files, stdio)?;
         self.warm_up = None;
         let kin = Kin::Group(Rc::from(launch.record.runtime.cgroups.as_slice()));
-        let running = RunningApp::watch(pid, kin, outputs, launch.log.clone(), proxies)
+        let running = RunningApp::watch(pid, kin, outputs, launch.log.clone(), beside)
             .map_err(|e| BackendError::engine("watching the app", e))?;
         launch.record.runtime.process = u32::try_from(pid).ok().and_then(identity);
         launch.phase("create", start);
@@ -98,7 +101,7 @@ impl Payload for ContainerPayload {
         if let Err(e) = cgroup::remove(&self.layout.folders(&self.group)) {
             problems.push(format!("the control group stays: {e}"));
         }
-        if let Err(e) = network::leave(record).await {
+        if let Err(e) = network::leave(&self.home, record).await {
             problems.push(e.to_string());
         }
         if let Err(e) = self.dirs.clean_up() {

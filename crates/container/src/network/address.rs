@@ -1,44 +1,10 @@
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-/// An IPv4 network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Subnet {
-    network: u32,
-    pub(crate) prefix: u8,
-}
+use tandem_model::Subnet;
 
-impl Subnet {
-    /// The network that holds `address`.
-    pub(crate) fn new(address: Ipv4Addr, prefix: u8) -> Self {
-        Self { network: address.to_bits() & mask(prefix), prefix }
-    }
-
-    /// Its first address, the bridge's and so the gateway of containers.
-    pub(crate) fn gateway(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.network + 1)
-    }
-
-    /// Whether both have an address in common.
-    pub(crate) fn overlaps(self, other: Self) -> bool {
-        let shared = mask(self.prefix.min(other.prefix));
-        self.network & shared == other.network & shared
-    }
-
-    /// The lowest address that a container may have and none has.
-    pub(crate) fn free_address(self, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
-        let last = self.network | !mask(self.prefix);
-        (self.network + 2..last).map(Ipv4Addr::from_bits).find(|address| !taken.contains(address))
-    }
-}
-
-impl std::fmt::Display for Subnet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", Ipv4Addr::from_bits(self.network), self.prefix)
-    }
-}
-
-fn mask(prefix: u8) -> u32 {
-    u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0)
+/// The lowest address that a container may have and none has.
+pub(crate) fn free_address(subnet: Subnet, taken: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
+    subnet.hosts().find(|address| !taken.contains(address))
 }
 
 /// Addresses in each network of ours: 1,021 for containers.
@@ -53,7 +19,7 @@ pub(crate) fn free_subnet(routes: &[Subnet]) -> Option<Subnet> {
             .step_by(4)
             .map(move |third| Subnet::new(Ipv4Addr::new(10, second, third, 0), PREFIX))
     });
-    let mut routes = routes.iter().filter(|route| route.prefix > 0);
+    let mut routes = routes.iter().filter(|route| route.prefix() > 0);
     let mut candidates = candidates;
     let routes: Vec<_> = routes.by_ref().collect();
     candidates.find(|candidate| !routes.iter().any(|route| route.overlaps(*candidate)))
@@ -102,10 +68,10 @@ mod tests {
         let subnet = subnet("10.200.0.0/30");
         assert_eq!(subnet.gateway(), Ipv4Addr::new(10, 200, 0, 1));
         let mut taken = BTreeSet::new();
-        let only = subnet.free_address(&taken).unwrap();
+        let only = free_address(subnet, &taken).unwrap();
         assert_eq!(only, Ipv4Addr::new(10, 200, 0, 2));
         taken.insert(only);
-        assert_eq!(subnet.free_address(&taken), None);
+        assert_eq!(free_address(subnet, &taken), None);
     }
 
     #[test]

@@ -9,21 +9,64 @@
 use std::{
     fs, io,
     net::Ipv4Addr,
-    os::fd::{AsRawFd as _, OwnedFd},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::PathBuf,
 };
 
+use sha2::{Digest as _, Sha256};
 use tandem_backend::BackendError;
+use tandem_home::Home;
+use tandem_model::{NetworkRecord, Subnet};
 
 use super::{
-    address::{self, Subnet},
-    failed, namespace,
+    address::{self, free_address},
+    failed, forward, namespace,
     nat::{self, Nft},
     netlink::Netlink,
 };
 
 /// Name of the default bridge on the host.
 pub(crate) const BRIDGE: &str = "tandem0";
+
+/// Which bridge, and how it is made where it is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Bridge {
+    pub(super) name: String,
+    subnet: Option<Subnet>,
+    pub(super) internal: bool,
+}
+
+impl Bridge {
+    /// The one that all instances share.
+    pub(super) fn shared() -> Self {
+        Self { name: BRIDGE.to_owned(), subnet: None, internal: false }
+    }
+
+    /// That of a network of a home.
+    pub(super) fn of(home: &Home, network: &NetworkRecord) -> Self {
+        let (subnet, internal) = (network.subnet, network.internal);
+        Self { name: name_of(home, &network.name), subnet, internal }
+    }
+}
+
+/// Name of the bridge of a home's network: of two homes each has its own. At
+/// most 15 bytes.
+pub(super) fn name_of(home: &Home, network: &str) -> String {
+    use std::fmt::Write as _;
+    let root = home.root().canonicalize().unwrap_or_else(|_| home.root().to_owned());
+    let text = [root.as_os_str().as_bytes(), b"\0", network.as_bytes()].concat();
+    let mut name = OWN.to_owned();
+    for byte in &Sha256::digest(&text)[..5] {
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+/// How names of bridges of networks begin.
+const OWN: &str = "tdmn";
 
 /// A container's place on a bridge.
 pub(super) struct Place {
@@ -35,19 +78,18 @@ pub(super) struct Place {
 
 /// Makes a namespace and connects it to the bridge with a pair of links, of
 /// which `link` stays on the host. Makes the bridge where it is missing.
-pub(super) async fn join(bridge: &str, link: &str) -> Result<Place, BackendError> {
+pub(super) async fn join(bridge: &Bridge, link: &str) -> Result<Place, BackendError> {
     let host = Netlink::open().map_err(failed)?;
     let (namespace, inside) = namespace::make().map_err(failed)?;
     let lock = namespace::lock().map_err(failed)?;
     let Made { index, subnet, nft, warning } = find_or_make(&host, bridge).await?;
     let ports = host.ports(index).await.map_err(failed)?;
     let taken = ports.into_iter().flatten().collect();
-    let address = subnet
-        .free_address(&taken)
+    let address = free_address(subnet, &taken)
         .ok_or_else(|| failed(format!("all addresses of {subnet} are taken")))?;
     host.add_pair(link, index, address, namespace.as_raw_fd()).await.map_err(failed)?;
     drop(lock);
-    inside.configure_inside(address, subnet).await.map_err(failed)?;
+    inside.configure_inside(address, subnet, !bridge.internal).await.map_err(failed)?;
     Ok(Place { namespace, address, nft, warning })
 }
 
@@ -59,8 +101,9 @@ struct Made {
     warning: Option<String>,
 }
 
-async fn find_or_make(host: &Netlink, bridge: &str) -> Result<Made, BackendError> {
-    let Some(index) = host.index(bridge).await.map_err(failed)? else {
+async fn find_or_make(host: &Netlink, bridge: &Bridge) -> Result<Made, BackendError> {
+    let name = &bridge.name;
+    let Some(index) = host.index(name).await.map_err(failed)? else {
         return make(host, bridge).await;
     };
     if let Some(subnet) = host.subnet(index).await.map_err(failed)? {
@@ -68,27 +111,30 @@ async fn find_or_make(host: &Netlink, bridge: &str) -> Result<Made, BackendError
     }
     if !host.ports(index).await.map_err(failed)?.is_empty() {
         return Err(failed(format!(
-            "the link {bridge} has no address: remove it with `ip link del {bridge}`"
+            "the link {name} has no address: remove it with `ip link del {name}`"
         )));
     }
     // Its maker was killed half-way.
-    host.remove(bridge).await.map_err(failed)?;
+    host.remove(name).await.map_err(failed)?;
     make(host, bridge).await
 }
 
-async fn make(host: &Netlink, bridge: &str) -> Result<Made, BackendError> {
+async fn make(host: &Netlink, bridge: &Bridge) -> Result<Made, BackendError> {
     let routes = host.routes().await.map_err(failed)?;
-    let subnet = address::free_subnet(&routes)
-        .ok_or_else(|| failed("the host has routes to every network that Tandem could use"))?;
+    let subnet = match bridge.subnet {
+        Some(wanted) => check_free(wanted, &routes).map(|()| wanted)?,
+        None => address::free_subnet(&routes)
+            .ok_or_else(|| failed("the host has routes to every network that Tandem could use"))?,
+    };
     // Started first: it takes longest and needs nothing of the rest.
-    let nft = Nft::add(bridge, subnet);
+    let nft = Nft::add(&bridge.name, subnet, bridge.internal);
     let forwarding = nat::enable_forwarding();
     if matches!(forwarding, Ok(true)) {
         eprintln!("note: forwarding between networks was off; it is on while containers run");
         // Should this fail, forwarding stays on; nothing else depends on it.
         let _ = forwarding_note().and_then(|note| fs::write(note, ""));
     }
-    let index = host.add_bridge(bridge, subnet).await.map_err(failed)?;
+    let index = host.add_bridge(&bridge.name, subnet).await.map_err(failed)?;
     let warn = |e: io::Error| format!("containers cannot reach other networks: {e}");
     let warning = forwarding.err().map(warn);
     Ok(match nft {
@@ -122,6 +168,7 @@ pub(super) async fn leave(bridge: &str, link: &str) -> Result<Vec<String>, Backe
         if nat::find().is_some() {
             nft.and_then(Nft::finish).map_err(failed)?;
         }
+        forward::close(bridge).map_err(failed)?;
     }
     drop(lock);
     Ok(removed)
@@ -129,10 +176,54 @@ pub(super) async fn leave(bridge: &str, link: &str) -> Result<Vec<String>, Backe
 
 /// Whether a bridge is one that Tandem makes.
 fn is_ours(name: &str) -> bool {
-    name == BRIDGE
+    name == BRIDGE || name.starts_with(OWN)
+}
+
+/// Refuses a network that the host has a route to.
+fn check_free(wanted: Subnet, routes: &[Subnet]) -> Result<(), BackendError> {
+    let taken = routes.iter().find(|route| route.prefix() > 0 && route.overlaps(wanted));
+    taken.map_or(Ok(()), |other| {
+        Err(BackendError::SubnetTaken {
+            wanted,
+            other: *other,
+            holder: "a route of this host".into(),
+        })
+    })
+}
+
+/// Refuses a network that cannot be made beside those that the host knows.
+pub(super) async fn check_subnet(wanted: Subnet) -> Result<(), BackendError> {
+    let host = Netlink::open().map_err(failed)?;
+    check_free(wanted, &host.routes().await.map_err(failed)?)
+}
+
+/// The addresses of a bridge that is up.
+pub(super) async fn subnet_of(bridge: &str) -> Result<Option<Subnet>, BackendError> {
+    let host = Netlink::open().map_err(failed)?;
+    match host.index(bridge).await.map_err(failed)? {
+        Some(index) => host.subnet(index).await.map_err(failed),
+        None => Ok(None),
+    }
 }
 
 /// Present while forwarding in this network namespace is our doing.
 fn forwarding_note() -> io::Result<PathBuf> {
     Ok(format!("/run/tandem-forwarding-{}", namespace::number()?).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_home_and_network_has_a_bridge_of_its_own() {
+        let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [one, two] = dirs.each_ref().map(|dir| Home::open(Some(dir.path())).unwrap());
+        let name = name_of(&one, "back");
+        assert_eq!(name, name_of(&one, "back"));
+        assert_ne!(name, name_of(&one, "front"));
+        assert_ne!(name, name_of(&two, "back"));
+        assert!(name.len() < libc::IFNAMSIZ && is_ours(&name), "{name}");
+        assert!(!is_ours("tdm0123abcd") && !is_ours("docker0"));
+    }
 }

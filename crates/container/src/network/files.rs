@@ -1,6 +1,7 @@
 //! The files that tell an app its name and who answers its questions about
 //! names.
 
+use super::dns;
 use std::{
     fs, io,
     net::IpAddr,
@@ -60,6 +61,20 @@ pub(crate) fn resolv_conf_with(host: &str, servers: &[IpAddr]) -> String {
     servers.chain(kept).map(|line| line + "\n").collect()
 }
 
+/// The name servers that a `resolv.conf` names.
+pub(super) fn name_servers(text: &str) -> impl Iterator<Item = IpAddr> {
+    let servers = text.lines().filter(|line| keyword(line) == "nameserver");
+    servers.filter_map(|line| line.split_whitespace().nth(1)?.parse().ok())
+}
+
+/// The same with the resolver inside, which knows names without a dot: those
+/// are not looked for in the host's domains first.
+fn resolv_conf_inside(host: &str) -> String {
+    let text = resolv_conf_with(host, &[dns::ADDRESS.into()]);
+    let has_dots = |line: &str| keyword(line) == "options" && line.contains("ndots:");
+    if text.lines().any(has_dots) { text } else { text + "options ndots:0\n" }
+}
+
 /// The host's name servers: `/etc/resolv.conf`, or what systemd-resolved
 /// really asks when that file names only its own loopback service.
 pub(crate) fn host_resolv_conf() -> String {
@@ -87,24 +102,22 @@ pub(crate) struct EtcFiles {
 }
 
 impl EtcFiles {
-    /// Those of a container with an address on a bridge, and a warning when
-    /// the host's name servers cannot be reached from there.
-    pub(crate) fn on_bridge(
-        address: IpAddr,
-        hostname: &str,
-        dns: &[IpAddr],
-    ) -> (Self, Option<String>) {
+    /// Those of a container with an address on a bridge. `None` in place of
+    /// them when none of the host's name servers can be reached from there.
+    pub(crate) fn on_bridge(address: IpAddr, hostname: &str, dns: &[IpAddr]) -> Option<Self> {
         let host = host_resolv_conf();
-        let inside =
-            if dns.is_empty() { resolv_conf(&host) } else { Some(resolv_conf_with(&host, dns)) };
-        let warning = inside.is_none().then(|| {
-            "names do not resolve in containers: the host's only name servers listen on its \
-             loopback address; add another `nameserver` to /etc/resolv.conf"
-                .to_owned()
-        });
-        let resolv_conf = inside.unwrap_or(host);
+        let resolv_conf =
+            if dns.is_empty() { resolv_conf(&host)? } else { resolv_conf_with(&host, dns) };
         let hosts = hosts(Some(address), hostname);
-        (Self { hosts, resolv_conf, hostname: hostname.to_owned() }, warning)
+        Some(Self { hosts, resolv_conf, hostname: hostname.to_owned() })
+    }
+
+    /// Those of a container with a resolver of ours.
+    pub(crate) fn with_resolver(address: IpAddr, hostname: &str) -> Self {
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let resolv_conf = resolv_conf_inside(&read("/etc/resolv.conf"));
+        let hosts = hosts(Some(address), hostname);
+        Self { hosts, resolv_conf, hostname: hostname.to_owned() }
     }
 
     /// Those of a container that reaches nobody.

@@ -6,17 +6,21 @@
 //!
 //! ```text
 //! bridge   namespace ── eth0 ═ tdm0123abcd ── tandem0 ── translation ── out
+//! NAME     the same on a bridge of its own, with a resolver that knows names
 //! none     namespace with loopback only
 //! host     no namespace: the host's own
 //! ```
 
 mod address;
 mod bridge;
+mod dns;
 mod files;
+mod forward;
 mod namespace;
 mod nat;
 mod netlink;
 mod probe;
+mod store;
 
 use std::{
     net::IpAddr,
@@ -24,14 +28,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tandem_backend::BackendError;
+use crate::task::Task;
+use tandem_backend::{BackendError, InstanceStore};
+use tandem_home::Home;
 use tandem_model::{InstanceId, InstanceRecord, NetworkChoice};
 
-use address::Subnet;
 pub(crate) use bridge::BRIDGE;
+use bridge::Bridge;
+use dns::Resolver;
 use files::EtcFiles;
 use nat::Nft;
 pub(crate) use probe::{probe_bridge, probe_nat};
+pub use store::NetworkStore;
 
 fn failed(e: impl std::fmt::Display) -> BackendError {
     BackendError::engine("the bridge network", e)
@@ -64,31 +72,28 @@ pub(crate) struct Connected {
     /// Its name, for itself.
     pub(crate) hostname: String,
     files: EtcFiles,
+    /// The bridge, when it was made for this instance.
+    bridge: Option<String>,
     nft: Option<Nft>,
+    resolver: Option<Resolver>,
     warnings: Vec<String>,
 }
 
 /// Connects the instance of a record to the network of its choice. The
 /// calling thread is in another network namespace for a moment, so the
 /// process must have no other threads.
-pub(crate) async fn connect(record: &InstanceRecord) -> Result<Connected, BackendError> {
+pub(crate) async fn connect(
+    store: &InstanceStore,
+    record: &InstanceRecord,
+) -> Result<Connected, BackendError> {
     let hostname = hostname(record);
     let dns = &record.spec.options.dns;
     match &record.spec.options.network {
-        NetworkChoice::Bridge => {
-            let link = link_of(&record.id);
-            let place = bridge::join(BRIDGE, &link).await?;
-            let address = IpAddr::V4(place.address);
-            let (files, warning) = EtcFiles::on_bridge(address, &hostname, dns);
-            Ok(Connected {
-                namespace: Some(place.namespace),
-                address: Some(address),
-                reach: Some(address),
-                links: vec![link],
-                nft: place.nft,
-                warnings: place.warning.into_iter().chain(warning).collect(),
-                ..Connected::bare(hostname, files)
-            })
+        NetworkChoice::Bridge => on_bridge(store, record, &Bridge::shared(), hostname).await,
+        NetworkChoice::Named(name) => {
+            let home = store.home();
+            let network = NetworkStore::new(home.clone()).load(name)?;
+            on_bridge(store, record, &Bridge::of(home, &network), hostname).await
         }
         NetworkChoice::None => {
             let (namespace, inside) = namespace::make().map_err(failed)?;
@@ -100,7 +105,53 @@ pub(crate) async fn connect(record: &InstanceRecord) -> Result<Connected, Backen
             let files = EtcFiles::of_host(&hostname, dns);
             Ok(Connected::bare(hostname, files))
         }
-        NetworkChoice::Named(name) => Err(BackendError::NoNetwork(name.clone())),
+    }
+}
+
+async fn on_bridge(
+    store: &InstanceStore,
+    record: &InstanceRecord,
+    bridge: &Bridge,
+    hostname: String,
+) -> Result<Connected, BackendError> {
+    let link = link_of(&record.id);
+    let place = bridge::join(bridge, &link).await?;
+    let address = IpAddr::V4(place.address);
+    let named = matches!(record.spec.options.network, NetworkChoice::Named(_));
+    // The shared bridge does without a resolver of ours where it can: names
+    // are not known there, as in Docker, and a start is quicker.
+    let files = (!named)
+        .then(|| EtcFiles::on_bridge(address, &hostname, &record.spec.options.dns))
+        .flatten();
+    let (files, resolver) = match files {
+        Some(files) => (files, None),
+        None => {
+            let cut_off = bridge.internal;
+            let resolver = Resolver::open(&place.namespace, store, record, place.address, cut_off);
+            let resolver = resolver.map_err(|e| BackendError::engine("the resolver", e))?;
+            (EtcFiles::with_resolver(address, &hostname), Some(resolver))
+        }
+    };
+    Ok(Connected {
+        namespace: Some(place.namespace),
+        address: Some(address),
+        reach: Some(address),
+        links: vec![link],
+        // In a network that is cut off there is no way to open.
+        bridge: (!bridge.internal).then(|| bridge.name.clone()),
+        nft: place.nft,
+        resolver,
+        warnings: place.warning.into_iter().collect(),
+        ..Connected::bare(hostname, files)
+    })
+}
+
+/// Name of the bridge that an instance hangs on.
+fn bridge_of(home: &Home, record: &InstanceRecord) -> Option<String> {
+    match &record.spec.options.network {
+        NetworkChoice::Bridge => Some(BRIDGE.to_owned()),
+        NetworkChoice::Named(name) => Some(bridge::name_of(home, name)),
+        NetworkChoice::None | NetworkChoice::Host => None,
     }
 }
 
@@ -114,7 +165,9 @@ impl Connected {
             links: Vec::new(),
             hostname,
             files,
+            bridge: None,
             nft: None,
+            resolver: None,
             warnings: Vec::new(),
         }
     }
@@ -137,19 +190,37 @@ impl Connected {
 
     /// Waits until packets get out, and returns what is to be said about it.
     pub(crate) fn ready(&mut self) -> Vec<String> {
-        if let Some(Err(e)) = self.nft.take().map(Nft::finish) {
-            self.warnings.push(format!("containers cannot reach other networks: {e}"));
+        match (self.nft.take().map(Nft::finish), &self.bridge) {
+            (Some(Ok(chains)), Some(bridge)) => {
+                self.warnings.extend(forward::open(bridge, &chains));
+            }
+            (Some(Err(e)), _) => {
+                self.warnings.push(format!("containers cannot reach other networks: {e}"));
+            }
+            _ => {}
         }
         std::mem::take(&mut self.warnings)
+    }
+
+    /// Begins what goes on beside the app: its resolver, where it has one.
+    pub(crate) fn serve(&mut self) -> Result<Vec<Task>, BackendError> {
+        let (Some(resolver), Some(namespace)) = (self.resolver.take(), &self.namespace) else {
+            return Ok(Vec::new());
+        };
+        let tasks = resolver.serve(namespace);
+        Ok(tasks.map_err(|e| BackendError::engine("the resolver", e))?.into())
     }
 }
 
 /// Takes away what [`connect`] made for the instance of a record, and what
 /// nobody needs any more with it. Returns what was there.
-pub(crate) async fn leave(record: &InstanceRecord) -> Result<Vec<String>, BackendError> {
-    match &record.spec.options.network {
-        NetworkChoice::Bridge => bridge::leave(BRIDGE, &link_of(&record.id)).await,
-        NetworkChoice::None | NetworkChoice::Host | NetworkChoice::Named(_) => Ok(Vec::new()),
+pub(crate) async fn leave(
+    home: &Home,
+    record: &InstanceRecord,
+) -> Result<Vec<String>, BackendError> {
+    match bridge_of(home, record) {
+        Some(bridge) => bridge::leave(&bridge, &link_of(&record.id)).await,
+        None => Ok(Vec::new()),
     }
 }
 

@@ -36,6 +36,19 @@ pub(super) fn make() -> io::Result<(OwnedFd, Netlink)> {
     made
 }
 
+/// Does something inside a namespace. The calling thread is in it for that
+/// moment, so the process must have no other threads.
+pub(super) fn inside<T>(
+    namespace: &OwnedFd,
+    work: impl FnOnce() -> io::Result<T>,
+) -> io::Result<T> {
+    let host = present()?;
+    setns(namespace, CloneFlags::CLONE_NEWNET)?;
+    let result = work();
+    setns(&host, CloneFlags::CLONE_NEWNET)?;
+    result
+}
+
 /// Keeps others from changing bridges until it is dropped. All processes of a
 /// network namespace lock the same file, the namespace.
 pub(super) fn lock() -> io::Result<File> {

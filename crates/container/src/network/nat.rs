@@ -7,7 +7,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{BRIDGE, Subnet};
+use tandem_model::Subnet;
+
+use super::BRIDGE;
 
 /// The table of a bridge, one of our own; nothing of anybody else's is
 /// touched.
@@ -24,8 +26,8 @@ pub(crate) struct Nft(Option<Child>);
 
 impl Drop for Nft {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.wait();
+        if let Some(child) = self.0.take() {
+            let _ = child.wait_with_output();
         }
     }
 }
@@ -33,9 +35,14 @@ impl Drop for Nft {
 impl Nft {
     /// Begins to make the table for a bridge's network: what leaves the host
     /// gets its address, and from outside nobody gets at the containers but
-    /// with answers.
-    pub(crate) fn add(bridge: &str, subnet: Subnet) -> io::Result<Self> {
+    /// with answers. It prints what chains there are, also others'. Out of an `internal` network nothing gets either.
+    pub(crate) fn add(bridge: &str, subnet: Subnet, internal: bool) -> io::Result<Self> {
         let table = table_of(bridge);
+        let out = if internal {
+            format!("iifname \"{bridge}\" oifname != \"{bridge}\" drop")
+        } else {
+            String::new()
+        };
         // One that a crash left would keep its rules.
         Self::start(&format!(
             "table ip {table}
@@ -48,8 +55,11 @@ impl Nft {
                chain forward {{
                  type filter hook forward priority 0; policy accept;
                  iifname != \"{bridge}\" oifname \"{bridge}\" ct state new drop
+                 {out}
                }}
-             }}"
+             }}
+             list chains
+             "
         ))
     }
 
@@ -60,14 +70,15 @@ impl Nft {
         Self::start(&format!("table ip {table}\ndelete table ip {table}\n"))
     }
 
-    fn start(script: &str) -> io::Result<Self> {
+    /// Begins to execute a script in the present network namespace.
+    pub(super) fn start(script: &str) -> io::Result<Self> {
         let program = find().ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, "the program `nft` is not installed")
         })?;
         let mut child = Command::new(program)
             .args(["-f", "-"])
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
@@ -77,12 +88,12 @@ impl Nft {
         Ok(Self(Some(child)))
     }
 
-    /// Waits for its end.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
-        let Some(child) = self.0.take() else { return Ok(()) };
+    /// Waits for its end; returns what it printed.
+    pub(crate) fn finish(mut self) -> io::Result<String> {
+        let Some(child) = self.0.take() else { return Ok(String::new()) };
         let output = child.wait_with_output()?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         let text = String::from_utf8_lossy(&output.stderr);
         let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");

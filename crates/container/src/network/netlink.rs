@@ -12,10 +12,9 @@ use rtnetlink::{
     },
 };
 
-use super::{
-    Subnet,
-    address::{address_in, hardware_address},
-};
+use tandem_model::Subnet;
+
+use super::address::{address_in, hardware_address};
 
 type Result<T> = std::result::Result<T, rtnetlink::Error>;
 
@@ -115,7 +114,7 @@ impl Netlink {
             LinkBridge::new(name).address(hardware_address(0x0a, gateway).to_vec()).build();
         self.handle.link().add(bridge).execute().await?;
         let index = self.index(name).await?.ok_or(rtnetlink::Error::RequestFailed)?;
-        self.handle.address().add(index, gateway.into(), subnet.prefix).execute().await?;
+        self.handle.address().add(index, gateway.into(), subnet.prefix()).execute().await?;
         Ok(index)
     }
 
@@ -144,14 +143,23 @@ impl Netlink {
         self.handle.link().add(pair).execute().await
     }
 
-    /// Inside a container's namespace: address, links up, default route.
-    pub(crate) async fn configure_inside(&self, address: Ipv4Addr, subnet: Subnet) -> Result<()> {
+    /// Inside a container's namespace: address, links up, default route where
+    /// there is a `way_out`.
+    pub(crate) async fn configure_inside(
+        &self,
+        address: Ipv4Addr,
+        subnet: Subnet,
+        way_out: bool,
+    ) -> Result<()> {
         let index = self.index(INSIDE).await?.ok_or(rtnetlink::Error::RequestFailed)?;
-        self.handle.address().add(index, address.into(), subnet.prefix).execute().await?;
+        self.handle.address().add(index, address.into(), subnet.prefix()).execute().await?;
         let route = RouteMessageBuilder::<Ipv4Addr>::new()
             .gateway(subnet.gateway())
             .output_interface(index);
         self.up(index).await?;
+        if !way_out {
+            return self.loopback_up().await;
+        }
         let route = self.handle.route().add(route.build()).execute();
         let (route, loopback) = futures_util::join!(route, self.loopback_up());
         route.and(loopback)

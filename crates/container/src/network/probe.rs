@@ -26,13 +26,13 @@ pub(crate) fn probe_bridge() -> io::Result<()> {
         runtime.block_on(async {
             let host = Netlink::open()?;
             let (namespace, inside) = namespace::make()?;
-            let subnet = super::Subnet::new([10, 200, 0, 0].into(), 22);
+            let subnet = tandem_model::Subnet::new([10, 200, 0, 0].into(), 22);
             let address = [10, 200, 0, 2].into();
             let bridge = host.add_bridge(super::BRIDGE, subnet).await.map_err(io::Error::other)?;
             host.add_pair("tdmprobe", bridge, address, namespace.as_raw_fd())
                 .await
                 .map_err(io::Error::other)?;
-            inside.configure_inside(address, subnet).await.map_err(io::Error::other)
+            inside.configure_inside(address, subnet, true).await.map_err(io::Error::other)
         })
     })
 }
@@ -48,6 +48,10 @@ pub(crate) fn probe_nat() -> io::Result<Translation> {
     if find().is_none() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "the program `nft` is not installed"));
     }
-    alone(|| Nft::add(super::BRIDGE, super::Subnet::new([10, 200, 0, 0].into(), 22))?.finish())?;
+    alone(|| {
+        Nft::add(super::BRIDGE, tandem_model::Subnet::new([10, 200, 0, 0].into(), 22), false)?
+            .finish()
+            .map(drop)
+    })?;
     Ok(Translation { forwards: forwards() })
 }

@@ -1,17 +1,17 @@
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
 };
 
 use tandem_backend::BackendError;
-use tandem_model::{InstanceRecord, PortMap};
+use tandem_model::{InstanceRecord, PortMap, Protocol};
 
-use crate::proxy::{Proxy, Published};
+use crate::{proxy::Published, task::Task};
 
 /// Publishes the ports of an app that shares the host's network. Where both
 /// sides are the same the app binds the port itself; otherwise connections are
 /// passed on.
-pub(super) fn publish(record: &mut InstanceRecord) -> Result<Vec<Proxy>, BackendError> {
+pub(super) fn publish(record: &mut InstanceRecord) -> Result<Vec<Task>, BackendError> {
     let mut proxies = Vec::new();
     let mut taken = Vec::new();
     for wanted in record.spec.ports.clone() {
@@ -33,7 +33,12 @@ pub(super) fn publish(record: &mut InstanceRecord) -> Result<Vec<Proxy>, Backend
 /// be taken for it.
 fn free(wanted: PortMap) -> Result<(), BackendError> {
     let inside = PortMap { host_port: wanted.port, ..wanted };
-    match TcpListener::bind((Ipv4Addr::UNSPECIFIED, wanted.port)) {
+    let place = (Ipv4Addr::UNSPECIFIED, wanted.port);
+    let bound = match wanted.protocol {
+        Protocol::Tcp => TcpListener::bind(place).map(drop),
+        Protocol::Udp => UdpSocket::bind(place).map(drop),
+    };
+    match bound {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(BackendError::PortInUse(inside)),
         // A privileged port, say: the app itself will learn it.
         _ => Ok(()),

@@ -127,8 +127,8 @@ impl Arguments<'_> {
         }
         let mut user = String::from("user,id=net,ipv6=off");
         for port in self.ports {
-            let PortMap { host_ip, host_port, port, .. } = port;
-            let _ = write!(user, ",hostfwd=tcp:{host_ip}:{host_port}-10.0.2.15:{port}");
+            let PortMap { host_ip, host_port, port, protocol } = port;
+            let _ = write!(user, ",hostfwd={protocol}:{host_ip}:{host_port}-10.0.2.15:{port}");
         }
         line.option("-netdev", user);
         line.option("-device", "virtio-net-pci,netdev=net,romfile=");
@@ -229,12 +229,12 @@ mod tests {
 
     #[test]
     fn nothing_listens_but_the_published_ports() {
-        let ports = ["8080:80".parse().unwrap(), "0.0.0.0:90:91".parse().unwrap()];
+        let ports = ["8080:80".parse().unwrap(), "0.0.0.0:90:91/udp".parse().unwrap()];
         let line = line(Some((Path::new("/d"), Path::new("/b"))), &ports);
         assert_eq!(
             after(&line, "-netdev"),
             [
-                "user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:8080-10.0.2.15:80,hostfwd=tcp:0.0.0.0:90-10.0.2.15:91"
+                "user,id=net,ipv6=off,hostfwd=tcp:127.0.0.1:8080-10.0.2.15:80,hostfwd=udp:0.0.0.0:90-10.0.2.15:91"
             ]
         );
         assert!(after(&line, "-chardev").iter().all(|one| one.contains(",fd=")), "{line:?}");

@@ -3,11 +3,12 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, UdpSocket},
+    os::fd::OwnedFd,
 };
 
 use tandem_backend::BackendError;
-use tandem_model::PortMap;
+use tandem_model::{PortMap, Protocol};
 
 /// Refuses addresses that QEMU's user network cannot listen on.
 pub(super) fn check(ports: &[PortMap]) -> Result<(), BackendError> {
@@ -34,13 +35,27 @@ pub(super) fn choose(wanted: &[PortMap]) -> Result<Vec<PortMap>, BackendError> {
     let mut chosen = Vec::new();
     for port in wanted {
         let address = SocketAddr::new(port.host_ip, port.host_port);
-        let listener = TcpListener::bind(address).map_err(refused(*port))?;
-        let host_port = listener.local_addr().map_err(refused(*port))?.port();
-        chosen.push(PortMap { host_port, ..*port });
+        let (socket, address) = bind(port.protocol, address).map_err(refused(*port))?;
+        chosen.push(PortMap { host_port: address.port(), ..*port });
         // Held until all are chosen, so that two zeros get two ports.
-        held.push(listener);
+        held.push(socket);
     }
     Ok(chosen)
+}
+
+fn bind(protocol: Protocol, address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
+    match protocol {
+        Protocol::Tcp => {
+            let listener = TcpListener::bind(address)?;
+            let address = listener.local_addr()?;
+            Ok((listener.into(), address))
+        }
+        Protocol::Udp => {
+            let socket = UdpSocket::bind(address)?;
+            let address = socket.local_addr()?;
+            Ok((socket.into(), address))
+        }
+    }
 }
 
 #[cfg(test)]

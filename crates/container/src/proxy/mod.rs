@@ -1,123 +1,78 @@
-//! Published ports: a small TCP proxy inside the supervisor.
+//! Published ports: a small proxy inside the supervisor.
+
+mod tcp;
+mod udp;
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as StdListener},
-    sync::Arc,
-    time::Duration,
+    net::{SocketAddr, TcpListener as StdListener, UdpSocket as StdSocket},
 };
 
 use tandem_backend::BackendError;
-use tandem_model::PortMap;
-use tokio::{
-    io::copy_bidirectional_with_sizes,
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    task::JoinHandle,
-};
+use tandem_model::{PortMap, Protocol};
+use tokio::net::{TcpListener, UdpSocket};
 
-/// Connections through one published port at a time. More wait in the
-/// kernel's queue, so descriptors never run out.
-const MOST_CONNECTIONS: usize = 400;
-
-/// Bytes copied at once, each way.
-const BUFFER: usize = 32 * 1024;
-
-/// How long the app's side may take to accept a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+use crate::task::Task;
 
 /// A bound host port. Nobody else can take it from now on.
 #[derive(Debug)]
 pub(crate) struct Published {
-    listener: TcpListener,
+    socket: Bound,
     /// The mapping with the port that was really taken.
     pub(crate) port: PortMap,
+}
+
+#[derive(Debug)]
+enum Bound {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
 }
 
 impl Published {
     /// Binds the host's side; port zero takes any free one.
     pub(crate) fn bind(wanted: PortMap) -> Result<Self, BackendError> {
-        let refused = |source: io::Error| match source.kind() {
+        let address = SocketAddr::new(wanted.host_ip, wanted.host_port);
+        let bound = match wanted.protocol {
+            Protocol::Tcp => listen(address),
+            Protocol::Udp => receive(address),
+        };
+        let (socket, address) = bound.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => BackendError::PortInUse(wanted),
             _ => BackendError::PortRefused { port: wanted, source },
-        };
-        let address = SocketAddr::new(wanted.host_ip, wanted.host_port);
-        let listener = StdListener::bind(address).map_err(refused)?;
-        listener.set_nonblocking(true).map_err(refused)?;
-        let host_port = listener.local_addr().map_err(refused)?.port();
-        let listener = TcpListener::from_std(listener).map_err(refused)?;
-        Ok(Self { listener, port: PortMap { host_port, ..wanted } })
+        })?;
+        Ok(Self { socket, port: PortMap { host_port: address.port(), ..wanted } })
     }
 
-    /// Passes connections on to the app's address. While nothing listens
-    /// there, clients are reset at once, so that whoever waits for the app
-    /// learns quickly that it is not ready yet.
-    pub(crate) fn serve(self, app: SocketAddr) -> Proxy {
-        Proxy(tokio::task::spawn_local(accept(self.listener, app)))
+    /// Passes what comes on to the app's address.
+    pub(crate) fn serve(self, app: SocketAddr) -> Task {
+        match self.socket {
+            Bound::Tcp(listener) => Task::spawn(tcp::serve(listener, app)),
+            Bound::Udp(socket) => Task::spawn(udp::serve(socket, app, udp::IDLE_LIMIT)),
+        }
     }
 }
 
-/// A proxy at work. Dropping it closes the port and every connection.
-#[derive(Debug)]
-pub(crate) struct Proxy(JoinHandle<()>);
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+fn listen(address: SocketAddr) -> io::Result<(Bound, SocketAddr)> {
+    let listener = StdListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((Bound::Tcp(TcpListener::from_std(listener)?), address))
 }
 
-async fn accept(listener: TcpListener, app: SocketAddr) {
-    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    // Ends every connection with the proxy.
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
-        let client = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
-        };
-        let Ok((client, _)) = client else {
-            // The client left again, or descriptors are short for a moment.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            continue;
-        };
-        connections.spawn_local(async move {
-            pass_on(client, app).await;
-            drop(permit);
-        });
-    }
-}
-
-/// Serves one client to its end.
-async fn pass_on(mut client: TcpStream, app: SocketAddr) {
-    let connected = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(app)).await;
-    let Ok(Ok(mut app)) = connected else {
-        reset(&client);
-        return;
-    };
-    let _ = client.set_nodelay(true);
-    let _ = app.set_nodelay(true);
-    // The end of one direction is passed on and the other goes on.
-    if copy_bidirectional_with_sizes(&mut client, &mut app, BUFFER, BUFFER).await.is_err() {
-        reset(&client);
-        reset(&app);
-    }
-}
-
-/// Makes the close that follows a reset.
-fn reset(stream: &TcpStream) {
-    let _ = stream.set_zero_linger();
+fn receive(address: SocketAddr) -> io::Result<(Bound, SocketAddr)> {
+    let socket = StdSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    let address = socket.local_addr()?;
+    Ok((Bound::Udp(UdpSocket::from_std(socket)?), address))
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use tandem_model::Protocol;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
         task::LocalSet,
     };
 
@@ -128,7 +83,7 @@ mod tests {
         PortMap { host_ip, host_port, port: 80, protocol: Protocol::Tcp }
     }
 
-    fn proxy_to(app: SocketAddr) -> (Proxy, SocketAddr) {
+    fn proxy_to(app: SocketAddr) -> (Task, SocketAddr) {
         let published = Published::bind(map(0)).unwrap();
         let address = SocketAddr::new(published.port.host_ip, published.port.host_port);
         (published.serve(app), address)

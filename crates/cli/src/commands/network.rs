@@ -1,0 +1,60 @@
+use super::{Context, run::labels};
+use crate::{
+    grammar::{Network, Networking},
+    output::{json, line, table},
+};
+
+/// `tandem port` and `tandem network …`.
+pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Result<u8> {
+    match command {
+        Networking::Port { instance, port, json: wanted } => {
+            let ports = context.app.ports(&instance, port.as_deref())?;
+            if wanted.json {
+                json(&ports)?;
+                return Ok(0);
+            }
+            for found in ports {
+                match port {
+                    Some(_) => line(&found.host),
+                    None => line(&format!("{} -> {}", found.port, found.host)),
+                }
+            }
+        }
+        Networking::Network(Network::Create { subnet, internal, label, name }) => {
+            context.app.create_network(&name, subnet, internal, labels(&label)?).await?;
+            line(&name);
+        }
+        Networking::Network(Network::Ls(wanted)) => {
+            let networks = context.app.networks().await?;
+            if wanted.json {
+                json(&networks)?;
+                return Ok(0);
+            }
+            let row = |network: tandem_app::NetworkRow| {
+                vec![
+                    network.name,
+                    network.kind.to_owned(),
+                    network.subnet.map_or_else(|| "-".to_owned(), |subnet| subnet.to_string()),
+                    if network.internal { "yes" } else { "no" }.to_owned(),
+                    network.instances.len().to_string(),
+                ]
+            };
+            let rows: Vec<_> = networks.into_iter().map(row).collect();
+            table(&["NAME", "KIND", "SUBNET", "INTERNAL", "INSTANCES"], &rows);
+        }
+        Networking::Network(Network::Inspect { networks }) => {
+            let mut found = Vec::new();
+            for name in &networks {
+                found.push(context.app.network(name).await?);
+            }
+            json(&found)?;
+        }
+        Networking::Network(Network::Rm { networks }) => {
+            for name in &networks {
+                context.app.remove_network(name)?;
+                line(name);
+            }
+        }
+    }
+    Ok(0)
+}
