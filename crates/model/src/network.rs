@@ -82,6 +82,8 @@ fn mask(prefix: u8) -> u32 {
     u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0)
 }
 
+const FORM: &str = "write an IPv4 network, e.g. 10.1.0.0/24";
+
 impl FromStr for Subnet {
     type Err = ParseSubnetError;
 
@@ -90,7 +92,6 @@ impl FromStr for Subnet {
             text: text.chars().take(64).collect(),
             why: why.to_owned(),
         };
-        const FORM: &str = "write an IPv4 network, e.g. 10.1.0.0/24";
         let (address, prefix) = text.split_once('/').ok_or_else(|| wrong(FORM))?;
         let address: Ipv4Addr = address.parse().map_err(|_| wrong(FORM))?;
         let digits = prefix.bytes().all(|b| b.is_ascii_digit());

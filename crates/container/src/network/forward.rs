@@ -69,11 +69,11 @@ pub(super) fn close(bridge: &str) -> io::Result<()> {
     if let Some(nft) = nat::find() {
         let listed =
             Command::new(nft).args(["-a", "list", "chain", "ip", "filter", FORWARD]).output()?;
-        let script: String = handles(bridge, &String::from_utf8_lossy(&listed.stdout))
+        let script: Vec<String> = handles(bridge, &String::from_utf8_lossy(&listed.stdout))
             .map(|handle| format!("delete rule ip filter {FORWARD} handle {handle}\n"))
             .collect();
         if !script.is_empty() {
-            Nft::start(&script)?.finish()?;
+            Nft::start(&script.concat())?.finish()?;
         }
     }
     if let Some(program) = legacy() {
