@@ -15,6 +15,7 @@ mod control;
 mod copy;
 mod doctor;
 mod error;
+mod exchange;
 mod frame;
 pub mod helper;
 mod images;

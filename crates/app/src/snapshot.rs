@@ -321,7 +321,7 @@ impl App {
         rename(&dir.join(name), &scratch.path().join("gone"))
     }
 
-    fn snapshots_dir(&self, record: &InstanceRecord) -> Result<PathBuf, AppError> {
+    pub(crate) fn snapshots_dir(&self, record: &InstanceRecord) -> Result<PathBuf, AppError> {
         upper_of(&self.home, record)?;
         let dir = self.instances.dir(&record.id).join("snapshots");
         make_private_dir(&dir)?;
@@ -329,7 +329,7 @@ impl App {
     }
 
     /// Keeps an instance that does not run from being started.
-    fn ended_lock(&self, record: &InstanceRecord) -> Result<Lock, AppError> {
+    pub(crate) fn ended_lock(&self, record: &InstanceRecord) -> Result<Lock, AppError> {
         self.instances.lock_ended(&record.id)?.ok_or_else(|| {
             let name = record.spec.name.clone();
             let next = "wait until it stands still and try again".to_owned();
@@ -338,7 +338,7 @@ impl App {
     }
 
     /// The volumes of an instance that are there.
-    fn volumes_of(&self, spec: &InstanceSpec) -> Vec<String> {
+    pub(crate) fn volumes_of(&self, spec: &InstanceSpec) -> Vec<String> {
         let names = spec.options.mounts.iter().filter_map(|mount| match &mount.source {
             MountSource::Volume { name, .. } => Some(name.clone()),
             _ => None,
@@ -349,7 +349,7 @@ impl App {
         names
     }
 
-    fn volume_data(&self, name: &str) -> PathBuf {
+    pub(crate) fn volume_data(&self, name: &str) -> PathBuf {
         self.home.volumes().join(name).join("data")
     }
 
@@ -390,7 +390,7 @@ impl App {
     }
 }
 
-const RECORD: &str = "snapshot.json";
+pub(crate) const RECORD: &str = "snapshot.json";
 const HEAD: &str = "head.json";
 
 pub(crate) fn conflict(text: String) -> AppError {
@@ -409,7 +409,7 @@ fn load(dir: &Path, record: &InstanceRecord, name: &str) -> Result<Snapshot, App
 }
 
 /// All snapshots, oldest first.
-fn all(dir: &Path) -> Result<Vec<Snapshot>, AppError> {
+pub(crate) fn all(dir: &Path) -> Result<Vec<Snapshot>, AppError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(|e| AppError::io("list", dir, e))?.flatten() {
         found.extend(read_json::<Snapshot>(&entry.path().join(RECORD)).ok().flatten());
@@ -418,7 +418,7 @@ fn all(dir: &Path) -> Result<Vec<Snapshot>, AppError> {
     Ok(found)
 }
 
-fn check_name(name: &str) -> Result<(), AppError> {
+pub(crate) fn check_name(name: &str) -> Result<(), AppError> {
     let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     let rest = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c));
     if first && rest && name.len() <= 128 && name != HEAD {
@@ -435,7 +435,7 @@ fn sync(path: &Path) -> Result<(), AppError> {
     rustix::fs::syncfs(&dir).map_err(|e| AppError::io("sync", path, e.into()))
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), AppError> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), AppError> {
     fs::rename(from, to).map_err(|e| AppError::io("store", to, e))
 }
 

@@ -37,13 +37,13 @@ mod tree_copy;
 pub use error::ImageError;
 pub use image::{Image, Layer, NewLayer, chain_ids};
 pub use layer::{
-    DiskUsage, Extract, LayerError, Limits, OverlayXattrs, Rebase, extract, pack_tree, parse_pax,
-    pax::PaxRecord, unpack_layer,
+    DiskUsage, Extract, LayerError, Limits, OverlayXattrs, Rebase, extract, pack_layer, pack_tree,
+    parse_pax, pax::PaxRecord, unpack_layer,
 };
 pub use platform::{ParsePlatformError, Platform};
 pub use registry::{
     Access, Credentials, LoginFiles, PullOptions, RegistryError, Transfer, login, logout, pull,
     push,
 };
-pub use store::{DiskUse, ImageSummary, Lease, Removed, Store};
+pub use store::{DiskUse, ImageSummary, Lease, Removed, Store, digest_of_file};
 pub use tree_copy::{Earlier, Stamp, Stamps, copy_tree, stamps};

@@ -13,6 +13,8 @@ pub(super) const CASES: &[Case] = &[
     case("snapshot::a_commit_of_an_app_that_writes_is_whole", busy_commit),
     case("snapshot::forms_a_tree_and_comes_back", tree),
     case("snapshot::of_an_app_that_writes_is_one_moment", one_moment),
+    case("snapshot::an_instance_moves_to_another_home", moves),
+    case("snapshot::a_bad_export_leaves_nothing", bad_export),
     case("snapshot::with_memory_works_or_says_why_not", memory),
 ];
 
@@ -180,5 +182,66 @@ fn memory(world: &World) -> Result<()> {
         doctor.as_array().into_iter().flatten().find(|it| it["id"] == "container_checkpoint");
     ensure!(finding.is_some_and(|it| it["status"] != "ok"), "{doctor}");
     world.tandem(["rm", "-f", "box"])?.ok()?;
+    Ok(())
+}
+
+fn moves(world: &World) -> Result<()> {
+    sleeper(
+        world,
+        "box",
+        &["-e", "MODE=moved"],
+        "import os; os.remove('/etc/issue') if os.path.exists('/etc/issue') else None",
+    )?;
+    put(world, "box", "/state", "first")?;
+    world.tandem(["snapshot", "create", "box", "one"])?.ok()?;
+    put(world, "box", "/state", "second")?;
+    world.tandem(["export", "box", "-o", "box.tar"])?.ok()?;
+    let home = world.scratch().join("second").to_string_lossy().into_owned();
+    let there = |words: &[&str]| world.tandem([&["--home", &home], words].concat());
+    there(&["import", "box.tar", "--name", "moved"])?.ok()?;
+    there(&["start", "moved"])?.ok()?;
+    there(&["cp", "moved:/state", "arrived"])?.ok()?;
+    let arrived = world.scratch().join("arrived");
+    ensure!(fs::read_to_string(&arrived)? == "second", "another state arrived");
+    ensure!(there(&["cp", "moved:/etc/issue", "x"])?.code == Some(125), "the deletion is lost");
+    there(&["snapshot", "restore", "moved", "one"])?.ok()?;
+    there(&["cp", "moved:/state", "arrived"])?.ok()?;
+    ensure!(fs::read_to_string(&arrived)? == "first", "the snapshot did not move");
+    there(&["rm", "-f", "moved"])?.ok()?;
+    world.tandem(["import", "box.tar"])?.code_is(125)?.is_one_sentence(&["box", "taken"])?;
+    world.tandem(["rm", "-f", "box"])?.ok()?;
+    Ok(())
+}
+
+fn bad_export(world: &World) -> Result<()> {
+    world.tandem(["create", "--name", "box", "hello-flask"])?.ok()?;
+    put(world, "box", "/state", "kept")?;
+    world.tandem(["export", "box", "-o", "box.tar"])?.ok()?;
+    world.tandem(["rm", "box"])?.ok()?;
+    let whole = fs::read(world.scratch().join("box.tar"))?;
+    let text = |bytes: &[u8], from: &str, to: &str| {
+        let at = bytes.windows(from.len()).position(|it| it == from.as_bytes());
+        let mut bytes = bytes.to_vec();
+        if let Some(at) = at {
+            bytes[at..at + from.len()].copy_from_slice(to.as_bytes());
+        }
+        (at.is_some(), bytes)
+    };
+    let mut damaged = vec![(true, whole[..whole.len() / 2].to_vec()), (true, b"noise".repeat(300))];
+    damaged.push(text(&whole, "kept", "bad!"));
+    damaged.push(text(&whole, "\"type\": \"bridge\"", "\"type\":   \"host\""));
+    damaged.push(text(
+        &whole,
+        "\"format\": \"tandem-instance\"",
+        "\"format\": \"another-instanc\"",
+    ));
+    for (at, (made, bytes)) in damaged.iter().enumerate() {
+        ensure!(*made, "damage {at} could not be done");
+        fs::write(world.scratch().join("bad.tar"), bytes)?;
+        let refused = world.tandem(["import", "bad.tar"])?.code_is(2)?;
+        refused
+            .is_one_sentence(&["cannot be imported"])
+            .or(refused.is_one_sentence(&["no instance"]))?;
+    }
     Ok(())
 }

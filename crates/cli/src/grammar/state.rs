@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use tandem_app::UpdateMode;
 use tandem_model::{ImageRef, Resources, parse_cpus, parse_size};
@@ -31,6 +33,22 @@ pub(crate) enum State {
     /// Keep and bring back the state of an instance's disk
     #[command(subcommand)]
     Snapshot(Snapshot),
+    /// Write an instance with its image, volumes and snapshots to one file
+    Export {
+        /// The file
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Name or id
+        instance: String,
+    },
+    /// Make the instance of a file that `tandem export` wrote
+    Import {
+        /// Its name [default: the one it had]
+        #[arg(long)]
+        name: Option<String>,
+        /// The file
+        file: PathBuf,
+    },
     /// Copy files between an instance and the host
     Cp(Cp),
     /// List the processes of an instance

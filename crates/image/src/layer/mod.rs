@@ -32,7 +32,7 @@ pub use extract::{Extract, Rebase, extract};
 pub use limits::Limits;
 pub use overlay::OverlayXattrs;
 pub(crate) use pack::pack;
-pub use pack::pack_tree;
+pub use pack::{pack_layer, pack_tree};
 pub use pax::parse_pax;
 pub use unpack::unpack_layer;
 pub(crate) use unpack::{Unpack, unpack};

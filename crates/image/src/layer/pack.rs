@@ -36,6 +36,12 @@ pub(crate) fn pack(dir: &Path, out: impl Write) -> Result<(), LayerError> {
     packing.end()
 }
 
+/// Packs the upper folder of an overlay as an uncompressed layer archive;
+/// [`crate::unpack_layer`] makes the folder again.
+pub fn pack_layer(dir: &Path, out: impl Write) -> Result<(), LayerError> {
+    pack(dir, out)
+}
+
 /// Packs a file or a folder with all in it under a name of its own, as files
 /// and not as a layer: nothing in it means a deletion. Sockets are left out,
 /// and so is what kernel file systems (proc, sysfs, control groups) show.

@@ -7,6 +7,7 @@ mod hash;
 mod index;
 mod list;
 mod manifest;
+mod parts;
 mod remove;
 mod unpacked;
 
@@ -22,6 +23,7 @@ pub(crate) use hash::HashRead;
 use index::Index;
 pub use list::{DiskUse, ImageSummary};
 pub(crate) use manifest::{choose_platform, layers_of, parse_manifest};
+pub use parts::digest_of_file;
 pub use remove::{Lease, Removed};
 pub(crate) use unpacked::unpack_stream;
 

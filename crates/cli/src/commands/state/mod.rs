@@ -8,10 +8,18 @@ mod update;
 mod usage;
 
 use super::Context;
-use crate::grammar::State;
+use crate::{grammar::State, output::line};
 
 pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8> {
     match command {
+        State::Export { output, instance } => {
+            context.app.export_instance(&instance, &output).await?;
+            Ok(0)
+        }
+        State::Import { name, file } => {
+            line(context.app.import_instance(&file, name.as_deref())?.id.as_str());
+            Ok(0)
+        }
         State::Cp(wanted) => copy::run(context, wanted).await,
         State::Diff { json, instance } => commit::diff(context, &instance, json),
         State::Commit(wanted) => commit::run(context, wanted).await,

@@ -1,0 +1,298 @@
+//! An instance as one file, for another home.
+//!
+//! The file is a tar archive of `manifest.json`, the image's blobs, and an
+//! archive for each tree: the instance's changes as a layer, volumes as plain
+//! files. The manifest has the digest of each.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufReader, BufWriter},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use tandem_backend::BackendError;
+use tandem_container::upper_of;
+use tandem_home::{make_private_dir, read_json, write_json};
+use tandem_image::{
+    Extract, Limits, Rebase, copy_tree, digest_of_file, extract, pack_layer, pack_tree,
+    unpack_layer,
+};
+use tandem_model::{
+    Digest, ErrorCode, Failure, InstanceRecord, InstanceSpec, MountSource, NetworkChoice,
+    SecurityOptions,
+};
+
+use crate::{
+    App, AppError,
+    snapshot::{RECORD, Snapshot, all, check_name, conflict, rename},
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    format: String,
+    version: u32,
+    spec: InstanceSpec,
+    /// The image's blobs, its manifest first; each lies in `blobs/HEX`.
+    blobs: Vec<Digest>,
+    /// Digest of each archive by its path: `upper.tar`, `volumes/NAME.tar`,
+    /// `snapshots/NAME/…`.
+    parts: BTreeMap<String, Digest>,
+    volumes: Vec<String>,
+    snapshots: Vec<Snapshot>,
+}
+
+const FORMAT: &str = "tandem-instance";
+const VERSION: u32 = 1;
+
+fn refused(why: impl std::fmt::Display) -> AppError {
+    let text = format!("the file is no instance that can be imported ({why}): export it again");
+    Failure::new(ErrorCode::Usage, text).into()
+}
+
+fn layer(e: tandem_image::LayerError) -> AppError {
+    Failure::new(ErrorCode::Internal, e.to_string()).into()
+}
+
+impl App {
+    /// Writes an instance with its image, volumes and snapshots to a file. One
+    /// that runs is held still while it is copied.
+    pub async fn export_instance(&self, instance: &str, file: &Path) -> Result<(), AppError> {
+        let record = self.instances.find(instance)?;
+        let upper = upper_of(&self.home, &record)?;
+        let volumes = self.volumes_of(&record.spec);
+        let scratch = self.home.scratch("export")?;
+        let (copies, out) = (scratch.path().join("copies"), scratch.path().join("out"));
+        for dir in
+            [copies.join("volumes"), out.join("volumes"), out.join("blobs"), out.join("snapshots")]
+        {
+            make_private_dir(&dir)?;
+        }
+        let held = self.held(&record).await?;
+        let ended = if held.is_none() { Some(self.ended_lock(&record)?) } else { None };
+        copied(&upper, &copies.join("upper"))?;
+        for volume in &volumes {
+            copied(&self.volume_data(volume), &copies.join("volumes").join(volume))?;
+        }
+        drop((held, ended));
+        let mut parts = BTreeMap::new();
+        pack_parts(&copies, &volumes, &out, "", &mut parts)?;
+        let dir = self.snapshots_dir(&record)?;
+        let _snapshots = tandem_home::Lock::exclusive(&dir.join(".lock"))?;
+        let snapshots = all(&dir)?;
+        for snapshot in &snapshots {
+            let prefix = format!("snapshots/{}/", snapshot.name);
+            make_private_dir(&out.join(&prefix).join("volumes"))?;
+            let from = dir.join(&snapshot.name);
+            pack_parts(&from, &snapshot.volumes, &out, &prefix, &mut parts)?;
+        }
+        let image = self.images.find(&record.spec.digest.to_string())?;
+        let mut blobs = Vec::new();
+        for (digest, path) in self.images.blobs_of(&image) {
+            let to = out.join("blobs").join(digest.hex());
+            if !to.exists() {
+                fs::hard_link(&path, &to).map_err(|e| AppError::io("link", path, e))?;
+            }
+            blobs.push(digest);
+        }
+        let spec = InstanceSpec { owner: None, remove: false, ..record.spec };
+        let format = FORMAT.to_owned();
+        let manifest =
+            Manifest { format, version: VERSION, spec, blobs, parts, volumes, snapshots };
+        write_json(&out.join("manifest.json"), &manifest)?;
+        let io = |e| AppError::io("write", file, e);
+        let folder =
+            file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Whole or not at all.
+        let fresh = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+        pack_tree(&out, Path::new(FORMAT), false, BufWriter::new(fresh.as_file()))
+            .map_err(layer)?;
+        fresh.as_file().sync_all().map_err(io)?;
+        fresh.persist(file).map(drop).map_err(|e| io(e.error))
+    }
+
+    /// Makes the instance of a file again; nothing stays when it fails.
+    pub fn import_instance(
+        &self,
+        file: &Path,
+        name: Option<&str>,
+    ) -> Result<InstanceRecord, AppError> {
+        let scratch = self.home.scratch("import")?;
+        let from = scratch.path().join("in");
+        let archive = File::open(file).map_err(|e| AppError::io("open", file, e))?;
+        unpacked(&mut BufReader::new(archive), scratch.path(), "in").map_err(refused)?;
+        let manifest: Option<Manifest> = read_json(&from.join("manifest.json")).map_err(refused)?;
+        let manifest = manifest.ok_or_else(|| refused("it has no manifest"))?;
+        check(&manifest, &from)?;
+        let mut spec = InstanceSpec { owner: None, remove: false, ..manifest.spec };
+        if let Some(name) = name {
+            name.clone_into(&mut spec.name);
+        }
+        let taken = manifest.volumes.iter().find(|name| self.home.volumes().join(name).exists());
+        if let Some(volume) = taken {
+            return Err(conflict(format!(
+                "there is a volume `{volume}` already: rename or remove it before the import"
+            )));
+        }
+        let made = scratch.path().join("made");
+        make_private_dir(&made.join("volumes"))?;
+        unpack_parts(&from, "", &manifest.volumes, &made)?;
+        for snapshot in &manifest.snapshots {
+            let dir = made.join("snapshots").join(&snapshot.name);
+            make_private_dir(&dir.join("volumes"))?;
+            let prefix = format!("snapshots/{}/", snapshot.name);
+            unpack_parts(&from, &prefix, &snapshot.volumes, &dir)?;
+            write_json(&dir.join(RECORD), snapshot)?;
+        }
+        let _lease = self.images.lease()?;
+        for digest in &manifest.blobs {
+            let path = from.join("blobs").join(digest.hex());
+            let blob =
+                File::open(&path).map_err(|_| refused(format!("blob {digest} is missing")))?;
+            self.images.add_blob(digest, blob)?;
+        }
+        self.images.adopt_image(&spec.image.parse()?, &spec.digest)?;
+        let record = self.instances.create(spec)?;
+        let placed = self.place(&record, &made, &manifest.volumes);
+        if placed.is_err() {
+            let _ = self.instances.delete(&record.id);
+        }
+        placed.map(|()| record)
+    }
+
+    fn place(
+        &self,
+        record: &InstanceRecord,
+        made: &Path,
+        volumes: &[String],
+    ) -> Result<(), AppError> {
+        for volume in volumes {
+            make_private_dir(&self.home.volumes().join(volume))?;
+            rename(&made.join("volumes").join(volume), &self.volume_data(volume))?;
+        }
+        rename(&made.join("upper"), &upper_of(&self.home, record)?)?;
+        let snapshots = made.join("snapshots");
+        if snapshots.is_dir() {
+            rename(&snapshots, &self.instances.dir(&record.id).join("snapshots"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Copies a folder; one that is not there counts as empty.
+fn copied(from: &Path, to: &Path) -> Result<(), AppError> {
+    let done = if from.is_dir() { copy_tree(from, to, None).map(drop) } else { fs::create_dir(to) };
+    done.map_err(|e| BackendError::io("copy", from, e).into())
+}
+
+fn pack_parts(
+    from: &Path,
+    volumes: &[String],
+    out: &Path,
+    prefix: &str,
+    parts: &mut BTreeMap<String, Digest>,
+) -> Result<(), AppError> {
+    let create = |path: &PathBuf| {
+        File::create_new(path).map(BufWriter::new).map_err(|e| AppError::io("make", path, e))
+    };
+    let mut list = vec![(format!("{prefix}upper.tar"), from.join("upper"), true)];
+    for volume in volumes {
+        let path = from.join("volumes").join(volume);
+        list.push((format!("{prefix}volumes/{volume}.tar"), path, false));
+    }
+    for (name, tree, is_upper) in list {
+        if !tree.is_dir() {
+            continue;
+        }
+        let path = out.join(&name);
+        if is_upper {
+            pack_layer(&tree, create(&path)?).map_err(layer)?;
+        } else {
+            pack_tree(&tree, Path::new("data"), false, create(&path)?).map_err(layer)?;
+        }
+        let digest = digest_of_file(&path).map_err(|e| AppError::io("read", path, e))?;
+        parts.insert(name, digest);
+    }
+    Ok(())
+}
+
+fn unpacked(
+    archive: &mut impl std::io::Read,
+    dir: &Path,
+    name: &str,
+) -> Result<(), tandem_image::LayerError> {
+    let rebase = Rebase::As(name.as_bytes().to_vec());
+    let options = Extract { rebase, owner: None, privileges: true, limits: Limits::default() };
+    extract(archive, dir, &options)
+}
+
+fn unpack_parts(from: &Path, prefix: &str, volumes: &[String], to: &Path) -> Result<(), AppError> {
+    let open = |name: String| File::open(from.join(name)).ok().map(BufReader::new);
+    let upper = to.join("upper");
+    fs::create_dir(&upper).map_err(|e| AppError::io("make", &upper, e))?;
+    if let Some(part) = open(format!("{prefix}upper.tar")) {
+        unpack_layer(part, &upper, Limits::default()).map_err(refused)?;
+    }
+    for volume in volumes {
+        let mut part = open(format!("{prefix}volumes/{volume}.tar"))
+            .ok_or_else(|| refused(format!("volume {volume} is missing")))?;
+        unpacked(&mut part, &to.join("volumes"), volume).map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// Refuses what is not whole, what would reach outside, and what asks for more
+/// than an instance gets by itself: nobody at this machine has agreed to that.
+fn check(manifest: &Manifest, from: &Path) -> Result<(), AppError> {
+    if (manifest.format.as_str(), manifest.version) != (FORMAT, VERSION) {
+        return Err(refused(format!("version {} is not known", manifest.version)));
+    }
+    let snapshots = &manifest.snapshots;
+    let inner = snapshots.iter().flat_map(|it| it.volumes.iter().chain([&it.name]));
+    for name in manifest.volumes.iter().chain(inner) {
+        check_name(name).map_err(refused)?;
+    }
+    for spec in snapshots.iter().map(|it| &it.spec).chain([&manifest.spec]) {
+        harmless(spec)?;
+    }
+    for (path, digest) in &manifest.parts {
+        let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+        if !path.split('/').all(plain) {
+            return Err(refused(format!("`{path}` is not one of its parts")));
+        }
+        let actual =
+            digest_of_file(&from.join(path)).map_err(|_| refused(format!("{path} is missing")))?;
+        if actual != *digest {
+            return Err(refused(format!("{path} is damaged")));
+        }
+    }
+    let listed = |path: String| manifest.parts.contains_key(&path) || !from.join(&path).exists();
+    let trees = |prefix: &str, volumes: &[String]| {
+        let volumes: Vec<_> =
+            volumes.iter().map(|it| format!("{prefix}volumes/{it}.tar")).collect();
+        volumes.into_iter().chain([format!("{prefix}upper.tar")]).all(listed)
+    };
+    let whole = trees("", &manifest.volumes)
+        && snapshots.iter().all(|it| trees(&format!("snapshots/{}/", it.name), &it.volumes));
+    if whole { Ok(()) } else { Err(refused("a part has no digest")) }
+}
+
+fn harmless(spec: &InstanceSpec) -> Result<(), AppError> {
+    let options = &spec.options;
+    let ordinary = SecurityOptions::default();
+    let security = &options.security;
+    let bound = options.mounts.iter().any(|it| matches!(it.source, MountSource::Bind { .. }));
+    let more = [
+        (bound, "it mounts a path of the host"),
+        (options.network == NetworkChoice::Host, "it uses the host's network"),
+        (!security.cap_add.is_empty(), "it adds capabilities"),
+        (security.seccomp != ordinary.seccomp, "it changes the system call filter"),
+    ];
+    match more.into_iter().find(|(asked, _)| *asked) {
+        Some((_, why)) => Err(refused(format!(
+            "{why}, which nobody has allowed here; make it with `tandem run` instead"
+        ))),
+        None => Ok(()),
+    }
+}
