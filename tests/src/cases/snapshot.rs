@@ -1,18 +1,23 @@
 //! What an instance changed, as a list, as an image and as snapshots.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::{container::row, copy::sleeper};
-use crate::{Case, Need, Start, World};
+use crate::{Case, Need, Start, World, poll};
 
 pub(super) const CASES: &[Case] = &[
     case("snapshot::diff_and_commit_take_what_changed", commit),
     case("snapshot::a_commit_of_an_app_that_writes_is_whole", busy_commit),
     case("snapshot::forms_a_tree_and_comes_back", tree),
     case("snapshot::of_an_app_that_writes_is_one_moment", one_moment),
+    case("snapshot::a_killed_command_lets_the_app_go_on", killed),
     case("snapshot::an_instance_moves_to_another_home", moves),
     case("snapshot::a_bad_export_leaves_nothing", bad_export),
     case("snapshot::with_memory_works_or_says_why_not", memory),
@@ -88,7 +93,12 @@ fn busy_commit(world: &World) -> Result<()> {
     world.tandem(["commit", "busy", "busy-image"])?.ok()?;
     world.tandem(["commit", "--pause=false", "busy", "unpaused"])?.ok()?;
     for image in ["busy-image", "unpaused"] {
-        let script = "import os; print(os.path.getsize('/log-a') >= 0)";
+        // Unpaused, a file may be cut anywhere; paused, only between two writes.
+        let script = if image == "unpaused" {
+            "print(open('/log-a').read().count('x') <= 200000)"
+        } else {
+            "it = open('/log-a').read().split(); print(it == [] or it[0] == it[2])"
+        };
         let run = ["run", "--rm", "--entrypoint", "python", image, "-c", script];
         ensure!(world.tandem(run)?.ok()?.stdout == "True\n", "the image is damaged");
         world.tandem(["image", "rm", image])?.ok()?;
@@ -164,11 +174,47 @@ fn one_moment(world: &World) -> Result<()> {
     let number = |text: &str| text.split(' ').next().and_then(|it| it.parse::<u64>().ok());
     // Both files lie at most one step of the writer apart.
     let (a, b) = (number(&a).unwrap_or_default(), number(&b).unwrap_or_default());
+    // One of them may just have been emptied to be written anew.
+    ensure!(a > 0 || b > 0, "nothing of the writer came back");
     ensure!(a == 0 || b == 0 || a.abs_diff(b) <= 1, "{a} and {b} are not of one moment");
-    // A command that is killed lets go of what it holds.
-    ensure!(row(world, "busy")?["state"] == "running", "it is still held");
+    goes_on(world, "busy")?;
     world.tandem(["rm", "-f", "busy"])?.ok()?;
     world.tandem(["rm", "still"])?.ok()?;
+    Ok(())
+}
+
+/// The writer in the instance writes.
+fn goes_on(world: &World, instance: &str) -> Result<()> {
+    let before = file(world, instance, "/log-a")?;
+    poll::until("the app to go on", Duration::from_secs(10), || {
+        let now = file(world, instance, "/log-a").ok()?;
+        (!now.is_empty() && now != before).then_some(())
+    })
+}
+
+fn killed(world: &World) -> Result<()> {
+    let script = format!("{WRITER}\nopen('/big', 'wb').write(os.urandom(256 << 20))");
+    sleeper(world, "busy", &[], &script)?;
+    let record = world.tandem(["inspect", "busy"])?.ok()?.json()?;
+    let folders = record[0]["runtime"]["cgroups"].as_array().cloned().unwrap_or_default();
+    let folders: Vec<_> = folders.iter().filter_map(Value::as_str).collect();
+    let stands = || {
+        folders.iter().any(|dir| {
+            let read = |name: &str| fs::read_to_string(format!("{dir}/{name}")).unwrap_or_default();
+            read("freezer.state").trim() == "FROZEN" || read("cgroup.events").contains("frozen 1")
+        })
+    };
+    let command = world.background(["snapshot", "create", "busy", "cut"])?;
+    let begin = Instant::now();
+    while !stands() {
+        ensure!(begin.elapsed() < Duration::from_secs(30), "it was never held still");
+    }
+    command.signal(Signal::SIGKILL)?;
+    poll::until("the app to be let go", Duration::from_secs(10), || (!stands()).then_some(()))?;
+    goes_on(world, "busy")?;
+    drop(command);
+    ensure!(rows(world, "busy")?.is_empty(), "half a snapshot is listed");
+    world.tandem(["rm", "-f", "busy"])?.ok()?;
     Ok(())
 }
 
