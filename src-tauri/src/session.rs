@@ -173,7 +173,7 @@ impl Session {
         self.record(RunEvent::Preparing { step: "clean".to_owned(), message });
         for name in kept {
             // One that a person removed meanwhile is no longer there.
-            if let Err(e) = app.remove(&name, true).await
+            if let Err(e) = app.remove(&name, true, true).await
                 && e.code() != ErrorCode::NotFound
             {
                 self.record(RunEvent::Warning { message: e.to_string() });

@@ -43,6 +43,8 @@ pub struct InstanceRow {
     pub pid: Option<u32>,
     /// Exit code, once it ended.
     pub exit_code: Option<i32>,
+    /// The kernel ended something of it for want of memory.
+    pub out_of_memory: bool,
     /// Accelerator that runs it.
     pub accelerator: Option<Accelerator>,
     /// Limits.
@@ -72,6 +74,7 @@ impl InstanceRow {
             started_at: record.started_at,
             finished_at: record.finished_at,
             pid: record.runtime.process.filter(|_| running).map(|process| process.pid),
+            out_of_memory: record.exit.as_ref().is_some_and(|exit| exit.out_of_memory),
             exit_code: record.exit.map(|exit| exit.code),
             accelerator: record.runtime.accelerator,
             resources: record.spec.resources,
@@ -114,14 +117,19 @@ impl App {
         Ok(self.backend(record.spec.backend).stop(&record.id, grace).await?)
     }
 
-    /// Removes an instance with its files; `force` kills it first.
-    pub async fn remove(&self, instance: &str, force: bool) -> Result<(), AppError> {
+    /// Removes an instance with its files; `force` kills it first, `volumes`
+    /// takes the volumes made for it alone along.
+    pub async fn remove(&self, instance: &str, force: bool, volumes: bool) -> Result<(), AppError> {
         let record = self.instances.find(instance)?;
         let backend = self.backend(record.spec.backend);
         if force {
             backend.stop(&record.id, Some(Duration::ZERO)).await?;
         }
-        Ok(backend.remove(&record.id).await?)
+        backend.remove(&record.id).await?;
+        if volumes {
+            self.remove_anonymous_volumes(&record)?;
+        }
+        Ok(())
     }
 
     /// Waits until an instance has ended and tells how.

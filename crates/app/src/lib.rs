@@ -31,6 +31,7 @@ mod spec;
 mod subject;
 mod update;
 mod usage;
+mod volumes;
 mod watch;
 
 use std::{
@@ -64,6 +65,7 @@ pub use tandem_image::Transfer;
 pub use tandem_report::{Size, Theme};
 pub use update::{UpdateHow, UpdateMode, UpdateReport};
 pub use usage::{TopRow, UsageRow};
+pub use volumes::VolumeRow;
 
 /// An open home with everything that works on it.
 pub struct App {

@@ -19,7 +19,12 @@ impl App {
         let backend = self.backend(options.backend).clone();
         let spec = self.spec(&image, options)?;
         backend.prepare(&spec, progress).await?;
-        self.create_on_network(spec).await
+        let volumes = self.make_volumes(&spec.options)?;
+        let created = self.create_on_network(spec).await;
+        if created.is_err() {
+            self.unmake_volumes(volumes);
+        }
+        created
     }
 
     /// Makes and starts an instance; resolves when its app was executed. An
@@ -36,6 +41,7 @@ impl App {
             Ok(record) => Ok(record),
             Err(e) => {
                 backend.remove(&record.id).await?;
+                self.remove_anonymous_volumes(&record)?;
                 Err(e.into())
             }
         }
@@ -51,7 +57,10 @@ impl App {
             Some(name) => name.clone(),
             None => self.free_name(image)?,
         };
-        merge(image, name, options)
+        let backend = options.backend;
+        let mut spec = merge(image, name, options)?;
+        self.complete_mounts(image, backend, &mut spec.options)?;
+        Ok(spec)
     }
 
     fn free_name(&self, image: &Image) -> Result<String, AppError> {

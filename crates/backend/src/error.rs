@@ -87,6 +87,38 @@ pub enum BackendError {
     /// The image has not this user or group.
     #[error("the image has no user or group `{0}`: use a number or add it in the Dockerfile")]
     NoUser(String),
+    /// No volume has this name.
+    #[error("there is no volume `{name}`: {hint}`tandem volume ls` lists them")]
+    NoVolume {
+        /// What was asked for.
+        name: String,
+        /// The nearest name, as a question, or nothing.
+        hint: String,
+    },
+    /// Instances have the volume.
+    #[error("volume `{name}` is in use by {users}: remove those instances first")]
+    VolumeInUse {
+        /// The volume.
+        name: String,
+        /// The instances.
+        users: String,
+    },
+    /// The name cannot be one of a volume.
+    #[error("{0}")]
+    BadVolume(String),
+    /// What is to be mounted is not there, or cannot be.
+    #[error("{path} cannot be mounted at {target}: {why}")]
+    BadMount {
+        /// The path of the host, or the kind of file system.
+        path: String,
+        /// The place inside.
+        target: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A setting cannot be used.
+    #[error("{0}")]
+    BadSetting(String),
     /// This machine lacks something.
     #[error("{what} is not available: {why}; {fix}")]
     Unavailable {
@@ -160,12 +192,15 @@ impl BackendError {
     /// What somebody can act on.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NoInstance(_) | Self::NoNetwork(_) => ErrorCode::NotFound,
-            Self::Ambiguous(_) | Self::BadName(_) => ErrorCode::Usage,
+            Self::NoInstance(_) | Self::NoNetwork(_) | Self::NoVolume { .. } => ErrorCode::NotFound,
+            Self::Ambiguous(_) | Self::BadName(_) | Self::BadVolume(_) | Self::BadSetting(_) => {
+                ErrorCode::Usage
+            }
             Self::NameTaken(_)
             | Self::NetworkTaken(_)
             | Self::NetworkInUse { .. }
             | Self::SubnetTaken { .. }
+            | Self::VolumeInUse { .. }
             | Self::WrongState { .. } => ErrorCode::Conflict,
             Self::PortInUse(_) => ErrorCode::PortInUse,
             Self::CommandNotFound(_) => ErrorCode::CommandNotFound,
@@ -177,6 +212,7 @@ impl BackendError {
             Self::AndCleanup { cause, .. } => cause.code(),
             Self::Reported(failure) => failure.code,
             Self::PortRefused { .. }
+            | Self::BadMount { .. }
             | Self::NoUser(_)
             | Self::Io { .. }
             | Self::Engine { .. }

@@ -28,6 +28,7 @@ mod store;
 mod supervised;
 mod supervisor;
 mod terminal;
+mod volume;
 
 pub use backend::{Availability, Backend};
 pub use control::{ControlRequest, Held, call, hold};
@@ -41,3 +42,4 @@ pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
 pub use supervisor::{Launch, Payload, Running, signal_number, supervise};
 pub use terminal::{RawMode, WindowSize};
+pub use volume::{VolumeRecord, VolumeStore};

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tandem_home::{Home, HomeError, Lock, make_private_dir, read_json, write_json_volatile};
 use tandem_model::{InstanceId, InstanceRecord, InstanceSpec, InstanceState, Runtime};
 
-use crate::BackendError;
+use crate::{BackendError, VolumeStore};
 
 /// The longest that a supervisor needs from the recorded end to its own.
 const LAST_MOMENT: Duration = Duration::from_secs(10);
@@ -135,9 +135,18 @@ impl InstanceStore {
 
     /// Deletes an instance's folder. The record goes first, so that a crash in
     /// between leaves a folder without one, which [`Self::sweep`] removes.
+    /// The volumes made for it alone go with an instance that was to be removed
+    /// at its end.
     pub fn delete(&self, id: &InstanceId) -> Result<(), BackendError> {
+        let record = read_json::<InstanceRecord>(&self.record_path(id)).ok().flatten();
         remove_if_there(&self.record_path(id), |path| fs::remove_file(path))?;
-        remove_if_there(&self.dir(id), |path| fs::remove_dir_all(path))
+        remove_if_there(&self.dir(id), |path| fs::remove_dir_all(path))?;
+        match record {
+            Some(record) if record.spec.remove || record.spec.owner.is_some() => {
+                VolumeStore::new(self.home.clone()).remove_anonymous(self, &record)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes folders without a record that nobody holds. Returns how many.

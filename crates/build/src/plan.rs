@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tandem_model::did_you_mean;
+
 use crate::{
     BuildContext, BuildError,
     execute::architecture,
     expand,
-    parse::{Argument, Dockerfile, Instruction, Kind, SyntaxError, Word, did_you_mean},
+    parse::{Argument, Dockerfile, Instruction, Kind, SyntaxError, Word},
 };
 
 /// The build, stage by stage.

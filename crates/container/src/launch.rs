@@ -11,8 +11,10 @@ use tandem_model::{InstanceRecord, InstanceSpec};
 use crate::{
     bundle::environment,
     confine::{Program, Root, User, find_program, find_user},
+    init,
     proxy::Published,
     rootfs::{InstanceDirs, private_mounts},
+    storage::{self, Storage},
 };
 
 fn image_failed(e: tandem_image::ImageError) -> BackendError {
@@ -49,6 +51,8 @@ pub(crate) struct Prepared {
     pub(crate) user: User,
     pub(crate) env: Vec<String>,
     pub(crate) program: Program,
+    /// What is mounted over it.
+    pub(crate) storage: Storage,
 }
 
 /// Mounts the instance's file system in a mount namespace of the caller's own
@@ -75,6 +79,8 @@ pub(crate) fn prepare_rootfs(
     dirs.clean_up().map_err(io("clear the bundle beside"))?;
     dirs.mount(&record.id, &layers, no_devices).map_err(io("mount the image's layers on"))?;
     let root = Root::open(&rootfs).map_err(io("open"))?;
+    let mounts = &record.spec.options.mounts;
+    let storage = storage::mount_all(store.home(), mounts, &root, no_devices)?;
     let text = |path| root.read(path).map(Option::unwrap_or_default).map_err(io("read"));
     let user = find_user(&record.spec.user, &text("/etc/passwd")?, &text("/etc/group")?)?;
     let env = environment(&record.spec.env, &user, hostname);
@@ -83,8 +89,12 @@ pub(crate) fn prepare_rootfs(
         .map_err(|e| BackendError::io("make the working directory", &spec.cwd, e))?;
     let name = spec.args.first().map_or("", String::as_str);
     let path = find_program(&root, name, &spec.cwd, &env)?;
-    let program = Program::new(&path, &spec.args, &env)?;
-    Ok(Prepared { user, env, program })
+    let program = if spec.options.init {
+        init::around(&path, &spec.args, &env)?
+    } else {
+        Program::new(&path, &spec.args, &env)?
+    };
+    Ok(Prepared { user, env, program, storage })
 }
 
 /// Binds the published ports of an instance and writes down which were taken.

@@ -7,15 +7,24 @@
 //!
 //! The letters are the marks on the debug port. There is no udev, no DHCP, no
 //! file system check and no thread: what the app does not need is not done.
+//!
+//! With the word `container-init` it is the first process of a container with
+//! `--init` instead.
 
+mod container;
 mod init;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if std::process::id() != 1 {
-        eprintln!("tandem-guest is the first process of a virtual machine; it does nothing else");
+        eprintln!(
+            "tandem-guest is the first process of a virtual machine or container; it does nothing else"
+        );
         return ExitCode::from(2);
+    }
+    if std::env::args_os().nth(1).is_some_and(|word| word == container::JOB) {
+        return container::run();
     }
     init::run()
 }

@@ -15,12 +15,14 @@ mod instance;
 mod lane;
 mod ledger;
 mod network;
+mod option_text;
 mod options;
 mod phase;
 mod ports;
 mod resources;
 mod result;
 mod sample;
+mod suggest;
 
 pub use capability::{Capability, CapabilityStatus};
 pub use digest::{Digest, ParseDigestError};
@@ -36,6 +38,10 @@ pub use lane::{
 };
 pub use ledger::{Ledger, LedgerEntry};
 pub use network::{NetworkRecord, ParseNetworkError, ParseSubnetError, Subnet};
+pub use option_text::{
+    CAPABILITIES, ParseOptionError, SecurityOption, ULIMITS, check_volume_name, parse_capability,
+    parse_mount, parse_security_option, parse_tmpfs, parse_ulimit, parse_volume,
+};
 pub use options::{
     Health, HealthCheck, HealthStatus, InstanceOptions, MountSource, MountSpec, NetworkChoice,
     RestartPolicy, SeccompChoice, SecurityOptions, Ulimit,
@@ -48,3 +54,4 @@ pub use result::{
     SCHEMA, Subject, Summary, TrialPhase, TrialRecord, Unit, Verdict, VerdictOutcome,
 };
 pub use sample::{MemoryUse, Outcome, Sample};
+pub use suggest::{closest, did_you_mean};

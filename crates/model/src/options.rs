@@ -89,6 +89,9 @@ pub enum MountSource {
         size_bytes: Option<u64>,
         /// Permissions of its root; 0o1777 when `None`.
         mode: Option<u32>,
+        /// Programs on it may be executed.
+        #[serde(default)]
+        exec: bool,
     },
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn stop(shell: State<'_, Shell>, name: String) -> Result<(), Fa
 pub(crate) async fn discard(shell: State<'_, Shell>, name: String) -> Result<(), Failure> {
     let app = shell.app()?;
     app.stop(&name, None).await.map_err(|e| e.to_failure())?;
-    app.remove(&name, false).await.map_err(|e| e.to_failure())
+    app.remove(&name, false, false).await.map_err(|e| e.to_failure())
 }
 
 /// Opens the app of a running instance in the browser. The page names the

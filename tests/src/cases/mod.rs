@@ -12,9 +12,11 @@ mod limits;
 mod network;
 mod registry;
 mod run_errors;
+mod security;
 mod snapshot;
 mod state;
 mod vm;
+mod volumes;
 mod window;
 
 use crate::Case;
@@ -34,6 +36,8 @@ pub fn all() -> Vec<Case> {
         state::CASES,
         copy::CASES,
         snapshot::CASES,
+        volumes::CASES,
+        security::CASES,
         vm::CASES,
         crash::CASES,
         compare::CASES,

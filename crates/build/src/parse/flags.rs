@@ -1,4 +1,6 @@
-use super::{SyntaxError, Word, rest::Rest, suggest::did_you_mean};
+use tandem_model::did_you_mean;
+
+use super::{SyntaxError, Word, rest::Rest};
 
 /// One `--name[=value]`. The value's span is its own, so that an error in an
 /// expansion points at it.

@@ -1,9 +1,10 @@
+use tandem_model::did_you_mean;
+
 use super::{
     From, Instruction, Kind, Run, SyntaxError, Warning, command, flags, healthcheck, heredoc,
     logical::{Lines, LogicalLine},
     pairs,
     rest::Rest,
-    suggest::did_you_mean,
     transfer,
 };
 

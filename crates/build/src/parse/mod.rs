@@ -12,7 +12,6 @@ mod logical;
 mod pairs;
 mod position;
 mod rest;
-mod suggest;
 mod transfer;
 
 #[cfg(test)]
@@ -23,7 +22,7 @@ pub use ast::{
     Transfer, Warning, Word,
 };
 pub use position::{Position, Span, SyntaxError};
-pub(crate) use suggest::did_you_mean;
+
 pub(crate) use transfer::names_folder;
 
 use logical::Lines;

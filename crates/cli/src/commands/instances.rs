@@ -38,8 +38,9 @@ fn row(instance: InstanceRow) -> Vec<String> {
         InstanceState::Paused => "paused".to_owned(),
         InstanceState::Restarting => "restarting".to_owned(),
         InstanceState::Exited => format!(
-            "exited ({}) {}",
+            "exited ({}{}) {}",
             instance.exit_code.unwrap_or_default(),
+            if instance.out_of_memory { ", out of memory" } else { "" },
             instance.finished_at.map(ago).unwrap_or_default()
         ),
     };
@@ -89,10 +90,11 @@ pub(super) async fn wait(context: &Context, instances: &[String]) -> anyhow::Res
 pub(super) async fn remove(
     context: &Context,
     force: bool,
+    volumes: bool,
     instances: &[String],
 ) -> anyhow::Result<u8> {
     for instance in instances {
-        context.app.remove(instance, force).await?;
+        context.app.remove(instance, force, volumes).await?;
         line(instance);
     }
     Ok(0)

@@ -14,6 +14,7 @@ mod registry;
 mod run;
 mod samples;
 mod state;
+mod volumes;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -73,7 +74,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Start { instances } => instances::start(&context, &instances).await,
         Command::Stop { time, instances } => instances::stop(&context, time, &instances).await,
         Command::Wait { instances } => instances::wait(&context, &instances).await,
-        Command::Rm { force, instances } => instances::remove(&context, force, &instances).await,
+        Command::Rm { force, volumes, instances } => {
+            instances::remove(&context, force, volumes, &instances).await
+        }
+        Command::Volume(command) => volumes::run(&context, command),
         Command::Ps { all, json } => instances::list(&context, all, json),
         Command::Inspect { names } => inspect::run(&context, &names),
         Command::Logs { follow, tail, timestamps, instance } => {

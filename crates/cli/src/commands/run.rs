@@ -62,9 +62,17 @@ async fn follow(context: &Context, record: &InstanceRecord, remove: bool) -> any
     }
     let exit = context.app.wait(name).await?;
     if remove {
-        context.app.remove(name, false).await?;
+        context.app.remove(name, false, true).await?;
     }
     let Some(exit) = exit else { return Ok(125) };
+    if exit.out_of_memory {
+        let limit = record.spec.resources.memory_bytes.map(tandem_model::format::format_bytes);
+        let limit = limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+        eprintln!(
+            "tandem: {} ran out of memory at its limit{limit} and was killed: give more with --memory",
+            record.spec.name
+        );
+    }
     if let Some(error) = exit.error {
         eprintln!("tandem: {error}");
     }
@@ -109,6 +117,10 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
         options: InstanceOptions {
             network: run.network.network,
             dns: run.network.dns,
+            security: run.security.security()?,
+            ulimits: run.security.ulimit,
+            init: run.security.init,
+            mounts: run.storage.mounts()?,
             ..InstanceOptions::default()
         },
         ..RunOptions::new(run.image, run.backend)

@@ -7,7 +7,9 @@ mod live;
 mod network;
 mod registry;
 mod run;
+mod security;
 mod state;
+mod storage;
 
 use std::path::PathBuf;
 
@@ -21,6 +23,7 @@ pub(crate) use network::{Network, Networking};
 pub(crate) use registry::{Login, Pull, Registry};
 pub(crate) use run::Run;
 pub(crate) use state::{Commit, Cp, Snapshot, State, Update};
+pub(crate) use storage::Volume;
 
 /// Runs the same application in a container and in a virtual machine, and
 /// measures both.
@@ -91,6 +94,9 @@ pub(crate) enum Command {
     },
     /// Remove instances
     Rm {
+        /// Also the volumes that were made for them alone
+        #[arg(short, long)]
+        volumes: bool,
         /// Kill those that run
         #[arg(short, long)]
         force: bool,
@@ -134,6 +140,9 @@ pub(crate) enum Command {
     Networking(Networking),
     /// Build a subject, launch it in each lane, measure and judge
     Compare(Compare),
+    /// Work with volumes
+    #[command(subcommand)]
+    Volume(Volume),
     /// Work with the samples
     #[command(subcommand)]
     Sample(Sample),

@@ -42,6 +42,10 @@ pub(crate) struct Run {
     /// Program in place of the image's ENTRYPOINT
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) entrypoint: Option<String>,
+    #[command(flatten)]
+    pub(crate) storage: super::storage::StorageOptions,
+    #[command(flatten)]
+    pub(crate) security: super::security::SecurityArguments,
     /// Host name inside
     #[arg(long)]
     pub(crate) hostname: Option<String>,

@@ -18,7 +18,8 @@ use tandem_model::InstanceSpec;
 
 use crate::{
     cgroup::Layout,
-    confine::{DEFAULT_PATH, KEPT, MASKED, READ_ONLY, User, variable},
+    confine::{DEFAULT_PATH, MASKED, READ_ONLY, User, set_of, variable},
+    storage::LateMount,
 };
 
 /// What a bundle is made of.
@@ -31,6 +32,12 @@ pub(crate) struct Bundle<'a> {
     pub(crate) hostname: &'a str,
     /// Files bound over places inside.
     pub(crate) files: &'a [(PathBuf, &'static str)],
+    /// What is mounted last.
+    pub(crate) late: &'a [LateMount],
+    /// What the app and its children may ever have.
+    pub(crate) capabilities: u64,
+    /// What our last steps before the app need beyond that.
+    pub(crate) lent: u64,
     /// The network namespace to join; `None` for the host's.
     pub(crate) network: Option<&'a Path>,
     /// Name of the control group, straight below each hierarchy's root.
@@ -55,11 +62,11 @@ impl Bundle<'_> {
                     .build()?,
             )
             .capabilities(self.capabilities()?)
-            .no_new_privileges(true)
+            .no_new_privileges(self.spec.options.security.no_new_privileges)
             .oom_score_adj(0)
             .build()?;
         let mut process = process;
-        process.set_rlimits(None);
+        process.set_rlimits(resources::rlimits(&self.spec.options.ulimits)?);
         let linux = LinuxBuilder::default()
             .namespaces(self.namespaces()?)
             .resources(resources::resources(self.layout, &self.spec.resources)?)
@@ -68,10 +75,15 @@ impl Bundle<'_> {
             .readonly_paths(self.read_only_paths())
             .build()?;
         let mut spec = SpecBuilder::default()
-            .root(RootBuilder::default().path(self.rootfs).readonly(false).build()?)
+            .root(
+                RootBuilder::default()
+                    .path(self.rootfs)
+                    .readonly(self.spec.options.security.read_only)
+                    .build()?,
+            )
             .process(process)
             .hostname(self.hostname)
-            .mounts(mounts::mounts(self.files, self.layout, self.group)?)
+            .mounts(mounts::mounts(self.files, self.late, self.layout, self.group)?)
             .linux(linux)
             .build()?;
         spec.set_version("1.0.2".to_owned());
@@ -88,18 +100,12 @@ impl Bundle<'_> {
     }
 
     fn capabilities(&self) -> Result<oci_spec::runtime::LinuxCapabilities, OciSpecError> {
-        // libcontainer filters devices in version 1 control groups only;
-        // without that filter nobody may make device nodes.
-        let filtered = self.layout.folder("devices", "").is_some();
-        let mut kept = Capabilities::from(KEPT);
-        if !filtered {
-            kept.remove(&oci_spec::runtime::Capability::Mknod);
-        }
         // As in Docker: a user other than root has none, but may get them
         // back within the bounding set.
-        let held = if self.user.uid == 0 { kept.clone() } else { Capabilities::new() };
+        let held = if self.user.uid == 0 { self.capabilities } else { 0 };
+        let held = set_of(held | self.lent);
         LinuxCapabilitiesBuilder::default()
-            .bounding(kept)
+            .bounding(set_of(self.capabilities | self.lent))
             .effective(held.clone())
             .permitted(held)
             .inheritable(Capabilities::new())

@@ -5,11 +5,12 @@ use oci_spec::{
     runtime::{Mount, MountBuilder},
 };
 
-use crate::cgroup::Layout;
+use crate::{cgroup::Layout, init::INIT, storage::LateMount};
 
 /// Everything that is mounted over the image's files, in order.
 pub(super) fn mounts(
     files: &[(PathBuf, &'static str)],
+    late: &[LateMount],
     layout: &Layout,
     group: &str,
 ) -> Result<Vec<Mount>, OciSpecError> {
@@ -34,7 +35,13 @@ pub(super) fn mounts(
     mounts.extend(cgroup_mounts(layout, group)?);
     for (source, target) in files {
         let source = source.to_string_lossy();
-        mounts.push(mount("bind", &source, target, &["rbind", "rprivate"])?);
+        let read_only = (*target == INIT).then_some("ro");
+        let options: Vec<&str> = ["rbind", "rprivate"].into_iter().chain(read_only).collect();
+        mounts.push(mount("bind", &source, target, &options)?);
+    }
+    for one in late {
+        let options: Vec<&str> = one.options.iter().map(String::as_str).collect();
+        mounts.push(mount(one.kind, &one.source, &one.target, &options)?);
     }
     Ok(mounts)
 }

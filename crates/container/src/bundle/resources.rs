@@ -2,12 +2,24 @@ use oci_spec::{
     OciSpecError,
     runtime::{
         LinuxCpuBuilder, LinuxDeviceCgroupBuilder, LinuxMemoryBuilder, LinuxPidsBuilder,
-        LinuxResources, LinuxResourcesBuilder,
+        LinuxResources, LinuxResourcesBuilder, PosixRlimit, PosixRlimitBuilder, PosixRlimitType,
     },
 };
-use tandem_model::Resources;
+use tandem_model::{Resources, Ulimit};
 
 use crate::cgroup::{CPU_PERIOD, Layout, counts_swap, cpu_quota};
+
+/// Limits of each process; `None` when there are none.
+pub(super) fn rlimits(limits: &[Ulimit]) -> Result<Option<Vec<PosixRlimit>>, OciSpecError> {
+    let limit = |limit: &Ulimit| {
+        let name = format!("RLIMIT_{}", limit.name.to_ascii_uppercase());
+        let kind: PosixRlimitType = serde_json::from_value(name.into())
+            .map_err(|e| OciSpecError::Other(format!("the limit {}: {e}", limit.name)))?;
+        PosixRlimitBuilder::default().typ(kind).soft(limit.soft).hard(limit.hard).build()
+    };
+    let all = limits.iter().map(limit).collect::<Result<Vec<_>, _>>()?;
+    Ok((!all.is_empty()).then_some(all))
+}
 
 /// Limits for the control group. Devices are all denied; libcontainer then
 /// allows the harmless ones (null, zero, full, random, urandom, tty,

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use tandem_model::{AcceleratorChoice, BackendKind, Resources};
 
 use super::*;
+use crate::confine::wanted;
 
 fn instance(resources: Resources) -> InstanceSpec {
     InstanceSpec {
@@ -44,6 +45,9 @@ fn json(resources: Resources, uid: u32, layout: &Layout) -> serde_json::Value {
         user: &user(uid),
         env: &["PATH=/bin".into()],
         hostname: "abc",
+        late: &[],
+        capabilities: wanted(&Default::default(), layout.folder("devices", "").is_some()),
+        lent: 0,
         files: &[("/home/instances/1/bundle/hosts".into(), "/etc/hosts")],
         network: Some(Path::new("/proc/1/fd/9")),
         group: "tandem-1",

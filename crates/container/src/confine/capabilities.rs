@@ -1,10 +1,12 @@
 use std::io;
 
-use oci_spec::runtime::Capability;
+use oci_spec::runtime::{Capabilities, Capability};
+use tandem_model::{CAPABILITIES, SecurityOptions};
 
 /// The capabilities that a container keeps, Docker's default set
 /// (capabilities(7); moby `oci/caps/defaults.go`).
-pub(crate) const KEPT: [Capability; 14] = [
+#[cfg(test)]
+const KEPT: [Capability; 14] = [
     Capability::Chown,
     Capability::DacOverride,
     Capability::Fsetid,
@@ -32,6 +34,58 @@ pub(crate) const KEPT_MASK: u64 = {
     }
     mask
 };
+
+/// The capabilities an app may have, as a bit mask: Docker's default set with
+/// the person's changes. `ALL` comes before single names, as in Docker.
+/// Without a filter for devices nobody makes device nodes unless asked to.
+pub(crate) fn wanted(security: &SecurityOptions, devices_filtered: bool) -> u64 {
+    let mask = |names: &[String]| {
+        let number = |name: &String| CAPABILITIES.iter().position(|known| known == name);
+        names.iter().filter_map(number).fold(0u64, |mask, number| mask | 1 << number)
+    };
+    let all = |names: &[String]| names.iter().any(|name| name == "ALL");
+    let (added, dropped) = (mask(&security.cap_add), mask(&security.cap_drop));
+    if all(&security.cap_add) {
+        return own() & !dropped;
+    }
+    if all(&security.cap_drop) {
+        return added;
+    }
+    let default = if devices_filtered { KEPT_MASK } else { KEPT_MASK & !bit(Capability::Mknod) };
+    default & !dropped | added
+}
+
+/// The capabilities that this process has, and can therefore give.
+pub(crate) fn own() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapPrm:"));
+    mask.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Names of the capabilities that were asked for one by one and that this
+/// process cannot give.
+pub(crate) fn out_of_reach(security: &SecurityOptions) -> Vec<&'static str> {
+    let own = own();
+    let numbered = CAPABILITIES.iter().enumerate();
+    numbered
+        .filter(|(number, name)| {
+            own & 1 << number == 0 && security.cap_add.iter().any(|added| added == *name)
+        })
+        .map(|(_, name)| *name)
+        .collect()
+}
+
+/// The bit of a capability.
+pub(crate) fn bit(capability: Capability) -> u64 {
+    let name = format!("CAP_{capability}");
+    CAPABILITIES.iter().position(|known| *known == name).map_or(0, |number| 1 << number)
+}
+
+/// The set of a mask.
+pub(crate) fn set_of(mask: u64) -> Capabilities {
+    let named = CAPABILITIES.iter().enumerate().filter(|(number, _)| mask & 1 << number != 0);
+    named.filter_map(|(_, name)| name.strip_prefix("CAP_")?.parse().ok()).collect()
+}
 
 /// Takes every capability outside `mask` from the bounding set, so that no
 /// later `execve` can bring it back. Needs `CAP_SETPCAP`.
@@ -85,6 +139,29 @@ pub(crate) fn keep(mask: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn masks_and_names_agree() {
+        assert_eq!(set_of(KEPT_MASK), Capabilities::from(KEPT));
+        assert_eq!(set_of((1 << 41) - 1).len(), 41, "every name is known");
+        assert_eq!(bit(Capability::SysAdmin), 1 << 21);
+        assert_eq!(bit(Capability::Bpf), 1 << 39);
+    }
+
+    #[test]
+    fn wishes_change_the_default() {
+        let wish = |add: &[&str], drop: &[&str]| {
+            let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let (cap_add, cap_drop) = (texts(add), texts(drop));
+            wanted(&SecurityOptions { cap_add, cap_drop, ..SecurityOptions::default() }, true)
+        };
+        assert_eq!(wish(&[], &[]), KEPT_MASK);
+        assert_eq!(wish(&[], &["ALL"]), 0);
+        assert_eq!(wish(&["CAP_CHOWN"], &["ALL"]), 1);
+        assert_eq!(wish(&["CAP_SYS_ADMIN"], &["CAP_CHOWN"]), KEPT_MASK & !1 | 1 << 21);
+        assert_eq!(wish(&["ALL"], &["CAP_CHOWN"]) & 1, 0);
+        assert_eq!(wanted(&SecurityOptions::default(), false), KEPT_MASK & !(1 << 27));
+    }
 
     #[test]
     fn the_mask_is_the_list() {

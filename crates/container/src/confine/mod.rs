@@ -8,7 +8,7 @@ mod seccomp;
 mod surroundings;
 mod user;
 
-pub(crate) use capabilities::{KEPT, KEPT_MASK, bound, keep};
+pub(crate) use capabilities::{KEPT_MASK, bit, bound, keep, out_of_reach, own, set_of, wanted};
 pub(crate) use command::{DEFAULT_PATH, find_program, variable};
 pub(crate) use path::Root;
 pub(crate) use program::{Program, Report, Stage, die_with_parent, reset_signals};

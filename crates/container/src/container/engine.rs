@@ -8,12 +8,12 @@ use tandem_model::{
     Ledger, Sample,
 };
 
-use super::{ENGINE, probe};
+use super::{ENGINE, probe, security::filter};
 use crate::{
     cgroup::{self, Layout},
-    confine::Filter,
+    confine::wanted,
     exec::exec_command,
-    network, prepare, reap, usage,
+    init, network, prepare, reap, usage,
 };
 
 /// The container lane.
@@ -64,10 +64,19 @@ impl Supervised for ContainerEngine {
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
         prepare::unpack(&self.home, spec, progress).await?;
-        let home = self.home.clone();
-        let filter = tokio::task::spawn_blocking(move || Filter::cached(&home)).await;
-        let filter = filter.map_err(std::io::Error::other).and_then(|made| made);
-        filter.map(drop).map_err(|e| BackendError::engine("the system call filter", e))
+        // A profile that is none is refused before anything is made.
+        let (home, options) = (self.home.clone(), spec.options.security.clone());
+        let work = move || {
+            let devices_filtered =
+                Layout::detect().is_ok_and(|it| it.folder("devices", "").is_some());
+            filter(&home, &options, wanted(&options, devices_filtered)).map(drop)
+        };
+        let made = tokio::task::spawn_blocking(work).await;
+        made.map_err(|e| BackendError::engine("the system call filter", e))??;
+        if spec.options.init {
+            init::find()?;
+        }
+        Ok(())
     }
 
     async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError> {

@@ -5,18 +5,42 @@ use libcontainer::workload::{
 };
 use oci_spec::runtime::Spec;
 
-use crate::confine::{Filter, Program, Report, Stage, die_with_parent, reset_signals};
+use crate::confine::{Filter, Program, Report, Stage, bound, die_with_parent, keep, reset_signals};
 
 /// The last steps of a container's init, inside its namespaces and as its
 /// user: what libcontainer leaves to its caller.
 #[derive(Clone)]
 pub(super) struct AppExecutor {
     pub(super) program: Program,
-    pub(super) filter: Filter,
+    /// `None` leaves all system calls open.
+    pub(super) filter: Option<Filter>,
+    /// Capabilities to end with, when more were lent for the filter.
+    pub(super) last: Option<LastCapabilities>,
     /// The writing end of a [`Report`].
     pub(super) report: RawFd,
     /// A pidfd of the supervisor.
     pub(super) supervisor: RawFd,
+}
+
+/// What an app may have, as bit masks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastCapabilities {
+    pub(super) bounding: u64,
+    pub(super) held: u64,
+}
+
+impl AppExecutor {
+    /// Closes what the app must not have.
+    fn confine(&self) -> Result<(), (Stage, io::Error)> {
+        if let Some(filter) = &self.filter {
+            filter.install().map_err(|e| (Stage::Seccomp, e))?;
+        }
+        if let Some(last) = self.last {
+            bound(last.bounding).map_err(|e| (Stage::User, e))?;
+            keep(last.held).map_err(|e| (Stage::User, e))?;
+        }
+        Ok(())
+    }
 }
 
 impl Executor for AppExecutor {
@@ -34,8 +58,8 @@ impl Executor for AppExecutor {
 
     fn exec(&self, _: &Spec) -> Result<(), ExecutorError> {
         reset_signals();
-        let (stage, error) = match self.filter.install() {
-            Err(e) => (Stage::Seccomp, e),
+        let (stage, error) = match self.confine() {
+            Err(failure) => failure,
             Ok(()) => (Stage::Execute, self.program.execute()),
         };
         Report::complain(self.report, stage, &error);

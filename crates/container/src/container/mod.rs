@@ -16,9 +16,12 @@ mod engine;
 mod executor;
 mod payload;
 mod probe;
+mod security;
 
 pub use engine::ContainerEngine;
 pub use payload::container_payload;
+
+pub(crate) use security::filter as security_filter;
 
 /// The engine and its version.
 pub(crate) const ENGINE: &str = "libcontainer 0.7.0";

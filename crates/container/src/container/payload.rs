@@ -10,17 +10,23 @@ use tandem_home::Home;
 use tandem_model::InstanceRecord;
 use tandem_probe::{identity, now};
 
-use super::{ENGINE, executor::AppExecutor};
+use super::{
+    ENGINE,
+    executor::AppExecutor,
+    security::{Security, check_ulimits},
+};
 use crate::{
     bundle::Bundle,
     cgroup::{self, Layout, WarmUp},
-    confine::{Filter, Report},
+    confine::Report,
     descendants::kill_descendants,
+    init::{self, INIT},
     launch::{Prepared, bind_ports, prepare_rootfs},
     network::{self, Connected},
     proxy::Published,
     rootfs::InstanceDirs,
     running::{Kin, RunningApp, Stdio},
+    storage::Storage,
 };
 
 /// Brings up one instance as a container.
@@ -30,6 +36,8 @@ pub(super) struct ContainerPayload {
     layout: Layout,
     group: String,
     warm_up: Option<WarmUp>,
+    /// Held until the end: the volumes' locks are in it.
+    storage: Option<Storage>,
 }
 
 /// The part of a supervisor that makes the container of `record`.
@@ -49,7 +57,8 @@ pub fn container_payload(
     cgroup::refuse_impossible(&layout, &record.spec.resources)?;
     let dirs = InstanceDirs::new(store.dir(&record.id));
     let (group, warm_up) = (cgroup::group_of(&record.id), Some(WarmUp::begin()));
-    Ok(Box::new(ContainerPayload { home: store.home().clone(), dirs, layout, group, warm_up }))
+    let home = store.home().clone();
+    Ok(Box::new(ContainerPayload { home, dirs, layout, group, warm_up, storage: None }))
 }
 
 #[async_trait(?Send)]
@@ -83,6 +92,7 @@ impl Payload for ContainerPayload {
             Stdio::new(&prepared.user).map_err(|e| BackendError::engine("making pipes", e))?;
         let (pid, outputs) = self.create(launch, &prepared, &mut network, &files, stdio)?;
         self.warm_up = None;
+        self.storage = Some(prepared.storage);
         let kin = Kin::Group(Rc::from(launch.record.runtime.cgroups.as_slice()));
         let running = RunningApp::watch(pid, kin, outputs, launch.log.clone(), beside)
             .map_err(|e| BackendError::engine("watching the app", e))?;
@@ -123,27 +133,41 @@ impl ContainerPayload {
     ) -> Result<(i32, crate::running::Outputs), BackendError> {
         let (dir, record) = (self.dirs.bundle(), &*launch.record);
         let namespace = network.namespace_path();
+        let options = &record.spec.options;
+        check_ulimits(&options.ulimits)?;
+        let filtered = self.layout.folder("devices", "").is_some();
+        let security =
+            Security::of(launch.store.home(), &options.security, &prepared.user, filtered)?;
+        // What a person mounts there comes in their place.
+        let theirs = |place: &str| options.mounts.iter().any(|mount| mount.target == place);
+        let mut files = files.to_vec();
+        files.retain(|(_, place)| !theirs(place));
+        if options.init {
+            files.push((init::find()?, INIT));
+        }
         let spec = Bundle {
             spec: &record.spec,
             rootfs: &self.dirs.rootfs(),
             user: &prepared.user,
             env: &prepared.env,
             hostname: &network.hostname,
-            files,
+            files: &files,
+            late: &prepared.storage.late,
+            capabilities: security.capabilities,
+            lent: security.lent,
             network: namespace.as_deref(),
             group: &self.group,
             layout: &self.layout,
         };
         let spec = spec.to_spec().map_err(|e| BackendError::engine("the bundle", e))?;
         spec.save(dir.join("config.json")).map_err(|e| BackendError::engine("the bundle", e))?;
-        let filter = Filter::cached(launch.store.home())
-            .map_err(|e| BackendError::engine("the system call filter", e))?;
         let report = Report::new().map_err(|e| BackendError::engine("making pipes", e))?;
         let supervisor = pidfd_open(getpid(), PidfdFlags::empty())
             .map_err(|e| BackendError::engine("making a container", e))?;
         let executor = AppExecutor {
             program: prepared.program.clone(),
-            filter,
+            filter: security.filter,
+            last: security.last,
             report: report.writer(),
             supervisor: supervisor.as_raw_fd(),
         };

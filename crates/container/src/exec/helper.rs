@@ -19,7 +19,7 @@ use nix::{
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, getppid, pidfd_open, waitid};
 use tandem_backend::{BackendError, InstanceStore};
 use tandem_home::Home;
-use tandem_model::{ExecSpec, InstanceRecord, InstanceState, SeccompChoice};
+use tandem_model::{ExecSpec, InstanceRecord, InstanceState};
 
 use super::{
     SPEC,
@@ -29,7 +29,8 @@ use super::{
 };
 use crate::{
     bundle::environment,
-    confine::{Filter, Program, Report, Root, find_program, find_user},
+    confine::{Program, Report, Root, find_program, find_user},
+    container::security_filter,
     running::exit_code,
 };
 
@@ -112,11 +113,8 @@ fn start(
     let name = spec.args.first().map_or("", String::as_str);
     let path = find_program(&root, name, cwd, &env)?;
     let program = Program::new(&path, &spec.args, &env)?;
-    let filter = match record.spec.options.security.seccomp {
-        SeccompChoice::Unconfined => None,
-        _ => Some(Filter::cached(store.home()).map_err(failed)?),
-    };
     let capabilities = entry.bounding_set().map_err(failed)?;
+    let filter = security_filter(store.home(), &record.spec.options.security, capabilities)?;
 
     let helper = pidfd_open(getpid(), PidfdFlags::empty()).map_err(failed)?;
     let report = Report::new().map_err(failed)?;

@@ -3,6 +3,8 @@
 //! Making the program takes libseccomp some milliseconds, installing it a
 //! fraction of one; so it is made once and kept in the home's cache.
 
+mod profile;
+
 use std::{
     fs::{self, File},
     io::{self, Read as _, Seek as _},
@@ -70,7 +72,16 @@ impl From<Filter> for Vec<u8> {
 impl Filter {
     /// Docker's default filter, made now.
     pub(crate) fn default_profile() -> io::Result<Self> {
-        let context = context().map_err(io::Error::other)?;
+        Self::compile(&context(&[]).map_err(io::Error::other)?)
+    }
+
+    /// The filter of a profile in Docker's JSON format, for an app with these
+    /// capabilities. The error says what is wrong with the profile.
+    pub(crate) fn from_profile(json: &str, capabilities: u64) -> Result<Self, String> {
+        Self::compile(&profile::context(json, capabilities)?).map_err(|e| e.to_string())
+    }
+
+    fn compile(context: &ScmpFilterContext) -> io::Result<Self> {
         let memory = rustix::fs::memfd_create("seccomp", rustix::fs::MemfdFlags::CLOEXEC)?;
         let mut file = File::from(memory);
         context.export_bpf(&file).map_err(io::Error::other)?;
@@ -78,6 +89,15 @@ impl Filter {
         let mut program = Vec::new();
         file.read_to_end(&mut program)?;
         Self::from_bytes(program).ok_or_else(|| io::Error::other("libseccomp made no program"))
+    }
+
+    /// Docker's default filter for an app with these capabilities.
+    pub(crate) fn cached_for(home: &Home, capabilities: u64) -> io::Result<Self> {
+        let opened = profile::opened(capabilities);
+        if opened.is_empty() {
+            return Self::cached(home);
+        }
+        Self::compile(&context(&opened).map_err(io::Error::other)?)
     }
 
     /// Docker's default filter, from the cache of this home when it is there.
@@ -116,8 +136,8 @@ impl Filter {
     }
 }
 
-/// The rules of the profile.
-fn context() -> Result<ScmpFilterContext, SeccompError> {
+/// The rules of the profile, with what more capabilities open.
+fn context(opened: &[&str]) -> Result<ScmpFilterContext, SeccompError> {
     let mut context = ScmpFilterContext::new(ScmpAction::Errno(libc::EPERM))?;
     if cfg!(target_arch = "x86_64") {
         context.add_arch(ScmpArch::X86)?;
@@ -132,6 +152,10 @@ fn context() -> Result<ScmpFilterContext, SeccompError> {
         names.extend(["arm_fadvise64_64", "arm_sync_file_range", "sync_file_range2"]);
         names.extend(["breakpoint", "cacheflush", "set_tls"]);
     }
+    let has = |call: &str| opened.contains(&call);
+    names.extend(opened);
+    names.sort_unstable();
+    names.dedup();
     for name in names {
         // A name that this libseccomp does not know stays forbidden.
         if let Ok(call) = ScmpSyscall::from_name(name) {
@@ -150,6 +174,9 @@ fn context() -> Result<ScmpFilterContext, SeccompError> {
     }
     for personality in PERSONALITIES {
         allow("personality", ScmpCompareOp::Equal, personality)?;
+    }
+    if has("clone") {
+        return Ok(context);
     }
     allow("clone", ScmpCompareOp::MaskedEqual(NAMESPACE_FLAGS), 0)?;
     if let Ok(clone3) = ScmpSyscall::from_name("clone3") {

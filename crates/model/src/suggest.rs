@@ -1,7 +1,7 @@
 /// The candidate that differs least from what was written, when it differs by
 /// no more than a slip of the finger would (Damerau–Levenshtein distance of at
 /// most 2, and less than half of the word).
-pub(crate) fn closest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub fn closest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let written = written.to_lowercase();
     candidates
         .iter()
@@ -12,7 +12,7 @@ pub(crate) fn closest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a s
 }
 
 /// `: did you mean X?`, or nothing.
-pub(crate) fn did_you_mean(written: &str, candidates: &[&str]) -> String {
+pub fn did_you_mean(written: &str, candidates: &[&str]) -> String {
     closest(written, candidates).map_or_else(String::new, |it| format!(": did you mean {it}?"))
 }
 

@@ -1,0 +1,41 @@
+use super::{Context, run::labels};
+use crate::{
+    grammar::Volume,
+    output::{ago, json, line, table},
+};
+
+pub(super) fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
+    match command {
+        Volume::Create { label, name } => {
+            line(&context.app.create_volume(name, labels(&label)?)?);
+        }
+        Volume::Ls(wanted) => {
+            let volumes = context.app.volumes()?;
+            if wanted.json {
+                json(&volumes)?;
+                return Ok(0);
+            }
+            let rows: Vec<_> = volumes
+                .into_iter()
+                .map(|one| vec![one.name, ago(one.created_at), one.instances.join(", ")])
+                .collect();
+            table(&["NAME", "CREATED", "INSTANCES"], &rows);
+        }
+        Volume::Inspect { names } => {
+            let found = names.iter().map(|name| context.app.volume(name));
+            json(&found.collect::<Result<Vec<_>, _>>()?)?;
+        }
+        Volume::Rm { force, names } => {
+            for name in names {
+                context.app.remove_volume(&name, force)?;
+                line(&name);
+            }
+        }
+        Volume::Prune { all } => {
+            for name in context.app.prune_volumes(all)? {
+                line(&name);
+            }
+        }
+    }
+    Ok(0)
+}

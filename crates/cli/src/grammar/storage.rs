@@ -1,0 +1,74 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use tandem_model::{MountSource, MountSpec, parse_mount, parse_tmpfs, parse_volume};
+
+use super::Json;
+
+/// Options of `run` and `create` about files.
+#[derive(Debug, Args)]
+pub(crate) struct StorageOptions {
+    /// Mount a volume or a folder; SRC is a path when it begins with /, . or ~
+    #[arg(short, long, value_parser = parse_volume, value_name = "[SRC:]DST[:ro]")]
+    volume: Vec<MountSpec>,
+    /// Mount something, e.g. type=bind,source=/srv,target=/data,readonly
+    #[arg(long, value_parser = parse_mount, value_name = "KEY=VALUE,…")]
+    mount: Vec<MountSpec>,
+    /// Mount memory, e.g. /run:size=64m,mode=755
+    #[arg(long, value_parser = parse_tmpfs, value_name = "DST[:OPTIONS]")]
+    tmpfs: Vec<MountSpec>,
+}
+
+impl StorageOptions {
+    /// The mounts, with paths of the host made absolute.
+    pub(crate) fn mounts(self) -> std::io::Result<Vec<MountSpec>> {
+        let all = self.volume.into_iter().chain(self.mount).chain(self.tmpfs);
+        all.map(|mut mount| {
+            if let MountSource::Bind { path } = &mut mount.source {
+                let home = std::env::var_os("HOME").map(PathBuf::from);
+                if let (Ok(rest), Some(home)) = (path.strip_prefix("~"), home) {
+                    *path = home.join(rest);
+                }
+                *path = std::path::absolute(&path)?;
+            }
+            Ok(mount)
+        })
+        .collect()
+    }
+}
+
+/// `tandem volume …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Volume {
+    /// Make a volume and print its name
+    Create {
+        /// Label of the volume
+        #[arg(long, value_name = "K=V")]
+        label: Vec<String>,
+        /// Its name [default: a random one]
+        name: Option<String>,
+    },
+    /// List the volumes
+    Ls(Json),
+    /// Print everything known of volumes, as JSON
+    Inspect {
+        /// Names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Remove volumes that no instance has
+    Rm {
+        /// Do not mind those that are not there
+        #[arg(short, long)]
+        force: bool,
+        /// Names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Remove the volumes without a name of yours that no instance has
+    Prune {
+        /// Also those with a name
+        #[arg(short, long)]
+        all: bool,
+    },
+}

@@ -1,0 +1,107 @@
+//! What an app may do, worked out from its record.
+
+use oci_spec::runtime::Capability;
+use tandem_backend::BackendError;
+use tandem_home::Home;
+use tandem_model::{SeccompChoice, SecurityOptions, Ulimit};
+
+use super::executor::LastCapabilities;
+use crate::confine::{Filter, User, bit, out_of_reach, own, wanted};
+
+/// An app's capabilities and its filter.
+pub(super) struct Security {
+    pub(super) capabilities: u64,
+    /// Needed to install the filter, and given back then.
+    pub(super) lent: u64,
+    pub(super) last: Option<LastCapabilities>,
+    pub(super) filter: Option<Filter>,
+}
+
+impl Security {
+    /// # Errors
+    /// [`BackendError::BadSetting`] for a system call profile that is none.
+    pub(super) fn of(
+        home: &Home,
+        options: &SecurityOptions,
+        user: &User,
+        devices_filtered: bool,
+    ) -> Result<Self, BackendError> {
+        let missing = out_of_reach(options);
+        if !missing.is_empty() {
+            return Err(BackendError::Unavailable {
+                what: missing.join(", "),
+                why: "this machine does not give it to Tandem itself".into(),
+                fix: "leave --cap-add of it out".into(),
+            });
+        }
+        let capabilities = wanted(options, devices_filtered);
+        let filter = filter(home, options, capabilities)?;
+        let mut security = Self { capabilities, lent: 0, last: None, filter };
+        // Without no-new-privileges a filter is installed with privilege only.
+        if security.filter.is_some() && !options.no_new_privileges {
+            security.lent = bit(Capability::SysAdmin) | bit(Capability::Setpcap);
+            let held = if user.uid == 0 { capabilities } else { 0 };
+            security.last = Some(LastCapabilities { bounding: capabilities, held });
+        }
+        Ok(security)
+    }
+}
+
+/// Refuses limits above those that this process may set (setrlimit(2)).
+pub(super) fn check_ulimits(limits: &[Ulimit]) -> Result<(), BackendError> {
+    /// By number, as in `<asm-generic/resource.h>`.
+    const NAMES: [&str; 16] = [
+        "cpu",
+        "fsize",
+        "data",
+        "stack",
+        "core",
+        "rss",
+        "nproc",
+        "nofile",
+        "memlock",
+        "as",
+        "locks",
+        "sigpending",
+        "msgqueue",
+        "nice",
+        "rtprio",
+        "rttime",
+    ];
+    if own() & bit(Capability::SysResource) != 0 {
+        return Ok(());
+    }
+    for limit in limits {
+        let number = NAMES.iter().position(|name| *name == limit.name).unwrap_or(NAMES.len());
+        let mut held = libc::rlimit64 { rlim_cur: 0, rlim_max: u64::MAX };
+        // SAFETY: the structure lives through the call; a number that is none
+        // is refused and leaves it alone.
+        unsafe { libc::getrlimit64(u32::try_from(number).unwrap_or(u32::MAX), &raw mut held) };
+        if limit.hard > held.rlim_max {
+            return Err(BackendError::Unavailable {
+                what: format!("--ulimit {}={}", limit.name, limit.hard),
+                why: format!("Tandem itself may have {} at most here", held.rlim_max),
+                fix: "give a lower one".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The system call filter that belongs to the options; `None` for none.
+pub(crate) fn filter(
+    home: &Home,
+    options: &SecurityOptions,
+    capabilities: u64,
+) -> Result<Option<Filter>, BackendError> {
+    let failed = |e| BackendError::engine("the system call filter", e);
+    match &options.seccomp {
+        SeccompChoice::Unconfined => Ok(None),
+        SeccompChoice::Default => Filter::cached_for(home, capabilities).map(Some).map_err(failed),
+        SeccompChoice::Profile { json } => {
+            Filter::from_profile(json, capabilities).map(Some).map_err(|e| {
+                BackendError::BadSetting(format!("the seccomp profile cannot be used: {e}"))
+            })
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Volumes, folders of the host and memory, mounted over an image's files.
+//!
+//! Mounts are made by the supervisor, in its own mount namespace, on the
+//! merged tree that libcontainer then takes over whole: each source is opened
+//! once and mounted through its descriptor, each target is resolved beneath
+//! the root. What lies below `/dev` and `/sys` has to wait for libcontainer's
+//! own mounts there and is handed to it.
+
+mod fill;
+mod place;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::Path,
+};
+
+use nix::mount::MsFlags;
+use rustix::fs::{FileType, Mode, OFlags, fstat};
+use tandem_backend::{BackendError, VolumeStore};
+use tandem_home::{Home, Lock};
+use tandem_model::{MountSource, MountSpec};
+
+use crate::confine::{Kind, Root, Target};
+use place::{Attributes, restrict};
+
+/// What an instance has mounted. Its volumes cannot be filled by another one
+/// as long as this lives.
+#[derive(Debug, Default)]
+pub(crate) struct Storage {
+    /// For libcontainer, after its own mounts.
+    pub(crate) late: Vec<LateMount>,
+    _locks: Vec<Lock>,
+}
+
+/// A mount that libcontainer makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LateMount {
+    pub(crate) kind: &'static str,
+    pub(crate) source: String,
+    pub(crate) target: String,
+    pub(crate) options: Vec<String>,
+}
+
+/// Mounts everything, outer places before those within them.
+pub(crate) fn mount_all(
+    home: &Home,
+    mounts: &[MountSpec],
+    root: &Root,
+    no_devices: bool,
+) -> Result<Storage, BackendError> {
+    let mut storage = Storage::default();
+    let mut ordered: Vec<&MountSpec> = mounts.iter().collect();
+    ordered.sort_by_key(|mount| mount.target.matches('/').count());
+    for spec in ordered {
+        let late = ["/dev/", "/sys/"].iter().any(|dir| spec.target.starts_with(dir))
+            || spec.target == "/sys";
+        match &spec.source {
+            MountSource::Tmpfs { size_bytes, mode, exec } => {
+                let mode = mode.unwrap_or(0o1777);
+                let size = size_bytes.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
+                let data = format!("mode={mode:o}{size}");
+                if late {
+                    storage.late.push(LateMount::memory(spec, &data, *exec));
+                } else {
+                    memory(root, spec, &data, *exec)?;
+                }
+            }
+            MountSource::Bind { path } => {
+                let source = open(path, spec)?;
+                if late {
+                    storage.late.push(LateMount::bind(spec, &source)?);
+                } else {
+                    let attributes = Attributes { read_only: spec.read_only, no_devices };
+                    bind(root, spec, &source, attributes)?;
+                }
+            }
+            MountSource::Volume { name, no_copy, anonymous } => {
+                let (source, lock) = volume(home, root, spec, name, *no_copy, *anonymous)?;
+                storage._locks.push(lock);
+                if late {
+                    storage.late.push(LateMount::bind(spec, &source)?);
+                } else {
+                    let attributes = Attributes { read_only: spec.read_only, no_devices: true };
+                    bind(root, spec, &source, attributes)?;
+                }
+            }
+        }
+    }
+    Ok(storage)
+}
+
+/// Opens the source of a bind, for good: what is put in its place afterwards
+/// does not matter.
+fn open(path: &Path, spec: &MountSpec) -> Result<OwnedFd, BackendError> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|e| {
+        let why = match e {
+            rustix::io::Errno::NOENT => {
+                "it is not there; make it first, or write the name of a volume".to_owned()
+            }
+            e => format!("{e}; check its path and permissions"),
+        };
+        bad(path.display(), spec, why)
+    })
+}
+
+fn bad(
+    path: impl std::fmt::Display,
+    spec: &MountSpec,
+    why: impl std::fmt::Display,
+) -> BackendError {
+    let (path, target, why) = (path.to_string(), spec.target.clone(), why.to_string());
+    BackendError::BadMount { path, target, why }
+}
+
+/// Opens a volume's data, filled on first use, with a share of its lock.
+fn volume(
+    home: &Home,
+    root: &Root,
+    spec: &MountSpec,
+    name: &str,
+    no_copy: bool,
+    anonymous: bool,
+) -> Result<(OwnedFd, Lock), BackendError> {
+    let volumes = VolumeStore::new(home.clone());
+    volumes.ensure(name, anonymous, BTreeMap::new())?;
+    let (data, lock) = (volumes.data(name), volumes.lock_path(name));
+    // Whoever is alone with it may put other files in its place.
+    if !no_copy && let Some(_alone) = Lock::try_exclusive(&lock)? {
+        fill::fill(home, root, Path::new(&spec.target), &data)
+            .map_err(|e| BackendError::io("fill the volume", &data, e))?;
+    }
+    let lock = Lock::shared(&lock)?;
+    Ok((open(&data, spec)?, lock))
+}
+
+fn bind(
+    root: &Root,
+    spec: &MountSpec,
+    source: &OwnedFd,
+    attributes: Attributes,
+) -> Result<(), BackendError> {
+    let shown = || source_path(source).unwrap_or_else(|_| "the source".to_owned());
+    let wrong = |e: io::Error| {
+        let why = match e.raw_os_error() {
+            Some(libc::ENOTDIR | libc::EISDIR) => {
+                "one is a file and the other a folder; mount a file on a file".to_owned()
+            }
+            _ => format!("{e}; choose another place inside"),
+        };
+        bad(shown(), spec, why)
+    };
+    let kind = match fstat(source).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+        Ok(FileType::Directory) => Kind::Directory,
+        Ok(_) => Kind::File,
+        Err(e) => return Err(wrong(e.into())),
+    };
+    let place = Path::new(&spec.target);
+    let target = Target::open(root, place, kind).map_err(wrong)?;
+    let from = format!("/proc/self/fd/{}", source.as_raw_fd());
+    target.mount(&from, None, MsFlags::MS_BIND | MsFlags::MS_REC, None).map_err(wrong)?;
+    // Opened again: now the path leads to what was mounted.
+    let mounted = root.at(place, OFlags::PATH, Mode::empty()).map_err(wrong)?;
+    restrict(&mounted, attributes).map_err(wrong)
+}
+
+fn memory(root: &Root, spec: &MountSpec, data: &str, exec: bool) -> Result<(), BackendError> {
+    let wrong = |e: io::Error| bad("memory", spec, format!("{e}; choose another place inside"));
+    let target = Target::open(root, Path::new(&spec.target), Kind::Directory).map_err(wrong)?;
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    if !exec {
+        flags |= MsFlags::MS_NOEXEC;
+    }
+    if spec.read_only {
+        flags |= MsFlags::MS_RDONLY;
+    }
+    target.mount("tmpfs", Some("tmpfs"), flags, Some(data)).map_err(wrong)
+}
+
+fn source_path(source: &OwnedFd) -> io::Result<String> {
+    let path = fs::read_link(format!("/proc/self/fd/{}", source.as_raw_fd()))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+impl LateMount {
+    fn memory(spec: &MountSpec, data: &str, exec: bool) -> Self {
+        let mut options = vec!["nosuid".to_owned(), "nodev".to_owned()];
+        options.extend((!exec).then(|| "noexec".to_owned()));
+        options.extend(spec.read_only.then(|| "ro".to_owned()));
+        options.extend(data.split(',').map(str::to_owned));
+        Self { kind: "tmpfs", source: "tmpfs".to_owned(), target: spec.target.clone(), options }
+    }
+
+    fn bind(spec: &MountSpec, source: &OwnedFd) -> Result<Self, BackendError> {
+        let source = source_path(source).map_err(|e| bad("the source", spec, e))?;
+        let mut options = vec!["rbind".to_owned(), "rprivate".to_owned()];
+        options.extend(spec.read_only.then(|| "ro".to_owned()));
+        Ok(Self { kind: "bind", source, target: spec.target.clone(), options })
+    }
+}
