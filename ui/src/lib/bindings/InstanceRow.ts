@@ -70,6 +70,10 @@ pid: number | null,
  */
 exit_code: number | null, 
 /**
+ * The kernel ended something of it for want of memory.
+ */
+out_of_memory: boolean, 
+/**
  * Accelerator that runs it.
  */
 accelerator: Accelerator | null, 
