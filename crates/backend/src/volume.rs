@@ -79,6 +79,13 @@ impl VolumeStore {
         if dir.join(RECORD).is_file() {
             return Ok(false);
         }
+        let (version, name, created_at) = (1, name.to_owned(), Timestamp::now());
+        let record = VolumeRecord { version, name, created_at, anonymous, labels };
+        if dir.join("data").is_dir() {
+            // Brought here with an instance from another home.
+            write_json(&dir.join(RECORD), &record)?;
+            return Ok(false);
+        }
         let scratch = self.home.scratch("volume")?;
         let made = scratch.path().join("made");
         make_private_dir(&made.join("data"))?;
@@ -89,8 +96,6 @@ impl VolumeStore {
         // The mode that an app sees; the folder around it keeps others out.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(made.join("data"), mode).map_err(io("set the mode of"))?;
-        let (version, name, created_at) = (1, name.to_owned(), Timestamp::now());
-        let record = VolumeRecord { version, name, created_at, anonymous, labels };
         write_json(&made.join(RECORD), &record)?;
         match fs::rename(&made, &dir) {
             Ok(()) => Ok(true),
@@ -106,9 +111,12 @@ impl VolumeStore {
         let io = |e| BackendError::io("list", &folder, e);
         let mut volumes = Vec::new();
         for entry in fs::read_dir(&folder).map_err(io)? {
-            volumes.extend(
-                read_json::<VolumeRecord>(&entry.map_err(io)?.path().join(RECORD)).ok().flatten(),
-            );
+            let folder = entry.map_err(io)?;
+            let record = read_json::<VolumeRecord>(&folder.path().join(RECORD)).ok().flatten();
+            // A copy brings the record of its original along: the folder's
+            // name is the volume's.
+            let name = folder.file_name().to_string_lossy().into_owned();
+            volumes.extend(record.map(|record| VolumeRecord { name, ..record }));
         }
         volumes.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(volumes)
@@ -207,6 +215,12 @@ mod tests {
         let error = volumes.find("dta").unwrap_err().to_string();
         assert!(error.contains("did you mean `data`?"), "{error}");
         fs::write(volumes.data("data").join("file"), "x").unwrap();
+        let brought = volumes.data("brought");
+        fs::create_dir_all(&brought).unwrap();
+        fs::write(brought.join("file"), "x").unwrap();
+        assert!(!volumes.ensure("brought", false, BTreeMap::new()).unwrap());
+        assert!(brought.join("file").exists());
+        volumes.remove(&instances, "brought").unwrap();
         volumes.remove(&instances, "data").unwrap();
         assert_eq!(volumes.list().unwrap(), []);
         assert!(!volumes.dir("data").exists());

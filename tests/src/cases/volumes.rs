@@ -143,7 +143,7 @@ fn confined(world: &World) -> Result<()> {
     // The image's links point at places of the host; below its root they mean
     // something else.
     let recipe = format!(
-        "FROM hello-flask\nRUN ln -s {} /out && ln -s ../../../../../../../../.. /up\n",
+        "FROM hello-flask\nRUN mkdir -p {0} && ln -s {0} /out && ln -s ../../../../../../../../.. /up\n",
         canary.display()
     );
     world.write("escape/Dockerfile", &recipe)?;
