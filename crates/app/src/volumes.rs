@@ -117,12 +117,12 @@ impl App {
                 && let Err(e) = path.metadata()
             {
                 let missing = e.kind() == std::io::ErrorKind::NotFound;
-                let why = match missing {
-                    true => "it is not there; make it first, or write the name of a volume".into(),
-                    false => format!("{e}; check its path and permissions"),
+                let why = if missing {
+                    "it is not there; make it first, or write the name of a volume".into()
+                } else {
+                    format!("{e}; check its path and permissions")
                 };
-                let (path, target) = (path.display().to_string(), mount.target.clone());
-                return Err(BackendError::BadMount { path, target, why }.into());
+                return Err(BackendError::bad_mount(path.display(), &mount.target, why).into());
             }
         }
         // The other backends have no volumes: there the files are the image's.

@@ -107,15 +107,8 @@ pub enum BackendError {
     #[error("{0}")]
     BadVolume(String),
     /// What is to be mounted is not there, or cannot be.
-    #[error("{path} cannot be mounted at {target}: {why}")]
-    BadMount {
-        /// The path of the host, or the kind of file system.
-        path: String,
-        /// The place inside.
-        target: String,
-        /// What is wrong and what to do.
-        why: String,
-    },
+    #[error("{0}")]
+    BadMount(String),
     /// A setting cannot be used.
     #[error("{0}")]
     BadSetting(String),
@@ -184,6 +177,15 @@ impl BackendError {
         Self::Io { action, path, source }
     }
 
+    /// Something of the host that cannot be mounted at a place inside.
+    pub fn bad_mount(
+        what: impl std::fmt::Display,
+        target: &str,
+        why: impl std::fmt::Display,
+    ) -> Self {
+        Self::BadMount(format!("{what} cannot be mounted at {target}: {why}"))
+    }
+
     /// A failure of a named part.
     pub fn engine(part: &'static str, reason: impl std::fmt::Display) -> Self {
         Self::Engine { part, reason: reason.to_string() }
@@ -212,7 +214,7 @@ impl BackendError {
             Self::AndCleanup { cause, .. } => cause.code(),
             Self::Reported(failure) => failure.code,
             Self::PortRefused { .. }
-            | Self::BadMount { .. }
+            | Self::BadMount(_)
             | Self::NoUser(_)
             | Self::Io { .. }
             | Self::Engine { .. }

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs, io::Read as _, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tandem_home::{Home, HomeError, Lock, make_private_dir, read_json, write_json};
-use tandem_model::{InstanceRecord, MountSource, check_volume_name, closest};
+use tandem_model::{Digest, InstanceRecord, MountSource, check_volume_name, closest};
 
 use crate::{BackendError, InstanceStore};
 
@@ -63,7 +63,7 @@ impl VolumeStore {
         fs::File::open(source)
             .and_then(|mut file| file.read_exact(&mut bytes))
             .map_err(|e| BackendError::io("read", source, e))?;
-        Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(Digest::from_sha256(&bytes).hex().to_owned())
     }
 
     /// Makes a volume unless it is there. Tells whether it was made. Whole or

@@ -46,7 +46,10 @@ fn json(resources: Resources, uid: u32, layout: &Layout) -> serde_json::Value {
         env: &["PATH=/bin".into()],
         hostname: "abc",
         late: &[],
-        capabilities: wanted(&Default::default(), layout.folder("devices", "").is_some()),
+        capabilities: wanted(
+            &tandem_model::SecurityOptions::default(),
+            layout.folder("devices", "").is_some(),
+        ),
         lent: 0,
         files: &[("/home/instances/1/bundle/hosts".into(), "/etc/hosts")],
         network: Some(Path::new("/proc/1/fd/9")),

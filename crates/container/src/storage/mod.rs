@@ -31,7 +31,7 @@ use place::{Attributes, restrict};
 pub(crate) struct Storage {
     /// For libcontainer, after its own mounts.
     pub(crate) late: Vec<LateMount>,
-    _locks: Vec<Lock>,
+    locks: Vec<Lock>,
 }
 
 /// A mount that libcontainer makes.
@@ -78,7 +78,7 @@ pub(crate) fn mount_all(
             }
             MountSource::Volume { name, no_copy, anonymous } => {
                 let (source, lock) = volume(home, root, spec, name, *no_copy, *anonymous)?;
-                storage._locks.push(lock);
+                storage.locks.push(lock);
                 if late {
                     storage.late.push(LateMount::bind(spec, &source)?);
                 } else {
@@ -110,8 +110,7 @@ fn bad(
     spec: &MountSpec,
     why: impl std::fmt::Display,
 ) -> BackendError {
-    let (path, target, why) = (path.to_string(), spec.target.clone(), why.to_string());
-    BackendError::BadMount { path, target, why }
+    BackendError::bad_mount(path, &spec.target, why)
 }
 
 /// Opens a volume's data, filled on first use, with a share of its lock.
