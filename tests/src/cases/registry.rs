@@ -179,11 +179,11 @@ fn cut(world: &World) -> Result<()> {
     let peer = RegistryPeer::plain(world)?;
     let name = format!("{}/app:1", peer.address());
     tandem(world, None, &["push", "small", &name])?.ok()?;
-    let proxy = CuttingProxy::start(peer.address(), 6, 2 << 20)?;
+    let proxy = CuttingProxy::start(peer.address(), 4, 2 << 20)?;
     let home = world.scratch().join("second");
     let through = format!("{}/app:1", proxy.address());
     let pulled = tandem(world, Some(&home), &["pull", &through])?.ok()?;
-    ensure!(proxy.cut() == 6, "{} connections were cut\n{pulled}", proxy.cut());
+    ensure!(proxy.cut() == 4, "{} connections were cut\n{pulled}", proxy.cut());
     pulled.says(&["trying again in"])?;
     let expected = digest(world, None, "small:latest")?;
     ensure!(digest(world, Some(&home), &through)? == expected, "the image has changed");

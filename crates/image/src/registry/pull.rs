@@ -92,8 +92,13 @@ impl Pulling {
         let blobs = self.blobs(&document)?;
         self.plan(&bytes, &document, &blobs)?;
         let mut running = self.fetch_all(&document, &blobs)?;
-        let config = self.config(&document, &blobs, &mut running).await?;
-        self.check_platform(&config, options)?;
+        let config = self.config(&document, &blobs, &mut running).await;
+        let config = config.and_then(|it| self.check_platform(&it, options).map(|()| it));
+        if config.is_err() {
+            // Ended, not only told to end: what they hold is put away here.
+            running.shutdown().await;
+        }
+        let config = config?;
         let config_digest = digest_of(document.config()).ok_or_else(|| self.bad("no digest"))?;
         let layers = layers_of(&document, &config, &config_digest)?;
         let unpacking = if options.unpack {

@@ -118,7 +118,8 @@ async fn changed_bytes_are_never_stored() {
     assert!(matches!(error, RegistryError::Mismatch { .. }), "{error:?}");
     assert!(place.store.list().unwrap().is_empty());
     assert!(place.blobs() <= 1, "at most the configuration, which was right");
-    assert_eq!((place.partial(), place.count("tmp")), (0, 1));
+    assert_eq!(place.partial(), 0);
+    assert!(place.count("tmp") <= 1, "at most the lock");
     // More bytes than announced end the download.
     registry.answer(&layer, Answer::Bytes(BLOB, [good, vec![0; 1024]].concat()));
     assert!(place.pull(&registry.reference("app:1")).await.is_err());
