@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: our first answers beside those of our peers.
+//! `cargo xtask bench`: Tandem beside its peers.
 
 use anyhow::Result;
 

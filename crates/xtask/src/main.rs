@@ -29,7 +29,7 @@ cargo xtask COMMAND
                                ARGs go to the program that is started.
   test [STAGE…]                install what is missing and check everything;
                                stages: fmt rules clippy unit bindings ui e2e
-  bench [-- ARG…]              first answers beside Docker and hand-started QEMU
+  bench [-- ARG…]              Tandem beside Docker, Podman, runc, hand-started QEMU
   setup [GROUP…]               install missing system packages only;
                                groups: build run window test bench (default: all)
   bindings [--check]           write ui/src/lib/bindings from the Rust types

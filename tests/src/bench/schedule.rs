@@ -1,58 +1,90 @@
-use std::{
-    process::{Child, Stdio},
-    time::Duration,
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use rand::{Rng as _, SeedableRng as _, rngs::ChaCha12Rng};
+
+use super::{
+    Options,
+    measure::{Contender, Reading},
+    report::shown,
+    stage::Stage,
 };
 
-use anyhow::{Context as _, Result, bail};
-use rand::{Rng as _, SeedableRng as _, rngs::ChaCha12Rng};
-use tandem_probe::{FirstResponse, ReadyOptions, now, wait_for_first_response};
+/// Values by contender, in the order in which they were measured.
+pub(crate) type Values = BTreeMap<&'static str, Vec<f64>>;
 
-use super::{Options, contender::Contender};
+/// A contender in a measure.
+pub(crate) struct Entry {
+    /// The measure's place in the list of those that are made.
+    pub(crate) measure: usize,
+    pub(crate) unit: super::measure::Unit,
+    /// `measure: contender`, for people.
+    pub(crate) label: String,
+    pub(crate) contender: Box<dyn Contender>,
+}
 
-/// Time to the first answer, in nanoseconds, by contender, in the order in
-/// which they ran.
-pub(crate) type Trials = Vec<(&'static str, f64)>;
+/// What a run found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Values by measure.
+    pub(crate) values: BTreeMap<usize, Values>,
+    /// Who could not be measured, and trials that failed, with the reason.
+    pub(crate) remarks: Vec<String>,
+}
 
-/// What hello-flask answers; anything else is not the same app.
-const BODY: &[u8] = b"Hello flask, it's me Bill!";
-
-/// One unmeasured launch of each warms the page cache and shows who can; the
-/// others are `absent` with the reason. Then the shuffled run.
-pub(crate) fn run(
-    contenders: &mut [Box<dyn Contender>],
-    absent: &mut Vec<String>,
-    options: &Options,
-) -> Result<Trials> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+/// One unmeasured trial of each warms the page cache and shows who can. Then
+/// all trials of all measures in one shuffled order.
+pub(crate) fn run(entries: &mut [Entry], options: &Options, stage: &Stage) -> Result<Found> {
+    let mut found = Found::default();
     let mut sizes = Vec::new();
-    for contender in contenders.iter_mut() {
-        let name = contender.name();
-        let size = if contender.is_machine() { options.vm_trials } else { options.trials };
-        match trial(contender.as_mut(), &runtime) {
-            Ok(None) => bail!("interrupted"),
-            Ok(Some(elapsed)) => {
-                eprintln!("{name}: {:.1} ms (warm-up)", elapsed / 1e6);
+    for entry in entries.iter_mut() {
+        let slow = entry.contender.is_slow();
+        let size = if slow { options.slow_trials } else { options.trials };
+        match trial(entry, stage)? {
+            Ok(readings) => {
+                eprintln!("{}: {} (warm-up)", entry.label, texts(entry, &readings));
                 sizes.push(size);
             }
             Err(error) => {
-                eprintln!("{name}: not measured: {error:#}");
-                absent.push(format!("{name}: {error:#}"));
+                eprintln!("{}: not measured: {error:#}", entry.label);
+                found.remarks.push(format!("{}: not measured: {error:#}", entry.label));
                 sizes.push(0);
             }
         }
     }
-    let mut trials = Trials::new();
     let order = order(&sizes, options.seed);
     for (number, at) in order.iter().enumerate() {
-        let contender = contenders[*at].as_mut();
-        let name = contender.name();
-        let elapsed = trial(contender, &runtime).with_context(|| format!("launching {name}"))?;
-        let Some(elapsed) = elapsed else { bail!("interrupted") };
-        eprintln!("{:>3}/{} {name}: {:.1} ms", number + 1, order.len(), elapsed / 1e6);
-        trials.push((name, elapsed));
+        let entry = &mut entries[*at];
+        let place = format!("{:>3}/{} {}", number + 1, order.len(), entry.label);
+        match trial(entry, stage)? {
+            Ok(readings) => {
+                eprintln!("{place}: {}", texts(entry, &readings));
+                let values = found.values.entry(entry.measure).or_default();
+                for (who, value) in readings {
+                    values.entry(who).or_default().push(value);
+                }
+            }
+            Err(error) => {
+                eprintln!("{place}: failed: {error:#}");
+                found.remarks.push(format!("{}: a trial failed: {error:#}", entry.label));
+            }
+        }
     }
-    Ok(trials)
+    Ok(found)
+}
+
+/// The outer error is a person's wish to end.
+fn trial(entry: &mut Entry, stage: &Stage) -> Result<Result<Vec<Reading>>> {
+    let outcome = entry.contender.trial(stage);
+    if stage.is_interrupted() {
+        bail!("interrupted");
+    }
+    Ok(outcome)
+}
+
+fn texts(entry: &Entry, readings: &[Reading]) -> String {
+    let texts: Vec<String> = readings.iter().map(|(_, value)| shown(entry.unit, *value)).collect();
+    texts.join(", ")
 }
 
 /// Every index as often as its size says, shuffled (Fisher and Yates).
@@ -67,75 +99,14 @@ fn order(sizes: &[usize], seed: u64) -> Vec<usize> {
     order
 }
 
-/// How the wait for an answer ended.
-enum Ending {
-    Answered(FirstResponse),
-    Failed(String),
-    Interrupted,
-}
-
-/// Nanoseconds to the first answer; `None` when a person interrupted.
-fn trial(contender: &mut dyn Contender, runtime: &tokio::runtime::Runtime) -> Result<Option<f64>> {
-    let (mut command, address) = contender.launch()?;
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let options = ReadyOptions { limit: Duration::from_mins(3), ..ReadyOptions::default() };
-    let begin = now();
-    let mut child = command.spawn()?;
-    let ending = runtime.block_on(async {
-        tokio::select! {
-            first = wait_for_first_response(address, "/", options) => match first {
-                Ok(first) => Ending::Answered(first),
-                Err(error) => Ending::Failed(error.to_string()),
-            },
-            () = failure(&mut child) => Ending::Failed("the command failed".to_owned()),
-            _ = tokio::signal::ctrl_c() => Ending::Interrupted,
-        }
-    });
-    let stopped = contender.stop(&mut child);
-    reap(&mut child);
-    let first = match ending {
-        Ending::Answered(first) => first,
-        Ending::Failed(why) => bail!("{why}: {}", last_words(&mut child)),
-        Ending::Interrupted => return stopped.map(|()| None),
-    };
-    stopped?;
-    if first.body != BODY {
-        bail!("it answered {:?}", String::from_utf8_lossy(&first.body));
-    }
-    Ok(Some(first.at.since(begin) as f64))
-}
-
-/// Resolves when the command has ended with a failure.
-async fn failure(child: &mut Child) {
-    loop {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if matches!(child.try_wait(), Ok(Some(status)) if !status.success()) {
-            return;
-        }
-    }
-}
-
-/// A command that is still there after its instance was stopped is ended.
-fn reap(child: &mut Child) {
-    let gone = crate::poll::until("the end", Duration::from_secs(5), || child.try_wait().ok()?);
-    if gone.is_err() {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-}
-
-fn last_words(child: &mut Child) -> String {
-    use std::io::Read as _;
-    let mut text = String::new();
-    if let Some(pipe) = child.stderr.as_mut() {
-        let _ = pipe.take(4096).read_to_string(&mut text);
-    }
-    text.trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use anyhow::bail;
+
     use super::*;
+    use crate::bench::measure::Unit;
 
     #[test]
     fn the_order_is_a_shuffle_that_the_seed_repeats() {
@@ -146,5 +117,52 @@ mod tests {
         assert_eq!((count(0), count(1), count(2)), (20, 5, 20));
         // Interleaved: neither half holds all of anybody.
         assert!(first[..22].contains(&0) && first[22..].contains(&0));
+    }
+
+    /// Fails in the trials that it is told to.
+    struct Scripted {
+        log: Rc<RefCell<Vec<&'static str>>>,
+        name: &'static str,
+        slow: bool,
+        fails: &'static [usize],
+        done: usize,
+    }
+
+    impl Contender for Scripted {
+        fn is_slow(&self) -> bool {
+            self.slow
+        }
+
+        fn trial(&mut self, _: &Stage) -> Result<Vec<Reading>> {
+            self.log.borrow_mut().push(self.name);
+            self.done += 1;
+            if self.fails.contains(&self.done) {
+                bail!("told to");
+            }
+            Ok(vec![(self.name, 1e6)])
+        }
+    }
+
+    #[test]
+    fn a_failed_trial_is_told_and_a_failed_warm_up_excludes() {
+        let log = Rc::new(RefCell::new(Vec::new()));
+        let entry = |name, slow, fails| {
+            let contender = Box::new(Scripted { log: log.clone(), name, slow, fails, done: 0 });
+            Entry { measure: 0, unit: Unit::Time, label: name.to_owned(), contender }
+        };
+        let mut entries = [
+            entry("good", false, &[]),
+            entry("slow", true, &[]),
+            entry("absent", false, &[1]),
+            entry("shaky", false, &[3]),
+        ];
+        let options =
+            Options::parse(&["--trials".into(), "4".into(), "--slow-trials".into(), "2".into()]);
+        let found = run(&mut entries, &options.unwrap(), &Stage::new().unwrap()).unwrap();
+        let count = |name| found.values[&0].get(name).map_or(0, Vec::len);
+        assert_eq!(["good", "slow", "absent", "shaky"].map(count), [4, 2, 0, 3]);
+        assert_eq!(found.remarks.len(), 2, "{:?}", found.remarks);
+        assert_eq!(log.borrow()[..4], ["good", "slow", "absent", "shaky"]);
+        assert_eq!(log.borrow().iter().filter(|name| **name == "absent").count(), 1);
     }
 }

@@ -1,6 +1,6 @@
-//! First answers of the same image: Tandem's lanes, Docker, the bare runtimes
-//! and a QEMU started by hand, in one interleaved run. `cargo xtask bench`
-//! builds what is measured and runs this.
+//! Tandem beside Docker, Podman, the bare runtimes and a QEMU started by hand:
+//! starts, first answers, images, updates and memory in one interleaved run.
+//! `cargo xtask bench` builds what is measured and runs this.
 #![expect(clippy::print_stdout, reason = "a command line program: stdout is its output")]
 
 use std::process::ExitCode;

@@ -120,6 +120,9 @@ pub(crate) const PACKAGES: &[Package] = &[
     // A package of its own since Debian 13.
     optional(Group::Bench, "docker-cli", "moby-engine"),
     debian_only(Group::Bench, "iptables"),
+    optional(Group::Bench, "podman", "podman"),
+    // The registry that everybody pulls from.
+    optional(Group::Bench, "docker-registry", "docker-distribution"),
     needed(Group::Bench, "skopeo", "skopeo"),
     optional(Group::Bench, "umoci", "umoci"),
     // The first program of the QEMU that is started by hand.

@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{Ground, contender::Contender, tool};
+use crate::bench::{
+    ground::{Ground, IMAGE, tool},
+    measures::Launcher,
+};
 
 const CONTAINER: &str = "tandem-bench";
 
@@ -29,11 +32,11 @@ pub(crate) struct Runtime {
 
 impl Runtime {
     pub(crate) fn prepare(ground: &Ground, program: &'static str) -> Result<Self> {
-        let folder = ground.scratch.path().join(program);
+        let folder = ground.scratch().join(program);
         let layout = folder.join("layout").display().to_string();
         let own = Self { program, bundle: folder.join("bundle"), state: folder.join("state") };
         fs::create_dir_all(&own.state)?;
-        tool("skopeo", &["copy", "-q", &ground.image()?, &format!("oci:{layout}:app")])?;
+        tool("skopeo", &["copy", "-q", &ground.layout_name(IMAGE)?, &format!("oci:{layout}:app")])?;
         let bundle = own.bundle.to_string_lossy().into_owned();
         tool("umoci", &["unpack", "--image", &format!("{layout}:app"), &bundle])?;
         let path = own.bundle.join("config.json");
@@ -57,15 +60,7 @@ fn adapt(config: &mut Value) -> Result<()> {
     Ok(())
 }
 
-impl Contender for Runtime {
-    fn name(&self) -> &'static str {
-        self.program
-    }
-
-    fn is_machine(&self) -> bool {
-        false
-    }
-
+impl Launcher for Runtime {
     fn launch(&mut self) -> Result<(Command, SocketAddr)> {
         let bundle = self.bundle.to_str().context("an odd path")?;
         let mut command = Command::new(self.program);

@@ -14,7 +14,11 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{Ground, contender::Contender, newc, tandem::free_port, tool};
+use super::{newc, tandem::free_port};
+use crate::bench::{
+    ground::{Ground, IMAGE, tool},
+    measures::Launcher,
+};
 
 /// Its name in the table.
 pub(crate) const NAME: &str = "qemu";
@@ -41,11 +45,11 @@ struct Same {
 
 impl Qemu {
     pub(crate) fn prepare(ground: &Ground) -> Result<Self> {
-        let folder = ground.scratch.path().join("qemu");
+        let folder = ground.scratch().join(NAME);
         fs::create_dir(&folder)?;
         let publish = format!("{}:8080", free_port()?);
         let run = ["run", "-d", "--backend", "vm", "--accelerator", "tcg", "--name", MODEL];
-        ground.tandem(&[&run[..], &["-p", &publish, "hello-flask"]].concat())?;
+        ground.tandem(&[&run[..], &["-p", &publish, IMAGE]].concat())?;
         let made = Self::from_model(ground, folder);
         ground.tandem(&["rm", "-f", MODEL])?;
         made
@@ -215,12 +219,8 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-impl Contender for Qemu {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn is_machine(&self) -> bool {
+impl Launcher for Qemu {
+    fn is_slow(&self) -> bool {
         true
     }
 

@@ -1,0 +1,23 @@
+//! Those who are measured: our own lanes, Docker, Podman, bare runtimes, QEMU.
+
+mod big_image;
+mod docker;
+mod engine;
+mod network;
+mod newc;
+mod podman;
+mod qemu;
+mod registry;
+mod runc;
+mod runtime;
+mod tandem;
+
+pub(crate) use big_image::{BIG, BigImage};
+pub(crate) use docker::{Docker, NAME as DOCKER};
+pub(crate) use engine::{Engine, Running};
+pub(crate) use podman::{NAME as PODMAN, Podman};
+pub(crate) use qemu::{NAME as QEMU, Qemu};
+pub(crate) use registry::Registry;
+pub(crate) use runc::BareRunc;
+pub(crate) use runtime::Runtime;
+pub(crate) use tandem::Tandem;
