@@ -86,7 +86,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Live(command) => live::run(&context, command).await,
         Command::State(command) => state::run(&context, command).await,
         Command::Networking(command) => network::run(&context, command).await,
-        Command::Compare(compare) => compare::run(&context, compare).await,
+        Command::Compare(compare) => Box::pin(compare::run(&context, compare)).await,
         Command::Sample(Sample::Ls(json)) => samples::list(json),
         Command::Sample(Sample::Copy { name, dir }) => samples::copy(&context, &name, &dir),
     }
