@@ -1,57 +1,49 @@
 use std::time::Duration;
 
-use tandem_backend::{BackendError, LogLine, LogReader};
-use tandem_model::{InstanceId, InstanceRecord};
+use tandem_backend::{AttachWishes, Attached, BackendError};
+use tandem_model::{InstanceId, InstanceRecord, InstanceState};
 
 use crate::{App, AppError};
 
-/// How much of a log to show.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LogOptions {
-    /// Go on until the instance ends.
-    pub follow: bool,
-    /// Only so many of the lines that are there; all when `None`.
-    pub tail: Option<usize>,
-}
-
-/// How often a log that grows, or a state that changes, is looked at.
+/// How often a state that changes is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
 impl App {
-    /// Hands the lines of an instance's log to `line`.
-    pub async fn logs(
+    /// Attaches to the app of a running instance, from its next output on.
+    pub async fn attach(
         &self,
         instance: &str,
-        options: LogOptions,
-        line: &mut (dyn FnMut(LogLine) + Send),
-    ) -> Result<(), AppError> {
-        let id = self.instances.find(instance)?.id;
-        let path = self.instances.log_path(&id);
-        let mut reader = None;
-        let mut first = options.tail;
-        loop {
-            // The state is read before the log: what is written in between is
-            // then still shown.
-            let over = !options.follow || !self.is_up(&id)?;
-            if reader.is_none() {
-                reader = LogReader::open(&path)?;
-            }
-            if let Some(reader) = &mut reader {
-                let lines = std::iter::from_fn(|| reader.next_line());
-                match first.take() {
-                    Some(tail) => {
-                        let lines: Vec<_> = lines.collect();
-                        let skip = lines.len().saturating_sub(tail);
-                        lines.into_iter().skip(skip).for_each(&mut *line);
-                    }
-                    None => lines.for_each(&mut *line),
-                }
-            }
-            if over {
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK).await;
+        wishes: AttachWishes,
+    ) -> Result<(InstanceRecord, Attached), AppError> {
+        let record = self.instances.find(instance)?;
+        if record.state == InstanceState::Paused {
+            let name = record.spec.name;
+            let next = format!("let it go on first with `tandem unpause {name}`");
+            return Err(BackendError::WrongState { name, state: "paused", next }.into());
         }
+        let attached = self.backend(record.spec.backend).attach(&record.id, wishes).await?;
+        Ok((record, attached))
+    }
+
+    /// Starts an instance that exists, with the caller attached from the
+    /// app's first byte on.
+    pub async fn start_attached(
+        &self,
+        instance: &str,
+        wishes: AttachWishes,
+    ) -> Result<(InstanceRecord, Attached), AppError> {
+        let record = self.instances.find(instance)?;
+        let backend = self.backend(record.spec.backend);
+        if record.state.is_up() {
+            return self.attach(instance, wishes).await;
+        }
+        Ok(backend.start_attached(&record.id, wishes, &mut |_| {}).await?)
+    }
+
+    /// Lets an instance stand on its own that was to end with this process.
+    pub async fn disown(&self, instance: &str) -> Result<(), AppError> {
+        let record = self.instances.find(instance)?;
+        Ok(self.backend(record.spec.backend).disown(&record.id).await?)
     }
 
     /// Resolves once the instance has ended: with its record, unless it was to
@@ -67,7 +59,7 @@ impl App {
     }
 
     /// Whether it is starting or running. An instance that is gone is not.
-    fn is_up(&self, id: &InstanceId) -> Result<bool, AppError> {
+    pub(crate) fn is_up(&self, id: &InstanceId) -> Result<bool, AppError> {
         match self.instances.load(id) {
             Ok(record) => {
                 Ok(record.state.is_up()

@@ -10,7 +10,16 @@ const KILL: i32 = 9;
 
 impl App {
     /// Sends a signal, by name or number, to the app of a running instance.
+    /// One that nothing withstands is waited for.
     pub async fn kill(&self, instance: &str, signal: &str) -> Result<(), AppError> {
+        let number = self.signal(instance, signal).await?;
+        let (KILL, Ok(record)) = (number, self.instances.find(instance)) else { return Ok(()) };
+        self.ended(&record.id).await?;
+        Ok(())
+    }
+
+    /// Sends a signal, by name or number; returns its number.
+    pub async fn signal(&self, instance: &str, signal: &str) -> Result<i32, AppError> {
         let number = signal_number(signal).ok_or_else(|| {
             AppError::Usage(format!(
                 "`{signal}` is not a signal: write a name such as TERM, or a number from 1 to 64"
@@ -18,11 +27,7 @@ impl App {
         })?;
         let record = self.instances.find(instance)?;
         self.backend(record.spec.backend).signal(&record.id, number).await?;
-        if number == KILL {
-            // Nothing withstands it: the answer is that it is over.
-            self.ended(&record.id).await?;
-        }
-        Ok(())
+        Ok(number)
     }
 
     /// A command that, run with the caller's streams, executes `spec` in a

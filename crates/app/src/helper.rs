@@ -3,7 +3,7 @@
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use tandem_backend::{BackendError, InstanceStore, Payload, SUPERVISE, supervise};
+use tandem_backend::{ATTACHED, BackendError, InstanceStore, Payload, SUPERVISE, supervise};
 use tandem_container::{
     EXEC, FILES, STEP, container_payload, exec_main, files_main, process_payload, step_main,
 };
@@ -15,7 +15,10 @@ use tandem_vm::{DISK, disk_main, vm_payload};
 pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
     let word = |at: usize| arguments.get(at).and_then(|word| word.to_str());
     match word(0)? {
-        SUPERVISE => Some(supervise(Path::new(arguments.get(1)?), word(2)?, payload)),
+        SUPERVISE => {
+            let attached = word(3) == Some(ATTACHED);
+            Some(supervise(Path::new(arguments.get(1)?), word(2)?, attached, payload))
+        }
         EXEC => Some(exec_main(Path::new(arguments.get(1)?), word(2)?)),
         STEP => Some(step_main()),
         FILES => Some(files_main()),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tandem_model::{
-    Accelerator, BackendKind, Digest, Exit, InstanceRecord, InstanceState, Resources,
+    Accelerator, BackendKind, Digest, Exit, HealthStatus, InstanceRecord, InstanceState, Resources,
 };
 
 use crate::{App, AppError};
@@ -49,6 +49,10 @@ pub struct InstanceRow {
     pub accelerator: Option<Accelerator>,
     /// Limits.
     pub resources: Resources,
+    /// What its health checks say; absent without any.
+    pub health: Option<HealthStatus>,
+    /// How often its supervisor has started it again.
+    pub restarts: u32,
 }
 
 impl InstanceRow {
@@ -78,6 +82,8 @@ impl InstanceRow {
             exit_code: record.exit.map(|exit| exit.code),
             accelerator: record.runtime.accelerator,
             resources: record.spec.resources,
+            health: record.health.filter(|_| running).map(|health| health.status),
+            restarts: record.restarts,
         }
     }
 }

@@ -1,3 +1,4 @@
+use tandem_backend::{AttachWishes, Attached, BackendError};
 use tandem_image::Image;
 use tandem_model::{InstanceRecord, InstanceSpec, Phase};
 
@@ -37,14 +38,34 @@ impl App {
     ) -> Result<InstanceRecord, AppError> {
         let record = self.create(options, progress).await?;
         let backend = self.backend(record.spec.backend);
-        match backend.start(&record.id, phase).await {
-            Ok(record) => Ok(record),
-            Err(e) => {
-                backend.remove(&record.id).await?;
-                self.remove_anonymous_volumes(&record)?;
-                Err(e.into())
-            }
+        let started = backend.start(&record.id, phase).await;
+        self.or_remove(record, started).await
+    }
+
+    /// The same with the caller attached from the app's first byte on.
+    pub async fn run_attached(
+        &self,
+        options: RunOptions,
+        wishes: AttachWishes,
+        progress: &mut (dyn FnMut(&str) + Send),
+        phase: &mut (dyn FnMut(Phase) + Send),
+    ) -> Result<(InstanceRecord, Attached), AppError> {
+        let record = self.create(options, progress).await?;
+        let backend = self.backend(record.spec.backend);
+        let started = backend.start_attached(&record.id, wishes, phase).await;
+        self.or_remove(record, started).await
+    }
+
+    async fn or_remove<T>(
+        &self,
+        record: InstanceRecord,
+        started: Result<T, BackendError>,
+    ) -> Result<T, AppError> {
+        if started.is_err() {
+            self.backend(record.spec.backend).remove(&record.id).await?;
+            self.remove_anonymous_volumes(&record)?;
         }
+        Ok(started?)
     }
 
     /// Merges image and wishes, with a name that is free.
@@ -57,8 +78,9 @@ impl App {
             Some(name) => name.clone(),
             None => self.free_name(image)?,
         };
-        let backend = options.backend;
+        let (backend, health) = (options.backend, options.health.clone());
         let mut spec = merge(image, name, options)?;
+        self.complete_health(image, &health, &mut spec.options)?;
         self.complete_mounts(image, backend, &mut spec.options)?;
         Ok(spec)
     }

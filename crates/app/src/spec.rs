@@ -4,10 +4,10 @@ use oci_spec::image::ImageConfiguration;
 use tandem_image::Image;
 use tandem_model::{
     AcceleratorChoice, BackendKind, InstanceOptions, InstanceSpec, PortMap, ProcessIdentity,
-    Profile, Protocol, Resources,
+    Profile, Protocol, Resources, RestartPolicy,
 };
 
-use crate::AppError;
+use crate::{AppError, HealthWishes};
 
 /// What a person asks of `run`; the image's own settings fill the rest.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,8 @@ pub struct RunOptions {
     pub labels: BTreeMap<String, String>,
     /// Mounts, network, security, streams, supervision.
     pub options: InstanceOptions,
+    /// Health checks.
+    pub health: HealthWishes,
 }
 
 impl RunOptions {
@@ -78,6 +80,7 @@ impl RunOptions {
             owner: None,
             labels: BTreeMap::new(),
             options: InstanceOptions::default(),
+            health: HealthWishes::default(),
         }
     }
 }
@@ -107,6 +110,10 @@ pub(crate) fn merge(
         return Err(AppError::Usage(format!(
             "the working directory `{cwd}` is not absolute: begin it with /"
         )));
+    }
+    if options.remove && options.options.restart != RestartPolicy::No {
+        let text = "--rm and --restart exclude each other: an instance that is removed at its end cannot be started again";
+        return Err(AppError::Usage(text.to_owned()));
     }
     let mut ports = options.ports;
     if options.publish_all {

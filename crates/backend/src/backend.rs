@@ -6,7 +6,7 @@ use tandem_model::{
     Ledger, Phase, Resources, Sample,
 };
 
-use crate::BackendError;
+use crate::{AttachWishes, Attached, BackendError};
 
 /// What will run a lane on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,26 @@ pub trait Backend: Send + Sync {
         id: &InstanceId,
         phase: &mut (dyn FnMut(Phase) + Send),
     ) -> Result<InstanceRecord, BackendError>;
+
+    /// Starts it with the caller attached from the app's first byte on.
+    async fn start_attached(
+        &self,
+        _id: &InstanceId,
+        _wishes: AttachWishes,
+        _phase: &mut (dyn FnMut(Phase) + Send),
+    ) -> Result<(InstanceRecord, Attached), BackendError> {
+        Err(BackendError::Unsupported("attaching"))
+    }
+
+    /// Attaches the caller to the app of a running instance, from its next
+    /// output on.
+    async fn attach(
+        &self,
+        _id: &InstanceId,
+        _wishes: AttachWishes,
+    ) -> Result<Attached, BackendError> {
+        Err(BackendError::Unsupported("attaching"))
+    }
 
     /// Asks the app to stop, and kills it after the time limit (the spec's,
     /// unless given). Resolves when everything it used is given back.

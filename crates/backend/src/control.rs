@@ -1,5 +1,6 @@
 use std::{
     fs::File,
+    io,
     os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -7,11 +8,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tandem_model::{Failure, Resources};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
 };
 
-use crate::BackendError;
+use crate::{AttachWishes, Attached, BackendError, attach::request};
 
 /// What one may ask of a running instance's supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +29,8 @@ pub enum ControlRequest {
         /// The signal's number.
         number: i32,
     },
-    /// The owner gives the instance up: it stands on its own from now on.
+    /// The owner gives the instance up: it stands on its own from now on, and
+    /// is still removed at its end when its specification says so.
     Disown,
     /// Hold every process of the app still.
     Pause,
@@ -42,10 +44,15 @@ pub enum ControlRequest {
         /// The new limits, all of them.
         resources: Resources,
     },
+    /// Be attached: after the answer the connection carries frames.
+    Attach {
+        /// How.
+        wishes: AttachWishes,
+    },
 }
 
 /// The longest request that is read, in bytes.
-const LONGEST: u64 = 64 * 1024;
+const LONGEST: usize = 64 * 1024;
 
 const NAME: &str = "control.sock";
 
@@ -68,36 +75,85 @@ pub(crate) fn listen(dir: &Path) -> Result<UnixListener, BackendError> {
     Ok(listener)
 }
 
+/// Reads a line, and not a byte beyond it: frames may follow.
+pub(crate) async fn read_line(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    loop {
+        let byte = stream.read_u8().await?;
+        if byte == b'\n' {
+            return Ok(line);
+        }
+        if line.len() == LONGEST {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        line.push(byte);
+    }
+}
+
+/// Writes a value as a line of JSON.
+pub(crate) async fn write_line(stream: &mut UnixStream, value: &impl Serialize) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(value)?;
+    bytes.push(b'\n');
+    stream.write_all(&bytes).await
+}
+
 /// Reads the one request of a connection.
 pub(crate) async fn receive(stream: &mut UnixStream) -> Option<ControlRequest> {
-    let mut line = String::new();
-    BufReader::new(stream).take(LONGEST).read_line(&mut line).await.ok()?;
-    serde_json::from_str(&line).ok()
+    serde_json::from_slice(&read_line(stream).await.ok()?).ok()
 }
 
 /// Answers a request.
 pub(crate) async fn answer(stream: &mut UnixStream, result: Result<(), Failure>) {
-    let mut bytes = serde_json::to_vec(&result).unwrap_or_default();
-    bytes.push(b'\n');
-    let _ = stream.write_all(&bytes).await;
+    let _ = write_line(stream, &result).await;
+}
+
+/// Sends a request and waits for the answer; `None` says that no supervisor
+/// is there, or that it ended while it served us.
+async fn ask(
+    dir: &Path,
+    request: &ControlRequest,
+) -> Result<Option<(UnixStream, Result<(), Failure>)>, BackendError> {
+    let Ok((_folder, path)) = near(dir) else { return Ok(None) };
+    let Ok(mut stream) = UnixStream::connect(path).await else { return Ok(None) };
+    let io = |e| BackendError::io("ask the supervisor in", dir, e);
+    match write_line(&mut stream, request).await {
+        Err(e) if gone(&e) => return Ok(None),
+        other => other.map_err(io)?,
+    }
+    match read_line(&mut stream).await {
+        Ok(line) => Ok(serde_json::from_slice(&line).ok().map(|answer| (stream, answer))),
+        Err(e) if gone(&e) => Ok(None),
+        Err(e) => Err(io(e)),
+    }
+}
+
+/// Whether the other side has ended.
+fn gone(e: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(e.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 /// Asks the supervisor of the instance in `dir` and waits for its answer.
 /// `Ok(false)` says that no supervisor is there.
 pub async fn call(dir: &Path, request: &ControlRequest) -> Result<bool, BackendError> {
-    let Ok((_folder, path)) = near(dir) else { return Ok(false) };
-    let Ok(mut stream) = UnixStream::connect(path).await else { return Ok(false) };
-    let io = |e| BackendError::io("ask the supervisor in", dir, e);
-    let mut bytes = serde_json::to_vec(request).unwrap_or_default();
-    bytes.push(b'\n');
-    stream.write_all(&bytes).await.map_err(io)?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).await.map_err(io)?;
-    // An empty answer: the supervisor ended while it served us.
-    match serde_json::from_str::<Result<(), Failure>>(&line) {
-        Ok(result) => Ok(result.map(|()| true)?),
-        Err(_) => Ok(false),
+    match ask(dir, request).await? {
+        Some((_, answer)) => Ok(answer.map(|()| true)?),
+        None => Ok(false),
     }
+}
+
+/// Attaches to the app of the instance in `dir`. `Ok(None)` says that no
+/// supervisor is there.
+pub(crate) async fn attach(
+    dir: &Path,
+    wishes: AttachWishes,
+) -> Result<Option<Attached>, BackendError> {
+    let Ok((_folder, path)) = near(dir) else { return Ok(None) };
+    let Ok(mut stream) = UnixStream::connect(path).await else { return Ok(None) };
+    if request(&mut stream, wishes).await.is_err() {
+        return Ok(None);
+    }
+    Attached::accepted(stream).await
 }
 
 /// An instance whose processes are held still until this is dropped, also
@@ -109,17 +165,9 @@ pub struct Held {
 
 /// Holds an instance still. `Ok(None)` says that no supervisor is there.
 pub async fn hold(dir: &Path) -> Result<Option<Held>, BackendError> {
-    let Ok((_folder, path)) = near(dir) else { return Ok(None) };
-    let Ok(mut stream) = UnixStream::connect(path).await else { return Ok(None) };
-    let io = |e| BackendError::io("ask the supervisor in", dir, e);
-    let mut bytes = serde_json::to_vec(&ControlRequest::Hold).unwrap_or_default();
-    bytes.push(b'\n');
-    stream.write_all(&bytes).await.map_err(io)?;
-    let mut line = String::new();
-    BufReader::new(&mut stream).read_line(&mut line).await.map_err(io)?;
-    match serde_json::from_str::<Result<(), Failure>>(&line) {
-        Ok(result) => Ok(result.map(|()| Some(Held { _connection: stream }))?),
-        Err(_) => Ok(None),
+    match ask(dir, &ControlRequest::Hold).await? {
+        Some((stream, answer)) => Ok(answer.map(|()| Some(Held { _connection: stream }))?),
+        None => Ok(None),
     }
 }
 

@@ -1,4 +1,9 @@
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, process::Stdio};
+use std::{
+    fs::OpenOptions,
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
+    path::Path,
+    process::Stdio,
+};
 
 use serde::{Deserialize, Serialize};
 use tandem_model::{Failure, InstanceId, Phase};
@@ -10,8 +15,11 @@ use tokio::{
 use crate::{BackendError, InstanceStore};
 
 /// First argument of the hidden entry point that runs a supervisor:
-/// `tandem __supervise HOME ID`.
+/// `tandem __supervise HOME ID [attached]`.
 pub const SUPERVISE: &str = "__supervise";
+
+/// Its third argument when standard input is a connection.
+pub const ATTACHED: &str = "attached";
 
 /// What a supervisor tells the command that started it, a JSON line each on
 /// its standard output.
@@ -40,11 +48,13 @@ pub(crate) struct LaunchStream {
 
 impl LaunchStream {
     /// Spawns the supervisor of an instance with `program`, the `tandem`
-    /// executable. The child is waited for in the background.
+    /// executable. The child is waited for in the background. The other end of
+    /// `attached` asks to be attached.
     pub(crate) fn spawn(
         program: &Path,
         store: &InstanceStore,
         id: &InstanceId,
+        attached: Option<OwnedFd>,
     ) -> Result<Self, BackendError> {
         let log = store.dir(id).join("logs/supervisor.log");
         let errors = OpenOptions::new()
@@ -57,7 +67,8 @@ impl LaunchStream {
             .arg(SUPERVISE)
             .arg(store.home().root())
             .arg(id.as_str())
-            .stdin(Stdio::null())
+            .args(attached.is_some().then_some(ATTACHED))
+            .stdin(attached.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
             .stderr(errors)
             .kill_on_drop(false)

@@ -13,9 +13,11 @@
 //!            create            launch ok            payload ends
 //!  (nothing) ──────▶ Created ─▶ Starting ─▶ Running ────────────▶ Exited
 //!                        ▲          └── launch fails ─────────────▶  │
+//!                        ├─ Restarting ◀── restart policy ──────────┤
 //!                        └────────────────── start ─────────────────┘
 //! ```
 
+mod attach;
 mod backend;
 mod control;
 mod error;
@@ -30,16 +32,17 @@ mod supervisor;
 mod terminal;
 mod volume;
 
+pub use attach::{AttachEvent, AttachWishes, Attached, AttachedInput, AttachedOutput, Output, pump};
 pub use backend::{Availability, Backend};
 pub use control::{ControlRequest, Held, call, hold};
 pub use error::BackendError;
 #[cfg(feature = "fake")]
 pub use fake::FakeBackend;
-pub use launch::{LaunchEvent, SUPERVISE};
-pub use log::{LogLine, LogReader, LogWriter, Stream, pump};
+pub use launch::{ATTACHED, LaunchEvent, SUPERVISE};
+pub use log::{LogLine, LogReader, LogWriter, Stream};
 pub use step::{StepRunner, StepSpec};
 pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
-pub use supervisor::{Launch, Payload, Running, signal_number, supervise};
+pub use supervisor::{Executor, Launch, Payload, Running, signal_number, supervise};
 pub use terminal::{RawMode, WindowSize};
 pub use volume::{VolumeRecord, VolumeStore};

@@ -1,5 +1,7 @@
 use std::{
     collections::VecDeque,
+    io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -12,9 +14,15 @@ use tandem_model::{
     InstanceState, Lane, Ledger, Phase, Resources, Sample,
 };
 
+use tokio::net::UnixStream;
+
 use crate::{
-    Availability, Backend, BackendError, ControlRequest, InstanceStore, LaunchEvent, LogReader,
-    call, launch::LaunchStream,
+    AttachWishes, Attached, Availability, Backend, BackendError, ControlRequest, InstanceStore,
+    LaunchEvent, LogReader,
+    attach::request,
+    call,
+    control::attach,
+    launch::LaunchStream,
 };
 
 /// What a backend with supervisors adds to what all of them share.
@@ -80,9 +88,41 @@ impl<T: Supervised> SupervisedBackend<T> {
         if call(&self.store.dir(id), request).await? {
             return Ok(());
         }
-        let record = self.store.load(id)?;
-        let next = format!("start it first with `tandem start {}`", record.spec.name);
-        Err(Self::wrong_state(&record, "not running", next))
+        Err(self.not_running(id))
+    }
+
+    fn not_running(&self, id: &InstanceId) -> BackendError {
+        match self.store.load(id) {
+            Ok(record) => {
+                let next = format!("start it first with `tandem start {}`", record.spec.name);
+                Self::wrong_state(&record, "not running", next)
+            }
+            Err(e) => e,
+        }
+    }
+
+    /// Starts the supervisor and waits until the app was executed.
+    async fn launch(
+        &self,
+        id: &InstanceId,
+        attached: Option<OwnedFd>,
+        phase: &mut (dyn FnMut(Phase) + Send),
+    ) -> Result<InstanceRecord, BackendError> {
+        let before = self.store.load(id)?;
+        let mut stream = LaunchStream::spawn(&self.program, &self.store, id, attached)?;
+        loop {
+            match stream.next().await? {
+                LaunchEvent::Phase { phase: slice } => phase(slice),
+                LaunchEvent::Started => match self.store.load(id) {
+                    // It was to be removed at its end, and has ended already.
+                    Err(BackendError::NoInstance(_)) => {
+                        return Ok(InstanceRecord { state: InstanceState::Exited, ..before });
+                    }
+                    other => return other,
+                },
+                LaunchEvent::Failed { failure } => return Err(failure.into()),
+            }
+        }
     }
 
     fn wrong_state(record: &InstanceRecord, state: &'static str, next: String) -> BackendError {
@@ -125,13 +165,32 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         id: &InstanceId,
         phase: &mut (dyn FnMut(Phase) + Send),
     ) -> Result<InstanceRecord, BackendError> {
-        let mut stream = LaunchStream::spawn(&self.program, &self.store, id)?;
-        loop {
-            match stream.next().await? {
-                LaunchEvent::Phase { phase: slice } => phase(slice),
-                LaunchEvent::Started => return self.store.load(id),
-                LaunchEvent::Failed { failure } => return Err(failure.into()),
-            }
+        self.launch(id, None, phase).await
+    }
+
+    async fn start_attached(
+        &self,
+        id: &InstanceId,
+        wishes: AttachWishes,
+        phase: &mut (dyn FnMut(Phase) + Send),
+    ) -> Result<(InstanceRecord, Attached), BackendError> {
+        let failed = |e| BackendError::engine("attaching", e);
+        let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
+        request(&mut ours, wishes).await.map_err(failed)?;
+        let theirs = theirs.into_std().map_err(failed)?;
+        let record = self.launch(id, Some(theirs.into()), phase).await?;
+        let attached = Attached::accepted(ours).await?;
+        Ok((record, attached.ok_or_else(|| failed(io::ErrorKind::ConnectionReset.into()))?))
+    }
+
+    async fn attach(
+        &self,
+        id: &InstanceId,
+        wishes: AttachWishes,
+    ) -> Result<Attached, BackendError> {
+        match attach(&self.store.dir(id), wishes).await? {
+            Some(attached) => Ok(attached),
+            None => Err(self.not_running(id)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! `output` turns values into text. The hidden entry points of the engines are
 //! dispatched before anything else, while there is a single thread.
 
+mod attach;
 mod commands;
 mod grammar;
 mod output;

@@ -83,7 +83,11 @@ pub(crate) fn prepare_rootfs(
     let storage = storage::mount_all(store.home(), mounts, &root, no_devices)?;
     let text = |path| root.read(path).map(Option::unwrap_or_default).map_err(io("read"));
     let user = find_user(&record.spec.user, &text("/etc/passwd")?, &text("/etc/group")?)?;
-    let env = environment(&record.spec.env, &user, hostname);
+    let mut env = record.spec.env.clone();
+    if record.spec.options.terminal && !env.iter().any(|entry| entry.starts_with("TERM=")) {
+        env.push("TERM=xterm".to_owned());
+    }
+    let env = environment(&env, &user, hostname);
     let spec = &record.spec;
     root.make_dirs(spec.cwd.as_ref())
         .map_err(|e| BackendError::io("make the working directory", &spec.cwd, e))?;

@@ -32,6 +32,7 @@ mod proxy;
 mod reap;
 mod rootfs;
 mod running;
+mod stdio;
 mod step;
 mod storage;
 mod task;

@@ -1,7 +1,6 @@
 //! An app that is up, as its supervisor sees it.
 
 use std::{
-    fs::File,
     io,
     os::fd::{AsFd, AsRawFd as _, OwnedFd},
     path::PathBuf,
@@ -10,74 +9,25 @@ use std::{
 };
 
 use async_trait::async_trait;
-use rustix::{
-    pipe::{PipeFlags, pipe_with},
-    process::{Gid, Pid, PidfdFlags, Uid, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid},
+use rustix::process::{
+    Gid, Pid, PidfdFlags, Uid, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid,
 };
-use tandem_backend::{BackendError, LogWriter, Running, Stream, pump};
+use tandem_backend::{BackendError, Output, Running, WindowSize};
 use tandem_model::{Exit, Resources};
 use tokio::{
-    io::{Interest, unix::AsyncFd},
-    net::unix::pipe::Receiver,
+    io::{AsyncWriteExt as _, Interest, unix::AsyncFd},
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{Mutex, watch},
     task::JoinHandle,
 };
 
-use crate::{cgroup, confine::User, descendants, task::Task};
-
-/// The app's three standard descriptors, and our ends of its outputs.
-#[derive(Debug)]
-pub(crate) struct Stdio {
-    /// `/dev/null`.
-    pub(crate) stdin: OwnedFd,
-    /// The app's ends.
-    pub(crate) stdout: OwnedFd,
-    pub(crate) stderr: OwnedFd,
-    ours: Outputs,
-}
-
-/// The reading ends of an app's outputs.
-#[derive(Debug)]
-pub(crate) struct Outputs {
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-}
-
-impl Stdio {
-    /// New pipes. They belong to the app's user, who may want to open
-    /// `/dev/stdout`.
-    pub(crate) fn new(user: &User) -> io::Result<Self> {
-        let (out_reader, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
-        let (err_reader, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
-        give_to(&stdout, user)?;
-        give_to(&stderr, user)?;
-        let stdin = File::open("/dev/null")?.into();
-        Ok(Self { stdin, stdout, stderr, ours: Outputs { stdout: out_reader, stderr: err_reader } })
-    }
-
-    /// Makes them the calling process's own, after a fork.
-    pub(crate) fn adopt(&self) -> io::Result<()> {
-        for (fd, number) in [(&self.stdin, 0), (&self.stdout, 1), (&self.stderr, 2)] {
-            // SAFETY: both are descriptors; after a fork they are this
-            // process's to change.
-            if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes the app's ends and keeps ours.
-    pub(crate) fn into_outputs(self) -> Outputs {
-        self.ours
-    }
-
-    /// The app's ends to give away, and ours.
-    pub(crate) fn split(self) -> (OwnedFd, OwnedFd, OwnedFd, Outputs) {
-        (self.stdin, self.stdout, self.stderr, self.ours)
-    }
-}
+use crate::{
+    cgroup,
+    confine::User,
+    descendants,
+    stdio::{Carried, Ends, Input, Terminal},
+    task::Task,
+};
 
 /// Makes a user the owner of an open file.
 pub(crate) fn give_to(file: impl AsFd, user: &User) -> io::Result<()> {
@@ -99,6 +49,8 @@ pub(crate) enum Kin {
 pub(crate) struct RunningApp {
     pidfd: Rc<OwnedFd>,
     kin: Kin,
+    input: Mutex<Option<Input>>,
+    terminal: Option<Rc<Terminal>>,
     ended: watch::Receiver<Option<Exit>>,
     tasks: Vec<JoinHandle<()>>,
     /// Proxies and the like, which end with it.
@@ -118,16 +70,13 @@ impl RunningApp {
     pub(crate) fn watch(
         pid: i32,
         kin: Kin,
-        outputs: Outputs,
-        log: LogWriter,
+        ends: Ends,
+        output: Output,
         beside: Vec<Task>,
     ) -> io::Result<Self> {
         let raw = Pid::from_raw(pid).ok_or(io::ErrorKind::NotFound)?;
         let pidfd = Rc::new(pidfd_open(raw, PidfdFlags::empty())?);
-        let pumps = [
-            pump_task(outputs.stdout, Stream::Stdout, log.clone())?,
-            pump_task(outputs.stderr, Stream::Stderr, log)?,
-        ];
+        let Carried { input, terminal, pumps } = ends.carry(&output)?;
         let (sender, ended) = watch::channel(None);
         let mut tasks = Vec::new();
         if matches!(kin, Kin::Descendants) {
@@ -135,10 +84,11 @@ impl RunningApp {
         }
         let (watched, ends_with) = (pidfd.clone(), kin.clone());
         tasks.push(tokio::task::spawn_local(async move {
-            let exit = wait_for(&watched, &ends_with, pumps).await;
+            let exit = wait_for(&watched, &ends_with, pumps, &output).await;
             sender.send_replace(Some(exit));
         }));
-        Ok(Self { pidfd, kin, ended, tasks, _beside: beside })
+        let input = Mutex::new(input);
+        Ok(Self { pidfd, kin, input, terminal, ended, tasks, _beside: beside })
     }
 
     /// Sends a signal, also one of those without a name (signal(7)).
@@ -208,11 +158,34 @@ impl Running for RunningApp {
         });
         work.await.map_err(|e| BackendError::engine("changing the limits", e))?
     }
-}
 
-fn pump_task(source: OwnedFd, stream: Stream, log: LogWriter) -> io::Result<JoinHandle<()>> {
-    let source = Receiver::from_owned_fd(source)?;
-    Ok(tokio::task::spawn_local(pump(source, stream, log)))
+    async fn write_input(&self, bytes: &[u8]) -> Result<(), BackendError> {
+        let written = match &mut *self.input.lock().await {
+            Some(Input::Pipe(pipe)) => pipe.write_all(bytes).await,
+            Some(Input::Terminal(terminal)) => terminal.write_all(bytes).await,
+            None => Ok(()),
+        };
+        // It may have closed its end.
+        written.map_err(|e| BackendError::engine("passing input on", e))
+    }
+
+    async fn close_input(&self) -> Result<(), BackendError> {
+        // A terminal has no end: the key for it is a matter of the app's.
+        let mut input = self.input.lock().await;
+        if matches!(&*input, Some(Input::Pipe(_))) {
+            *input = None;
+        }
+        Ok(())
+    }
+
+    async fn resize(&self, size: WindowSize) -> Result<(), BackendError> {
+        match &self.terminal {
+            Some(terminal) => terminal
+                .resize(size)
+                .map_err(|e| BackendError::engine("changing the terminal's size", e)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Collects processes that lost their parent, as long as the app runs.
@@ -229,7 +202,12 @@ async fn collect_orphans(main: i32) {
 /// How long output may come after the last process has ended.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(2);
 
-async fn wait_for(pidfd: &OwnedFd, kin: &Kin, pumps: [JoinHandle<()>; 2]) -> Exit {
+async fn wait_for(
+    pidfd: &OwnedFd,
+    kin: &Kin,
+    pumps: Vec<JoinHandle<()>>,
+    output: &Output,
+) -> Exit {
     if let Ok(own) = pidfd.try_clone() {
         // SAFETY: an owned descriptor names the same open file as long as it
         // lives, and it lives inside the `AsyncFd`.
@@ -246,12 +224,14 @@ async fn wait_for(pidfd: &OwnedFd, kin: &Kin, pumps: [JoinHandle<()>; 2]) -> Exi
             false
         }
     };
-    let [stdout, stderr] = pumps;
-    let output = async {
-        let _ = stdout.await;
-        let _ = stderr.await;
+    let rest = async {
+        for pump in pumps {
+            let _ = pump.await;
+        }
     };
-    let _ = tokio::time::timeout(OUTPUT_LIMIT, output).await;
+    tokio::pin!(rest);
+    // Who reads slowly may take the time that is needed.
+    while tokio::time::timeout(OUTPUT_LIMIT, &mut rest).await.is_err() && output.is_held_back() {}
     Exit { code: exit_code(status), out_of_memory, error: None }
 }
 

@@ -1,6 +1,7 @@
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::{self, Write as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::Path,
 };
 
@@ -25,9 +26,29 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError>
 
 /// Writes a value as JSON so that readers and crashes of programs see the old
 /// one or the new one. It may be lost when the machine itself stops: right for
-/// state that ends with the machine anyway, and without the wait for a disk.
+/// state that ends with the machine anyway, and without the wait for a disk. On
+/// a full one it is written over what was there, when it has room for that.
 pub fn write_json_volatile<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
-    replace(path, &to_json(path, value)?, false)
+    let bytes = to_json(path, value)?;
+    match replace(path, &bytes, false) {
+        Err(e) if e.is_no_space() => overwrite(path, &bytes).map_err(|_| e),
+        other => other,
+    }
+}
+
+/// Writes over a file within the blocks that it has, for when the disk has no
+/// others. What is too long is refused.
+fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    let metadata = file.metadata()?;
+    let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    if bytes.len() as u64 > metadata.blocks().saturating_mul(512).max(metadata.len()) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    // White space behind the value, rather than a moment without one.
+    let mut padded = bytes.to_vec();
+    padded.resize(length.max(bytes.len()), b'\n');
+    file.write_all_at(&padded, 0)
 }
 
 fn replace(path: &Path, bytes: &[u8], sync: bool) -> Result<(), HomeError> {
@@ -74,6 +95,9 @@ mod tests {
         write_json(&path, &8u32).unwrap();
         assert_eq!(read_json::<u32>(&path).unwrap(), Some(8));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        overwrite(&path, b"9").unwrap();
+        assert_eq!(read_json::<u32>(&path).unwrap(), Some(9));
+        assert!(overwrite(&path, &[b'9'; 100_000]).is_err());
         fs::write(&path, "{").unwrap();
         assert!(matches!(read_json::<u32>(&path), Err(HomeError::Damaged { .. })));
     }

@@ -39,12 +39,13 @@ pub use lane::{
 pub use ledger::{Ledger, LedgerEntry};
 pub use network::{NetworkRecord, ParseNetworkError, ParseSubnetError, Subnet};
 pub use option_text::{
-    CAPABILITIES, ParseOptionError, SecurityOption, ULIMITS, check_volume_name, parse_capability,
-    parse_mount, parse_security_option, parse_tmpfs, parse_ulimit, parse_volume,
+    CAPABILITIES, LogOption, ParseOptionError, SecurityOption, ULIMITS, check_volume_name,
+    parse_capability, parse_duration, parse_log_option, parse_moment, parse_mount,
+    parse_restart_policy, parse_security_option, parse_tmpfs, parse_ulimit, parse_volume,
 };
 pub use options::{
-    Health, HealthCheck, HealthStatus, InstanceOptions, MountSource, MountSpec, NetworkChoice,
-    RestartPolicy, SeccompChoice, SecurityOptions, Ulimit,
+    CheckResult, Health, HealthCheck, HealthStatus, InstanceOptions, LogLimits, MountSource,
+    MountSpec, NetworkChoice, RestartPolicy, SeccompChoice, SecurityOptions, Ulimit,
 };
 pub use phase::{HostInstant, Phase};
 pub use ports::{ParsePortError, PortMap, PortMaps, Protocol};

@@ -29,6 +29,8 @@ pub struct InstanceOptions {
     pub restart: RestartPolicy,
     /// How to find out whether the app is well.
     pub health: Option<HealthCheck>,
+    /// How much of its output is kept.
+    pub log: LogLimits,
 }
 
 impl InstanceOptions {
@@ -46,7 +48,6 @@ impl InstanceOptions {
             (self.security != plain.security, "--cap-add, --cap-drop or --security-opt"),
             (!self.ulimits.is_empty(), "--ulimit"),
             (self.init, "--init"),
-            (self.restart != plain.restart, "--restart"),
         ]
         .into_iter()
         .find_map(|(asked, name)| asked.then_some(name))
@@ -183,6 +184,21 @@ pub enum RestartPolicy {
     },
 }
 
+/// How much of an app's output is kept: the newest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLimits {
+    /// Bytes after which a file is put aside and a new one begun.
+    pub max_size_bytes: u64,
+    /// Files that are kept, the one that is written among them; at least one.
+    pub max_files: u32,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        Self { max_size_bytes: 10 << 20, max_files: 3 }
+    }
+}
+
 /// A command that tells whether the app is well (Docker's HEALTHCHECK).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthCheck {
@@ -190,12 +206,33 @@ pub struct HealthCheck {
     pub command: Vec<String>,
     /// Milliseconds from the end of one check to the next.
     pub interval_ms: u64,
-    /// Milliseconds after which a check counts as failed.
+    /// Milliseconds after which a check is killed and counts as failed.
     pub timeout_ms: u64,
     /// Milliseconds at the start in which failures do not count.
     pub start_period_ms: u64,
+    /// The interval in that time, until the first success.
+    #[serde(default = "start_interval_ms")]
+    pub start_interval_ms: u64,
     /// Failures in a row that make the app unhealthy.
     pub retries: u32,
+}
+
+fn start_interval_ms() -> u64 {
+    HealthCheck::default().start_interval_ms
+}
+
+impl Default for HealthCheck {
+    /// Docker's times, and no command.
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            interval_ms: 30_000,
+            timeout_ms: 30_000,
+            start_period_ms: 0,
+            start_interval_ms: 5_000,
+            retries: 3,
+        }
+    }
 }
 
 /// How the app's last health checks went.
@@ -205,12 +242,33 @@ pub struct Health {
     pub status: HealthStatus,
     /// Failures in a row.
     pub failing: u32,
-    /// Output of the last check, cut to 4096 bytes.
+    /// The last checks, at most [`Health::KEPT`], oldest first.
+    #[serde(default)]
+    pub log: Vec<CheckResult>,
+}
+
+impl Health {
+    /// How many results are kept.
+    pub const KEPT: usize = 5;
+}
+
+/// How one health check went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// When it began.
+    pub started_at: jiff::Timestamp,
+    /// When it ended.
+    pub finished_at: jiff::Timestamp,
+    /// Its exit code, 0 for a healthy app; `None` when it was killed at its
+    /// time limit or could not be started.
+    pub exit_code: Option<i32>,
+    /// What it wrote, cut to 4096 bytes, or why it has no exit code.
     pub output: String,
 }
 
 /// Whether an app is well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
     /// Not known yet.

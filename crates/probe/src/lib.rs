@@ -35,4 +35,4 @@ pub use memory::{MemoryBreakdown, memory_of, pss_of};
 pub use network::{NetworkUse, network_of};
 pub use process::{alive, identity};
 pub use sample::sample_tree;
-pub use tree::{cpu_ns_of, tree};
+pub use tree::{cpu_ns_of, session_members, session_of, tree};

@@ -20,6 +20,8 @@ pub(crate) struct Stat {
     pub(crate) state: char,
     /// Field 4.
     pub(crate) parent: u32,
+    /// Field 6.
+    pub(crate) session: u32,
     /// Processor time of the process and of the children it has waited for,
     /// clock ticks: fields 14 to 17, summed.
     pub(crate) cpu_ticks: u64,
@@ -37,16 +39,18 @@ fn parse(text: &str) -> Option<Stat> {
     let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
+    // -1 once the process is at its end.
+    let session = fields.nth(1)?.parse().unwrap_or_default();
     // utime and stime cannot be negative; cutime and cstime are printed as
     // signed numbers.
     let mut cpu_ticks = 0_u64;
-    let mut fields = fields.skip(9);
+    let mut fields = fields.skip(7);
     for _ in 0..4 {
         let ticks: i64 = fields.next()?.parse().ok()?;
         cpu_ticks = cpu_ticks.saturating_add(u64::try_from(ticks).unwrap_or_default());
     }
     let start = fields.nth(4)?.parse().ok()?;
-    Some(Stat { state, parent, cpu_ticks, start })
+    Some(Stat { state, parent, session, cpu_ticks, start })
 }
 
 #[cfg(test)]
@@ -75,8 +79,8 @@ mod tests {
 
     #[test]
     fn fields_are_counted_behind_the_name() {
-        let text = "42 (a) R (b) S 7 42 42 0 -1 4194560 100 200 1 2 11 22 33 44 20 0 1 0 9876 1 2";
-        let expected = Stat { state: 'S', parent: 7, cpu_ticks: 110, start: 9876 };
+        let text = "42 (a) R (b) S 7 42 43 0 -1 4194560 100 200 1 2 11 22 33 44 20 0 1 0 9876 1 2";
+        let expected = Stat { state: 'S', parent: 7, session: 43, cpu_ticks: 110, start: 9876 };
         assert_eq!(parse(text), Some(expected));
     }
 

@@ -24,6 +24,22 @@ pub fn tree(pid: u32) -> Vec<u32> {
     found
 }
 
+/// The session of a process (setsid(2)).
+pub fn session_of(pid: u32) -> Option<u32> {
+    stat(pid).map(|stat| stat.session)
+}
+
+/// The living processes of these sessions.
+pub fn session_members(sessions: &BTreeSet<u32>) -> Vec<u32> {
+    if sessions.is_empty() {
+        return Vec::new();
+    }
+    let member = |pid: &u32| {
+        stat(*pid).is_some_and(|it| sessions.contains(&it.session) && !matches!(it.state, 'Z' | 'X'))
+    };
+    all_pids().filter(member).collect()
+}
+
 /// Processor time that the processes, and the children they have waited for,
 /// used until now, in nanoseconds. The kernel counts it in clock ticks, 10 ms
 /// each on most machines. Over a whole [`tree`] nothing is counted twice: a
@@ -55,12 +71,12 @@ fn numbers(text: &str) -> impl Iterator<Item = u32> {
 
 /// Every process with its parent.
 fn all_parents() -> Vec<(u32, u32)> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Some((pid, stat(pid)?.parent)))
-        .collect()
+    all_pids().filter_map(|pid| Some((pid, stat(pid)?.parent))).collect()
+}
+
+fn all_pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 #[cfg(test)]

@@ -1,21 +1,34 @@
 //! The process that stands beside a running instance.
 
+mod family;
+mod health;
+mod life;
+mod restart;
 mod serve;
 mod signal;
+mod start;
 mod wake;
 
-use std::{io::Write as _, path::Path, process::ExitCode};
+use std::{
+    io::Write as _,
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 use async_trait::async_trait;
 use tandem_home::Home;
-use tandem_model::{Exit, HostInstant, InstanceRecord, InstanceState, Phase, Resources};
-use tandem_probe::{identity, now};
+use tandem_model::{ExecSpec, Exit, HostInstant, InstanceRecord, Phase, Resources};
+use tandem_probe::now;
 
-use self::serve::Supervisor;
-pub use self::signal::signal_number;
-use crate::{BackendError, InstanceStore, LaunchEvent, LogWriter};
+pub use self::{signal::signal_number, start::supervise};
+use crate::{BackendError, InstanceStore, LaunchEvent, Output, WindowSize};
 
-/// What a supervisor brings up and takes away. One implementation a backend.
+/// Makes a command that, run with the caller's streams, executes something
+/// beside the running app and ends with its exit code.
+pub type Executor = Box<dyn Fn(&ExecSpec) -> Result<Command, BackendError>>;
+
+/// What a supervisor brings up and takes away. One implementation a backend,
+/// and a new value for each start.
 ///
 /// `launch` may be dropped part-way; `clean_up` is called afterwards in every
 /// case, exactly once, and must cope with any state.
@@ -27,6 +40,12 @@ pub trait Payload {
 
     /// Gives back everything that `launch` took. Errors are sentences.
     async fn clean_up(&mut self, record: &InstanceRecord) -> Vec<String>;
+
+    /// What executes the health checks; `None` where nothing can be executed
+    /// beside the app, which is then not checked.
+    fn executor(&self, _record: &InstanceRecord) -> Option<Executor> {
+        None
+    }
 }
 
 /// A payload that is up.
@@ -57,6 +76,22 @@ pub trait Running {
     async fn update(&self, _: &Resources) -> Result<(), BackendError> {
         Err(BackendError::Unsupported("changing limits while the app runs"))
     }
+
+    /// Gives the app input; resolves when it has taken it. An app without
+    /// standard input takes nothing.
+    async fn write_input(&self, _: &[u8]) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    /// Ends the app's standard input.
+    async fn close_input(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    /// Gives the app's terminal, when it has one, this size.
+    async fn resize(&self, _: WindowSize) -> Result<(), BackendError> {
+        Ok(())
+    }
 }
 
 /// What a payload works with while it comes up.
@@ -66,8 +101,8 @@ pub struct Launch<'a> {
     /// The store, for paths and for saving `record` before something is made
     /// that a crash would leave behind.
     pub store: &'a InstanceStore,
-    /// The app's log.
-    pub log: LogWriter,
+    /// Where the app's output goes.
+    pub output: Output,
 }
 
 impl Launch<'_> {
@@ -97,56 +132,4 @@ fn report(event: &LaunchEvent) -> bool {
     let mut line = serde_json::to_vec(event).unwrap_or_default();
     line.push(b'\n');
     std::io::stdout().write_all(&line).and_then(|()| std::io::stdout().flush()).is_ok()
-}
-
-/// The hidden entry point `tandem __supervise HOME ID`: runs one instance from
-/// launch to clean-up. `payload` makes the part that knows its backend.
-pub fn supervise(
-    home: &Path,
-    id: &str,
-    payload: impl FnOnce(&InstanceStore, &InstanceRecord) -> Result<Box<dyn Payload>, BackendError>,
-) -> ExitCode {
-    match run(home, id, payload) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
-            report(&LaunchEvent::Failed { failure: e.to_failure() });
-            eprintln!("{e}");
-            ExitCode::from(125)
-        }
-    }
-}
-
-fn run(
-    home: &Path,
-    id: &str,
-    payload: impl FnOnce(&InstanceStore, &InstanceRecord) -> Result<Box<dyn Payload>, BackendError>,
-) -> Result<(), BackendError> {
-    // Already a session leader: then no terminal can reach us anyway.
-    let _ = rustix::process::setsid();
-    // Orphans of the payload come to us, so that their end is seen.
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-        .map_err(|e| BackendError::engine("the supervisor", e))?;
-    let store = InstanceStore::new(Home::open(Some(home))?);
-    let id = id.parse().map_err(BackendError::NoInstance)?;
-    let Some(_lock) = store.lock_ended(&id)? else {
-        let name = store.load(&id)?.spec.name;
-        return Err(BackendError::WrongState {
-            next: format!("stop it first with `tandem stop {name}`"),
-            name,
-            state: "already running",
-        });
-    };
-    let mut record = store.load(&id)?;
-    let payload = payload(&store, &record)?;
-    record.state = InstanceState::Starting;
-    record.runtime =
-        tandem_model::Runtime { supervisor: identity(std::process::id()), ..Default::default() };
-    record.phases.clear();
-    record.exit = None;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| BackendError::engine("the supervisor", e))?;
-    let mut supervisor = Supervisor::new(store, record);
-    tokio::task::LocalSet::new().block_on(&runtime, supervisor.run(payload))
 }

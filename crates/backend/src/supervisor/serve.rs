@@ -1,33 +1,29 @@
 use std::time::Duration;
 
-use jiff::Timestamp;
-use tandem_model::{Exit, Failure, InstanceRecord, InstanceState};
+use tandem_model::{Exit, Failure, InstanceState};
 use tokio::{
     net::{UnixListener, UnixStream},
-    signal::unix::{SignalKind, signal},
+    time::Instant,
 };
 
 use super::{
-    Launch, Payload, Running, report, signal_number,
-    wake::{ended, reader_gone, terminated, until},
+    Running,
+    health::{self, Checked, HealthChecks},
+    life::Supervisor,
+    signal_number,
+    wake::{ended, terminated, until},
 };
 use crate::{
-    BackendError, ControlRequest, InstanceStore, LaunchEvent, LogWriter,
-    control::{answer, listen, receive, released},
+    BackendError, ControlRequest,
+    attach::Inbox,
+    control::{answer, receive, released},
 };
 
 /// The number of SIGKILL.
 const KILL: i32 = 9;
 
-/// The supervisor of one instance, from its launch to its end.
-pub(super) struct Supervisor {
-    store: InstanceStore,
-    record: InstanceRecord,
-    /// Connections that wait for the end.
-    callers: Vec<UnixStream>,
-    owner_gone: bool,
-    stop_asked: bool,
-}
+/// How long a request may take to arrive.
+const REQUEST: Duration = Duration::from_secs(2);
 
 /// Why the supervisor has something to do.
 enum Wake {
@@ -36,143 +32,132 @@ enum Wake {
     OwnerGone,
     Terminated,
     GraceOver,
+    Checked(Checked),
 }
 
 impl Supervisor {
-    pub(super) fn new(store: InstanceStore, record: InstanceRecord) -> Self {
-        Self { store, record, callers: Vec::new(), owner_gone: false, stop_asked: false }
-    }
-
-    /// Launches the payload, serves requests, and cleans up at its end.
-    pub(super) async fn run(&mut self, mut payload: Box<dyn Payload>) -> Result<(), BackendError> {
-        let listener = listen(&self.store.dir(&self.record.id))?;
-        let log = LogWriter::open(&self.store.log_path(&self.record.id))?;
-        self.store.save(&self.record)?;
-        let launched = self.launch(payload.as_mut(), &listener, log).await;
-        let (exit, failure) = match launched {
-            Ok(running) => {
-                self.record.state = InstanceState::Running;
-                self.record.started_at = Some(Timestamp::now());
-                self.store.save(&self.record)?;
-                if !report(&LaunchEvent::Started) {
-                    // Whoever asked for the launch is gone: nobody will know of it.
-                    let _ = running.kill().await;
-                }
-                (self.serve(running.as_ref(), &listener).await, None)
-            }
-            Err(e) => {
-                let failure = e.to_failure();
-                let code = i32::from(failure.code.exit_code());
-                (Exit { code, out_of_memory: false, error: Some(failure.clone()) }, Some(failure))
-            }
-        };
-        self.finish(payload.as_mut(), exit, failure).await
-    }
-
-    /// Runs the launch while listening for a stop, for the owner's end and for
-    /// the end of the command that waits for it.
-    async fn launch(
+    /// Serves the running app until it has ended.
+    pub(super) async fn serve(
         &mut self,
-        payload: &mut dyn Payload,
+        running: &dyn Running,
         listener: &UnixListener,
-        log: LogWriter,
-    ) -> Result<Box<dyn Running>, BackendError> {
-        let owner = self.record.spec.owner;
-        let mut launch = Launch { record: &mut self.record, store: &self.store, log };
-        let launching = payload.launch(&mut launch);
-        tokio::pin!(launching);
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut launching => return result,
-                () = reader_gone() => return Err(BackendError::Cancelled),
-                () = ended(owner) => return Err(BackendError::Cancelled),
-                Ok((mut stream, _)) = listener.accept() => {
-                    match receive(&mut stream).await {
-                        Some(ControlRequest::Stop { .. } | ControlRequest::Signal { .. }) => {
-                            self.callers.push(stream);
-                            return Err(BackendError::Cancelled);
-                        }
-                        _ => answer(&mut stream, Err(BackendError::Cancelled.to_failure())).await,
-                    }
-                }
-            }
-        }
-    }
-
-    /// Serves the running payload until it has ended.
-    async fn serve(&mut self, running: &dyn Running, listener: &UnixListener) -> Exit {
-        let mut terminate = signal(SignalKind::terminate()).ok();
-        let mut deadline = None;
+        inbox: &mut Inbox,
+        mut checks: Option<HealthChecks>,
+    ) -> Exit {
+        let mut deadline: Option<Instant> = None;
+        let feeding = inbox.feed(running);
+        tokio::pin!(feeding);
         loop {
             let wake = tokio::select! {
                 exit = running.wait() => Wake::Ended(exit),
                 connection = listener.accept() => Wake::Connection(connection.ok().map(|(stream, _)| stream)),
                 () = ended(self.record.spec.owner), if !self.owner_gone => Wake::OwnerGone,
-                () = terminated(&mut terminate) => Wake::Terminated,
+                () = terminated(&mut self.terminate) => Wake::Terminated,
                 () = until(deadline) => Wake::GraceOver,
+                checked = health::next(&mut checks) => Wake::Checked(checked),
+                never = &mut feeding => match never {},
             };
             match wake {
                 Wake::Ended(exit) => return exit,
                 Wake::Connection(None) => {}
                 Wake::Connection(Some(stream)) => {
-                    if let Some(grace) = self.handle(running, stream).await {
-                        let limit = tokio::time::Instant::now() + grace;
-                        deadline = Some(
-                            deadline
-                                .map_or(limit, |earlier: tokio::time::Instant| earlier.min(limit)),
-                        );
+                    if let Some(grace) = self.handle(running, stream, checks.as_ref()).await {
+                        let limit = Instant::now() + grace;
+                        deadline = Some(deadline.map_or(limit, |earlier| earlier.min(limit)));
                     }
                 }
                 Wake::OwnerGone => {
                     self.owner_gone = true;
-                    let _ = running.kill().await;
+                    self.kill(running).await;
                 }
                 Wake::Terminated => {
                     self.ask_to_stop(running).await;
-                    deadline = Some(tokio::time::Instant::now() + self.default_grace());
+                    deadline = Some(Instant::now() + self.default_grace());
                 }
                 Wake::GraceOver => {
                     deadline = None;
-                    let _ = running.kill().await;
+                    self.kill(running).await;
                 }
+                Wake::Checked(checked) => self.checked(checked),
+            }
+        }
+    }
+
+    /// Waits before the app is started again, and serves meanwhile. Returns
+    /// whether it is not to be started any more.
+    pub(super) async fn rest(&mut self, pause: Duration, listener: &UnixListener) -> bool {
+        self.record.state = InstanceState::Restarting;
+        self.save();
+        let over = Instant::now() + pause;
+        loop {
+            let mut stream = tokio::select! {
+                () = tokio::time::sleep_until(over) => return false,
+                () = ended(self.record.spec.owner), if !self.owner_gone => {
+                    self.owner_gone = true;
+                    return true;
+                }
+                () = terminated(&mut self.terminate) => return true,
+                connection = listener.accept() => match connection {
+                    Ok((stream, _)) => stream,
+                    Err(_) => continue,
+                },
+            };
+            let request = tokio::time::timeout(REQUEST, receive(&mut stream)).await;
+            match request.ok().flatten() {
+                Some(ControlRequest::Stop { .. }) => {
+                    self.callers.push(stream);
+                    return true;
+                }
+                Some(ControlRequest::Signal { number }) if self.ends(number) => {
+                    self.callers.push(stream);
+                    return true;
+                }
+                Some(ControlRequest::Update { resources }) => {
+                    self.record.spec.resources = resources;
+                    let saved = self.store.save(&self.record).map_err(|e| e.to_failure());
+                    answer(&mut stream, saved).await;
+                }
+                Some(ControlRequest::Attach { wishes }) => {
+                    answer(&mut stream, Ok(())).await;
+                    self.clients.admit(stream, wishes);
+                }
+                Some(ControlRequest::Disown) => self.disown(stream).await,
+                Some(_) => {
+                    let failure = self.wrong("about to be started again", "tandem stop");
+                    answer(&mut stream, Err(failure)).await;
+                }
+                None => {}
             }
         }
     }
 
     /// Serves one request; returns the time limit of a stop.
-    async fn handle(&mut self, running: &dyn Running, mut stream: UnixStream) -> Option<Duration> {
-        let limit = Duration::from_secs(2);
-        let request = tokio::time::timeout(limit, receive(&mut stream)).await.ok().flatten()?;
+    async fn handle(
+        &mut self,
+        running: &dyn Running,
+        mut stream: UnixStream,
+        checks: Option<&HealthChecks>,
+    ) -> Option<Duration> {
+        let request = tokio::time::timeout(REQUEST, receive(&mut stream)).await.ok().flatten()?;
+        let paused = self.record.state == InstanceState::Paused;
         match request {
             ControlRequest::Stop { grace_ms } => {
                 self.callers.push(stream);
                 let grace = grace_ms.map_or(self.default_grace(), Duration::from_millis);
+                self.last = true;
                 if grace.is_zero() {
-                    let _ = running.kill().await;
+                    self.kill(running).await;
                 } else {
                     self.ask_to_stop(running).await;
                 }
                 return Some(grace);
             }
-            ControlRequest::Signal { number } => {
-                let mut result = running.signal(number).await.map_err(|e| e.to_failure());
-                if number == KILL && self.record.state == InstanceState::Paused {
-                    // Version 1 lets nobody die who is held still.
-                    let resumed = running.resume().await;
-                    result = result.and(resumed.map_err(|e| e.to_failure()));
-                }
-                answer(&mut stream, result).await;
-            }
-            ControlRequest::Disown => {
-                self.record.spec.owner = None;
-                let result = self.store.save(&self.record).map_err(|e| e.to_failure());
-                answer(&mut stream, result).await;
-            }
-            ControlRequest::Pause if self.record.state == InstanceState::Paused => {
+            ControlRequest::Signal { number } => self.signal(running, number, stream).await,
+            ControlRequest::Disown => self.disown(stream).await,
+            ControlRequest::Pause if paused => {
                 answer(&mut stream, Err(self.wrong("paused already", "tandem unpause"))).await;
             }
-            ControlRequest::Resume if self.record.state != InstanceState::Paused => {
+            ControlRequest::Resume if !paused => {
                 answer(&mut stream, Err(self.wrong("not paused", "tandem pause"))).await;
             }
             ControlRequest::Pause => {
@@ -184,19 +169,7 @@ impl Supervisor {
                     running.resume().await.and_then(|()| self.stand(InstanceState::Running));
                 answer(&mut stream, result.map_err(|e| e.to_failure())).await;
             }
-            ControlRequest::Hold => {
-                // One that a person has paused stays so afterwards.
-                let ours = self.record.state != InstanceState::Paused;
-                let held = if ours { running.pause().await } else { Ok(()) };
-                let holds = held.is_ok();
-                answer(&mut stream, held.map_err(|e| e.to_failure())).await;
-                if holds {
-                    released(&mut stream).await;
-                    if ours && let Err(e) = running.resume().await {
-                        eprintln!("letting the app go on: {e}");
-                    }
-                }
-            }
+            ControlRequest::Hold => self.hold(running, stream).await,
             ControlRequest::Update { resources } => {
                 let result = running.update(&resources).await.and_then(|()| {
                     self.record.spec.resources = resources;
@@ -204,8 +177,65 @@ impl Supervisor {
                 });
                 answer(&mut stream, result.map_err(|e| e.to_failure())).await;
             }
+            ControlRequest::Attach { wishes } => {
+                answer(&mut stream, Ok(())).await;
+                self.clients.admit(stream, wishes);
+            }
+        }
+        if let Some(checks) = checks {
+            checks.pause(self.record.state == InstanceState::Paused);
         }
         None
+    }
+
+    async fn signal(&mut self, running: &dyn Running, number: i32, mut stream: UnixStream) {
+        self.last |= self.ends(number);
+        let mut result = running.signal(number).await.map_err(|e| e.to_failure());
+        if number == KILL {
+            self.output.release();
+            if self.record.state == InstanceState::Paused {
+                // Version 1 lets nobody die who is held still.
+                let resumed = running.resume().await;
+                result = result.and(resumed.map_err(|e| e.to_failure()));
+            }
+        }
+        answer(&mut stream, result).await;
+    }
+
+    /// Whether a person who sends this signal wants an end, not a new start.
+    fn ends(&self, number: i32) -> bool {
+        number == KILL || Some(number) == signal_number(&self.record.spec.stop_signal)
+    }
+
+    async fn disown(&mut self, mut stream: UnixStream) {
+        self.record.spec.owner = None;
+        let result = self.store.save(&self.record).map_err(|e| e.to_failure());
+        answer(&mut stream, result).await;
+    }
+
+    /// Holds every process still as long as the connection stands.
+    async fn hold(&mut self, running: &dyn Running, mut stream: UnixStream) {
+        // One that a person has paused stays so afterwards.
+        let ours = self.record.state != InstanceState::Paused;
+        let held = if ours { running.pause().await } else { Ok(()) };
+        let holds = held.is_ok();
+        answer(&mut stream, held.map_err(|e| e.to_failure())).await;
+        if holds {
+            released(&mut stream).await;
+            if ours && let Err(e) = running.resume().await {
+                eprintln!("letting the app go on: {e}");
+            }
+        }
+    }
+
+    /// Takes note of a health check.
+    fn checked(&mut self, checked: Checked) {
+        if let (Some(health), Some(check)) =
+            (&mut self.record.health, &self.record.spec.options.health)
+        {
+            health::judge(health, check, checked);
+            self.save();
+        }
     }
 
     fn wrong(&self, state: &'static str, command: &str) -> Failure {
@@ -221,6 +251,7 @@ impl Supervisor {
     }
 
     async fn ask_to_stop(&mut self, running: &dyn Running) {
+        self.last = true;
         if self.record.state == InstanceState::Paused {
             // What is held still hears no signal.
             let _ = running.resume().await.and_then(|()| self.stand(InstanceState::Running));
@@ -228,53 +259,12 @@ impl Supervisor {
         if !std::mem::replace(&mut self.stop_asked, true) {
             let number = signal_number(&self.record.spec.stop_signal).unwrap_or(15);
             if running.signal(number).await.is_err() {
-                let _ = running.kill().await;
+                self.kill(running).await;
             }
         }
     }
 
     fn default_grace(&self) -> Duration {
         Duration::from_secs(u64::from(self.record.spec.stop_timeout_s))
-    }
-
-    /// Cleans up, writes the end down and answers those who wait for it.
-    async fn finish(
-        &mut self,
-        payload: &mut dyn Payload,
-        mut exit: Exit,
-        failure: Option<Failure>,
-    ) -> Result<(), BackendError> {
-        let problems = payload.clean_up(&self.record).await;
-        for problem in &problems {
-            eprintln!("cleaning up: {problem}");
-        }
-        if exit.error.is_none() && !problems.is_empty() {
-            exit.error = Some(
-                BackendError::engine("cleaning up after the app", problems.join("; ")).to_failure(),
-            );
-        }
-        self.record.state = InstanceState::Exited;
-        self.record.finished_at = Some(Timestamp::now());
-        self.record.exit = Some(exit);
-        if problems.is_empty() {
-            self.record.runtime.supervisor = None;
-            self.record.runtime.process = None;
-            self.record.runtime.cgroups.clear();
-            self.record.runtime.mounts.clear();
-            self.record.runtime.links.clear();
-        }
-        let _ = std::fs::remove_file(self.store.dir(&self.record.id).join("control.sock"));
-        let owned = self.record.spec.owner.is_some();
-        let removed =
-            if problems.is_empty() && (self.record.spec.remove || (owned && self.owner_gone)) {
-                self.store.delete(&self.record.id)
-            } else {
-                self.store.save(&self.record)
-            };
-        for caller in &mut self.callers {
-            answer(caller, removed.as_ref().copied().map_err(BackendError::to_failure)).await;
-        }
-        removed?;
-        failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 }

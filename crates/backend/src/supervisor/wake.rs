@@ -1,9 +1,11 @@
 //! What a supervisor waits for.
 
-use std::os::fd::AsRawFd;
+use std::{os::fd::AsRawFd, time::Duration};
 
 use tandem_model::ProcessIdentity;
 use tokio::io::{Interest, unix::AsyncFd};
+
+use crate::BackendError;
 
 /// Resolves when the reader of our standard output has closed it.
 pub(super) async fn reader_gone() {
@@ -47,5 +49,21 @@ pub(super) async fn until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
+    }
+}
+
+/// How long threads that have done their work may take to end.
+const THREADS: Duration = Duration::from_secs(10);
+
+/// Resolves when this process has a single thread, as a launch wants it.
+pub(super) async fn single_threaded() -> Result<(), BackendError> {
+    let begin = tokio::time::Instant::now();
+    loop {
+        let threads = std::fs::read_dir("/proc/self/task").map(Iterator::count);
+        match threads {
+            Ok(1) => return Ok(()),
+            _ if begin.elapsed() < THREADS => tokio::time::sleep(Duration::from_millis(10)).await,
+            _ => return Err(BackendError::engine("starting the app again", "a thread hangs")),
+        }
     }
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tandem_app::InstanceRow;
-use tandem_model::InstanceState;
+use tandem_model::{HealthStatus, InstanceState};
 
 use super::Context;
 use crate::{
@@ -33,10 +33,21 @@ fn row(instance: InstanceRow) -> Vec<String> {
         InstanceState::Created => "created".to_owned(),
         InstanceState::Starting => "starting".to_owned(),
         InstanceState::Running => {
-            format!("running, since {}", instance.started_at.map(ago).unwrap_or_default())
+            let health = match instance.health {
+                None => "",
+                Some(HealthStatus::Starting) => " (health: starting)",
+                Some(HealthStatus::Healthy) => " (healthy)",
+                Some(HealthStatus::Unhealthy) => " (unhealthy)",
+            };
+            format!("running, since {}{health}", instance.started_at.map(ago).unwrap_or_default())
         }
         InstanceState::Paused => "paused".to_owned(),
-        InstanceState::Restarting => "restarting".to_owned(),
+        InstanceState::Restarting => format!(
+            "restarting ({}{}) {}",
+            instance.exit_code.unwrap_or_default(),
+            if instance.out_of_memory { ", out of memory" } else { "" },
+            instance.finished_at.map(ago).unwrap_or_default()
+        ),
         InstanceState::Exited => format!(
             "exited ({}{}) {}",
             instance.exit_code.unwrap_or_default(),

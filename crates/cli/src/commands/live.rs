@@ -1,12 +1,13 @@
 use std::time::Duration;
 
-use super::{Context, exec};
+use super::{Context, attach, exec};
 use crate::{grammar::Live, output::line};
 
 pub(super) async fn run(context: &Context, command: Live) -> anyhow::Result<u8> {
     let app = &context.app;
     match command {
         Live::Exec(wanted) => return exec::run(context, wanted).await,
+        Live::Attach(wanted) => return attach::run(context, wanted).await,
         Live::Kill { signal, instances } => {
             for instance in &instances {
                 app.kill(instance, &signal).await?;

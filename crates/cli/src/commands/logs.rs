@@ -7,12 +7,10 @@ use crate::output::raw;
 pub(super) async fn run(
     context: &Context,
     instance: &str,
-    follow: bool,
-    tail: Option<usize>,
+    options: LogOptions,
     timestamps: bool,
 ) -> anyhow::Result<u8> {
     let mut show = |line: LogLine| print(&line, timestamps);
-    let options = LogOptions { follow, tail };
     tokio::select! {
         result = context.app.logs(instance, options, &mut show) => result?,
         () = crate::signals::interrupted() => return Ok(130),
@@ -21,7 +19,7 @@ pub(super) async fn run(
 }
 
 /// Prints a line to the stream it came from.
-pub(super) fn print(line: &LogLine, timestamps: bool) {
+fn print(line: &LogLine, timestamps: bool) {
     let text = if timestamps { format!("{} {}", line.time, line.text) } else { line.text.clone() };
     match line.stream {
         Stream::Stdout => raw(&text),

@@ -1,5 +1,6 @@
 //! One file for each command, or for each family of small ones.
 
+mod attach;
 mod build;
 mod compare;
 mod doctor;
@@ -19,7 +20,7 @@ mod volumes;
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use tandem_app::App;
+use tandem_app::{App, LogOptions};
 
 use crate::grammar::{Cli, Command, Global, Image, Sample};
 
@@ -71,7 +72,12 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Registry(it) => registry::run(&context, it).await,
         Command::Run(run) => run::run(&context, run).await,
         Command::Create(run) => run::create(&context, run).await,
-        Command::Start { instances } => instances::start(&context, &instances).await,
+        Command::Start { attach: false, interactive: false, instances, .. } => {
+            instances::start(&context, &instances).await
+        }
+        Command::Start { interactive, detach_keys, instances, .. } => {
+            attach::start(&context, interactive, detach_keys, &instances).await
+        }
         Command::Stop { time, instances } => instances::stop(&context, time, &instances).await,
         Command::Wait { instances } => instances::wait(&context, &instances).await,
         Command::Rm { force, volumes, instances } => {
@@ -80,8 +86,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Volume(command) => volumes::run(&context, command),
         Command::Ps { all, json } => instances::list(&context, all, json),
         Command::Inspect { names } => inspect::run(&context, &names),
-        Command::Logs { follow, tail, timestamps, instance } => {
-            logs::run(&context, &instance, follow, tail, timestamps).await
+        Command::Logs { follow, tail, since, until, timestamps, instance } => {
+            let options = LogOptions { follow, tail, since, until };
+            logs::run(&context, &instance, options, timestamps).await
         }
         Command::Live(command) => live::run(&context, command).await,
         Command::State(command) => state::run(&context, command).await,

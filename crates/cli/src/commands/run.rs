@@ -1,28 +1,40 @@
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::ErrorKind,
+    path::PathBuf,
+};
 
 use anyhow::Context as _;
-use tandem_app::{AppError, LogOptions, RunOptions};
+use tandem_app::{AppError, RunOptions};
+use tandem_backend::AttachWishes;
 use tandem_model::{
     BackendKind, InstanceOptions, InstanceRecord, Phase, PortMaps, Profile, Resources,
 };
 
-use super::{Context, logs};
+use super::{
+    Context,
+    attach::{self, Joined},
+};
 use crate::{
+    attach::Signals,
     grammar::Run,
     output::{line, plain},
-    signals::{cancel_on_interrupt, interrupted},
 };
 
 pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
-    let (detach, remove) = (run.detach, run.rm);
+    let (detach, remove, input) = (run.detach, run.rm, run.streams.interactive);
+    let (keys, cidfile) = (run.streams.detach_keys.clone(), run.cidfile.clone());
+    if input && run.streams.tty && !detach {
+        attach::refuse_pipes()?;
+    }
     let mut options = options(run)?;
     if !detach && remove {
-        // We remove it ourselves, once its exit code is known; if we are
-        // killed before, its supervisor does.
-        options.remove = false;
+        // If we are killed it ends with us.
         options.owner = tandem_app::own_identity();
     }
-    let cancel = cancel_on_interrupt();
+    let cidfile = cidfile.map(IdFile::make).transpose()?;
+    let mut signals = Signals::take()?;
     let mut progress = |text: &str| context.say(&plain(text));
     let mut phase = |phase: Phase| {
         if context.verbose {
@@ -30,53 +42,81 @@ pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
             eprintln!("{}: {spent}", phase.name);
         }
     };
-    let record = tokio::select! {
-        record = context.app.run(options, &mut progress, &mut phase) => record?,
-        () = cancel.cancelled() => return Ok(130),
+    let launch = async {
+        if detach {
+            return Ok((context.app.run(options, &mut progress, &mut phase).await?, None));
+        }
+        let wishes = AttachWishes { input, close: input, hold: true };
+        let (record, attached) =
+            context.app.run_attached(options, wishes, &mut progress, &mut phase).await?;
+        anyhow::Ok((record, Some(attached)))
     };
+    let (record, attached) = tokio::select! {
+        launched = launch => launched?,
+        () = signals.ended() => return Ok(130),
+    };
+    if let Some(file) = cidfile {
+        file.write(&record)?;
+    }
     if let Some(reason) = &record.runtime.accelerator_reason {
         context.say(&format!("tandem: {reason}"));
     }
-    if detach {
-        line(record.id.as_str());
-        return Ok(0);
+    match attached {
+        Some(attached) => {
+            let joined = Joined { record, input, keys, proxy: true };
+            joined.to_the_end(context, attached, signals).await
+        }
+        None => {
+            line(record.id.as_str());
+            Ok(0)
+        }
     }
-    follow(context, &record, remove).await
+}
+
+/// The file that `--cidfile` names. It goes again when nothing was made.
+struct IdFile {
+    path: PathBuf,
+    written: bool,
+}
+
+impl IdFile {
+    fn make(path: PathBuf) -> anyhow::Result<Self> {
+        match File::create_new(&path) {
+            Ok(_) => Ok(Self { path, written: false }),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                let path = path.display();
+                let text = format!("the id file {path} is there already: remove it, or give another name with --cidfile");
+                Err(AppError::Usage(text).into())
+            }
+            Err(e) => Err(e).with_context(|| format!("cannot make the id file {}", path.display())),
+        }
+    }
+
+    fn write(mut self, record: &InstanceRecord) -> anyhow::Result<()> {
+        fs::write(&self.path, record.id.as_str())
+            .with_context(|| format!("cannot write the id to {}", self.path.display()))?;
+        self.written = true;
+        Ok(())
+    }
+}
+
+impl Drop for IdFile {
+    fn drop(&mut self) {
+        if !self.written {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 pub(super) async fn create(context: &Context, run: Run) -> anyhow::Result<u8> {
     let mut progress = |text: &str| context.say(&plain(text));
+    let cidfile = run.cidfile.clone().map(IdFile::make).transpose()?;
     let record = context.app.create(options(run)?, &mut progress).await?;
+    if let Some(file) = cidfile {
+        file.write(&record)?;
+    }
     line(record.id.as_str());
     Ok(0)
-}
-
-/// Shows the app's output until it ends. Ctrl-C stops the instance.
-async fn follow(context: &Context, record: &InstanceRecord, remove: bool) -> anyhow::Result<u8> {
-    let name = record.id.as_str();
-    let mut show = |line| logs::print(&line, false);
-    let options = LogOptions { follow: true, tail: None };
-    tokio::select! {
-        result = context.app.logs(name, options, &mut show) => result?,
-        () = interrupted() => { context.app.stop(name, None).await?; }
-    }
-    let exit = context.app.wait(name).await?;
-    if remove {
-        context.app.remove(name, false, true).await?;
-    }
-    let Some(exit) = exit else { return Ok(125) };
-    if exit.out_of_memory {
-        let limit = record.spec.resources.memory_bytes.map(tandem_model::format::format_bytes);
-        let limit = limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
-        eprintln!(
-            "tandem: {} ran out of memory at its limit{limit} and was killed: give more with --memory",
-            record.spec.name
-        );
-    }
-    if let Some(error) = exit.error {
-        eprintln!("tandem: {error}");
-    }
-    Ok(u8::try_from(exit.code & 0xff).unwrap_or(125))
 }
 
 fn options(run: Run) -> anyhow::Result<RunOptions> {
@@ -121,8 +161,13 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
             ulimits: run.security.ulimit,
             init: run.security.init,
             mounts: run.storage.mounts()?,
-            ..InstanceOptions::default()
+            terminal: run.streams.tty,
+            stdin: run.streams.interactive,
+            restart: run.supervision.restart,
+            log: run.supervision.log(),
+            health: None,
         },
+        health: run.supervision.health(),
         ..RunOptions::new(run.image, run.backend)
     })
 }

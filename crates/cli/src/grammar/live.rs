@@ -1,5 +1,7 @@
 use clap::{Args, Subcommand};
 
+use crate::attach::DetachKeys;
+
 /// Commands that act on what runs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Live {
@@ -35,6 +37,24 @@ pub(crate) enum Live {
     },
     /// Execute a command in a running instance
     Exec(Exec),
+    /// Show the output of a running app as it comes, and pass input on
+    Attach(Attach),
+}
+
+/// `tandem attach`.
+#[derive(Debug, Args)]
+pub(crate) struct Attach {
+    /// Pass no input on
+    #[arg(long)]
+    pub(crate) no_stdin: bool,
+    /// Keys that leave the app alone
+    #[arg(long, default_value = DetachKeys::DEFAULT, value_name = "KEYS")]
+    pub(crate) detach_keys: DetachKeys,
+    /// Pass signals on to an app without a terminal
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, value_name = "BOOL")]
+    pub(crate) sig_proxy: bool,
+    /// Name or id
+    pub(crate) instance: String,
 }
 
 /// `tandem exec`.

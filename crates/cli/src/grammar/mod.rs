@@ -10,15 +10,19 @@ mod run;
 mod security;
 mod state;
 mod storage;
+mod supervision;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use tandem_model::parse_moment;
+
+use crate::attach::DetachKeys;
 
 pub(crate) use build::{Build, Progress};
 pub(crate) use compare::Compare;
 pub(crate) use image::{Base, Image};
-pub(crate) use live::{Exec, Live};
+pub(crate) use live::{Attach, Exec, Live};
 pub(crate) use network::{Network, Networking};
 pub(crate) use registry::{Login, Pull, Registry};
 pub(crate) use run::Run;
@@ -73,6 +77,15 @@ pub(crate) enum Command {
     Create(Run),
     /// Start instances that exist
     Start {
+        /// Show the output and end with the app's exit code
+        #[arg(short, long)]
+        attach: bool,
+        /// The same, and pass standard input on
+        #[arg(short, long)]
+        interactive: bool,
+        /// Keys that leave the app alone
+        #[arg(long, default_value = DetachKeys::DEFAULT, value_name = "KEYS")]
+        detach_keys: DetachKeys,
         /// Names or ids
         #[arg(required = true)]
         instances: Vec<String>,
@@ -126,6 +139,12 @@ pub(crate) enum Command {
         /// Only the last lines
         #[arg(long, value_name = "N")]
         tail: Option<usize>,
+        /// Only from this moment on, e.g. 10m for the last ten minutes
+        #[arg(long, value_parser = parse_moment, value_name = "TIME")]
+        since: Option<jiff::Timestamp>,
+        /// Only before this moment
+        #[arg(long, value_parser = parse_moment, value_name = "TIME")]
+        until: Option<jiff::Timestamp>,
         /// With times
         #[arg(short, long)]
         timestamps: bool,

@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
-use super::network::NetworkOptions;
 use clap::Args;
 use tandem_model::{AcceleratorChoice, BackendKind, Profile, parse_cpus, parse_size};
+
+use super::{network::NetworkOptions, supervision::{StreamOptions, SupervisionOptions}};
 
 /// `tandem run` and `tandem create`.
 #[derive(Debug, Args)]
@@ -19,6 +20,13 @@ pub(crate) struct Run {
     /// Go to the background and print the id
     #[arg(short, long)]
     pub(crate) detach: bool,
+    /// Write the id to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cidfile: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) streams: StreamOptions,
+    #[command(flatten)]
+    pub(crate) supervision: SupervisionOptions,
     /// Remove the instance when it ends
     #[arg(long)]
     pub(crate) rm: bool,

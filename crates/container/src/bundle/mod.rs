@@ -50,7 +50,7 @@ impl Bundle<'_> {
     /// executor installs it ready-made, last of all.
     pub(crate) fn to_spec(&self) -> Result<Spec, OciSpecError> {
         let process = ProcessBuilder::default()
-            .terminal(false)
+            .terminal(self.spec.options.terminal)
             .args(self.spec.args.clone())
             .env(self.env.to_vec())
             .cwd(&self.spec.cwd)

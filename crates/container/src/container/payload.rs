@@ -1,13 +1,21 @@
-use std::{net::SocketAddr, os::fd::AsRawFd as _, path::PathBuf, rc::Rc};
+use std::{
+    io,
+    net::SocketAddr,
+    os::{fd::AsRawFd as _, unix::process::CommandExt as _},
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
 use async_trait::async_trait;
 use libcontainer::{
     container::builder::ContainerBuilder, error::LibcontainerError, syscall::syscall::SyscallType,
 };
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
-use tandem_backend::{BackendError, InstanceStore, Launch, Payload, Running};
+use tandem_backend::{
+    BackendError, Executor, InstanceStore, Launch, Payload, Running, WindowSize,
+};
 use tandem_home::Home;
-use tandem_model::InstanceRecord;
+use tandem_model::{InstanceOptions, InstanceRecord};
 use tandem_probe::{identity, now};
 
 use super::{
@@ -18,14 +26,16 @@ use super::{
 use crate::{
     bundle::Bundle,
     cgroup::{self, Layout, WarmUp},
-    confine::Report,
+    confine::{Report, User},
     descendants::kill_descendants,
+    exec::exec_command,
     init::{self, INIT},
     launch::{Prepared, bind_ports, prepare_rootfs},
     network::{self, Connected},
     proxy::Published,
     rootfs::InstanceDirs,
-    running::{Kin, RunningApp, Stdio},
+    running::{Kin, RunningApp, give_to},
+    stdio::{Console, Ends, Stdio, peer_of},
     storage::Storage,
 };
 
@@ -88,13 +98,11 @@ impl Payload for ContainerPayload {
         let start = launch.phase("network", start);
 
         let files = network.write_files(&self.dirs.bundle())?;
-        let stdio =
-            Stdio::new(&prepared.user).map_err(|e| BackendError::engine("making pipes", e))?;
-        let (pid, outputs) = self.create(launch, &prepared, &mut network, &files, stdio)?;
+        let (pid, ends) = self.create(launch, &prepared, &mut network, &files)?;
         self.warm_up = None;
         self.storage = Some(prepared.storage);
         let kin = Kin::Group(Rc::from(launch.record.runtime.cgroups.as_slice()));
-        let running = RunningApp::watch(pid, kin, outputs, launch.log.clone(), beside)
+        let running = RunningApp::watch(pid, kin, ends, launch.output.clone(), beside)
             .map_err(|e| BackendError::engine("watching the app", e))?;
         launch.record.runtime.process = u32::try_from(pid).ok().and_then(identity);
         launch.phase("create", start);
@@ -119,6 +127,17 @@ impl Payload for ContainerPayload {
         }
         problems
     }
+
+    fn executor(&self, record: &InstanceRecord) -> Option<Executor> {
+        let (home, id) = (self.home.clone(), record.id.clone());
+        // This program, also after its file was replaced.
+        let program = Path::new("/proc/self/exe");
+        Some(Box::new(move |spec| {
+            let mut command = exec_command(program, &home, &id, spec)?;
+            command.arg0("tandem");
+            Ok(command)
+        }))
+    }
 }
 
 impl ContainerPayload {
@@ -129,8 +148,7 @@ impl ContainerPayload {
         prepared: &Prepared,
         network: &mut Connected,
         files: &[(PathBuf, &'static str)],
-        stdio: Stdio,
-    ) -> Result<(i32, crate::running::Outputs), BackendError> {
+    ) -> Result<(i32, Ends), BackendError> {
         let (dir, record) = (self.dirs.bundle(), &*launch.record);
         let namespace = network.namespace_path();
         let options = &record.spec.options;
@@ -171,15 +189,21 @@ impl ContainerPayload {
             report: report.writer(),
             supervisor: supervisor.as_raw_fd(),
         };
-        let (stdin, stdout, stderr, outputs) = stdio.split();
-        let mut container = ContainerBuilder::new(record.id.to_string(), SyscallType::default())
+        let builder = ContainerBuilder::new(record.id.to_string(), SyscallType::default())
             .with_executor(executor)
-            .with_stdin(stdin)
-            .with_stdout(stdout)
-            .with_stderr(stderr)
             .with_root_path(dir.join("state"))
-            .and_then(|builder| builder.as_init(&dir).with_systemd(false).with_detach(true).build())
             .map_err(|e| failed(&e))?;
+        let (builder, streams) = Streams::open(builder, &dir, options, &prepared.user)
+            .map_err(|e| BackendError::engine("making the app's streams", e))?;
+        let mut container = builder
+            .as_init(&dir)
+            .with_systemd(false)
+            .with_detach(true)
+            .build()
+            .map_err(|e| failed(&e))?;
+        let ends = streams
+            .ours(&prepared.user)
+            .map_err(|e| BackendError::engine("taking the app's terminal over", e))?;
         let pid = container
             .pid()
             .ok_or_else(|| BackendError::engine("libcontainer", "it reported no process"))?;
@@ -191,9 +215,51 @@ impl ContainerPayload {
         let executed = report.wait().map_err(|e| BackendError::engine("libcontainer", e))?;
         let program = record.spec.args.first().map_or("", String::as_str);
         executed.map_err(|complaint| complaint.into_error(program, &record.spec.cwd))?;
-        Ok((pid.as_raw(), outputs))
+        Ok((pid.as_raw(), ends))
     }
 }
+
+/// The app's streams while libcontainer makes the container.
+enum Streams {
+    Pipes(Ends),
+    Terminal { console: Console, stdin: bool },
+}
+
+impl Streams {
+    /// Gives the builder the app's ends, or a place to send its terminal to.
+    fn open(
+        builder: ContainerBuilder,
+        bundle: &Path,
+        options: &InstanceOptions,
+        user: &User,
+    ) -> io::Result<(ContainerBuilder, Self)> {
+        if options.terminal {
+            let console = Console::listen(bundle)?;
+            let builder = builder.with_console_socket(Some(console.path()));
+            return Ok((builder, Self::Terminal { console, stdin: options.stdin }));
+        }
+        let (stdin, stdout, stderr, ours) = Stdio::new(user, options.stdin)?.split();
+        let builder = builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr);
+        Ok((builder, Self::Pipes(ours)))
+    }
+
+    /// Our ends, once the container is made.
+    fn ours(self, user: &User) -> io::Result<Ends> {
+        match self {
+            Self::Pipes(ends) => Ok(ends),
+            Self::Terminal { console, stdin } => {
+                let master = console.receive()?;
+                // Its user may want to open /dev/tty and /dev/stdout.
+                give_to(peer_of(&master)?, user)?;
+                USUAL_SIZE.apply(&master)?;
+                Ok(Ends::Terminal { master, stdin })
+            }
+        }
+    }
+}
+
+/// The size of a terminal that nobody has looked at yet.
+const USUAL_SIZE: WindowSize = WindowSize { rows: 24, columns: 80 };
 
 /// An error of libcontainer with its causes, without repeating a part.
 fn failed(error: &LibcontainerError) -> BackendError {

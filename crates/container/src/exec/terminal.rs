@@ -2,14 +2,14 @@ use std::{
     fs::OpenOptions,
     io,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        fd::{AsRawFd as _, OwnedFd},
         unix::fs::OpenOptionsExt as _,
     },
 };
 
 use rustix::fs::{fstat, fstatfs, major, minor};
 
-use crate::{confine::User, running::give_to};
+use crate::{confine::User, running::give_to, stdio::peer_of};
 
 /// `<linux/magic.h>`.
 const DEVPTS: i64 = 0x1cd1;
@@ -40,15 +40,7 @@ impl Terminal {
         if unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlocked) } != 0 {
             return Err(io::Error::last_os_error());
         }
-        // Through the master, so that no path can lead elsewhere.
-        let peer = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
-        // SAFETY: takes a number and returns a descriptor.
-        let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, peer) };
-        if slave < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the kernel has just given us this descriptor.
-        let slave = unsafe { OwnedFd::from_raw_fd(slave) };
+        let slave = peer_of(&master)?;
         give_to(&slave, user)?;
         Ok(Self { master, slave })
     }

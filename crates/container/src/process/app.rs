@@ -15,7 +15,7 @@ use crate::{
         Kind, Program, Report, Root, Stage, Target, User, become_user, die_with_parent,
         reset_signals,
     },
-    running::Stdio,
+    stdio::Stdio,
 };
 
 /// What the host shows of itself inside the chroot.

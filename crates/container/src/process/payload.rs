@@ -12,7 +12,8 @@ use crate::{
     descendants::kill_descendants,
     launch::prepare_rootfs,
     rootfs::InstanceDirs,
-    running::{Kin, RunningApp, Stdio},
+    running::{Kin, RunningApp},
+    stdio::Stdio,
 };
 
 /// Brings up one instance as an ordinary process.
@@ -40,7 +41,7 @@ impl Payload for ProcessPayload {
 
         let failed = |e| BackendError::engine("starting the app", e);
         let supervisor = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|e| failed(e.into()))?;
-        let stdio = Stdio::new(&prepared.user).map_err(failed)?;
+        let stdio = Stdio::new(&prepared.user, false).map_err(failed)?;
         let report = Report::new().map_err(failed)?;
         let app = App {
             rootfs: self.dirs.rootfs(),
@@ -53,10 +54,9 @@ impl Payload for ProcessPayload {
         let executed = report.wait().map_err(failed)?;
         let name = launch.record.spec.args.first().map_or("", String::as_str);
         executed.map_err(|complaint| complaint.into_error(name, &app.cwd))?;
-        let outputs = stdio.into_outputs();
-        let running =
-            RunningApp::watch(pid, Kin::Descendants, outputs, launch.log.clone(), proxies)
-                .map_err(failed)?;
+        let ends = stdio.into_ends();
+        let running = RunningApp::watch(pid, Kin::Descendants, ends, launch.output.clone(), proxies)
+            .map_err(failed)?;
         launch.record.runtime.process = u32::try_from(pid).ok().and_then(identity);
         launch.phase("create", start);
         Ok(Box::new(running))

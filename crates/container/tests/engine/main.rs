@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [_, SUPERVISE, home, id] => {
-            supervise(home.as_ref(), id, |store, record| match record.spec.backend {
+            supervise(home.as_ref(), id, false, |store, record| match record.spec.backend {
                 BackendKind::Process => process_payload(store, record),
                 _ => container_payload(store, record),
             })

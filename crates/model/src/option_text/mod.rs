@@ -1,13 +1,21 @@
 //! Options of `tandem run` as they are typed, in Docker's notation.
 
 mod capability;
+mod duration;
+mod log;
+mod moment;
 mod mount;
+mod restart;
 mod security;
 mod tmpfs;
 mod ulimit;
 
 pub use capability::{CAPABILITIES, parse_capability};
+pub use duration::parse_duration;
+pub use log::{LogOption, parse_log_option};
+pub use moment::parse_moment;
 pub use mount::{check_volume_name, parse_mount, parse_volume};
+pub use restart::parse_restart_policy;
 pub use security::{SecurityOption, parse_security_option};
 pub use tmpfs::parse_tmpfs;
 pub use ulimit::{ULIMITS, parse_ulimit};

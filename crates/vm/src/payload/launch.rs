@@ -195,7 +195,7 @@ impl Payload for VmPayload {
         };
         launch.phase_between("kernel", start, moments.init);
         launch.phase_between("userspace", moments.init, moments.executed);
-        Ok(Box::new(RunningVm::watch(machine, qmp, channel, console, &launch.log)))
+        Ok(Box::new(RunningVm::watch(machine, qmp, channel, console, &launch.output)))
     }
 
     async fn clean_up(&mut self, _record: &InstanceRecord) -> Vec<String> {

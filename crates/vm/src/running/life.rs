@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitStatus, time::Duration};
 
-use tandem_backend::{BackendError, LogWriter, Stream, pump};
+use tandem_backend::{BackendError, Output, Stream, pump};
 use tandem_guest::wire::{self, Frame, FrameError, Frames, FromGuest, ToGuest};
 use tandem_model::Exit;
 use tokio::{
@@ -59,12 +59,12 @@ impl Life {
         qmp: Qmp,
         channel: UnixStream,
         console: Console,
-        log: &LogWriter,
+        app_output: &Output,
     ) -> Self {
         let (reader, writer) = channel.into_split();
         let into_log = |stream| {
             let (output, source) = duplex(PIPE);
-            (output, tokio::task::spawn_local(pump(source, stream, log.clone())))
+            (output, tokio::task::spawn_local(pump(source, stream, app_output.clone())))
         };
         let (stdout, stdout_log) = into_log(Stream::Stdout);
         let (stderr, stderr_log) = into_log(Stream::Stderr);

@@ -4,7 +4,7 @@ mod console;
 mod life;
 
 use async_trait::async_trait;
-use tandem_backend::{BackendError, LogWriter, Running};
+use tandem_backend::{BackendError, Output, Running};
 use tandem_guest::wire::ToGuest;
 use tandem_model::Exit;
 use tokio::{
@@ -34,12 +34,12 @@ impl RunningVm {
         qmp: Qmp,
         channel: UnixStream,
         console: Console,
-        log: &LogWriter,
+        app_output: &Output,
     ) -> Self {
         let (exit_sender, exit) = watch::channel(None);
         let (requests, receiver) = mpsc::channel(MOST_REQUESTS);
         let (kill, killed) = watch::channel(false);
-        let life = Life::new(machine, qmp, channel, console, log);
+        let life = Life::new(machine, qmp, channel, console, app_output);
         tokio::task::spawn_local(async move {
             let exit = life.run(receiver, killed).await;
             exit_sender.send_replace(Some(exit));

@@ -20,7 +20,7 @@ use world::World;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [_, SUPERVISE, home, id] => supervise(home.as_ref(), id, vm_payload),
+        [_, SUPERVISE, home, id] => supervise(home.as_ref(), id, false, vm_payload),
         [_, DISK] => disk_main(),
         _ => {
             let mut arguments = Arguments::from_args();

@@ -1,0 +1,77 @@
+use std::{collections::VecDeque, time::Duration};
+
+use jiff::Timestamp;
+use tandem_backend::{LogLine, LogReader};
+
+use crate::{App, AppError};
+
+/// How much of a log to show.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LogOptions {
+    /// Go on until the instance ends.
+    pub follow: bool,
+    /// Only so many of the lines that are there; all when `None`.
+    pub tail: Option<usize>,
+    /// Only what was written at that moment or later.
+    pub since: Option<Timestamp>,
+    /// Only what was written before that moment.
+    pub until: Option<Timestamp>,
+}
+
+impl LogOptions {
+    fn shows(&self, line: &LogLine) -> bool {
+        self.since.is_none_or(|since| line.time >= since)
+            && self.until.is_none_or(|until| line.time < until)
+    }
+}
+
+/// How often a log that grows is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl App {
+    /// Hands the lines of an instance's log to `line`.
+    pub async fn logs(
+        &self,
+        instance: &str,
+        options: LogOptions,
+        line: &mut (dyn FnMut(LogLine) + Send),
+    ) -> Result<(), AppError> {
+        let id = self.instances.find(instance)?.id;
+        let path = self.instances.log_path(&id);
+        let mut reader = None;
+        let mut first = options.tail;
+        loop {
+            // The state is read before the log: what is written in between is
+            // then still shown.
+            let past = options.until.is_some_and(|until| Timestamp::now() >= until);
+            let over = !options.follow || past || !self.is_up(&id)?;
+            if reader.is_none() {
+                reader = LogReader::open(&path)?;
+            }
+            if let Some(reader) = &mut reader {
+                let lines = std::iter::from_fn(|| reader.next_line());
+                let lines = lines.filter(|line| options.shows(line));
+                match first.take() {
+                    Some(tail) => last(lines, tail).into_iter().for_each(&mut *line),
+                    None => lines.for_each(&mut *line),
+                }
+            }
+            if over {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// The last `count` of them, however many there are.
+fn last<T>(all: impl Iterator<Item = T>, count: usize) -> VecDeque<T> {
+    let mut kept = VecDeque::new();
+    for one in all {
+        kept.push_back(one);
+        if kept.len() > count {
+            kept.pop_front();
+        }
+    }
+    kept
+}

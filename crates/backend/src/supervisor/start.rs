@@ -1,0 +1,95 @@
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
+
+use tandem_home::Home;
+use tandem_model::InstanceRecord;
+use tokio::net::UnixStream;
+
+use super::{Payload, life::Supervisor, report};
+use crate::{BackendError, InstanceStore, LaunchEvent};
+
+/// Makes the part of a supervisor that knows its backend.
+pub(super) type MakePayload<'a> =
+    &'a dyn Fn(&InstanceStore, &InstanceRecord) -> Result<Box<dyn Payload>, BackendError>;
+
+/// The hidden entry point `tandem __supervise HOME ID [attached]`: runs one
+/// instance from launch to clean-up. When `attached`, standard input is a
+/// connection of whoever started it. `payload` makes the part that knows its
+/// backend.
+pub fn supervise(
+    home: &Path,
+    id: &str,
+    attached: bool,
+    payload: impl Fn(&InstanceStore, &InstanceRecord) -> Result<Box<dyn Payload>, BackendError>,
+) -> ExitCode {
+    match run(home, id, attached, &payload) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            report(&LaunchEvent::Failed { failure: e.to_failure() });
+            eprintln!("{e}");
+            ExitCode::from(125)
+        }
+    }
+}
+
+fn run(
+    home: &Path,
+    id: &str,
+    attached: bool,
+    make: MakePayload<'_>,
+) -> Result<(), BackendError> {
+    let failed = |e| BackendError::engine("the supervisor", e);
+    let first = attached.then(take_standard_input).transpose().map_err(failed)?;
+    // Already a session leader: then no terminal can reach us anyway.
+    let _ = rustix::process::setsid();
+    // Orphans of the payload come to us, so that their end is seen.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|e| BackendError::engine("the supervisor", e))?;
+    let store = InstanceStore::new(Home::open(Some(home))?);
+    let id = id.parse().map_err(BackendError::NoInstance)?;
+    let Some(lock) = store.lock_ended(&id)? else {
+        let name = store.load(&id)?.spec.name;
+        return Err(BackendError::WrongState {
+            next: format!("stop it first with `tandem stop {name}`"),
+            name,
+            state: "already running",
+        });
+    };
+    let record = store.load(&id)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // An app is started again by a process with a single thread.
+        .thread_keep_alive(Duration::from_millis(50))
+        .build()
+        .map_err(failed)?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let first = first.map(UnixStream::from_std).transpose().map_err(failed)?;
+        let (supervisor, inbox) = Supervisor::new(store, record)?;
+        let ended = supervisor.run(make, inbox, first).await?;
+        // Whoever is told of the end may want the instance at once.
+        drop(lock);
+        ended.clients.end(ended.exit.as_ref()).await;
+        ended.result
+    })
+}
+
+/// Takes the connection that was handed over, and leaves nothing to be
+/// inherited by what we start.
+fn take_standard_input() -> io::Result<std::os::unix::net::UnixStream> {
+    let stdin = io::stdin();
+    let own = stdin.as_fd().try_clone_to_owned()?;
+    let nothing = File::open("/dev/null")?;
+    // SAFETY: both are open descriptors, and nobody has read from this one.
+    if unsafe { libc::dup2(nothing.as_raw_fd(), stdin.as_raw_fd()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let stream = std::os::unix::net::UnixStream::from(own);
+    stream.set_nonblocking(true)?;
+    Ok(stream)
+}

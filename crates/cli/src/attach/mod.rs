@@ -1,0 +1,8 @@
+//! A person's terminal, or a script's pipes, joined to a running app.
+
+mod keys;
+mod session;
+mod typing;
+
+pub(crate) use keys::DetachKeys;
+pub(crate) use session::{Left, Session, Signals};
