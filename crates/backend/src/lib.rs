@@ -32,7 +32,9 @@ mod supervisor;
 mod terminal;
 mod volume;
 
-pub use attach::{AttachEvent, AttachWishes, Attached, AttachedInput, AttachedOutput, Output, pump};
+pub use attach::{
+    AttachEvent, AttachWishes, Attached, AttachedInput, AttachedOutput, Output, pump,
+};
 pub use backend::{Availability, Backend};
 pub use control::{ControlRequest, Held, call, hold};
 pub use error::BackendError;

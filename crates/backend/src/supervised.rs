@@ -18,11 +18,7 @@ use tokio::net::UnixStream;
 
 use crate::{
     AttachWishes, Attached, Availability, Backend, BackendError, ControlRequest, InstanceStore,
-    LaunchEvent, LogReader,
-    attach::request,
-    call,
-    control::attach,
-    launch::LaunchStream,
+    LaunchEvent, LogReader, attach::request, call, control::attach, launch::LaunchStream,
 };
 
 /// What a backend with supervisors adds to what all of them share.

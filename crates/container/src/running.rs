@@ -202,12 +202,7 @@ async fn collect_orphans(main: i32) {
 /// How long output may come after the last process has ended.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(2);
 
-async fn wait_for(
-    pidfd: &OwnedFd,
-    kin: &Kin,
-    pumps: Vec<JoinHandle<()>>,
-    output: &Output,
-) -> Exit {
+async fn wait_for(pidfd: &OwnedFd, kin: &Kin, pumps: Vec<JoinHandle<()>>, output: &Output) -> Exit {
     if let Ok(own) = pidfd.try_clone() {
         // SAFETY: an owned descriptor names the same open file as long as it
         // lives, and it lives inside the `AsyncFd`.

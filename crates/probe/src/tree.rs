@@ -35,7 +35,8 @@ pub fn session_members(sessions: &BTreeSet<u32>) -> Vec<u32> {
         return Vec::new();
     }
     let member = |pid: &u32| {
-        stat(*pid).is_some_and(|it| sessions.contains(&it.session) && !matches!(it.state, 'Z' | 'X'))
+        stat(*pid)
+            .is_some_and(|it| sessions.contains(&it.session) && !matches!(it.state, 'Z' | 'X'))
     };
     all_pids().filter(member).collect()
 }

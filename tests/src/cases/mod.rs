@@ -1,5 +1,6 @@
 //! The cases, a file for each area.
 
+mod attach;
 mod build;
 mod build_errors;
 mod command_line;
@@ -15,6 +16,7 @@ mod run_errors;
 mod security;
 mod snapshot;
 mod state;
+mod supervision;
 mod vm;
 mod volumes;
 mod window;
@@ -29,6 +31,8 @@ pub fn all() -> Vec<Case> {
         build_errors::CASES,
         container::CASES,
         exec::CASES,
+        attach::CASES,
+        supervision::CASES,
         limits::CASES,
         network::CASES,
         run_errors::CASES,

@@ -155,8 +155,7 @@ mod tests {
         ];
         let bytes: Vec<u8> = said.iter().flat_map(FromClient::to_bytes).collect();
         let exit = Exit { code: 3, out_of_memory: false, error: None };
-        let answered =
-            [ToClient::Output(Stream::Stderr, b"x".to_vec()), ToClient::End(Some(exit))];
+        let answered = [ToClient::Output(Stream::Stderr, b"x".to_vec()), ToClient::End(Some(exit))];
         let back: Vec<u8> = answered.iter().flat_map(ToClient::to_bytes).collect();
         runtime().block_on(async {
             let mut frames = Frames::new(bytes.as_slice());

@@ -17,7 +17,7 @@ mod clients;
 mod frame;
 mod output;
 
-pub use attached::{AttachEvent, AttachWishes, Attached, AttachedInput, AttachedOutput};
 pub(crate) use attached::request;
+pub use attached::{AttachEvent, AttachWishes, Attached, AttachedInput, AttachedOutput};
 pub(crate) use clients::{Clients, Inbox};
 pub use output::{Output, pump};

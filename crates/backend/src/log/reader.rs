@@ -21,11 +21,8 @@ impl LogReader {
     /// Opens the log; `None` when nothing was logged yet.
     pub fn open(path: &Path) -> Result<Option<Self>, BackendError> {
         let file = oldest(path).map_err(|e| BackendError::io("open the log", path, e))?;
-        let reader = |file| Self {
-            path: path.to_owned(),
-            file: BufReader::new(file),
-            partial: Vec::new(),
-        };
+        let reader =
+            |file| Self { path: path.to_owned(), file: BufReader::new(file), partial: Vec::new() };
         Ok(file.map(reader))
     }
 
@@ -66,15 +63,15 @@ impl LogReader {
     /// While it is open its inode belongs to no other.
     fn next_file(&self) -> Option<File> {
         let own = inode(&self.file.get_ref().metadata().ok()?);
-        let is_own = |number| {
-            fs::metadata(aside(&self.path, number)).is_ok_and(|it| inode(&it) == own)
-        };
+        let is_own =
+            |number| fs::metadata(aside(&self.path, number)).is_ok_and(|it| inode(&it) == own);
         // Files move on while they are looked for.
         for _ in 0..100 {
             if is_own(0) {
                 return None;
             }
-            let number = (1..=MOST).take_while(|it| exists_near(&self.path, *it)).find(|it| is_own(*it));
+            let number =
+                (1..=MOST).take_while(|it| exists_near(&self.path, *it)).find(|it| is_own(*it));
             let Some(number) = number else { return oldest(&self.path).ok().flatten() };
             let next = File::open(aside(&self.path, number - 1));
             if is_own(number) {

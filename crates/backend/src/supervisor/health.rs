@@ -116,10 +116,7 @@ async fn run(executor: &Executor, check: &HealthCheck) -> CheckResult {
     CheckResult { started_at, finished_at: Timestamp::now(), exit_code, output }
 }
 
-async fn execute(
-    executor: &Executor,
-    check: &HealthCheck,
-) -> io::Result<(Option<i32>, String)> {
+async fn execute(executor: &Executor, check: &HealthCheck) -> io::Result<(Option<i32>, String)> {
     let spec = ExecSpec { args: check.command.clone(), ..ExecSpec::default() };
     let mut command = executor(&spec).map_err(io::Error::other)?;
     let (reader, writer) = io::pipe()?;
@@ -148,7 +145,8 @@ async fn execute(
     };
     let mut text = String::from_utf8_lossy(&output).into_owned();
     if code.is_none() {
-        let time = tandem_model::format::format_duration(check.timeout_ms.saturating_mul(1_000_000));
+        let time =
+            tandem_model::format::format_duration(check.timeout_ms.saturating_mul(1_000_000));
         text = format!("the check took longer than {time} and was killed\n{text}");
     }
     Ok((code, text))
@@ -188,8 +186,7 @@ mod tests {
     #[test]
     fn so_many_failures_in_a_row_make_it_unhealthy_and_one_success_well() {
         let check = HealthCheck { retries: 2, ..HealthCheck::default() };
-        let mut health =
-            Health { status: HealthStatus::Starting, failing: 0, log: Vec::new() };
+        let mut health = Health { status: HealthStatus::Starting, failing: 0, log: Vec::new() };
         let mut after = |code, counts| {
             judge(&mut health, &check, checked(code, counts));
             (health.status, health.failing, health.log.len())

@@ -9,14 +9,9 @@ mod signal;
 mod start;
 mod wake;
 
-use std::{
-    io::Write as _,
-    path::Path,
-    process::{Command, ExitCode},
-};
+use std::{io::Write as _, process::Command};
 
 use async_trait::async_trait;
-use tandem_home::Home;
 use tandem_model::{ExecSpec, Exit, HostInstant, InstanceRecord, Phase, Resources};
 use tandem_probe::now;
 

@@ -37,9 +37,7 @@ pub(super) fn wanted(policy: RestartPolicy, code: i32, restarts: u32) -> bool {
     match policy {
         RestartPolicy::No => false,
         RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
-        RestartPolicy::OnFailure { most } => {
-            code != 0 && most.is_none_or(|most| restarts < most)
-        }
+        RestartPolicy::OnFailure { most } => code != 0 && most.is_none_or(|most| restarts < most),
     }
 }
 

@@ -38,12 +38,7 @@ pub fn supervise(
     }
 }
 
-fn run(
-    home: &Path,
-    id: &str,
-    attached: bool,
-    make: MakePayload<'_>,
-) -> Result<(), BackendError> {
+fn run(home: &Path, id: &str, attached: bool, make: MakePayload<'_>) -> Result<(), BackendError> {
     let failed = |e| BackendError::engine("the supervisor", e);
     let first = attached.then(take_standard_input).transpose().map_err(failed)?;
     // Already a session leader: then no terminal can reach us anyway.

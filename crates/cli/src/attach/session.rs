@@ -1,4 +1,7 @@
-use std::io::{self, IsTerminal as _, Write};
+use std::{
+    io::{self, IsTerminal as _, Write},
+    task::Poll,
+};
 
 use tandem_app::App;
 use tandem_backend::{AttachEvent, Attached, RawMode, Stream, WindowSize};
@@ -59,8 +62,12 @@ impl Signals {
     /// The number of the next one. May be dropped while it waits.
     async fn next(&mut self) -> i32 {
         std::future::poll_fn(|context| {
-            let came = self.0.iter_mut().find(|(_, it)| it.poll_recv(context).is_ready());
-            came.map_or(std::task::Poll::Pending, |(number, _)| std::task::Poll::Ready(*number))
+            for (number, signal) in &mut self.0 {
+                if signal.poll_recv(context).is_ready() {
+                    return Poll::Ready(*number);
+                }
+            }
+            Poll::Pending
         })
         .await
     }

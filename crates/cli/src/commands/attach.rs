@@ -94,7 +94,9 @@ impl Joined {
                         "the output of {name} came faster than it was read: `tandem logs -f {name}` shows it"
                     ),
                     Ok(now) => Ok(code_of(&record, now.exit.as_ref())),
-                    Err(_) => anyhow::bail!("the supervisor of {name} was killed, and the instance is removed"),
+                    Err(_) => anyhow::bail!(
+                        "the supervisor of {name} was killed, and the instance is removed"
+                    ),
                 }
             }
         }

@@ -85,7 +85,9 @@ impl IdFile {
             Ok(_) => Ok(Self { path, written: false }),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                 let path = path.display();
-                let text = format!("the id file {path} is there already: remove it, or give another name with --cidfile");
+                let text = format!(
+                    "the id file {path} is there already: remove it, or give another name with --cidfile"
+                );
                 Err(AppError::Usage(text).into())
             }
             Err(e) => Err(e).with_context(|| format!("cannot make the id file {}", path.display())),

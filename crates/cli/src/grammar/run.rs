@@ -3,7 +3,10 @@ use std::path::PathBuf;
 use clap::Args;
 use tandem_model::{AcceleratorChoice, BackendKind, Profile, parse_cpus, parse_size};
 
-use super::{network::NetworkOptions, supervision::{StreamOptions, SupervisionOptions}};
+use super::{
+    network::NetworkOptions,
+    supervision::{StreamOptions, SupervisionOptions},
+};
 
 /// `tandem run` and `tandem create`.
 #[derive(Debug, Args)]

@@ -11,9 +11,7 @@ use libcontainer::{
     container::builder::ContainerBuilder, error::LibcontainerError, syscall::syscall::SyscallType,
 };
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
-use tandem_backend::{
-    BackendError, Executor, InstanceStore, Launch, Payload, Running, WindowSize,
-};
+use tandem_backend::{BackendError, Executor, InstanceStore, Launch, Payload, Running, WindowSize};
 use tandem_home::Home;
 use tandem_model::{InstanceOptions, InstanceRecord};
 use tandem_probe::{identity, now};

@@ -55,8 +55,9 @@ impl Payload for ProcessPayload {
         let name = launch.record.spec.args.first().map_or("", String::as_str);
         executed.map_err(|complaint| complaint.into_error(name, &app.cwd))?;
         let ends = stdio.into_ends();
-        let running = RunningApp::watch(pid, Kin::Descendants, ends, launch.output.clone(), proxies)
-            .map_err(failed)?;
+        let running =
+            RunningApp::watch(pid, Kin::Descendants, ends, launch.output.clone(), proxies)
+                .map_err(failed)?;
         launch.record.runtime.process = u32::try_from(pid).ok().and_then(identity);
         launch.phase("create", start);
         Ok(Box::new(running))

@@ -9,9 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// Where libcontainer sends the terminal that it opens inside a container
 /// (runc's console socket).

@@ -93,7 +93,10 @@ pub(crate) fn peer_of(master: impl AsFd) -> io::Result<OwnedFd> {
 
 #[cfg(test)]
 mod tests {
-    use nix::{pty::openpty, sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr}};
+    use nix::{
+        pty::openpty,
+        sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr},
+    };
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
@@ -112,7 +115,8 @@ mod tests {
             slave.read_exact(&mut heard).unwrap();
             slave.write_all(&heard).unwrap();
         });
-        let typed: Vec<u8> = (0..100_000_u32).map(|at| b'a' + u8::try_from(at % 26).unwrap()).collect();
+        let typed: Vec<u8> =
+            (0..100_000_u32).map(|at| b'a' + u8::try_from(at % 26).unwrap()).collect();
         terminal.write_all(&typed).await.unwrap();
         let mut shown = Vec::new();
         let end = terminal.reader().read_to_end(&mut shown).await;

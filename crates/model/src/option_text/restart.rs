@@ -46,10 +46,7 @@ mod tests {
             parse_restart_policy("on-failure:3"),
             Ok(RestartPolicy::OnFailure { most: Some(3) })
         );
-        assert_eq!(
-            parse_restart_policy("on-failure"),
-            Ok(RestartPolicy::OnFailure { most: None })
-        );
+        assert_eq!(parse_restart_policy("on-failure"), Ok(RestartPolicy::OnFailure { most: None }));
         for (text, part) in [
             ("allways", "did you mean always?"),
             ("always:3", "only on-failure"),
