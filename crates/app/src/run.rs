@@ -1,6 +1,6 @@
 use tandem_backend::{AttachWishes, Attached, BackendError};
 use tandem_image::Image;
-use tandem_model::{InstanceRecord, InstanceSpec, Phase};
+use tandem_model::{ErrorCode, InstanceRecord, InstanceSpec, Phase, PortMap};
 
 use crate::{App, AppError, RunOptions, network, spec::merge};
 
@@ -61,11 +61,36 @@ impl App {
         record: InstanceRecord,
         started: Result<T, BackendError>,
     ) -> Result<T, AppError> {
-        if started.is_err() {
-            self.backend(record.spec.backend).remove(&record.id).await?;
-            self.remove_anonymous_volumes(&record)?;
+        let error = match started {
+            Ok(started) => return Ok(started),
+            Err(error) => error,
+        };
+        self.backend(record.spec.backend).remove(&record.id).await?;
+        self.remove_anonymous_volumes(&record)?;
+        Err(self.who_has_the_port(&record, error).into())
+    }
+
+    /// Names the instance that has a port which is in use, when it is one of
+    /// ours.
+    fn who_has_the_port(&self, record: &InstanceRecord, error: BackendError) -> BackendError {
+        if error.code() != ErrorCode::PortInUse {
+            return error;
         }
-        Ok(started?)
+        let others = self.instances.list().unwrap_or_default();
+        let up = others.iter().filter(|other| other.state.is_up() && other.id != record.id);
+        for other in up {
+            let taken = |wanted: &PortMap| {
+                other.ports.iter().any(|port| {
+                    port.host_port == wanted.host_port && port.protocol == wanted.protocol
+                })
+            };
+            let port = record.spec.ports.iter().find(|port| port.host_port != 0 && taken(port));
+            if let Some(port) = port {
+                let holder = other.spec.name.clone();
+                return BackendError::PortPublished { port: *port, holder };
+            }
+        }
+        error
     }
 
     /// Merges image and wishes, with a name that is free.

@@ -9,6 +9,14 @@ pub enum BackendError {
     /// No instance has this name or id.
     #[error("there is no instance `{0}`: `tandem ps -a` lists them")]
     NoInstance(String),
+    /// No instance has this name, but one has nearly the same.
+    #[error("there is no instance `{name}`: did you mean `{near}`? `tandem ps -a` lists all")]
+    Mistyped {
+        /// What was asked for.
+        name: String,
+        /// The name that is nearest.
+        near: String,
+    },
     /// Several instances match the beginning of an id.
     #[error("`{0}` is the beginning of several instance ids: write more of it")]
     Ambiguous(String),
@@ -35,6 +43,14 @@ pub enum BackendError {
     /// The host port of a published port is held by somebody.
     #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}:{}{}", .0.host_ip, .0.host_port, .0.host_port.saturating_add(1), .0.port, if .0.protocol == Protocol::Udp { "/udp" } else { "" })]
     PortInUse(PortMap),
+    /// The host port of a published port is held by another instance.
+    #[error("port {}:{} is published by instance `{holder}`: stop that one with `tandem stop {holder}`, or publish another port, e.g. -p {}:{}", .port.host_ip, .port.host_port, .port.host_port.saturating_add(1), .port.port)]
+    PortPublished {
+        /// The port.
+        port: PortMap,
+        /// The instance that has it.
+        holder: String,
+    },
     /// Binding the host port was refused for another reason.
     #[error("cannot listen on {}:{}: {source}; publish another port with -p", .port.host_ip, .port.host_port)]
     PortRefused {
@@ -46,6 +62,14 @@ pub enum BackendError {
     /// No network has this name.
     #[error("there is no network `{0}`: `tandem network ls` lists them")]
     NoNetwork(String),
+    /// No network has this name, but one has nearly the same.
+    #[error("there is no network `{name}`: did you mean `{near}`? `tandem network ls` lists all")]
+    MistypedNetwork {
+        /// What was asked for.
+        name: String,
+        /// The name that is nearest.
+        near: String,
+    },
     /// Another network has the name, or it is one that is always there.
     #[error(
         "there is a network `{0}` already: choose another name, or remove it with `tandem network rm {0}`"
@@ -194,7 +218,11 @@ impl BackendError {
     /// What somebody can act on.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NoInstance(_) | Self::NoNetwork(_) | Self::NoVolume { .. } => ErrorCode::NotFound,
+            Self::NoInstance(_)
+            | Self::Mistyped { .. }
+            | Self::NoNetwork(_)
+            | Self::MistypedNetwork { .. }
+            | Self::NoVolume { .. } => ErrorCode::NotFound,
             Self::Ambiguous(_) | Self::BadName(_) | Self::BadVolume(_) | Self::BadSetting(_) => {
                 ErrorCode::Usage
             }
@@ -204,7 +232,7 @@ impl BackendError {
             | Self::SubnetTaken { .. }
             | Self::VolumeInUse { .. }
             | Self::WrongState { .. } => ErrorCode::Conflict,
-            Self::PortInUse(_) => ErrorCode::PortInUse,
+            Self::PortInUse(_) | Self::PortPublished { .. } => ErrorCode::PortInUse,
             Self::CommandNotFound(_) => ErrorCode::CommandNotFound,
             Self::NotExecutable { .. } => ErrorCode::NotExecutable,
             Self::Unavailable { .. } | Self::Unsupported(_) => ErrorCode::Unavailable,

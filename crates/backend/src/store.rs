@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use tandem_home::{Home, HomeError, Lock, make_private_dir, read_json, write_json_volatile};
-use tandem_model::{InstanceId, InstanceRecord, InstanceSpec, InstanceState, Runtime};
+use tandem_model::{InstanceId, InstanceRecord, InstanceSpec, InstanceState, Runtime, closest};
 
 use crate::{BackendError, VolumeStore};
 
@@ -48,7 +48,13 @@ impl InstanceStore {
     pub fn lock_ended(&self, id: &InstanceId) -> Result<Option<Lock>, BackendError> {
         let begin = Instant::now();
         loop {
-            let lock = Lock::try_exclusive(&self.lock_path(id))?;
+            let lock = match Lock::try_exclusive(&self.lock_path(id)) {
+                // It was removed at its end.
+                Err(_) if !self.dir(id).exists() => {
+                    return Err(BackendError::NoInstance(id.as_str().to_owned()));
+                }
+                other => other?,
+            };
             if lock.is_some() || begin.elapsed() > LAST_MOMENT {
                 return Ok(lock);
             }
@@ -123,12 +129,11 @@ impl InstanceStore {
         {
             return Ok(exact.clone());
         }
-        let mut matching = records
-            .into_iter()
-            .filter(|record| text.len() >= 2 && record.id.as_str().starts_with(text));
+        let mut matching =
+            records.iter().filter(|record| text.len() >= 2 && record.id.as_str().starts_with(text));
         match (matching.next(), matching.next()) {
-            (Some(record), None) => Ok(record),
-            (None, _) => Err(BackendError::NoInstance(text.to_owned())),
+            (Some(record), None) => Ok(record.clone()),
+            (None, _) => Err(not_found(text, &records)),
             (Some(_), Some(_)) => Err(BackendError::Ambiguous(text.to_owned())),
         }
     }
@@ -190,6 +195,15 @@ impl InstanceStore {
                 return Ok(id);
             }
         }
+    }
+}
+
+/// What to say of a name that nobody has.
+fn not_found(text: &str, records: &[InstanceRecord]) -> BackendError {
+    let names: Vec<_> = records.iter().map(|record| record.spec.name.as_str()).collect();
+    match closest(text, &names) {
+        Some(near) => BackendError::Mistyped { name: text.to_owned(), near: near.to_owned() },
+        None => BackendError::NoInstance(text.to_owned()),
     }
 }
 

@@ -239,7 +239,10 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
     }
 
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError> {
-        self.reap(id).await?;
+        match self.reap(id).await {
+            Err(BackendError::NoInstance(_)) => return Ok(()),
+            other => other?,
+        };
         let record = match self.store.load(id) {
             Err(BackendError::NoInstance(_)) => return Ok(()),
             other => other?,

@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         overwrite(&path, b"9").unwrap();
         assert_eq!(read_json::<u32>(&path).unwrap(), Some(9));
-        assert!(overwrite(&path, &[b'9'; 100_000]).is_err());
+        assert!(overwrite(&path, &vec![b'9'; 100_000]).is_err());
         fs::write(&path, "{").unwrap();
         assert!(matches!(read_json::<u32>(&path), Err(HomeError::Damaged { .. })));
     }

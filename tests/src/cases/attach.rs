@@ -64,8 +64,13 @@ fn terminal(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// So many numbered lines.
+pub(super) fn lines(count: u32) -> String {
+    (0..count).fold(String::new(), |text, number| text + "line " + &number.to_string() + "\n")
+}
+
 fn pipes(world: &World) -> Result<()> {
-    let text: String = (0..200_000).map(|number| format!("line {number}\n")).collect();
+    let text = lines(200_000);
     let input = world.write("input", &text)?;
     let cat = ["run", "-i", "--rm", "--entrypoint", "cat", "hello-flask"];
     let mut command = world.command(cat);

@@ -9,7 +9,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use super::container::row;
+use super::{attach::lines, container::row};
 use crate::{Case, Need, Start, World, poll};
 
 pub(super) const CASES: &[Case] = &[
@@ -200,7 +200,7 @@ fn rotation(world: &World) -> Result<()> {
     let script = "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); sleep 0.01; done";
     start(world, "talker", &["--log-opt", "max-size=4k", "--log-opt", "max-file=20"], script)?;
     let followed = world.tandem(["logs", "-f", "talker"])?.ok()?;
-    let all: String = (0..300).map(|number| format!("line {number}\n")).collect();
+    let all = lines(300);
     ensure!(followed.stdout == all, "{followed}");
     world.tandem(["rm", "talker"])?.ok()?;
     Ok(())

@@ -112,7 +112,7 @@ impl AttachedOutput {
     /// it was killed, or this side read too slowly. May be dropped while it
     /// waits.
     pub async fn next(&mut self) -> Option<AttachEvent> {
-        match self.0.to_client().await {
+        match self.0.next_event().await {
             Ok(Some(ToClient::Output(stream, bytes))) => Some(AttachEvent::Output(stream, bytes)),
             Ok(Some(ToClient::End(exit))) => Some(AttachEvent::End(exit)),
             Ok(None) | Err(_) => None,

@@ -85,7 +85,7 @@ async fn listen(
 ) {
     let mut frames = Frames::new(reader);
     loop {
-        match frames.from_client().await {
+        match frames.next_request().await {
             Ok(Some(FromClient::Input(bytes))) if wishes.input => {
                 let _ = input.send(Some(bytes)).await;
             }

@@ -104,11 +104,11 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         Self { source, pending: Vec::new() }
     }
 
-    pub(super) async fn from_client(&mut self) -> io::Result<Option<FromClient>> {
+    pub(super) async fn next_request(&mut self) -> io::Result<Option<FromClient>> {
         self.next(FromClient::read).await
     }
 
-    pub(super) async fn to_client(&mut self) -> io::Result<Option<ToClient>> {
+    pub(super) async fn next_event(&mut self) -> io::Result<Option<ToClient>> {
         self.next(ToClient::read).await
     }
 
@@ -160,12 +160,12 @@ mod tests {
         runtime().block_on(async {
             let mut frames = Frames::new(bytes.as_slice());
             for frame in said {
-                assert_eq!(frames.from_client().await.unwrap(), Some(frame));
+                assert_eq!(frames.next_request().await.unwrap(), Some(frame));
             }
-            assert_eq!(frames.from_client().await.unwrap(), None);
+            assert_eq!(frames.next_request().await.unwrap(), None);
             let mut frames = Frames::new(back.as_slice());
             for frame in answered {
-                assert_eq!(frames.to_client().await.unwrap(), Some(frame));
+                assert_eq!(frames.next_event().await.unwrap(), Some(frame));
             }
         });
     }
@@ -175,9 +175,9 @@ mod tests {
         fn no_bytes_are_fatal(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             runtime().block_on(async {
                 let mut frames = Frames::new(bytes.as_slice());
-                while let Ok(Some(_)) = frames.from_client().await {}
+                while let Ok(Some(_)) = frames.next_request().await {}
                 let mut frames = Frames::new(bytes.as_slice());
-                while let Ok(Some(_)) = frames.to_client().await {}
+                while let Ok(Some(_)) = frames.next_event().await {}
             });
         }
     }

@@ -25,7 +25,7 @@ pub(crate) fn refuse_impossible(
 ) -> Result<(), BackendError> {
     if let Some(bytes) = resources.memory_bytes.filter(|bytes| *bytes < SMALLEST_MEMORY) {
         return Err(BackendError::Unavailable {
-            what: format!("a memory limit of {bytes} bytes"),
+            what: format!("a memory limit of {}", tandem_model::format::format_bytes(bytes)),
             why: "no app starts with so little".into(),
             fix: "give at least 6m".into(),
         });

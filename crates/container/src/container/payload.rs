@@ -1,7 +1,7 @@
 use std::{
     io,
     net::SocketAddr,
-    os::{fd::AsRawFd as _, unix::process::CommandExt as _},
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use libcontainer::{
     container::builder::ContainerBuilder, error::LibcontainerError, syscall::syscall::SyscallType,
 };
-use rustix::process::{PidfdFlags, getpid, pidfd_open};
+use rustix::process::{PidfdFlags, Uid, getpid, pidfd_open};
 use tandem_backend::{BackendError, Executor, InstanceStore, Launch, Payload, Running, WindowSize};
 use tandem_home::Home;
 use tandem_model::{InstanceOptions, InstanceRecord};
@@ -32,7 +32,7 @@ use crate::{
     network::{self, Connected},
     proxy::Published,
     rootfs::InstanceDirs,
-    running::{Kin, RunningApp, give_to},
+    running::{Kin, RunningApp},
     stdio::{Console, Ends, Stdio, peer_of},
     storage::Storage,
 };
@@ -128,14 +128,18 @@ impl Payload for ContainerPayload {
 
     fn executor(&self, record: &InstanceRecord) -> Option<Executor> {
         let (home, id) = (self.home.clone(), record.id.clone());
-        // This program, also after its file was replaced.
-        let program = Path::new("/proc/self/exe");
-        Some(Box::new(move |spec| {
-            let mut command = exec_command(program, &home, &id, spec)?;
-            command.arg0("tandem");
-            Ok(command)
-        }))
+        let program = own_program()?;
+        Some(Box::new(move |spec| exec_command(&program, &home, &id, spec)))
     }
+}
+
+/// This program by its path, as it can be executed in the mount namespace of
+/// now; `/proc/self/exe` belongs to the one of before.
+fn own_program() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    // Its file may have been replaced by a later version (proc_pid_exe(5)).
+    let path = program.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
+    Some(path.map_or(program.clone(), PathBuf::from))
 }
 
 impl ContainerPayload {
@@ -247,8 +251,8 @@ impl Streams {
             Self::Pipes(ends) => Ok(ends),
             Self::Terminal { console, stdin } => {
                 let master = console.receive()?;
-                // Its user may want to open /dev/tty and /dev/stdout.
-                give_to(peer_of(&master)?, user)?;
+                // Its user may want to open /dev/stdout; the group stays tty.
+                rustix::fs::fchown(peer_of(&master)?, Some(Uid::from_raw(user.uid)), None)?;
                 USUAL_SIZE.apply(&master)?;
                 Ok(Ends::Terminal { master, stdin })
             }

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use tandem_backend::BackendError;
 use tandem_home::{Home, Lock, read_json, write_json};
-use tandem_model::{NetworkRecord, Subnet};
+use tandem_model::{NetworkRecord, Subnet, closest};
 
 use super::bridge;
 
@@ -68,7 +68,18 @@ impl NetworkStore {
     pub fn load(&self, name: &str) -> Result<NetworkRecord, BackendError> {
         let path_is_ours = !name.contains('/');
         let record = if path_is_ours { read_json(&self.path(name))? } else { None };
-        record.ok_or_else(|| BackendError::NoNetwork(name.to_owned()))
+        record.ok_or_else(|| self.not_found(name))
+    }
+
+    fn not_found(&self, name: &str) -> BackendError {
+        let all = self.list().unwrap_or_default();
+        let names: Vec<_> = all.iter().map(|network| network.name.as_str()).collect();
+        match closest(name, &names) {
+            Some(near) => {
+                BackendError::MistypedNetwork { name: name.to_owned(), near: near.to_owned() }
+            }
+            None => BackendError::NoNetwork(name.to_owned()),
+        }
     }
 
     /// All networks, by name.

@@ -49,7 +49,7 @@ mod tests {
     fn durations_are_gos() {
         assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(parse_duration("1m30s"), Ok(Duration::from_secs(90)));
-        assert_eq!(parse_duration("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("1.5h"), Ok(Duration::from_mins(90)));
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         for bad in ["", "30", "s", "1x", "-1s", "1..2s", "0s", "99999999h"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
