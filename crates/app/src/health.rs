@@ -71,16 +71,16 @@ fn check(config: DockerConfig, wishes: &HealthWishes) -> Result<Option<HealthChe
     let refuse = |text: &str| Err(AppError::Usage(text.to_owned()));
     if wishes.none {
         let others = HealthWishes { none: true, ..HealthWishes::default() };
-        return match *wishes == others {
-            true => Ok(None),
-            false => refuse("--no-healthcheck leaves nothing for the other --health options to do"),
-        };
+        if *wishes == others {
+            return Ok(None);
+        }
+        return refuse("--no-healthcheck leaves nothing for the other --health options to do");
     }
     let Some(command) = command else {
-        return match *wishes == HealthWishes::default() {
-            true => Ok(None),
-            false => refuse("the image has no health check to change: give one with --health-cmd"),
-        };
+        if *wishes == HealthWishes::default() {
+            return Ok(None);
+        }
+        return refuse("the image has no health check to change: give one with --health-cmd");
     };
     let time = |wish: Option<u64>, image: u64, default| match (wish, image / 1_000_000) {
         (Some(wish), _) => wish,

@@ -66,6 +66,11 @@ fn streams(world: &World) -> Result<()> {
     let set = ["-u", "nobody", "-w", "/tmp", "-e", "A=b", "web", "sh", "-c", script];
     let set = exec(world, &set)?.ok()?;
     ensure!(set.stdout == "nobody\n/tmp\nb\n", "{set}");
+    // An app of another user is entered as well.
+    world.tandem(["run", "-d", "--name", "other", "-u", "nobody", "hello-flask"])?.ok()?;
+    let name = exec(world, &["other", "id", "-un"])?.ok()?;
+    ensure!(name.stdout == "nobody\n", "{name}");
+    world.tandem(["rm", "-f", "other"])?.ok()?;
     for (arguments, code, part) in [
         (&["web", "no-such-program"][..], 127, "is not in the image"),
         (&["web", "/etc/passwd"], 126, "chmod +x"),

@@ -154,11 +154,11 @@ fn hanging_check(world: &World) -> Result<()> {
     let told = record(world, "slow")?;
     let output = told["health"]["log"][0]["output"].as_str().unwrap_or_default().to_owned();
     ensure!(output.contains("longer than"), "{told}");
-    // Another one may run by now: never more than one check's processes.
+    // Another one may run by now: never more than one check's three processes.
     for _ in 0..20 {
         let top = world.tandem(["top", "slow"])?.ok()?;
         let sleepers = top.stdout.lines().filter(|line| line.ends_with("sleep 1234")).count();
-        ensure!(sleepers <= 2, "{top}");
+        ensure!(sleepers <= 3, "{top}");
     }
     world.tandem(["rm", "-f", "slow"])?.ok()?;
     Ok(())

@@ -19,7 +19,7 @@ pub(super) async fn run(context: &Context, wanted: Attach) -> anyhow::Result<u8>
     let wishes = AttachWishes { input, ..AttachWishes::default() };
     let (record, attached) = context.app.attach(&wanted.instance, wishes).await?;
     let joined = Joined { record, input, keys: wanted.detach_keys, proxy: wanted.sig_proxy };
-    joined.to_the_end(context, attached, signals).await
+    joined.follow(context, attached, signals).await
 }
 
 /// `tandem start -a` and `-i`.
@@ -41,15 +41,12 @@ pub(super) async fn start(
     }
     let wishes = AttachWishes { input, close: input, hold: true };
     let (record, attached) = context.app.start_attached(instance, wishes).await?;
-    Joined { record, input, keys, proxy: true }.to_the_end(context, attached, signals).await
+    Joined { record, input, keys, proxy: true }.follow(context, attached, signals).await
 }
 
 /// A terminal inside wants one outside.
 pub(super) fn refuse_pipes() -> Result<(), AppError> {
-    match std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-        true => Ok(()),
-        false => Err(no_terminal()),
-    }
+    if std::io::IsTerminal::is_terminal(&std::io::stdin()) { Ok(()) } else { Err(no_terminal()) }
 }
 
 /// An instance that this command stands for.
@@ -65,7 +62,7 @@ const NOBODY_READS: u8 = 141;
 
 impl Joined {
     /// Shows the app's output until it ends, and ends with its code.
-    pub(super) async fn to_the_end(
+    pub(super) async fn follow(
         self,
         context: &Context,
         attached: Attached,

@@ -64,7 +64,7 @@ pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
     match attached {
         Some(attached) => {
             let joined = Joined { record, input, keys, proxy: true };
-            joined.to_the_end(context, attached, signals).await
+            joined.follow(context, attached, signals).await
         }
         None => {
             line(record.id.as_str());

@@ -29,11 +29,13 @@ impl Entry {
         if !tandem_probe::alive(process) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let limits = limits_of(pid.map_or(0, |pid| pid.as_raw_nonzero().get()))?;
+        let proc = PathBuf::from(format!("/proc/{}", process.pid));
+        let limits = limits_in(&fs::read_to_string(proc.join("limits"))?)
+            .ok_or_else(|| io::Error::other("the kernel tells no resource limits"))?;
         let enrol =
             |folder: &PathBuf| OpenOptions::new().write(true).open(folder.join("cgroup.procs"));
         let groups = cgroups.iter().map(enrol).collect::<io::Result<_>>()?;
-        Ok(Self { pidfd, proc: format!("/proc/{}", process.pid).into(), limits, groups })
+        Ok(Self { pidfd, proc, limits, groups })
     }
 
     /// The container's root directory, as its processes see it.
@@ -52,7 +54,7 @@ impl Entry {
     /// Gives the calling process the limits of the container's first one.
     /// Allocates nothing.
     pub(super) fn take_limits(&self) -> io::Result<()> {
-        for (resource, limit) in (0..).zip(&self.limits) {
+        for (resource, limit) in (0_u32..).zip(&self.limits) {
             // SAFETY: one valid structure is passed to be read.
             let taken = unsafe { libc::setrlimit(resource, limit) } == 0;
             if !taken {
@@ -89,19 +91,24 @@ impl Entry {
     }
 }
 
-/// How many resource limits the kernel has (`<asm-generic/resource.h>`).
-const LIMITS: libc::__rlimit_resource_t = 16;
-
-fn limits_of(pid: i32) -> io::Result<Vec<libc::rlimit>> {
-    let limit = |resource| {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: one valid structure is passed to be written.
-        match unsafe { libc::prlimit(pid, resource, std::ptr::null(), &raw mut limit) } {
-            0 => Ok(limit),
-            _ => Err(io::Error::last_os_error()),
-        }
+/// The limits of a process by number (`<asm-generic/resource.h>`), as
+/// `/proc/PID/limits` lists them in order. prlimit(2) would want privileges
+/// over a process of another user.
+fn limits_in(text: &str) -> Option<Vec<libc::rlimit>> {
+    /// The width of the name's column.
+    const NAME: usize = 26;
+    const LIMITS: usize = 16;
+    let value = |word: &str| match word {
+        "unlimited" => Some(libc::RLIM_INFINITY),
+        number => number.parse().ok(),
     };
-    (0..LIMITS).map(limit).collect()
+    let limit = |line: &str| {
+        let mut words = line.get(NAME..)?.split_ascii_whitespace();
+        let (rlim_cur, rlim_max) = (value(words.next()?)?, value(words.next()?)?);
+        Some(libc::rlimit { rlim_cur, rlim_max })
+    };
+    let limits: Vec<_> = text.lines().skip(1).map(limit).collect::<Option<_>>()?;
+    (limits.len() == LIMITS).then_some(limits)
 }
 
 /// Says that this process runs from a read-only view of its program.
@@ -150,4 +157,21 @@ pub(super) fn protect() -> io::Result<()> {
         std::process::Command::new(path).args(std::env::args_os().skip(1)).env(PROTECTED, "1"),
     );
     Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_those_that_the_kernel_enforces() {
+        let limits = limits_in(&fs::read_to_string("/proc/self/limits").unwrap()).unwrap();
+        for (resource, limit) in (0_u32..).zip(limits) {
+            let mut held = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: one valid structure is passed to be written.
+            assert_eq!(unsafe { libc::getrlimit(resource, &raw mut held) }, 0);
+            assert_eq!((limit.rlim_cur, limit.rlim_max), (held.rlim_cur, held.rlim_max));
+        }
+        assert!(limits_in("Limit\nMax cpu time").is_none());
+    }
 }

@@ -2,6 +2,7 @@
 import type { Accelerator } from "./Accelerator";
 import type { BackendKind } from "./BackendKind";
 import type { Digest } from "./Digest";
+import type { HealthStatus } from "./HealthStatus";
 import type { InstanceState } from "./InstanceState";
 import type { Resources } from "./Resources";
 
@@ -80,4 +81,12 @@ accelerator: Accelerator | null,
 /**
  * Limits.
  */
-resources: Resources, };
+resources: Resources, 
+/**
+ * What its health checks say; absent without any.
+ */
+health: HealthStatus | null, 
+/**
+ * How often its supervisor has started it again.
+ */
+restarts: number, };
