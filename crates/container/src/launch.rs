@@ -76,8 +76,9 @@ pub(crate) fn prepare_rootfs(
     // The person's own mask must not decide what the app's user may read.
     umask(Mode::from_bits_truncate(0o022));
     private_mounts().map_err(|e| BackendError::engine("making a mount namespace", e))?;
-    dirs.clean_up().map_err(io("clear the bundle beside"))?;
-    dirs.mount(&record.id, &layers, no_devices).map_err(io("mount the image's layers on"))?;
+    dirs.clean_up(true).map_err(io("clear the bundle beside"))?;
+    dirs.mount(&record.id, &layers, no_devices, is_fleeting(record))
+        .map_err(io("mount the image's layers on"))?;
     let root = Root::open(&rootfs).map_err(io("open"))?;
     let mounts = &record.spec.options.mounts;
     let storage = storage::mount_all(store.home(), mounts, &root, no_devices)?;
@@ -99,6 +100,13 @@ pub(crate) fn prepare_rootfs(
         Program::new(&path, &spec.args, &env)?
     };
     Ok(Prepared { user, env, program, storage })
+}
+
+/// Whether an instance goes away with its end, so that nobody needs its
+/// changes after a crash of the machine. Unmounting then does not wait until
+/// all that others have written is on the disk too.
+pub(crate) fn is_fleeting(record: &InstanceRecord) -> bool {
+    record.spec.remove || record.spec.owner.is_some()
 }
 
 /// Binds the published ports of an instance and writes down which were taken.

@@ -25,6 +25,7 @@ mod exec;
 mod files;
 mod init;
 mod launch;
+mod memory;
 mod network;
 mod prepare;
 mod process;

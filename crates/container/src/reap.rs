@@ -58,6 +58,6 @@ pub(crate) fn files(home: &Home, id: &InstanceId) -> Result<Vec<String>, Backend
     let dirs = InstanceDirs::new(home.instances().join(id.as_str()));
     let bundle = dirs.bundle();
     let there = bundle.exists();
-    dirs.clean_up().map_err(|e: io::Error| BackendError::io("remove", &bundle, e))?;
+    dirs.clean_up(true).map_err(|e: io::Error| BackendError::io("remove", &bundle, e))?;
     Ok(there.then(|| format!("bundle {}", bundle.display())).into_iter().collect())
 }

@@ -95,7 +95,7 @@ fn open(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// The folders of an instance that its file system is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct InstanceDirs {
     root: PathBuf,
 }
@@ -128,13 +128,16 @@ impl InstanceDirs {
     }
 
     /// Makes the folders and mounts the layers with `upper` on top. Device
-    /// nodes do not work in it with `no_devices`.
+    /// nodes do not work in it with `no_devices`; changes do not wait for the
+    /// disk when they are `fleeting`.
     pub(crate) fn mount(
         &self,
         id: &InstanceId,
         layers: &[PathBuf],
         no_devices: bool,
+        fleeting: bool,
     ) -> io::Result<()> {
+        self.settle(true)?;
         for dir in [self.rootfs(), self.work(), self.bundle()] {
             make_private_dir(&dir).map_err(io::Error::other)?;
         }
@@ -154,19 +157,36 @@ impl InstanceDirs {
         };
         let source = overlay_source(id);
         let (upper, work) = (self.upper(), self.work());
-        Overlay { lower, upper: &upper, work: &work, source: &source, no_devices, volatile: false }
+        let volatile = fleeting;
+        Overlay { lower, upper: &upper, work: &work, source: &source, no_devices, volatile }
             .mount(&self.rootfs())
     }
 
+    /// Takes away the mark of a mount whose changes did not wait for the disk;
+    /// with it nothing can be mounted again. Changes that `stay` wait now
+    /// (overlayfs.rst, "Volatile mount").
+    fn settle(&self, stay: bool) -> io::Result<()> {
+        let mark = self.work().join("work/incompat");
+        if !mark.exists() {
+            return Ok(());
+        }
+        if stay {
+            rustix::fs::syncfs(fs::File::open(self.upper())?)?;
+        }
+        fs::remove_dir_all(mark)
+    }
+
     /// Takes away what only a running instance needs. The mount goes first:
-    /// whoever deletes the folders afterwards must not go through it.
-    pub(crate) fn clean_up(&self) -> io::Result<()> {
+    /// whoever deletes the folders afterwards must not go through it. Changes
+    /// that `stay` are on the disk then.
+    pub(crate) fn clean_up(&self, stay: bool) -> io::Result<()> {
         while match umount2(&self.rootfs(), MntFlags::MNT_DETACH) {
             Ok(()) => true,
             // Not mounted, or not there.
             Err(Errno::EINVAL | Errno::ENOENT) => false,
             Err(e) => return Err(e.into()),
         } {}
+        self.settle(stay)?;
         match fs::remove_dir_all(self.bundle()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),

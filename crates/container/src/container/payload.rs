@@ -28,7 +28,8 @@ use crate::{
     descendants::kill_descendants,
     exec::exec_command,
     init::{self, INIT},
-    launch::{Prepared, bind_ports, prepare_rootfs},
+    launch::{Prepared, bind_ports, is_fleeting, prepare_rootfs},
+    memory::give_back_later,
     network::{self, Connected},
     proxy::Published,
     rootfs::InstanceDirs,
@@ -93,6 +94,7 @@ impl Payload for ContainerPayload {
         };
         let mut beside: Vec<_> = ports.into_iter().filter_map(serve).collect();
         beside.extend(network.serve()?);
+        beside.push(give_back_later());
         let start = launch.phase("network", start);
 
         let files = network.write_files(&self.dirs.bundle())?;
@@ -114,13 +116,19 @@ impl Payload for ContainerPayload {
             0 => {}
             left => problems.push(format!("{left} processes cannot be ended")),
         }
-        if let Err(e) = cgroup::remove(&self.layout.folders(&self.group)) {
-            problems.push(format!("the control group stays: {e}"));
-        }
+        // The kernel takes its time with each; so all at once.
+        let (folders, dirs) = (self.layout.folders(&self.group), self.dirs.clone());
+        let stay = !is_fleeting(record);
+        let group = tokio::task::spawn_blocking(move || cgroup::remove(&folders).map(drop));
+        let files = tokio::task::spawn_blocking(move || dirs.clean_up(stay));
         if let Err(e) = network::leave(&self.home, record).await {
             problems.push(e.to_string());
         }
-        if let Err(e) = self.dirs.clean_up() {
+        let ended = |e: tokio::task::JoinError| Err(std::io::Error::other(e));
+        if let Err(e) = group.await.unwrap_or_else(ended) {
+            problems.push(format!("the control group stays: {e}"));
+        }
+        if let Err(e) = files.await.unwrap_or_else(ended) {
             problems.push(format!("the bundle stays: {e}"));
         }
         problems

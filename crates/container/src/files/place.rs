@@ -61,7 +61,7 @@ fn enter_stopped(store: &InstanceStore, record: &InstanceRecord) -> Result<(), B
     let layers = layers_of(&images, &image_of(&images, &record.spec)?, &|_| {})?;
     let dirs = InstanceDirs::new(store.dir(&record.id));
     private_mounts().map_err(failed)?;
-    dirs.mount(&record.id, &layers, true).map_err(failed)?;
+    dirs.mount(&record.id, &layers, true, false).map_err(failed)?;
     // Made for a start only.
     let _ = fs::remove_dir(dirs.bundle());
     let rootfs = dirs.rootfs();

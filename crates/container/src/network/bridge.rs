@@ -87,7 +87,9 @@ pub(super) async fn join(bridge: &Bridge, link: &str) -> Result<Place, BackendEr
     let taken = ports.into_iter().flatten().collect();
     let address = free_address(subnet, &taken)
         .ok_or_else(|| failed(format!("all addresses of {subnet} are taken")))?;
-    host.add_pair(link, index, address, namespace.as_raw_fd()).await.map_err(failed)?;
+    host.add_pair(link, (&bridge.name, index), address, namespace.as_raw_fd())
+        .await
+        .map_err(failed)?;
     drop(lock);
     inside.configure_inside(address, subnet, !bridge.internal).await.map_err(failed)?;
     Ok(Place { namespace, address, nft, warning })
@@ -149,13 +151,23 @@ pub(super) async fn leave(bridge: &str, link: &str) -> Result<Vec<String>, Backe
     let host = Netlink::open().map_err(failed)?;
     let lock = namespace::lock().map_err(failed)?;
     let mut removed = Vec::new();
-    if host.remove(link).await.map_err(failed)? {
+    // As a rule the last one: then everything goes at once.
+    let alone = host.is_alone(bridge, link).await.map_err(failed)?;
+    let nft = alone.then(|| Nft::remove(bridge));
+    let both = alone && host.remove_group(bridge).await.map_err(failed)?;
+    if both || host.remove(link).await.map_err(failed)? {
         removed.push(format!("network link {link}"));
     }
-    let Some(index) = host.index(bridge).await.map_err(failed)? else { return Ok(removed) };
-    if host.ports(index).await.map_err(failed)?.is_empty() {
-        let nft = Nft::remove(bridge);
-        host.remove(bridge).await.map_err(failed)?;
+    let is_empty = match host.index(bridge).await.map_err(failed)? {
+        Some(index) => host.ports(index).await.map_err(failed)?.is_empty(),
+        None if both => true,
+        None => return Ok(removed),
+    };
+    if is_empty {
+        let nft = nft.unwrap_or_else(|| Nft::remove(bridge));
+        if !both {
+            host.remove(bridge).await.map_err(failed)?;
+        }
         removed.push(format!("bridge {bridge}"));
         let left = host.bridges().await.map_err(failed)?;
         if !left.iter().any(|name| is_ours(name)) {

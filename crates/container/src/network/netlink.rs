@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use futures_util::TryStreamExt as _;
 use rtnetlink::{
-    Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
+    Handle, LinkBridge, LinkDelRequest, LinkMessageBuilder, LinkUnspec, LinkVeth,
+    RouteMessageBuilder,
     packet_route::{
         address::AddressAttribute,
         link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage},
@@ -66,13 +67,8 @@ impl Netlink {
                 _ => false,
             })
         };
-        let name = |link: &LinkMessage| {
-            link.attributes.iter().find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => Some(name.clone()),
-                _ => None,
-            })
-        };
-        Ok(links.iter().filter(is_bridge).filter_map(name).collect())
+        let names = links.iter().filter(is_bridge).filter_map(name_of);
+        Ok(names.map(ToOwned::to_owned).collect())
     }
 
     /// The IPv4 network of a link.
@@ -106,28 +102,33 @@ impl Netlink {
     }
 
     /// Makes a bridge with the subnet's first address, and returns its number.
+    /// Its links all are in one group.
     pub(crate) async fn add_bridge(&self, name: &str, subnet: Subnet) -> Result<u32> {
         let gateway = subnet.gateway();
         // With an address of its own the bridge does not take the lowest of
         // its ports', and so never changes it.
-        let bridge =
-            LinkBridge::new(name).address(hardware_address(0x0a, gateway).to_vec()).build();
+        let bridge = LinkBridge::new(name)
+            .address(hardware_address(0x0a, gateway).to_vec())
+            .link_group(group_of(name))
+            .build();
         self.handle.link().add(bridge).execute().await?;
         let index = self.index(name).await?.ok_or(rtnetlink::Error::RequestFailed)?;
         self.handle.address().add(index, gateway.into(), subnet.prefix()).execute().await?;
         Ok(index)
     }
 
-    /// Makes a pair of links: `name` here, up, on the bridge; `eth0`, down
+    /// Makes a pair of links: `name` here, up, on the bridge and in its group;
+    /// `eth0`, down
     /// (the kernel cannot make it up), in the network namespace behind the
     /// descriptor.
     pub(crate) async fn add_pair(
         &self,
         name: &str,
-        bridge: u32,
+        bridge: (&str, u32),
         address: Ipv4Addr,
         namespace: i32,
     ) -> Result<()> {
+        let (bridge, index) = bridge;
         let mut peer = LinkMessage::default();
         peer.attributes = vec![
             LinkAttribute::IfName(INSIDE.into()),
@@ -137,7 +138,8 @@ impl Netlink {
         let pair = LinkMessageBuilder::<LinkVeth>::new(name, INSIDE)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .address(hardware_address(0x06, address).to_vec())
-            .controller(bridge)
+            .controller(index)
+            .link_group(group_of(bridge))
             .up()
             .build();
         self.handle.link().add(pair).execute().await
@@ -176,6 +178,34 @@ impl Netlink {
         self.handle.link().set(link).execute().await
     }
 
+    /// Whether a bridge has this port only, and its group nothing but the two.
+    pub(crate) async fn is_alone(&self, bridge: &str, port: &str) -> Result<bool> {
+        let links: Vec<LinkMessage> = self.handle.link().get().execute().try_collect().await?;
+        let Some(found) = links.iter().find(|link| name_of(link) == Some(bridge)) else {
+            return Ok(false);
+        };
+        let marks =
+            [LinkAttribute::Controller(found.header.index), LinkAttribute::Group(group_of(bridge))];
+        let belongs = |link: &&LinkMessage| marks.iter().any(|mark| link.attributes.contains(mark));
+        let mut names: Vec<&str> = links.iter().filter(belongs).filter_map(name_of).collect();
+        let mut both = [bridge, port];
+        names.sort_unstable();
+        both.sort_unstable();
+        Ok(names == both)
+    }
+
+    /// Removes a bridge and all of its group at once, which costs the kernel
+    /// one wait instead of one for each; `false` when nothing was there.
+    pub(crate) async fn remove_group(&self, bridge: &str) -> Result<bool> {
+        let mut message = LinkMessage::default();
+        message.attributes = vec![LinkAttribute::Group(group_of(bridge))];
+        match LinkDelRequest::new_with_message(self.handle.clone(), message).execute().await {
+            Ok(()) => Ok(true),
+            Err(e) if is(&e, libc::ENODEV) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
     /// Removes a link; `false` when there was none of that name.
     pub(crate) async fn remove(&self, name: &str) -> Result<bool> {
         let Some(index) = self.index(name).await? else { return Ok(false) };
@@ -190,6 +220,23 @@ impl Netlink {
 
 /// Name of a container's link as it sees it.
 const INSIDE: &str = "eth0";
+
+/// The number of the group of a bridge's links: any but 0, which is that of
+/// all others.
+fn group_of(bridge: &str) -> u32 {
+    // FNV-1a.
+    let hash = bridge
+        .bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash | 1 << 31
+}
+
+fn name_of(link: &LinkMessage) -> Option<&str> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.as_str()),
+        _ => None,
+    })
+}
 
 fn address_of(link: &LinkMessage) -> Option<Ipv4Addr> {
     link.attributes.iter().find_map(|attribute| match attribute {

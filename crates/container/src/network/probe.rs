@@ -29,7 +29,7 @@ pub(crate) fn probe_bridge() -> io::Result<()> {
             let subnet = tandem_model::Subnet::new([10, 200, 0, 0].into(), 22);
             let address = [10, 200, 0, 2].into();
             let bridge = host.add_bridge(super::BRIDGE, subnet).await.map_err(io::Error::other)?;
-            host.add_pair("tdmprobe", bridge, address, namespace.as_raw_fd())
+            host.add_pair("tdmprobe", (super::BRIDGE, bridge), address, namespace.as_raw_fd())
                 .await
                 .map_err(io::Error::other)?;
             inside.configure_inside(address, subnet, true).await.map_err(io::Error::other)

@@ -10,7 +10,7 @@ use super::{ENGINE, app::App, ports::publish};
 use crate::{
     confine::Report,
     descendants::kill_descendants,
-    launch::prepare_rootfs,
+    launch::{is_fleeting, prepare_rootfs},
     rootfs::InstanceDirs,
     running::{Kin, RunningApp},
     stdio::Stdio,
@@ -63,7 +63,7 @@ impl Payload for ProcessPayload {
         Ok(Box::new(running))
     }
 
-    async fn clean_up(&mut self, _: &InstanceRecord) -> Vec<String> {
+    async fn clean_up(&mut self, record: &InstanceRecord) -> Vec<String> {
         let mut problems = Vec::new();
         // Lets the proxies, given up just now, close their ports.
         tokio::task::yield_now().await;
@@ -71,7 +71,7 @@ impl Payload for ProcessPayload {
             0 => {}
             left => problems.push(format!("{left} processes cannot be ended")),
         }
-        if let Err(e) = self.dirs.clean_up() {
+        if let Err(e) = self.dirs.clean_up(!is_fleeting(record)) {
             problems.push(format!("the file system stays mounted: {e}"));
         }
         problems
