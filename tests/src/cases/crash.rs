@@ -17,6 +17,8 @@ pub(super) const CASES: &[Case] = &[
     case("crash::a_killed_comparison_is_reaped", comparison, &[]),
     case("crash::a_cancelled_comparison_cleans_up", cancelled, &[]),
     case("crash::a_killed_build_is_reaped", building, &[]),
+    case("crash::commands_killed_at_any_moment", any_moment, &[]),
+    case("crash::supervisors_and_apps_killed_at_any_moment", any_victim, &[]),
     case("crash::a_killed_vm_supervisor_is_reaped", machine, QEMU),
 ];
 
@@ -122,5 +124,102 @@ fn building(world: &World) -> Result<()> {
     world.tandem(["images"])?.ok()?;
     let left = world.left_behind();
     ensure!(left.is_empty(), "left behind by a killed build: {left:?}");
+    Ok(())
+}
+
+/// Moments that look random and are the same in every run (a linear
+/// congruential generator, Knuth's MMIX).
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// Waits until what `ps -a` says of an instance agrees with what there is: its
+/// supervisor may need a moment to notice an end.
+fn is_truthful(world: &World, name: &str) -> Result<()> {
+    let alive = |pid: &serde_json::Value| {
+        pid.as_u64().is_some_and(|pid| std::path::Path::new(&format!("/proc/{pid}")).exists())
+    };
+    poll::until("a truthful list", LIMIT, || {
+        let rows = world.tandem(["ps", "-a", "--json"]).ok()?.json().ok()?;
+        let Some(row) = rows.as_array()?.iter().find(|row| row["name"] == name) else {
+            return Some(());
+        };
+        let truthful = match row["state"].as_str()? {
+            "running" | "paused" => alive(&row["pid"]),
+            "exited" => row["pid"].is_null() && row["exit_code"].is_i64(),
+            "created" | "starting" | "restarting" => true,
+            _ => false,
+        };
+        truthful.then_some(())
+    })
+}
+
+const SLEEPER: [&str; 7] =
+    ["run", "-d", "--name", "target", "--entrypoint", "sleep", "hello-flask"];
+
+fn any_moment(world: &World) -> Result<()> {
+    let mut moments = Moments(7);
+    let sleeper = [&SLEEPER[..], &["1000"]].concat();
+    let commands: [&[&str]; 7] = [
+        &["run", "--rm", "--name", "target", "--entrypoint", "sleep", "hello-flask", "0.1"],
+        &["run", "-d", "--name", "target", "--entrypoint", "sleep", "hello-flask", "1000"],
+        &["stop", "-t", "0", "target"],
+        &["rm", "-f", "target"],
+        &["exec", "target", "sleep", "0.1"],
+        &["update", "--memory", "100m", "--cpus", "0.5", "target"],
+        &["restart", "-t", "0", "target"],
+    ];
+    for round in 0..21 {
+        let command = commands[round % commands.len()];
+        if command[0] != "run" {
+            world.tandem(&sleeper)?.ok()?;
+        }
+        let mut running = world.background(command)?;
+        std::thread::sleep(Duration::from_millis(moments.next(150)));
+        // It may have ended already.
+        let _ = running.signal(Signal::SIGKILL);
+        running.wait(LIMIT)?;
+        is_truthful(world, "target").with_context(|| format!("round {round}: {command:?}"))?;
+        // A launch whose command is gone is withdrawn at any moment; what ran
+        // before can be removed.
+        poll::until("the instance to be removed", LIMIT, || {
+            let removed = world.tandem(["rm", "-f", "target"]).ok()?;
+            (removed.code == Some(0) || row(world, "target").is_err()).then_some(())
+        })?;
+    }
+    let left = world.left_behind();
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    Ok(())
+}
+
+fn any_victim(world: &World) -> Result<()> {
+    let mut moments = Moments(11);
+    for round in 0..10 {
+        let policy = if round % 2 == 0 { "no" } else { "always" };
+        let options = ["--restart", policy, "--health-cmd", "true", "--health-interval", "50ms"];
+        let image = ["hello-flask", "1000"];
+        world.tandem([&SLEEPER[..6], &options, &image].concat())?.ok()?;
+        std::thread::sleep(Duration::from_millis(moments.next(200)));
+        let record = world.tandem(["inspect", "target"])?.ok()?.json()?;
+        let victim = if moments.next(2) == 0 { "supervisor" } else { "process" };
+        // It may be between two lives.
+        let _ = kill_hard(&record[0]["runtime"][victim]["pid"]);
+        is_truthful(world, "target").with_context(|| format!("round {round}, {victim}"))?;
+        if victim == "supervisor" {
+            // Nobody is there to start it again.
+            poll::until("the end to be noticed", LIMIT, || {
+                row(world, "target").ok().filter(|row| row["state"] == "exited")
+            })?;
+        }
+        world.tandem(["rm", "-f", "target"])?.ok()?;
+    }
+    let left = world.left_behind();
+    ensure!(left.is_empty(), "left behind: {left:?}");
     Ok(())
 }

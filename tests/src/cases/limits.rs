@@ -1,16 +1,22 @@
 //! Memory, processor and process limits that really hold.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::{Case, Need, Start, World};
+use crate::{Case, Need, Start, World, poll};
 
 pub(super) const CASES: &[Case] = &[
     case("limits::are_those_of_the_kernel", kernel_limits),
     case("limits::memory_kills_and_says_so", out_of_memory),
     case("limits::pids_stop_a_fork_bomb", fork_bomb),
+    case("limits::an_update_under_load_loses_no_request", under_load),
 ];
 
 const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
@@ -79,5 +85,56 @@ except OSError:
     let output = world.tandem([&fixed[..], &["hello-flask", "-c", bomb]].concat())?.ok()?;
     let made: u32 = output.line().trim_start_matches("stopped at ").parse().unwrap_or(100);
     ensure!((20..30).contains(&made), "{output}");
+    Ok(())
+}
+
+/// Answers quickly and closes each connection.
+const SERVER: &str = "
+import asyncio
+async def serve(reader, writer):
+    await reader.readuntil(b'\\r\\n\\r\\n')
+    writer.write(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok')
+    await writer.drain()
+    writer.close()
+async def main():
+    server = await asyncio.start_server(serve, '0.0.0.0', 8080, backlog=4096)
+    await server.serve_forever()
+asyncio.run(main())
+";
+
+/// Requests at 500 a second from their intended times on, while limits change.
+fn under_load(world: &World) -> Result<()> {
+    const EVERY: Duration = Duration::from_millis(2);
+    // Long enough for a machine that does other things besides.
+    const ANSWER: Duration = Duration::from_secs(30);
+    let port = world.free_port()?;
+    let publish = format!("{port}:8080");
+    let fixed = ["run", "-d", "--name", "busy", "-m", "200m", "--cpus", "2", "-p", &publish];
+    let server = ["--entrypoint", "python", "hello-flask", "-c", SERVER];
+    world.tandem([&fixed[..], &server].concat())?.ok()?;
+    poll::first_body(port, Duration::from_mins(1))?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let (over, ended) = tokio::sync::oneshot::channel::<()>();
+    let prober = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let end = async { drop(ended.await) };
+        let shots = tandem_probe::open_loop(address, "/", EVERY, ANSWER, end);
+        anyhow::Ok(runtime.block_on(shots))
+    });
+    let mut told = Vec::new();
+    for (memory, cpus) in [("150m", "1"), ("300m", "1.5"), ("120m", "2"), ("250m", "1.2")] {
+        let update = ["update", "--memory", memory, "--cpus", cpus, "busy"];
+        told.push(world.tandem(update).and_then(crate::Output::ok));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    drop(over);
+    let shots = prober.join().map_err(|_| anyhow::anyhow!("the prober panicked"))??;
+    for output in told {
+        output?;
+    }
+    let failed: Vec<_> = shots.iter().filter_map(|shot| shot.error.as_deref()).collect();
+    ensure!(shots.len() > 300, "only {} requests were sent", shots.len());
+    ensure!(failed.is_empty(), "{} of {} failed: {}", failed.len(), shots.len(), failed[0]);
+    world.tandem(["rm", "-f", "busy"])?.ok()?;
     Ok(())
 }
