@@ -71,6 +71,11 @@ impl World {
         self.scratch.path()
     }
 
+    /// A folder that is watched and must be empty at the end.
+    pub(crate) fn temporary(&self) -> &Path {
+        self.temporary.path()
+    }
+
     /// The path of a built program.
     pub fn program(&self, name: &str) -> PathBuf {
         programs().join(name)

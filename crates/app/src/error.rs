@@ -7,6 +7,7 @@ use tandem_image::ImageError;
 use tandem_lab::LabError;
 use tandem_model::{ErrorCode, Failure, ParseImageRefError};
 use tandem_report::ReportError;
+use tandem_rootless::RootlessError;
 
 /// What a use case can fail with: the parts' errors, and a few of its own.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +74,9 @@ pub enum AppError {
     /// The home folder.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The user namespace of an ordinary user.
+    #[error(transparent)]
+    Rootless(#[from] RootlessError),
 }
 
 impl From<Failure> for AppError {
@@ -107,7 +111,9 @@ impl AppError {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 ErrorCode::NoSpace
             }
-            Self::Io { .. } | Self::Report(_) | Self::Home(_) => ErrorCode::Internal,
+            Self::Io { .. } | Self::Report(_) | Self::Home(_) | Self::Rootless(_) => {
+                ErrorCode::Internal
+            }
         }
     }
 

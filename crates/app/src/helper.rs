@@ -5,7 +5,8 @@ use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use tandem_backend::{ATTACHED, BackendError, InstanceStore, Payload, SUPERVISE, supervise};
 use tandem_container::{
-    EXEC, FILES, STEP, container_payload, exec_main, files_main, process_payload, step_main,
+    EXEC, FILES, NETWORK, STEP, container_payload, exec_main, files_main, network_main,
+    process_payload, step_main,
 };
 use tandem_model::{BackendKind, InstanceRecord};
 use tandem_vm::{DISK, disk_main, vm_payload};
@@ -23,6 +24,7 @@ pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
         STEP => Some(step_main()),
         FILES => Some(files_main()),
         DISK => Some(disk_main()),
+        NETWORK => Some(network_main(Path::new(arguments.get(1)?))),
         _ => None,
     }
 }
@@ -31,6 +33,9 @@ fn payload(
     store: &InstanceStore,
     record: &InstanceRecord,
 ) -> Result<Box<dyn Payload>, BackendError> {
+    // It outlives the command that entered the namespace.
+    tandem_rootless::register(store.home())
+        .map_err(|e| BackendError::engine("the user namespace", e))?;
     match record.spec.backend {
         BackendKind::Container => container_payload(store, record),
         BackendKind::Process => process_payload(store, record),

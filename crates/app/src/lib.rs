@@ -126,6 +126,12 @@ impl App {
     }
 }
 
+/// Makes an ordinary user's process root of the home's user namespace; root
+/// stays what it is. Comes first in `main`, while there is a single thread.
+pub fn enter(home: Option<&Path>) -> Result<(), AppError> {
+    Ok(tandem_rootless::enter(&Home::open(home)?)?)
+}
+
 /// This process, as the owner of instances that are to end with it.
 pub fn own_identity() -> Option<tandem_model::ProcessIdentity> {
     tandem_probe::identity(std::process::id())

@@ -2,7 +2,8 @@
 //!
 //! `grammar` says what can be typed, `commands` has one file for each command,
 //! `output` turns values into text. The hidden entry points of the engines are
-//! dispatched before anything else, while there is a single thread.
+//! dispatched before anything else, while there is a single thread; for an
+//! ordinary user that is also when the home's user namespace is entered.
 
 mod attach;
 mod commands;
@@ -29,6 +30,11 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
+    // Before there is a second thread; everything below works as root of it.
+    if let Err(e) = tandem_app::enter(cli.global.home.as_deref()) {
+        eprintln!("tandem: {e}");
+        return ExitCode::from(exit_code_of(&e.into()));
+    }
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,

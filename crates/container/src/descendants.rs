@@ -3,7 +3,10 @@
 //! A supervisor is a subreaper (prctl(2), `PR_SET_CHILD_SUBREAPER`): whatever
 //! its app starts stays below it, whichever parents end in between.
 
-use std::time::{Duration, Instant};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use nix::{
     errno::Errno,
@@ -75,5 +78,18 @@ pub(crate) fn collect_orphans(main: i32) {
 pub(crate) fn kill_present() {
     for pid in descendants() {
         let _ = kill(pid, Signal::SIGKILL);
+    }
+}
+
+/// Forks a child of the calling process's parent; zero in the child
+/// (clone(2), `CLONE_PARENT`). The caller must have a single thread.
+pub(crate) fn clone_sibling() -> io::Result<i32> {
+    let flags = libc::CLONE_PARENT | libc::SIGCHLD;
+    // SAFETY: without a stack of its own the child goes on in a copy of this
+    // one, as after fork(2).
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    match i32::try_from(pid) {
+        Ok(pid @ 0..) => Ok(pid),
+        _ => Err(io::Error::last_os_error()),
     }
 }

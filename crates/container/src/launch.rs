@@ -10,7 +10,7 @@ use tandem_model::{InstanceRecord, InstanceSpec};
 
 use crate::{
     bundle::environment,
-    confine::{Program, Root, User, find_program, find_user},
+    confine::{Program, Root, User, find_program},
     init,
     proxy::Published,
     rootfs::{InstanceDirs, private_mounts},
@@ -82,8 +82,7 @@ pub(crate) fn prepare_rootfs(
     let root = Root::open(&rootfs).map_err(io("open"))?;
     let mounts = &record.spec.options.mounts;
     let storage = storage::mount_all(store.home(), mounts, &root, no_devices)?;
-    let text = |path| root.read(path).map(Option::unwrap_or_default).map_err(io("read"));
-    let user = find_user(&record.spec.user, &text("/etc/passwd")?, &text("/etc/group")?)?;
+    let (user, _) = User::find(&root, &record.spec.user)?;
     let mut env = record.spec.env.clone();
     if record.spec.options.terminal && !env.iter().any(|entry| entry.starts_with("TERM=")) {
         env.push("TERM=xterm".to_owned());

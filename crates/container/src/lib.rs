@@ -47,7 +47,7 @@ pub use exec::{EXEC, exec_main};
 pub use files::{
     FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copy_destination, files_main,
 };
-pub use network::NetworkStore;
+pub use network::{NETWORK, NetworkStore, network_main};
 pub use process::{ProcessEngine, process_payload};
 pub use step::{STEP, StepEngine, step_main};
 pub use users::user_names;

@@ -18,7 +18,9 @@ use nix::{
 };
 use rustix::fs::{Mode, OFlags};
 use tandem_home::make_private_dir;
+use tandem_image::OverlayXattrs;
 use tandem_model::InstanceId;
+use tandem_rootless::Standing;
 
 /// The largest text of mount options that mount(2) takes, one page.
 const LONGEST_OPTIONS: usize = 4095;
@@ -70,7 +72,12 @@ impl Overlay<'_> {
             work.as_raw_fd()
         );
         // Layers are packed from plain files and whiteouts only.
-        options.push_str(",index=off,metacopy=off,redirect_dir=off");
+        options.push_str(",index=off,metacopy=off");
+        options.push_str(match OverlayXattrs::of_process() {
+            OverlayXattrs::Trusted => ",redirect_dir=off",
+            // Since Linux 5.11; it does not go with any other redirection.
+            OverlayXattrs::User => ",redirect_dir=nofollow,userxattr",
+        });
         if options.len() > LONGEST_OPTIONS {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -184,6 +191,9 @@ impl InstanceDirs {
             Ok(()) => true,
             // Not mounted, or not there.
             Err(Errno::EINVAL | Errno::ENOENT) => false,
+            // An ordinary user's command stays in the machine's mount
+            // namespace, where it could not have mounted anything.
+            Err(Errno::EPERM) if !Standing::of_process().is_machine_root() => false,
             Err(e) => return Err(e.into()),
         } {}
         self.settle(stay)?;

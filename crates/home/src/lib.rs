@@ -26,7 +26,10 @@ pub enum HomeError {
     #[error("no place for Tandem's data is known: set TANDEM_HOME to a folder")]
     NoPlace,
     /// The folder belongs to another user.
-    #[error("{path} belongs to another user: choose another folder with --home or TANDEM_HOME")]
+    #[error(
+        "{path} belongs to another user, and a home is used by one user only: choose another \
+         folder with --home or TANDEM_HOME"
+    )]
     Foreign {
         /// The folder.
         path: PathBuf,
@@ -142,6 +145,12 @@ impl Home {
     /// lock is free was left behind and may be removed.
     pub fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    /// Who lives in the user namespace of an ordinary user's home, a file for
+    /// each process.
+    pub fn members(&self) -> PathBuf {
+        self.root.join("members")
     }
 
     /// The results database.

@@ -22,6 +22,8 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::layer::may_give;
+
 /// What tells whether a file was touched: its number, size and the time of
 /// its last change, which no program can set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,13 +50,8 @@ pub struct Earlier<'a> {
 pub fn copy_tree(from: &Path, to: &Path, earlier: Option<Earlier<'_>>) -> io::Result<Stamps> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = rustix::fs::open(from, flags, Mode::empty())?;
-    let mut copying = Copying {
-        to,
-        earlier,
-        links: HashMap::new(),
-        stamps: Stamps::new(),
-        give: rustix::process::geteuid().is_root(),
-    };
+    let mut copying =
+        Copying { to, earlier, links: HashMap::new(), stamps: Stamps::new(), give: may_give() };
     copying.folder(&root, Path::new("")).map_err(|e| named(e, from))?;
     Ok(copying.stamps)
 }

@@ -12,6 +12,7 @@ mod exec;
 mod limits;
 mod network;
 mod registry;
+mod rootless;
 mod run_errors;
 mod security;
 mod snapshot;
@@ -44,6 +45,7 @@ pub fn all() -> Vec<Case> {
         security::CASES,
         vm::CASES,
         crash::CASES,
+        rootless::CASES,
         compare::CASES,
         window::CASES,
     ]

@@ -15,6 +15,7 @@ use oci_spec::{
     },
 };
 use tandem_model::InstanceSpec;
+use tandem_rootless::Standing;
 
 use crate::{
     cgroup::Layout,
@@ -63,17 +64,23 @@ impl Bundle<'_> {
             )
             .capabilities(self.capabilities()?)
             .no_new_privileges(self.spec.options.security.no_new_privileges)
-            .oom_score_adj(0)
             .build()?;
         let mut process = process;
+        if Standing::of_process().is_machine_root() {
+            // Others may only raise what their session began with.
+            process.set_oom_score_adj(Some(0));
+        }
         process.set_rlimits(resources::rlimits(&self.spec.options.ulimits)?);
-        let linux = LinuxBuilder::default()
+        let mut linux = LinuxBuilder::default()
             .namespaces(self.namespaces()?)
-            .resources(resources::resources(self.layout, &self.spec.resources)?)
-            .cgroups_path(format!("/{}", self.group))
+            .cgroups_path(self.layout.path_of(self.group))
             .masked_paths(MASKED.map(str::to_owned).to_vec())
             .readonly_paths(self.read_only_paths())
             .build()?;
+        if !self.layout.is_ours_to_make() {
+            let resources = resources::resources(self.layout, &self.spec.resources)?;
+            linux.set_resources(Some(resources));
+        }
         let mut spec = SpecBuilder::default()
             .root(
                 RootBuilder::default()
@@ -83,7 +90,7 @@ impl Bundle<'_> {
             )
             .process(process)
             .hostname(self.hostname)
-            .mounts(mounts::mounts(self.files, self.late, self.layout, self.group)?)
+            .mounts(mounts::mounts(self.files, self.late, (self.layout, self.group), self.network)?)
             .linux(linux)
             .build()?;
         spec.set_version("1.0.2".to_owned());

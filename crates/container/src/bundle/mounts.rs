@@ -1,9 +1,10 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::{
     OciSpecError,
     runtime::{Mount, MountBuilder},
 };
+use tandem_rootless::Standing;
 
 use crate::{cgroup::Layout, init::INIT, storage::LateMount};
 
@@ -11,19 +12,24 @@ use crate::{cgroup::Layout, init::INIT, storage::LateMount};
 pub(super) fn mounts(
     files: &[(PathBuf, &'static str)],
     late: &[LateMount],
-    layout: &Layout,
-    group: &str,
+    (layout, group): (&Layout, &str),
+    network: Option<&Path>,
 ) -> Result<Vec<Mount>, OciSpecError> {
+    let standing = Standing::of_process();
+    // The group that terminals belong to is not there where only root is.
+    let terminals: &[&str] = &TERMINALS[..TERMINALS.len() - usize::from(standing.is_single())];
     let mut mounts = vec![
         mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"])?,
         mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
-        mount(
-            "devpts",
-            "devpts",
-            "/dev/pts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        )?,
-        mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"])?,
+        mount("devpts", "devpts", "/dev/pts", terminals)?,
+        match network {
+            // Sysfs shows a network namespace, and only its owner may have it
+            // mounted (kernel, fs/sysfs/mount.c).
+            None if !standing.is_machine_root() => {
+                mount("bind", "/sys", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro"])?
+            }
+            _ => mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"])?,
+        },
         mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?,
         mount(
             "tmpfs",
@@ -46,6 +52,10 @@ pub(super) fn mounts(
     Ok(mounts)
 }
 
+/// How the terminals of an app are mounted; the group comes last.
+const TERMINALS: [&str; 6] =
+    ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
+
 /// Where an app finds its control groups.
 pub(super) const CGROUPS: &str = "/sys/fs/cgroup";
 
@@ -54,10 +64,14 @@ pub(super) const CGROUPS: &str = "/sys/fs/cgroup";
 /// written by root inside, and the limits with it.
 fn cgroup_mounts(layout: &Layout, group: &str) -> Result<Vec<Mount>, OciSpecError> {
     const OPTIONS: [&str; 4] = ["ro", "nosuid", "noexec", "nodev"];
-    let Layout::Split { .. } = layout else {
+    if let Layout::Unified(_) = layout {
         return Ok(vec![mount("cgroup", "cgroup", CGROUPS, &OPTIONS)?]);
-    };
+    }
     let base = ["nosuid", "noexec", "nodev", "mode=755", "size=64k"];
+    if layout.is_ours_to_make() {
+        // Nothing of the machine's, which an ordinary user cannot hide in part.
+        return Ok(vec![mount("tmpfs", "tmpfs", CGROUPS, &base)?]);
+    }
     let mut mounts = vec![mount("tmpfs", "tmpfs", CGROUPS, &base)?];
     for folder in layout.folders(group) {
         let name = folder.parent().and_then(|mount| mount.file_name()).unwrap_or_default();

@@ -35,7 +35,11 @@ fn user(uid: u32) -> User {
 
 fn layout(controllers: &[&str]) -> Layout {
     let mount = |name: &&str| ((*name).to_owned(), Path::new("/sys/fs/cgroup").join(name));
-    Layout::Split { controllers: controllers.iter().map(mount).collect(), hybrid: true }
+    Layout::Split {
+        controllers: controllers.iter().map(mount).collect(),
+        hybrid: true,
+        lent: false,
+    }
 }
 
 fn json(resources: Resources, uid: u32, layout: &Layout) -> serde_json::Value {

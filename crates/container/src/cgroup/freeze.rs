@@ -22,7 +22,7 @@ pub(crate) async fn freeze(folders: &[PathBuf], still: bool) -> Result<(), Backe
         } else {
             return Err(BackendError::Unavailable {
                 what: "pausing".into(),
-                why: "this machine has no `freezer` control group".into(),
+                why: "the instance has no control group that can hold it".into(),
                 fix: "stop the instance instead".into(),
             });
         };

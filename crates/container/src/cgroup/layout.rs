@@ -5,6 +5,9 @@ use std::{
 };
 
 use tandem_probe::CgroupLayout;
+use tandem_rootless::Standing;
+
+use super::delegated;
 
 /// Where this machine keeps its control groups (cgroups(7)).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,11 +20,16 @@ pub(crate) enum Layout {
         controllers: BTreeMap<String, PathBuf>,
         /// Whether version 2 is mounted beside them, without controllers.
         hybrid: bool,
+        /// Whether these are folders that were given to an ordinary user
+        /// instead of the mount points.
+        lent: bool,
     },
+    /// None that this user may use.
+    Nothing,
 }
 
 /// Where libcontainer looks for control groups.
-const ROOT: &str = "/sys/fs/cgroup";
+pub(super) const ROOT: &str = "/sys/fs/cgroup";
 
 /// Version 1 controllers that libcontainer puts a container into.
 const SPLIT: [&str; 12] = [
@@ -40,15 +48,20 @@ const SPLIT: [&str; 12] = [
 ];
 
 impl Layout {
-    /// What is mounted here, as libcontainer sees it.
+    /// What is mounted here, as libcontainer sees it; for an ordinary user
+    /// what was delegated.
     pub(crate) fn detect() -> io::Result<Self> {
-        Self::from_mounts(CgroupLayout::read()).ok_or_else(|| {
+        let mounts = CgroupLayout::read();
+        if !Standing::of_process().is_machine_root() {
+            return Ok(delegated::detect(&mounts));
+        }
+        Self::from_mounts(mounts).ok_or_else(|| {
             let reason = "no control groups are mounted below /sys/fs/cgroup";
             io::Error::new(io::ErrorKind::NotFound, reason)
         })
     }
 
-    fn from_mounts(mounts: CgroupLayout) -> Option<Self> {
+    pub(super) fn from_mounts(mounts: CgroupLayout) -> Option<Self> {
         let unified = mounts.v2;
         if unified.as_deref() == Some(Path::new(ROOT)) {
             return unified.map(Self::Unified);
@@ -56,7 +69,7 @@ impl Layout {
         let mut controllers = mounts.v1;
         controllers.retain(|name, mount| SPLIT.contains(&name.as_str()) && mount.starts_with(ROOT));
         let hybrid = unified.is_some();
-        (!controllers.is_empty()).then_some(Self::Split { controllers, hybrid })
+        (!controllers.is_empty()).then_some(Self::Split { controllers, hybrid, lent: false })
     }
 
     /// The folders of one group, one for each hierarchy.
@@ -69,6 +82,7 @@ impl Layout {
                 mounts.dedup();
                 mounts.into_iter().map(|mount| mount.join(group)).collect()
             }
+            Self::Nothing => Vec::new(),
         }
     }
 
@@ -84,7 +98,23 @@ impl Layout {
                     .then(|| root.join(group))
             }
             Self::Split { controllers, .. } => Some(controllers.get(controller)?.join(group)),
+            Self::Nothing => None,
         }
+    }
+
+    /// Whether groups are ours to make: libcontainer takes the mount points of
+    /// version 1 for its own.
+    pub(crate) fn is_ours_to_make(&self) -> bool {
+        matches!(self, Self::Split { lent: true, .. } | Self::Nothing)
+    }
+
+    /// Where libcontainer makes a group, below the mount points.
+    pub(crate) fn path_of(&self, group: &str) -> PathBuf {
+        let above = match self {
+            Self::Unified(root) => root.strip_prefix(ROOT).unwrap_or(Path::new("")),
+            _ => Path::new(""),
+        };
+        Path::new("/").join(above).join(group)
     }
 
     /// Which setup it is, in words.
@@ -94,11 +124,13 @@ impl Layout {
                 let names = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
                 format!("version 2 with {}", names.trim().replace(' ', ", "))
             }
-            Self::Split { controllers, hybrid } => {
+            Self::Split { controllers, hybrid, lent } => {
                 let names = controllers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
                 let kind = if *hybrid { "hybrid: version 1" } else { "version 1" };
-                format!("{kind} with {names}")
+                let lent = if *lent { ", delegated to you" } else { "" };
+                format!("{kind} with {names}{lent}")
             }
+            Self::Nothing => delegated::describe(),
         }
     }
 }

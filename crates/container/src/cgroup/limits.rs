@@ -3,8 +3,9 @@ use std::{fs, path::PathBuf};
 use tandem_backend::BackendError;
 use tandem_model::Resources;
 use tandem_probe::cgroup_limits;
+use tandem_rootless::Standing;
 
-use super::Layout;
+use super::{HOW_TO_DELEGATE, Layout};
 
 /// Length of the period in which a processor quota is measured, microseconds.
 pub(crate) const CPU_PERIOD: u64 = 100_000;
@@ -37,6 +38,16 @@ pub(crate) fn refuse_impossible(
     ];
     for (controller, _) in wanted.iter().filter(|(_, wanted)| *wanted) {
         if layout.folder(controller, "").is_none() {
+            if !Standing::of_process().is_machine_root() {
+                return Err(BackendError::Unavailable {
+                    what: format!("a {controller} limit"),
+                    why: match layout {
+                        Layout::Nothing => layout.describe(),
+                        _ => format!("the `{controller}` control group was not delegated to you"),
+                    },
+                    fix: HOW_TO_DELEGATE.into(),
+                });
+            }
             return Err(BackendError::Unavailable {
                 what: format!("a {controller} limit"),
                 why: format!("this machine has no `{controller}` control group"),
@@ -80,6 +91,7 @@ pub(crate) fn counts_swap(layout: &Layout) -> bool {
         Layout::Split { controllers, .. } => controllers
             .get("memory")
             .is_some_and(|mount| mount.join("memory.memsw.limit_in_bytes").exists()),
+        Layout::Nothing => false,
     }
 }
 
@@ -91,7 +103,7 @@ mod tests {
 
     fn split(dir: &Path) -> Layout {
         let controllers = ["cpu", "memory"].map(|name| (name.to_owned(), dir.join(name)));
-        Layout::Split { controllers: BTreeMap::from(controllers), hybrid: false }
+        Layout::Split { controllers: BTreeMap::from(controllers), hybrid: false, lent: false }
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //!
 //! libcontainer makes the group `/tandem-ID`, straight below each hierarchy's
 //! root: with no parent folder of ours there is none to leave behind, and none
-//! that two instances could race for.
+//! that two instances could race for. An ordinary user's group is made in one
+//! that was delegated ([`delegated`]), or not at all.
 
+mod delegated;
 mod freeze;
 mod layout;
 mod limits;
 mod update;
+mod view;
 mod warm;
 
 use std::{
@@ -20,10 +23,12 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tandem_model::InstanceId;
 
+pub(crate) use delegated::{Guest, HOW_TO_DELEGATE, make_room};
 pub(crate) use freeze::freeze;
 pub(crate) use layout::Layout;
 pub(crate) use limits::{CPU_PERIOD, check_limits, counts_swap, cpu_quota, refuse_impossible};
 pub(crate) use update::update;
+pub(crate) use view::View;
 pub(crate) use warm::WarmUp;
 
 /// The group's name; unique for each instance.

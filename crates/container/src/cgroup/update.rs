@@ -154,7 +154,7 @@ mod tests {
         }
         let mount = |name: &str| (name.to_owned(), dir.path().to_owned());
         let controllers = BTreeMap::from(["memory", "cpu", "pids"].map(mount));
-        (dir, Layout::Split { controllers, hybrid: false })
+        (dir, Layout::Split { controllers, hybrid: false, lent: false })
     }
 
     fn text(dir: &tempfile::TempDir, name: &str) -> String {

@@ -2,6 +2,9 @@ use std::io;
 
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use tandem_backend::BackendError;
+use tandem_rootless::Standing;
+
+use super::Root;
 
 /// Who the app runs as, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,10 +17,41 @@ pub(crate) struct User {
     pub(crate) home: String,
 }
 
-/// Takes the user's groups and ids, for good. Done as root.
+impl User {
+    /// Finds `USER[:GROUP]` in the files of a root. Where root is the only
+    /// user that there is, the answer is root, with a sentence that says so
+    /// when somebody else was wanted.
+    pub(crate) fn find(root: &Root, wanted: &str) -> Result<(Self, Option<String>), BackendError> {
+        let text = |path: &str| {
+            let read = root.read(path).map(Option::unwrap_or_default);
+            read.map_err(|e| BackendError::io("read", path, e))
+        };
+        let user = find_user(wanted, &text("/etc/passwd")?, &text("/etc/group")?)?;
+        Ok(if Standing::of_process().is_single() { user.alone(wanted) } else { (user, None) })
+    }
+
+    /// The same person as the only user of a namespace; nor are there groups.
+    fn alone(self, wanted: &str) -> (Self, Option<String>) {
+        let told = (self.uid != 0).then(|| lost_user(wanted));
+        (Self { uid: 0, gid: 0, groups: Vec::new(), home: self.home }, told)
+    }
+}
+
+/// What is said where an app cannot run as the user that was asked for.
+pub(crate) fn lost_user(wanted: &str) -> String {
+    format!(
+        "the app wants to run as `{wanted}` and runs as root instead, who is you: only one user \
+         id is there; `tandem doctor` says how to get more"
+    )
+}
+
+/// Takes the user's groups and ids, for good. Done as root. Without any group
+/// it keeps those that it has.
 pub(crate) fn become_user(user: &User) -> io::Result<()> {
     let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
-    setgroups(&groups)?;
+    if !groups.is_empty() {
+        setgroups(&groups)?;
+    }
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     setresgid(gid, gid, gid)?;
     Ok(setresuid(uid, uid, uid)?)
@@ -35,7 +69,7 @@ struct PasswdEntry<'a> {
 /// group(5)). A name wins over a number; a number need not be listed. Without
 /// a group the user's own one counts and all that list him; with one only
 /// that, as in Docker.
-pub(crate) fn find_user(text: &str, passwd: &str, group: &str) -> Result<User, BackendError> {
+fn find_user(text: &str, passwd: &str, group: &str) -> Result<User, BackendError> {
     let (user, wanted_group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
         None => (text, None),
@@ -117,6 +151,14 @@ mod tests {
         assert_eq!(user("4242:77"), (4242, 77, vec![77], "/".into()));
         assert_eq!(user("4242"), (4242, 0, vec![0], "/".into()));
         assert_eq!(user("7"), (99, 99, vec![99], "/seven".into()), "a name wins over a number");
+    }
+
+    #[test]
+    fn the_only_user_is_root_and_says_so() {
+        let (user, told) = find_user("app", PASSWD, GROUP).unwrap().alone("app");
+        assert_eq!((user.uid, user.gid, user.groups.len()), (0, 0, 0));
+        assert!(told.unwrap().contains("`app`"));
+        assert_eq!(find_user("", PASSWD, GROUP).unwrap().alone("").1, None);
     }
 
     #[test]

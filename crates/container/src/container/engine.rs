@@ -7,11 +7,12 @@ use tandem_model::{
     BackendKind, Capability, CapabilityStatus, ExecSpec, InstanceRecord, InstanceSpec, Lane,
     Ledger, Sample,
 };
+use tandem_rootless::Standing;
 
 use super::{ENGINE, probe, security::filter};
 use crate::{
     cgroup::{self, Layout},
-    confine::wanted,
+    confine::{lost_user, wanted},
     exec::exec_command,
     init, network, prepare, reap, usage,
 };
@@ -63,6 +64,10 @@ impl Supervised for ContainerEngine {
         spec: &InstanceSpec,
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
+        let user = spec.user.split(':').next().unwrap_or_default();
+        if Standing::of_process().is_single() && !matches!(user, "" | "0" | "root") {
+            progress(&format!("warning: {}", lost_user(user)));
+        }
         prepare::unpack(&self.home, spec, progress).await?;
         // A profile that is none is refused before anything is made.
         let (home, options) = (self.home.clone(), spec.options.security.clone());

@@ -1,6 +1,5 @@
 use std::{
     io,
-    net::SocketAddr,
     os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     rc::Rc,
@@ -23,14 +22,14 @@ use super::{
 };
 use crate::{
     bundle::Bundle,
-    cgroup::{self, Layout, WarmUp},
+    cgroup::{self, Guest, Layout, View, WarmUp},
     confine::{Report, User},
     descendants::kill_descendants,
     exec::exec_command,
     init::{self, INIT},
     launch::{Prepared, bind_ports, is_fleeting, prepare_rootfs},
     memory::give_back_later,
-    network::{self, Connected},
+    network::{self, Connected, Ground},
     proxy::Published,
     rootfs::InstanceDirs,
     running::{Kin, RunningApp},
@@ -47,6 +46,8 @@ pub(super) struct ContainerPayload {
     warm_up: Option<WarmUp>,
     /// Held until the end: the volumes' locks are in it.
     storage: Option<Storage>,
+    /// The same for the network that the home has of its own.
+    ground: Option<Ground>,
 }
 
 /// The part of a supervisor that makes the container of `record`.
@@ -67,7 +68,15 @@ pub fn container_payload(
     let dirs = InstanceDirs::new(store.dir(&record.id));
     let (group, warm_up) = (cgroup::group_of(&record.id), Some(WarmUp::begin()));
     let home = store.home().clone();
-    Ok(Box::new(ContainerPayload { home, dirs, layout, group, warm_up, storage: None }))
+    Ok(Box::new(ContainerPayload {
+        home,
+        dirs,
+        layout,
+        group,
+        warm_up,
+        storage: None,
+        ground: None,
+    }))
 }
 
 #[async_trait(?Send)]
@@ -87,12 +96,15 @@ impl Payload for ContainerPayload {
         let mut network = network::connect(launch.store, launch.record).await?;
         launch.record.runtime.ip = network.address;
         launch.record.runtime.links.clone_from(&network.links);
-        let reach = network.reach;
-        let serve = |published: Published| {
-            let inside = SocketAddr::new(reach?, published.port.port);
-            Some(published.serve(inside))
+        let way_to = |published: &Published| {
+            let way = network.way_to(published.port.port);
+            way.map_err(|e| BackendError::engine("publishing ports", e))
         };
-        let mut beside: Vec<_> = ports.into_iter().filter_map(serve).collect();
+        let mut beside = Vec::new();
+        for published in ports {
+            beside.extend(way_to(&published)?.map(|way| published.serve(way)));
+        }
+        self.ground = network.take_ground();
         beside.extend(network.serve()?);
         beside.push(give_back_later());
         let start = launch.phase("network", start);
@@ -199,6 +211,12 @@ impl ContainerPayload {
             report: report.writer(),
             supervisor: supervisor.as_raw_fd(),
         };
+        let groups = &record.runtime.cgroups;
+        let ours = self.layout.is_ours_to_make();
+        let control = |e| BackendError::engine("the control groups", e);
+        cgroup::make_room(&self.layout).map_err(control)?;
+        let guest = ours.then(|| Guest::enter(groups)).transpose().map_err(control)?;
+        let view = ours.then(View::open).transpose().map_err(control)?;
         let builder = ContainerBuilder::new(record.id.to_string(), SyscallType::default())
             .with_executor(executor)
             .with_root_path(dir.join("state"))
@@ -217,7 +235,14 @@ impl ContainerPayload {
         let pid = container
             .pid()
             .ok_or_else(|| BackendError::engine("libcontainer", "it reported no process"))?;
-        cgroup::check_limits(&record.runtime.cgroups, &record.spec.resources)?;
+        // The way back is hidden by the view.
+        drop(view);
+        drop(guest);
+        if ours {
+            // With nobody but the app in the group.
+            cgroup::update(&self.layout, groups, &record.spec.resources)?;
+        }
+        cgroup::check_limits(groups, &record.spec.resources)?;
         for warning in network.ready() {
             eprintln!("warning: {warning}");
         }

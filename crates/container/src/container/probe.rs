@@ -5,6 +5,7 @@ use std::{fs, io};
 use nix::sched::{CloneFlags, unshare};
 use tandem_home::Home;
 use tandem_model::Capability;
+use tandem_rootless::Standing;
 
 use super::ENGINE;
 use crate::{
@@ -17,7 +18,13 @@ use crate::{
 /// Every capability of the container lane.
 pub(super) fn capabilities(home: &Home) -> Vec<Capability> {
     let mut found = essentials(home);
-    found.extend([seccomp(), bridge(), translation()]);
+    found.extend([seccomp(), bridge()]);
+    if Standing::of_process().is_machine_root() {
+        found.push(translation());
+    } else {
+        found.extend(tandem_rootless::capability());
+        found.extend([outbound(home), low_ports()]);
+    }
     found
 }
 
@@ -28,16 +35,17 @@ pub(super) fn essentials(home: &Home) -> Vec<Capability> {
 
 fn engine() -> Capability {
     const ID: &str = "container_engine";
-    if !rustix::process::geteuid().is_root() {
-        return Capability::missing(
-            ID,
-            "containers need root here: they are not yet run as an ordinary user",
-            Some("sudo -E tandem …"),
+    let standing = Standing::of_process();
+    if standing == Standing::Ordinary {
+        let detail = tandem_rootless::why_not().unwrap_or(
+            "containers of an ordinary user want a user namespace, which this program does not enter",
         );
+        return Capability::missing(ID, detail, Some(tandem_rootless::mend(detail)));
     }
     let kinds = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC;
+    let who = if standing.is_machine_root() { "as root" } else { "as an ordinary user" };
     match in_thread(move || Ok(unshare(kinds)?)) {
-        Ok(()) => Capability::ok(ID, format!("{ENGINE}, as root, with namespaces of its own")),
+        Ok(()) => Capability::ok(ID, format!("{ENGINE}, {who}, with namespaces of its own")),
         Err(e) => Capability::missing(
             ID,
             format!("namespaces cannot be made: {e}"),
@@ -107,6 +115,10 @@ fn control_groups() -> Capability {
         Ok(layout) => layout,
         Err(e) => return Capability::missing(ID, e.to_string(), Some(FIX)),
     };
+    if layout == Layout::Nothing {
+        let detail = format!("{}: containers run without limits", layout.describe());
+        return Capability::limited(ID, detail, Some(cgroup::HOW_TO_DELEGATE));
+    }
     if let Err(e) = make_group(&layout) {
         let detail = format!("{}, but no group can be made: {e}", layout.describe());
         return Capability::missing(ID, detail, Some(FIX));
@@ -119,7 +131,12 @@ fn control_groups() -> Capability {
         return Capability::ok(ID, layout.describe());
     }
     let detail = format!("{}; no limits on {}", layout.describe(), lacking.join(", "));
-    Capability::limited(ID, detail, Some("enable the controllers, e.g. cgroup_enable=memory"))
+    let fix = if Standing::of_process().is_machine_root() {
+        "enable the controllers, e.g. cgroup_enable=memory"
+    } else {
+        cgroup::HOW_TO_DELEGATE
+    };
+    Capability::limited(ID, detail, Some(fix))
 }
 
 fn make_group(layout: &Layout) -> io::Result<()> {
@@ -171,4 +188,36 @@ fn translation() -> Capability {
             Some("sudo apt-get install nftables"),
         ),
     }
+}
+
+/// The way out of an ordinary user's network.
+fn outbound(home: &Home) -> Capability {
+    const ID: &str = "network_outbound";
+    if let Err(e) = network::probe_nat() {
+        let detail = format!("containers run, but reach only each other: {e}");
+        return Capability::limited(ID, detail, Some("sudo apt-get install nftables"));
+    }
+    match network::probe_outbound(home) {
+        Ok(detail) => Capability::ok(ID, detail),
+        Err(why) => Capability::limited(
+            ID,
+            format!("containers run, but reach only each other: {why}"),
+            Some("sudo apt-get install passt, and sudo modprobe tun where /dev/net/tun is missing"),
+        ),
+    }
+}
+
+/// From which port on an ordinary user may publish (ip-sysctl.rst).
+fn low_ports() -> Capability {
+    const ID: &str = "published_ports";
+    let start = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let start: u32 = start.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024);
+    if start == 0 {
+        return Capability::ok(ID, "every port can be published");
+    }
+    Capability::limited(
+        ID,
+        format!("ports from {start} on can be published"),
+        Some("sudo sysctl net.ipv4.ip_unprivileged_port_start=80"),
+    )
 }

@@ -4,6 +4,7 @@ use oci_spec::runtime::Capability;
 use tandem_backend::BackendError;
 use tandem_home::Home;
 use tandem_model::{SeccompChoice, SecurityOptions, Ulimit};
+use tandem_rootless::Standing;
 
 use super::executor::LastCapabilities;
 use crate::confine::{Filter, User, bit, out_of_reach, own, wanted};
@@ -68,7 +69,9 @@ pub(super) fn check_ulimits(limits: &[Ulimit]) -> Result<(), BackendError> {
         "rtprio",
         "rttime",
     ];
-    if own() & bit(Capability::SysResource) != 0 {
+    // Counts in the machine's own user namespace only (setrlimit(2)).
+    let machine_root = Standing::of_process().is_machine_root();
+    if machine_root && own() & bit(Capability::SysResource) != 0 {
         return Ok(());
     }
     for limit in limits {

@@ -1,13 +1,24 @@
 use std::{
+    ffi::CString,
     fs::{self, File, OpenOptions},
-    io,
-    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+    io::{self, Read as _, Write as _},
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::ffi::OsStringExt as _,
+    },
     path::{Path, PathBuf},
 };
 
-use nix::sched::{CloneFlags, setns};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use nix::{
+    sched::{CloneFlags, setns, unshare},
+    sys::wait::waitpid,
+    unistd::{self, ForkResult, Pid},
+};
+use rustix::process::{PidfdFlags, pidfd_open};
 use tandem_model::ProcessIdentity;
+use tandem_rootless::Standing;
+
+use crate::descendants::clone_sibling;
 
 /// A running container, held open: what follows can only be about it, even if
 /// its process ends and the number is given to another.
@@ -24,7 +35,7 @@ pub(super) struct Entry {
 impl Entry {
     /// Opens the container whose first process this is.
     pub(super) fn open(process: ProcessIdentity, cgroups: &[PathBuf]) -> io::Result<Self> {
-        let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+        let pid = i32::try_from(process.pid).ok().and_then(rustix::process::Pid::from_raw);
         let pidfd = pidfd_open(pid.ok_or(io::ErrorKind::NotFound)?, PidfdFlags::empty())?;
         if !tandem_probe::alive(process) {
             return Err(io::ErrorKind::NotFound.into());
@@ -56,7 +67,19 @@ impl Entry {
     pub(super) fn take_limits(&self) -> io::Result<()> {
         for (resource, limit) in (0_u32..).zip(&self.limits) {
             // SAFETY: one valid structure is passed to be read.
-            let taken = unsafe { libc::setrlimit(resource, limit) } == 0;
+            if unsafe { libc::setrlimit(resource, limit) } == 0 {
+                continue;
+            }
+            // An ordinary user keeps what the own session began with.
+            let mut held = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: one valid structure is passed to be written, then read.
+            let taken = unsafe {
+                libc::getrlimit(resource, &raw mut held) == 0 && {
+                    held.rlim_max = held.rlim_max.min(limit.rlim_max);
+                    held.rlim_cur = limit.rlim_cur.min(held.rlim_max);
+                    libc::setrlimit(resource, &raw const held) == 0
+                }
+            };
             if !taken {
                 return Err(io::Error::last_os_error());
             }
@@ -64,11 +87,10 @@ impl Entry {
         Ok(())
     }
 
-    /// Enters its namespaces: the calling process at once, and for process
-    /// ids those that it forks from now on.
+    /// Enters its namespaces but that of process ids, which is for children
+    /// only ([`Self::fork`]).
     pub(super) fn enter(&self) -> io::Result<()> {
         let mut kinds = CloneFlags::CLONE_NEWNS
-            | CloneFlags::CLONE_NEWPID
             | CloneFlags::CLONE_NEWNET
             | CloneFlags::CLONE_NEWIPC
             | CloneFlags::CLONE_NEWUTS;
@@ -76,6 +98,44 @@ impl Entry {
             kinds |= CloneFlags::CLONE_NEWCGROUP;
         }
         Ok(setns(&self.pidfd, kinds)?)
+    }
+
+    /// Forks a child of the calling process into its namespace of process ids.
+    /// Who may not come back from there must not go: an ordinary user may not
+    /// enter the machine's own again, and a process with children elsewhere
+    /// cannot have threads. So somebody goes and ends, and leaves its child to
+    /// the caller. The caller must have a single thread; `work` does not return.
+    pub(super) fn fork(&self, work: impl FnOnce()) -> io::Result<Pid> {
+        let (mut reader, mut writer) = io::pipe()?;
+        // SAFETY: this process has a single thread.
+        let messenger = match unsafe { unistd::fork() }? {
+            ForkResult::Parent { child } => child,
+            ForkResult::Child => {
+                let entered = setns(&self.pidfd, CloneFlags::CLONE_NEWPID);
+                let child = entered.map_err(io::Error::from).and_then(|()| clone_sibling());
+                let told = match child {
+                    Ok(0) => {
+                        work();
+                        0
+                    }
+                    Ok(pid) => pid,
+                    Err(e) => -e.raw_os_error().unwrap_or(libc::EIO),
+                };
+                let _ = writer.write_all(&told.to_ne_bytes());
+                // SAFETY: ends the process without running anything of its
+                // parent's.
+                unsafe { libc::_exit(0) }
+            }
+        };
+        drop(writer);
+        let mut told = [0; 4];
+        let heard = reader.read_exact(&mut told);
+        waitpid(messenger, None)?;
+        heard?;
+        match i32::from_ne_bytes(told) {
+            pid @ 1.. => Ok(Pid::from_raw(pid)),
+            error => Err(io::Error::from_raw_os_error(-error)),
+        }
     }
 
     /// Enrols the calling process in the control groups. Allocates nothing.
@@ -122,10 +182,16 @@ pub(super) fn protect() -> io::Result<()> {
     if std::env::var_os(PROTECTED).is_some() {
         return Ok(());
     }
-    let own = c"/proc/self/exe".as_ptr();
+    let mut own = c"/proc/self/exe".to_owned();
+    if !Standing::of_process().is_machine_root() {
+        // An ordinary user may clone mounts in a namespace of the own only,
+        // and there by name: the link leads to the mount outside.
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        own = CString::new(fs::read_link("/proc/self/exe")?.into_os_string().into_vec())?;
+    }
     let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC;
     // SAFETY: the path is a C string and the result is checked.
-    let tree = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, own, flags) };
+    let tree = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, own.as_ptr(), flags) };
     let tree = i32::try_from(tree).unwrap_or(-1);
     if tree < 0 {
         return Err(io::Error::last_os_error());

@@ -9,12 +9,11 @@ use std::{
 
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sched::{CloneFlags, setns},
     sys::{
         signal::{SigSet, Signal, kill},
         signalfd::{SfdFlags, SignalFd},
     },
-    unistd::{ForkResult, Pid, fork},
+    unistd::Pid,
 };
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, getppid, pidfd_open, waitid};
 use tandem_backend::{BackendError, InstanceStore};
@@ -29,7 +28,7 @@ use super::{
 };
 use crate::{
     bundle::environment,
-    confine::{Program, Report, Root, find_program, find_user},
+    confine::{Program, Report, Root, User, find_program},
     container::security_filter,
     running::exit_code,
 };
@@ -100,9 +99,8 @@ fn start(
     caller: &OwnedFd,
 ) -> Result<i32, BackendError> {
     let root = Root::open(&entry.root()).map_err(failed)?;
-    let text = |path| root.read(path).map(Option::unwrap_or_default).map_err(failed);
     let wanted = spec.user.as_deref().unwrap_or(&record.spec.user);
-    let user = find_user(wanted, &text("/etc/passwd")?, &text("/etc/group")?)?;
+    let (user, _) = User::find(&root, wanted)?;
     let hostname = record.spec.hostname.clone().unwrap_or_else(|| record.id.to_string());
     let mut env = [record.spec.env.as_slice(), &spec.env].concat();
     if spec.terminal && !env.iter().any(|entry| entry.starts_with("TERM=")) {
@@ -118,7 +116,6 @@ fn start(
 
     let helper = pidfd_open(getpid(), PidfdFlags::empty()).map_err(failed)?;
     let report = Report::new().map_err(failed)?;
-    let own_pids = File::open("/proc/self/ns/pid").map_err(failed)?;
     entry.enter().map_err(|e| gone_or_failed(record, &e))?;
     let streams = Streams::open(spec, &user).map_err(failed)?;
     let child = Child {
@@ -133,14 +130,7 @@ fn start(
         terminal: spec.terminal,
         helper: (!spec.detach).then(|| helper.as_raw_fd()),
     };
-    // SAFETY: this process has a single thread.
-    let pid = match unsafe { fork() }.map_err(failed)? {
-        ForkResult::Child => child.run(report.writer()),
-        ForkResult::Parent { child } => child,
-    };
-    // With children in another namespace than its own, a process cannot have
-    // threads.
-    setns(&own_pids, CloneFlags::CLONE_NEWPID).map_err(failed)?;
+    let pid = entry.fork(|| child.run(report.writer())).map_err(failed)?;
     let signals = block_signals().map_err(failed)?;
     let carrier = streams.carry().map_err(failed)?;
     let executed = report.wait().map_err(failed)?;

@@ -10,25 +10,31 @@
 //! none     namespace with loopback only
 //! host     no namespace: the host's own
 //! ```
+//!
+//! An ordinary user's bridges hang in a namespace of the home's own ([`ground`]).
 
 mod address;
 mod bridge;
 mod dns;
 mod files;
 mod forward;
+mod ground;
+mod keeper;
 mod namespace;
 mod nat;
 mod netlink;
+mod outbound;
 mod probe;
 mod store;
 
 use std::{
-    net::IpAddr,
+    io,
+    net::{IpAddr, SocketAddr},
     os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
 };
 
-use crate::task::Task;
+use crate::{proxy::Way, task::Task};
 use tandem_backend::{BackendError, InstanceStore};
 use tandem_home::Home;
 use tandem_model::{InstanceId, InstanceRecord, NetworkChoice};
@@ -37,7 +43,12 @@ pub(crate) use bridge::BRIDGE;
 use bridge::Bridge;
 use dns::Resolver;
 use files::EtcFiles;
+pub(crate) use ground::Ground;
+use ground::Place;
+pub use keeper::{NETWORK, network_main};
+pub(crate) use namespace::loopback_up;
 use nat::Nft;
+pub(crate) use outbound::probe_outbound;
 pub(crate) use probe::{probe_bridge, probe_nat};
 pub use store::NetworkStore;
 
@@ -66,7 +77,7 @@ pub(crate) struct Connected {
     /// Its address, where it has one of its own.
     pub(crate) address: Option<IpAddr>,
     /// Where published ports are passed on to; `None` when none can be.
-    pub(crate) reach: Option<IpAddr>,
+    reach: Option<IpAddr>,
     /// Links on the host that are its own.
     pub(crate) links: Vec<String>,
     /// Its name, for itself.
@@ -76,6 +87,8 @@ pub(crate) struct Connected {
     bridge: Option<String>,
     nft: Option<Nft>,
     resolver: Option<Resolver>,
+    /// The home's own namespace, held by whoever takes it.
+    ground: Option<Ground>,
     warnings: Vec<String>,
 }
 
@@ -115,7 +128,8 @@ async fn on_bridge(
     hostname: String,
 ) -> Result<Connected, BackendError> {
     let link = link_of(&record.id);
-    let place = bridge::join(bridge, &link).await?;
+    let ground = Ground::take(store.home())?;
+    let place = ground::on(ground.as_ref(), async || bridge::join(bridge, &link).await).await?;
     let address = IpAddr::V4(place.address);
     let named = matches!(record.spec.options.network, NetworkChoice::Named(_));
     // The shared bridge does without a resolver of ours where it can: names
@@ -132,6 +146,8 @@ async fn on_bridge(
             (EtcFiles::with_resolver(address, &hostname), Some(resolver))
         }
     };
+    let cut_off = ground.as_ref().filter(|_| !bridge.internal).and_then(|own| own.cut_off.clone());
+    let cut_off = cut_off.map(|why| format!("containers cannot reach other networks: {why}"));
     Ok(Connected {
         namespace: Some(place.namespace),
         address: Some(address),
@@ -141,7 +157,8 @@ async fn on_bridge(
         bridge: (!bridge.internal).then(|| bridge.name.clone()),
         nft: place.nft,
         resolver,
-        warnings: place.warning.into_iter().collect(),
+        warnings: place.warning.into_iter().chain(cut_off).collect(),
+        ground,
         ..Connected::bare(hostname, files)
     })
 }
@@ -168,8 +185,22 @@ impl Connected {
             bridge: None,
             nft: None,
             resolver: None,
+            ground: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// Where the app is connected to from, for a published port; `None` when
+    /// it cannot be.
+    pub(crate) fn way_to(&self, port: u16) -> io::Result<Option<Way>> {
+        let Some(reach) = self.reach else { return Ok(None) };
+        let from = self.ground.as_ref().map(Ground::try_clone).transpose()?;
+        Ok(Some(Way::new(SocketAddr::new(reach, port), from)))
+    }
+
+    /// The home's own namespace, to be held as long as the app is connected.
+    pub(crate) fn take_ground(&mut self) -> Option<Ground> {
+        self.ground.take()
     }
 
     /// The namespace to join, where another process finds it while this value
@@ -218,9 +249,14 @@ pub(crate) async fn leave(
     home: &Home,
     record: &InstanceRecord,
 ) -> Result<Vec<String>, BackendError> {
-    match bridge_of(home, record) {
-        Some(bridge) => bridge::leave(&bridge, &link_of(&record.id)).await,
-        None => Ok(Vec::new()),
+    let Some(bridge) = bridge_of(home, record) else { return Ok(Vec::new()) };
+    let link = link_of(&record.id);
+    match Place::of(home)? {
+        Place::Present => bridge::leave(&bridge, &link).await,
+        Place::Own(ground) => {
+            ground::on(Some(&ground), async || bridge::leave(&bridge, &link).await).await
+        }
+        Place::Gone => Ok(Vec::new()),
     }
 }
 

@@ -4,7 +4,10 @@ use tandem_backend::BackendError;
 use tandem_home::{Home, Lock, read_json, write_json};
 use tandem_model::{NetworkRecord, Subnet, closest};
 
-use super::bridge;
+use super::{
+    bridge,
+    ground::{self, Place},
+};
 
 /// The networks that a person made, `networks/NAME.json` below a home.
 #[derive(Debug, Clone)]
@@ -118,9 +121,14 @@ impl NetworkStore {
     /// The addresses that a network has on this host just now; `None` for the
     /// name asks for the shared bridge.
     pub async fn present_subnet(&self, name: Option<&str>) -> Result<Option<Subnet>, BackendError> {
-        match name {
-            Some(name) => bridge::subnet_of(&bridge::name_of(&self.home, name)).await,
-            None => bridge::subnet_of(bridge::BRIDGE).await,
+        let bridge = name
+            .map_or_else(|| bridge::BRIDGE.to_owned(), |name| bridge::name_of(&self.home, name));
+        match Place::of(&self.home)? {
+            Place::Present => bridge::subnet_of(&bridge).await,
+            Place::Own(ground) => {
+                ground::on(Some(&ground), async || bridge::subnet_of(&bridge).await).await
+            }
+            Place::Gone => Ok(None),
         }
     }
 

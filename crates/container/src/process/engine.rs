@@ -28,10 +28,10 @@ impl Supervised for ProcessEngine {
     async fn capabilities(&self) -> Vec<Capability> {
         const ID: &str = "process_chroot";
         if rustix::process::geteuid().is_root() {
-            vec![Capability::ok(ID, "the baseline runs in a chroot, as root")]
+            vec![Capability::ok(ID, "the baseline runs in a chroot")]
         } else {
-            let detail = "the baseline needs root for its chroot";
-            vec![Capability::missing(ID, detail, Some("sudo -E tandem …"))]
+            let detail = "the baseline needs root, or a user namespace, for its chroot";
+            vec![Capability::missing(ID, detail, Some("see `container_engine`"))]
         }
     }
 
@@ -39,8 +39,8 @@ impl Supervised for ProcessEngine {
         if !rustix::process::geteuid().is_root() {
             return Err(BackendError::Unavailable {
                 what: "the process lane".into(),
-                why: "a chroot needs root".into(),
-                fix: "run `sudo -E tandem …`, or leave the lane out".into(),
+                why: "a chroot needs root, or a user namespace".into(),
+                fix: "see `container_engine` in `tandem doctor`, or leave the lane out".into(),
             });
         }
         let note = "no isolation and no limits: the app sees the host's processes and network";

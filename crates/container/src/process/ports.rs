@@ -6,7 +6,10 @@ use std::{
 use tandem_backend::BackendError;
 use tandem_model::{InstanceRecord, PortMap, Protocol};
 
-use crate::{proxy::Published, task::Task};
+use crate::{
+    proxy::{Published, Way},
+    task::Task,
+};
 
 /// Publishes the ports of an app that shares the host's network. Where both
 /// sides are the same the app binds the port itself; otherwise connections are
@@ -23,7 +26,7 @@ pub(super) fn publish(record: &mut InstanceRecord) -> Result<Vec<Task>, BackendE
         let published = Published::bind(wanted)?;
         taken.push(published.port);
         let app = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), wanted.port);
-        proxies.push(published.serve(app));
+        proxies.push(published.serve(Way::new(app, None)));
     }
     record.ports = taken;
     Ok(proxies)

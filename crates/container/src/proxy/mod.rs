@@ -2,6 +2,7 @@
 
 mod tcp;
 mod udp;
+mod way;
 
 use std::{
     io,
@@ -12,6 +13,7 @@ use tandem_backend::BackendError;
 use tandem_model::{PortMap, Protocol};
 use tokio::net::{TcpListener, UdpSocket};
 
+pub(crate) use self::way::Way;
 use crate::task::Task;
 
 /// A bound host port. Nobody else can take it from now on.
@@ -38,13 +40,22 @@ impl Published {
         };
         let (socket, address) = bound.map_err(|source| match source.kind() {
             io::ErrorKind::AddrInUse => BackendError::PortInUse(wanted),
+            io::ErrorKind::PermissionDenied => BackendError::Unavailable {
+                what: format!("port {}", wanted.host_port),
+                why: "only root may publish so low a port here".into(),
+                fix: format!(
+                    "choose one from 1024 on, or run `sudo sysctl \
+                     net.ipv4.ip_unprivileged_port_start={}`",
+                    wanted.host_port
+                ),
+            },
             _ => BackendError::PortRefused { port: wanted, source },
         })?;
         Ok(Self { socket, port: PortMap { host_port: address.port(), ..wanted } })
     }
 
-    /// Passes what comes on to the app's address.
-    pub(crate) fn serve(self, app: SocketAddr) -> Task {
+    /// Passes what comes on to the app.
+    pub(crate) fn serve(self, app: Way) -> Task {
         match self.socket {
             Bound::Tcp(listener) => Task::spawn(tcp::serve(listener, app)),
             Bound::Udp(socket) => Task::spawn(udp::serve(socket, app, udp::IDLE_LIMIT)),
@@ -86,7 +97,7 @@ mod tests {
     fn proxy_to(app: SocketAddr) -> (Task, SocketAddr) {
         let published = Published::bind(map(0)).unwrap();
         let address = SocketAddr::new(published.port.host_ip, published.port.host_port);
-        (published.serve(app), address)
+        (published.serve(Way::new(app, None)), address)
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! TCP: a connection to the app for each client's.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     io::copy_bidirectional_with_sizes,
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+
+use super::Way;
 
 /// Connections through one published port at a time. More wait in the
 /// kernel's queue, so descriptors never run out.
@@ -21,7 +23,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Passes connections on to the app's address. While nothing listens there,
 /// clients are reset at once, so that whoever waits for the app learns quickly
 /// that it is not ready yet.
-pub(super) async fn serve(listener: TcpListener, app: SocketAddr) {
+pub(super) async fn serve(listener: TcpListener, app: Way) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     // Ends every connection with the proxy.
     let mut connections = tokio::task::JoinSet::new();
@@ -37,16 +39,17 @@ pub(super) async fn serve(listener: TcpListener, app: SocketAddr) {
             tokio::time::sleep(Duration::from_millis(5)).await;
             continue;
         };
+        let app = app.clone();
         connections.spawn_local(async move {
-            pass_on(client, app).await;
+            pass_on(client, &app).await;
             drop(permit);
         });
     }
 }
 
 /// Serves one client to its end.
-async fn pass_on(mut client: TcpStream, app: SocketAddr) {
-    let connected = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(app)).await;
+async fn pass_on(mut client: TcpStream, app: &Way) {
+    let connected = tokio::time::timeout(CONNECT_LIMIT, app.connect()).await;
     let Ok(Ok(mut app)) = connected else {
         reset(&client);
         return;

@@ -1,14 +1,10 @@
 //! UDP: a socket to the app for each client, so that answers find their way.
 
-use std::{
-    cell::Cell,
-    collections::HashMap,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    rc::Rc,
-    time::Duration,
-};
+use std::{cell::Cell, collections::HashMap, net::SocketAddr, rc::Rc, time::Duration};
 
 use tokio::{net::UdpSocket, task::JoinSet, time::Instant};
+
+use super::Way;
 
 /// Clients of one published port at a time. One more takes the place of the
 /// one that has been silent for longest.
@@ -29,7 +25,7 @@ struct Session {
 }
 
 /// Passes datagrams on to the app, and answers back.
-pub(super) async fn serve(host: UdpSocket, app: SocketAddr, idle: Duration) {
+pub(super) async fn serve(host: UdpSocket, app: Way, idle: Duration) {
     let host = Rc::new(host);
     let mut sessions: HashMap<SocketAddr, Session> = HashMap::new();
     // Ends every session with the proxy. Each tells its client when it ends.
@@ -55,7 +51,7 @@ pub(super) async fn serve(host: UdpSocket, app: SocketAddr, idle: Duration) {
             if sessions.len() >= MOST_CLIENTS {
                 push_out(&mut sessions);
             }
-            let Some(session) = open(client, app, &host, idle, &mut answers).await else {
+            let Some(session) = open(client, &app, &host, idle, &mut answers).await else {
                 continue;
             };
             sessions.insert(client, session);
@@ -70,17 +66,12 @@ pub(super) async fn serve(host: UdpSocket, app: SocketAddr, idle: Duration) {
 
 async fn open(
     client: SocketAddr,
-    app: SocketAddr,
+    app: &Way,
     host: &Rc<UdpSocket>,
     idle: Duration,
     answers: &mut JoinSet<SocketAddr>,
 ) -> Option<Session> {
-    let any: SocketAddr = match app {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = Rc::new(UdpSocket::bind(any).await.ok()?);
-    socket.connect(app).await.ok()?;
+    let socket = Rc::new(app.datagrams().await.ok()?);
     let last = Rc::new(Cell::new(Instant::now()));
     let (from, to, spoke) = (socket.clone(), host.clone(), last.clone());
     let task = answers.spawn_local(async move {
@@ -148,7 +139,7 @@ mod tests {
             .run_until(async {
                 let (app, app_address) = socket().await;
                 let (host, published) = socket().await;
-                let proxy = Task::spawn(serve(host, app_address, IDLE_LIMIT));
+                let proxy = Task::spawn(serve(host, Way::new(app_address, None), IDLE_LIMIT));
                 let [(first, _), (second, _)] = [socket().await, socket().await];
                 first.send_to(b"one", published).await.unwrap();
                 let (text, first_seen) = receive(&app).await;
@@ -175,14 +166,18 @@ mod tests {
             .run_until(async {
                 let (app, app_address) = socket().await;
                 let (host, published) = socket().await;
-                let _proxy = Task::spawn(serve(host, app_address, Duration::from_millis(30)));
+                let _proxy = Task::spawn(serve(
+                    host,
+                    Way::new(app_address, None),
+                    Duration::from_millis(30),
+                ));
                 let (client, _) = socket().await;
                 client.send_to(b"a", published).await.unwrap();
                 let (_, before) = receive(&app).await;
                 // Its socket is gone once the kernel refuses what is sent there.
                 let gone = async {
                     let probe = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-                    probe.connect((Ipv4Addr::LOCALHOST, before.port())).await.unwrap();
+                    probe.connect(("127.0.0.1", before.port())).await.unwrap();
                     loop {
                         tokio::time::sleep(Duration::from_millis(5)).await;
                         if probe.send(b"x").await.is_err() {
@@ -203,7 +198,7 @@ mod tests {
             .run_until(async {
                 let (app, app_address) = socket().await;
                 let (host, published) = socket().await;
-                let _proxy = Task::spawn(serve(host, app_address, IDLE_LIMIT));
+                let _proxy = Task::spawn(serve(host, Way::new(app_address, None), IDLE_LIMIT));
                 let mut clients = Vec::new();
                 for _ in 0..=MOST_CLIENTS {
                     let (client, _) = socket().await;

@@ -15,6 +15,7 @@ use nix::{
 };
 
 use rustix::fs::OFlags;
+use tandem_rootless::Standing;
 
 use crate::confine::{
     Filter, KEPT_MASK, Kind, MASKED, Program, READ_ONLY, Report, Root, Stage, Target, User,
@@ -75,7 +76,15 @@ impl StepCommand<'_> {
         let hard = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_NODEV;
         let on = |path: &str| Target::open(&root, Path::new(path), Kind::Directory);
         on("/proc")?.mount("proc", Some("proc"), hard, None)?;
-        on("/sys")?.mount("sysfs", Some("sysfs"), hard | MsFlags::MS_RDONLY, None)?;
+        match on("/sys")?.mount("sysfs", Some("sysfs"), hard | MsFlags::MS_RDONLY, None) {
+            // Sysfs shows a network namespace, and only its owner may have it
+            // mounted: in the machine's network an ordinary user sees the
+            // machine's, in which such a user can change nothing.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                on("/sys")?.mount("/sys", None, MsFlags::MS_BIND | MsFlags::MS_REC, None)?;
+            }
+            other => other?,
+        }
         let dev = "mode=755,size=65536k";
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_STRICTATIME;
         on("/dev")?.mount("tmpfs", Some("tmpfs"), flags, Some(dev))?;
@@ -117,13 +126,11 @@ impl StepCommand<'_> {
             symlink(target, dev.join(name))?;
         }
         let hard = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_NODEV;
+        // The group that terminals belong to is not there where only root is.
+        let group = if Standing::of_process().is_single() { "" } else { ",gid=5" };
+        let terminals = format!("newinstance,ptmxmode=0666,mode=0620{group}");
         let mounts = [
-            (
-                "pts",
-                "devpts",
-                MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
-                "newinstance,ptmxmode=0666,mode=0620,gid=5",
-            ),
+            ("pts", "devpts", MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC, terminals.as_str()),
             ("shm", "tmpfs", hard, "mode=1777,size=65536k"),
             ("mqueue", "mqueue", hard, ""),
         ];

@@ -31,7 +31,8 @@ use super::{
 };
 use crate::{
     bundle::environment,
-    confine::{Filter, Kind, Program, Report, Root, Target, find_program, find_user, variable},
+    confine::{Filter, Kind, Program, Report, Root, Target, User, find_program, variable},
+    network,
     rootfs::{Overlay, private_mounts},
     running::{exit_code, give_to},
 };
@@ -97,11 +98,10 @@ fn run(spec: &StepSpec, filter: &Filter, socket: &UnixStream) -> Result<i32, Bac
     };
     overlay.mount(merged).map_err(|e| BackendError::io("mount the layers on", merged, e))?;
     let root = Root::open(merged).map_err(|e| BackendError::io("open", merged, e))?;
-    let text = |path: &str| {
-        let read = root.read(path).map(Option::unwrap_or_default);
-        read.map_err(|e| BackendError::io("read", path, e))
-    };
-    let user = find_user(&spec.user, &text("/etc/passwd")?, &text("/etc/group")?)?;
+    let (user, told) = User::find(&root, &spec.user)?;
+    if let Some(told) = told {
+        eprintln!("warning: {told}");
+    }
     for number in [1, 2] {
         // SAFETY: both are open descriptors that nobody closes meanwhile.
         let output = unsafe { BorrowedFd::borrow_raw(number) };
@@ -169,7 +169,7 @@ fn start(command: &StepCommand<'_>, spec: &StepSpec, name: &str) -> Result<Owned
     }
     unshare(kinds).map_err(|e| BackendError::engine("making namespaces", e))?;
     if !spec.host_network {
-        loopback_up().map_err(failed)?;
+        network::loopback_up().map_err(failed)?;
     }
     // SAFETY: this process has a single thread, so the child may do whatever
     // the parent could.
@@ -211,20 +211,4 @@ fn wait(child: &OwnedFd, socket: &UnixStream) -> Result<i32, BackendError> {
         let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
         return Err(BackendError::Cancelled);
     }
-}
-
-/// Brings the loopback link of a fresh network namespace up (netdevice(7)).
-fn loopback_up() -> io::Result<()> {
-    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
-    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
-    // SAFETY: an all-zero request is valid; the name is set below.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (place, byte) in request.ifr_name.iter_mut().zip(b"lo") {
-        *place = libc::c_char::from_ne_bytes([*byte]);
-    }
-    let up = libc::IFF_UP | libc::IFF_RUNNING;
-    request.ifr_ifru.ifru_flags = i16::try_from(up).unwrap_or(0x41);
-    // SAFETY: the request names a link and holds its new flags.
-    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

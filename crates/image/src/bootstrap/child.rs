@@ -21,6 +21,8 @@ pub(super) struct Child {
 
 /// Lines that tell a person nothing.
 const NOISE: [&str; 2] = ["I: running --setup-hook", "W: Download is performed unsandboxed"];
+/// What an ordinary user cannot mount, and nothing of a base needs.
+const REFUSED: [&str; 2] = ["/sys: permission denied", "dmesg(1) may have more information"];
 /// How often `cancelled` is asked.
 const ASK: Duration = Duration::from_millis(100);
 /// How long the program may take to clean up after itself.
@@ -69,7 +71,9 @@ impl Child {
                     if line.starts_with("E:") || line.contains("rror") {
                         errors.push(line.clone());
                     }
-                    if !NOISE.iter().any(|noise| line.starts_with(noise)) {
+                    let noise = NOISE.iter().any(|noise| line.starts_with(noise))
+                        || REFUSED.iter().any(|refused| line.contains(refused));
+                    if !noise {
                         on_line(&line);
                     }
                 }

@@ -18,6 +18,7 @@ use super::{
     archive::{Archive, Member},
     content::{times, write_at},
     header::Kind,
+    overlay::may_give,
     pax::Time,
     root::{Place, Root, clean, is_dir, os, split},
 };
@@ -60,7 +61,7 @@ pub fn extract(reader: impl Read, dest: &Path, options: &Extract) -> Result<(), 
     let mut extraction = Extraction {
         root: Root::open(dest)?,
         options,
-        give: rustix::process::geteuid().is_root(),
+        give: may_give(),
         folders: BTreeMap::new(),
         buffer: vec![0; 128 << 10],
     };

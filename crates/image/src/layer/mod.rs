@@ -31,6 +31,7 @@ pub use error::LayerError;
 pub use extract::{Extract, Rebase, extract};
 pub use limits::Limits;
 pub use overlay::OverlayXattrs;
+pub(crate) use overlay::may_give;
 pub(crate) use pack::pack;
 pub use pack::{pack_layer, pack_tree};
 pub use pax::parse_pax;

@@ -1,4 +1,4 @@
-use std::{fs, sync::OnceLock};
+use tandem_rootless::Standing;
 
 /// Where overlayfs keeps its marks (kernel, overlayfs.rst, "User xattr").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,12 +13,7 @@ impl OverlayXattrs {
     /// What this process can write, and so what an overlay over layers that
     /// it unpacked must read.
     pub fn of_process() -> Self {
-        static FOUND: OnceLock<OverlayXattrs> = OnceLock::new();
-        *FOUND.get_or_init(|| {
-            let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-            let initial = map.split_ascii_whitespace().eq(["0", "0", "4294967295"]);
-            if initial && rustix::process::geteuid().is_root() { Self::Trusted } else { Self::User }
-        })
+        if Standing::of_process().is_machine_root() { Self::Trusted } else { Self::User }
     }
 
     /// The attribute that makes a folder hide all beneath it, when it is `y`.
@@ -28,6 +23,12 @@ impl OverlayXattrs {
             Self::User => "user.overlay.opaque",
         }
     }
+}
+
+/// Whether files can be given to others: by root, unless it is alone in its
+/// user namespace.
+pub(crate) fn may_give() -> bool {
+    rustix::process::geteuid().is_root() && !Standing::of_process().is_single()
 }
 
 /// The mark within the overlay's own attributes, e.g. `opaque`.

@@ -19,7 +19,7 @@ use super::{
     archive::{Archive, Member},
     content::{times, write_at},
     header::Kind,
-    overlay::{AUFS, OPAQUE, WHITEOUT},
+    overlay::{AUFS, OPAQUE, WHITEOUT, may_give},
     pax::Time,
     root::{Place, Root, clean, is_dir, is_whiteout, os, split},
 };
@@ -73,6 +73,8 @@ struct Unpacking<'a> {
     root: Root,
     options: &'a Unpack<'a>,
     privileged: bool,
+    /// Whether files can get the owners that the archive tells.
+    give: bool,
     parents: Vec<Root>,
     folders: BTreeMap<Vec<u8>, FolderEnd>,
     /// Names deleted by this layer; one that it makes again is opaque.
@@ -89,6 +91,7 @@ impl<'a> Unpacking<'a> {
             root: Root::open(dest)?,
             options,
             privileged: rustix::process::geteuid().is_root(),
+            give: may_give(),
             parents,
             folders: BTreeMap::from([(Vec::new(), end)]),
             deleted: HashSet::new(),
@@ -239,7 +242,7 @@ impl<'a> Unpacking<'a> {
             // A device that could not be made.
             return Ok(());
         };
-        if self.privileged {
+        if self.give {
             place.chown(member.uid, member.gid).map_err(LayerError::io("own", path))?;
         }
         for (name, value) in &member.xattrs {
@@ -262,7 +265,7 @@ impl<'a> Unpacking<'a> {
 
     fn root_folder(&mut self, member: &Member) -> Result<(), LayerError> {
         if member.kind == Kind::Directory {
-            if self.privileged {
+            if self.give {
                 rustix::fs::chown(
                     self.root.path(),
                     Some(rustix::fs::Uid::from_raw(member.uid)),
@@ -322,7 +325,7 @@ impl<'a> Unpacking<'a> {
     fn implied_folder(&mut self, place: &Place, path: &[u8]) -> Result<(), LayerError> {
         mkdirat(&place.dir, place.name.as_slice(), Mode::RWXU)
             .map_err(LayerError::io("make", path))?;
-        let end = inherit(&self.parents, path, place, self.privileged)?;
+        let end = inherit(&self.parents, path, place, self.give)?;
         self.folders.insert(path.to_vec(), end);
         Ok(())
     }
@@ -336,14 +339,14 @@ impl<'a> Unpacking<'a> {
     }
 
     fn place(&mut self, path: &[u8]) -> Result<Place, LayerError> {
-        let Self { root, parents, folders, privileged, .. } = self;
+        let Self { root, parents, folders, give, .. } = self;
         root.place(path, &mut |root, made| {
             let (parent, name) = split(made);
             let dir = root
                 .open_at(parent, OFlags::PATH | OFlags::DIRECTORY)
                 .map_err(LayerError::io("open", made))?;
             let place = Place { dir: Rc::new(dir), name: name.to_vec() };
-            folders.insert(made.to_vec(), inherit(parents, made, &place, *privileged)?);
+            folders.insert(made.to_vec(), inherit(parents, made, &place, *give)?);
             Ok(())
         })
     }
@@ -372,7 +375,7 @@ fn inherit(
     parents: &[Root],
     path: &[u8],
     place: &Place,
-    privileged: bool,
+    give: bool,
 ) -> Result<FolderEnd, LayerError> {
     for parent in parents.iter().rev() {
         let Ok(found) = parent.open_at(path, OFlags::PATH) else { continue };
@@ -380,7 +383,7 @@ fn inherit(
         if !is_dir(&stat) {
             break;
         }
-        if privileged {
+        if give {
             place.chown(stat.st_uid, stat.st_gid).map_err(LayerError::io("own", path))?;
         }
         let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);

@@ -19,6 +19,7 @@ use nix::{
 };
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
+use tandem_rootless::Standing;
 
 /// First argument of the hidden entry point that makes a base disk; what to
 /// make comes as JSON on standard input.
@@ -135,7 +136,7 @@ fn mount_layers(layers: &[PathBuf], empty: &Path, target: &Path) -> io::Result<(
         let _ = write!(options, "{colon}/proc/self/fd/{}", layer.as_raw_fd());
     }
     // Layers unpacked by an ordinary user carry `user.overlay.*` attributes.
-    if !rustix::process::geteuid().is_root() || !is_initial_user_namespace() {
+    if !Standing::of_process().is_machine_root() {
         options.push_str(",userxattr");
     }
     if options.len() > LONGEST_OPTIONS {
@@ -146,11 +147,6 @@ fn mount_layers(layers: &[PathBuf], empty: &Path, target: &Path) -> io::Result<(
     }
     let flags = MsFlags::MS_RDONLY;
     Ok(mount(Some("overlay"), target, Some("overlay"), flags, Some(options.as_str()))?)
-}
-
-fn is_initial_user_namespace() -> bool {
-    fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 /// What a disk must hold.

@@ -12,8 +12,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tandem-home", &[]),
     ("tandem-stats", &["tandem-model"]),
     ("tandem-probe", &["tandem-model"]),
+    ("tandem-rootless", &["tandem-model", "tandem-home", "tandem-probe"]),
     ("tandem-backend", &["tandem-model", "tandem-home", "tandem-probe"]),
-    ("tandem-image", &["tandem-model", "tandem-home"]),
+    ("tandem-image", &["tandem-model", "tandem-home", "tandem-rootless"]),
     ("tandem-build", &["tandem-model", "tandem-home", "tandem-image", "tandem-backend"]),
     ("tandem-container", ENGINE),
     (
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tandem-image",
             "tandem-backend",
             "tandem-probe",
+            "tandem-rootless",
             // Both ends of the wire between host and guest are one library.
             "tandem-guest",
         ],
@@ -48,6 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tandem-report",
             "tandem-stats",
             "tandem-probe",
+            "tandem-rootless",
         ],
     ),
     ("tandem-cli", SHELL),
@@ -57,8 +60,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-const ENGINE: &[&str] =
-    &["tandem-model", "tandem-home", "tandem-image", "tandem-backend", "tandem-probe"];
+const ENGINE: &[&str] = &[
+    "tandem-model",
+    "tandem-home",
+    "tandem-image",
+    "tandem-backend",
+    "tandem-probe",
+    "tandem-rootless",
+];
 
 /// A shell uses `app`; besides it may name the types that pass through `app`,
 /// but no engine and not the laboratory.

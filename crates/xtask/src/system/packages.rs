@@ -98,6 +98,9 @@ pub(crate) const PACKAGES: &[Package] = &[
     needed(Group::Run, "iproute2", "iproute"),
     needed(Group::Run, "nftables", "nftables"),
     needed(Group::Run, "kmod", "kmod"),
+    // The way out of an ordinary user's container networks; either will do.
+    optional(Group::Run, "passt", "passt"),
+    needed(Group::Run, "slirp4netns", "slirp4netns"),
     // The window.
     needed(Group::Window, "libwebkit2gtk-4.1-dev", "webkit2gtk4.1-devel"),
     needed(Group::Window, "libdbus-1-dev", "dbus-devel"),
