@@ -1,25 +1,30 @@
 //! The first process of a `micro` virtual machine.
 //!
 //! ```text
-//! kernel ─▶ modules ─▶ root ─▶ network ─▶ app ──▶ relay ──▶ end
-//!           i          r       n          x     output, signals   power off
+//! kernel ─▶ modules ─▶ root ─▶ network ─▶ app ──▶ agent ─▶ end
+//!           i          r       n          x       requests  power off
 //! ```
 //!
 //! The letters are the marks on the debug port. There is no udev, no DHCP, no
 //! file system check and no thread: what the app does not need is not done.
 //!
 //! With the word `container-init` it is the first process of a container with
-//! `--init` instead.
+//! `--init` instead, and with `agent` it is the agent alone, for a machine that
+//! has a first process of its own.
 
+mod agent;
 mod container;
 mod init;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "agent") {
+        return agent::serve();
+    }
     if std::process::id() != 1 {
         eprintln!(
-            "tandem-guest is the first process of a virtual machine or container; it does nothing else"
+            "tandem-guest is the first process of a virtual machine or container, or with the word `agent` its agent"
         );
         return ExitCode::from(2);
     }

@@ -1,19 +1,15 @@
 //! The channel to the host, a virtio-serial port.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io,
-    os::unix::fs::OpenOptionsExt as _,
     path::Path,
     thread::sleep,
     time::{Duration, Instant},
 };
 
 use super::modules;
-
-/// Ports that the driver has found. There is one; its number depends on the
-/// other devices.
-const PORTS: &str = "/sys/class/virtio-ports";
+use crate::agent::open_port;
 
 /// How long it may take to appear after its driver was loaded.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -36,21 +32,11 @@ impl Drivers {
         }
         let deadline = Instant::now() + LIMIT;
         loop {
-            match port() {
+            match open_port() {
                 Ok(port) => return Ok(port),
                 Err(e) if Instant::now() >= deadline => return Err(e),
                 Err(_) => sleep(Duration::from_millis(1)),
             }
         }
     }
-}
-
-fn port() -> io::Result<File> {
-    let mut ports = fs::read_dir(PORTS)?;
-    let port = ports.next().ok_or(io::ErrorKind::NotFound)??;
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(Path::new("/dev").join(port.file_name()))
 }

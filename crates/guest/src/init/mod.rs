@@ -1,6 +1,5 @@
 //! From the kernel's first user process to the app's end.
 
-mod app;
 mod channel;
 mod debug;
 mod end;
@@ -8,34 +7,27 @@ mod files;
 mod modules;
 mod mounts;
 mod network;
-mod program;
-mod relay;
-mod user;
 
 use std::{fs, io, path::Path, process::ExitCode};
 
 use tandem_guest::wire::{BOOT_FILE, Boot, Failure, MODULE_DIR, Mark};
 
-use self::{app::App, channel::Drivers, relay::Relay};
-
-/// A failed step of the boot.
-fn step(step: &str) -> impl FnOnce(io::Error) -> Failure {
-    move |e| Failure::Step { step: step.to_owned(), reason: e.to_string() }
-}
+use self::channel::Drivers;
+use crate::agent::{Session, step};
 
 /// Runs the machine. Never returns while the machine is on.
 pub(crate) fn run() -> ExitCode {
     debug::open();
     debug::mark(Mark::Init);
     match boot() {
-        Ok((app, drivers)) => serve(app, &drivers),
+        Ok((session, drivers)) => serve(session, &drivers),
         Err(failure) => debug::fail(&failure),
     }
     end::power_off()
 }
 
-/// Carries the app's output to the host until the app has ended.
-fn serve(app: App, drivers: &Drivers) {
+/// Serves the host until the app has ended.
+fn serve(mut session: Session, drivers: &Drivers) {
     let channel = match drivers.connect() {
         Ok(channel) => Some(channel),
         Err(e) => {
@@ -43,11 +35,11 @@ fn serve(app: App, drivers: &Drivers) {
             None
         }
     };
-    let relay = Relay::new(app, channel);
-    match relay.and_then(|mut relay| relay.run().map(|exit| (relay, exit))) {
-        Ok((mut relay, exit)) => {
+    session.connect(channel);
+    match session.run() {
+        Ok(exit) => {
             end::settle();
-            relay.tell(exit);
+            session.tell(exit);
         }
         Err(e) => kernel_log(&format!("the first process failed: {e}")),
     }
@@ -58,7 +50,7 @@ fn kernel_log(text: &str) {
     let _ = fs::write("/dev/kmsg", format!("<2>tandem: {text}\n"));
 }
 
-fn boot() -> Result<(App, Drivers), Failure> {
+fn boot() -> Result<(Session, Drivers), Failure> {
     let text = fs::read(BOOT_FILE).map_err(step("reading the boot file"))?;
     let boot: Boot = serde_json::from_slice(&text)
         .map_err(|e| step("reading the boot file")(io::Error::other(e)))?;
@@ -76,7 +68,16 @@ fn boot() -> Result<(App, Drivers), Failure> {
     files.mount();
     nix::unistd::sethostname(&boot.hostname)
         .map_err(|e| step("setting the host name")(e.into()))?;
-    let app = App::start(&boot)?;
+    fs::create_dir_all(&boot.app.cwd).map_err(step("making the working directory"))?;
+    let mut session = Session::new(leave_debug_port).map_err(step("starting the agent"))?;
+    session.start_app(&boot.app)?;
     debug::mark(Mark::Executed);
-    Ok((app, drivers))
+    Ok((session, drivers))
+}
+
+/// What a new process does before it becomes the app or a command.
+#[expect(clippy::unnecessary_wraps, reason = "the agent asks any such step whether it failed")]
+fn leave_debug_port() -> io::Result<()> {
+    debug::close();
+    Ok(())
 }

@@ -2,6 +2,8 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Execute;
+
 /// What the guest is to do, as it lies in the initial RAM disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boot {
@@ -13,14 +15,8 @@ pub struct Boot {
     pub network: Option<Network>,
     /// Host name.
     pub hostname: String,
-    /// Program and arguments of the app.
-    pub args: Vec<String>,
-    /// `NAME=value`; a later entry wins.
-    pub env: Vec<String>,
-    /// Absolute working directory; made when it is not there.
-    pub cwd: String,
-    /// `USER[:GROUP]` by name or number, empty for root.
-    pub user: String,
+    /// The app; its working directory is made when it is not there.
+    pub app: Execute,
 }
 
 /// Kernel modules by what needs them.

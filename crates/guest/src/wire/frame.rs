@@ -1,73 +1,83 @@
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The longest payload of a frame, in bytes.
 pub const LONGEST: usize = 32 * 1024;
 
-/// Kind and length before each payload.
-const HEADER: usize = 5;
+/// Kind, task and length before each payload.
+const HEADER: usize = 9;
 
-/// Which of the app's outputs.
+/// The task that is the app itself; every other number is given by the host.
+pub const APP: u32 = 0;
+
+/// How much a frame of data counts against a window: its bytes, and what
+/// holding it costs. So a flood of tiny frames fills no memory either.
+pub const fn cost(length: usize) -> usize {
+    length + 64
+}
+
+/// One of a task's standard streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
+    /// Standard input, from the host to the guest.
+    Stdin,
     /// Standard output.
     Stdout,
     /// Standard error.
     Stderr,
 }
 
-/// What a running guest says besides the app's output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum FromGuest {
-    /// The app ended, its output was sent and its files are safe on the disk:
-    /// the machine may be switched off.
-    Exited {
-        /// The exit code; 128 + signal when a signal ended it.
-        code: i32,
-        /// The guest's kernel killed it for want of memory.
-        out_of_memory: bool,
-    },
-}
-
-/// What the host asks of a running guest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
-pub enum ToGuest {
-    /// Send a signal to the app.
-    Signal {
-        /// Its number.
-        number: i32,
-    },
-}
-
-/// One unit on the channel: a byte for the kind, the length as four bytes with
-/// the least significant first, the payload.
+/// One unit on the channel: a byte for the kind, the task and the length as
+/// four bytes each with the least significant first, the payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Frame<M> {
-    /// Output of the app, any bytes.
-    Output(Stream, Vec<u8>),
+pub struct Frame<M> {
+    /// Which task it is about; [`APP`] is the app.
+    pub task: u32,
+    /// What it carries.
+    pub body: Body<M>,
+}
+
+/// What a frame carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body<M> {
+    /// Bytes of a stream.
+    Data(Stream, Vec<u8>),
     /// A message.
     Message(M),
 }
 
 impl<M: Serialize> Frame<M> {
-    /// The frame as bytes.
-    ///
-    /// # Panics
-    /// When the payload is longer than [`LONGEST`].
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let (kind, payload) = match self {
-            Self::Output(Stream::Stdout, bytes) => (1, bytes.clone()),
-            Self::Output(Stream::Stderr, bytes) => (2, bytes.clone()),
-            Self::Message(message) => (3, serde_json::to_vec(message).unwrap_or_default()),
+    /// A frame with a message.
+    pub const fn message(task: u32, message: M) -> Self {
+        Self { task, body: Body::Message(message) }
+    }
+
+    /// A frame with bytes.
+    pub const fn data(task: u32, stream: Stream, bytes: Vec<u8>) -> Self {
+        Self { task, body: Body::Data(stream, bytes) }
+    }
+
+    /// The frame as bytes; `None` when the payload is longer than [`LONGEST`].
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        let encoded;
+        let (kind, payload) = match &self.body {
+            Body::Data(Stream::Stdin, bytes) => (1, bytes),
+            Body::Data(Stream::Stdout, bytes) => (2, bytes),
+            Body::Data(Stream::Stderr, bytes) => (3, bytes),
+            Body::Message(message) => {
+                encoded = serde_json::to_vec(message).ok()?;
+                (4, &encoded)
+            }
         };
-        assert!(payload.len() <= LONGEST, "the payload is cut into frames before");
-        let length = u32::try_from(payload.len()).unwrap_or_default();
+        let length = u32::try_from(payload.len()).ok()?;
+        if payload.len() > LONGEST {
+            return None;
+        }
         let mut bytes = Vec::with_capacity(HEADER + payload.len());
         bytes.push(kind);
+        bytes.extend_from_slice(&self.task.to_le_bytes());
         bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&payload);
-        bytes
+        bytes.extend_from_slice(payload);
+        Some(bytes)
     }
 }
 
@@ -101,10 +111,12 @@ impl Frames {
 
     /// The next whole frame.
     pub fn next_frame<M: DeserializeOwned>(&mut self) -> Option<Result<Frame<M>, FrameError>> {
-        let [kind, l0, l1, l2, l3, ..] = self.pending[..] else { return None };
-        if !(1..=3).contains(&kind) {
+        let (header, _) = self.pending.split_first_chunk::<HEADER>()?;
+        let [kind, t0, t1, t2, t3, l0, l1, l2, l3] = *header;
+        if !(1..=4).contains(&kind) {
             return Some(Err(FrameError::Kind(kind)));
         }
+        let task = u32::from_le_bytes([t0, t1, t2, t3]);
         let length = u32::from_le_bytes([l0, l1, l2, l3]);
         let end = match usize::try_from(length) {
             Ok(length) if length <= LONGEST => HEADER + length,
@@ -114,13 +126,16 @@ impl Frames {
             return None;
         }
         let payload: Vec<u8> = self.pending.drain(..end).skip(HEADER).collect();
-        Some(match kind {
-            1 => Ok(Frame::Output(Stream::Stdout, payload)),
-            2 => Ok(Frame::Output(Stream::Stderr, payload)),
-            _ => serde_json::from_slice(&payload)
-                .map(Frame::Message)
-                .map_err(|e| FrameError::Message(e.to_string())),
-        })
+        let body = match kind {
+            1 => Body::Data(Stream::Stdin, payload),
+            2 => Body::Data(Stream::Stdout, payload),
+            3 => Body::Data(Stream::Stderr, payload),
+            _ => match serde_json::from_slice(&payload) {
+                Ok(message) => Body::Message(message),
+                Err(e) => return Some(Err(FrameError::Message(e.to_string()))),
+            },
+        };
+        Some(Ok(Frame { task, body }))
     }
 }
 
@@ -128,7 +143,7 @@ impl Frames {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::FromGuest, *};
 
     fn read(frames: &mut Frames) -> Vec<Result<Frame<FromGuest>, FrameError>> {
         let mut found = Vec::new();
@@ -143,34 +158,40 @@ mod tests {
     }
 
     fn frame() -> impl Strategy<Value = Frame<FromGuest>> {
-        let output = (any::<bool>(), proptest::collection::vec(any::<u8>(), 0..300)).prop_map(
-            |(error, bytes)| {
-                Frame::Output(if error { Stream::Stderr } else { Stream::Stdout }, bytes)
-            },
-        );
-        let message = (any::<i32>(), any::<bool>()).prop_map(|(code, out_of_memory)| {
-            Frame::Message(FromGuest::Exited { code, out_of_memory })
-        });
-        prop_oneof![output, message]
+        let streams = [Stream::Stdin, Stream::Stdout, Stream::Stderr];
+        let data = (0..3_usize, any::<u32>(), proptest::collection::vec(any::<u8>(), 0..300))
+            .prop_map(move |(stream, task, bytes)| Frame::data(task, streams[stream], bytes));
+        let message =
+            (any::<u32>(), any::<i32>(), any::<bool>()).prop_map(|(task, code, out_of_memory)| {
+                Frame::message(task, FromGuest::Exited { code, out_of_memory })
+            });
+        prop_oneof![data, message]
     }
 
     #[test]
     fn lengths_and_kinds_are_checked_before_the_payload_comes() {
         let mut frames = Frames::default();
-        frames.push(&[1, 0xff, 0xff, 0xff, 0xff]);
+        frames.push(&[2, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
         assert_eq!(read(&mut frames), [Err(FrameError::TooLong(u32::MAX))]);
         let mut frames = Frames::default();
-        frames.push(&[9, 0, 0, 0, 0]);
+        frames.push(&[9, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(read(&mut frames), [Err(FrameError::Kind(9))]);
         let mut frames = Frames::default();
-        frames.push(&[3, 1, 0, 0, 0, b'{']);
+        frames.push(&[4, 0, 0, 0, 0, 1, 0, 0, 0, b'{']);
         assert!(matches!(read(&mut frames)[..], [Err(FrameError::Message(_))]));
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_sent() {
+        let frame = |length| Frame::<FromGuest>::data(1, Stream::Stdin, vec![0; length]);
+        assert!(frame(LONGEST).to_bytes().is_some());
+        assert!(frame(LONGEST + 1).to_bytes().is_none());
     }
 
     proptest! {
         #[test]
         fn frames_survive_any_cutting(sent in proptest::collection::vec(frame(), 0..8), cut in 1_usize..40) {
-            let bytes: Vec<u8> = sent.iter().flat_map(Frame::to_bytes).collect();
+            let bytes: Vec<u8> = sent.iter().filter_map(Frame::to_bytes).flatten().collect();
             let mut frames = Frames::default();
             let mut received = Vec::new();
             for piece in bytes.chunks(cut) {

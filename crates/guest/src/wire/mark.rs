@@ -22,7 +22,7 @@ impl Mark {
     }
 }
 
-/// Why the app was not executed. On the debug port: `!`, this as JSON, a line
+/// Why the app, or a command, was not executed. On the debug port: `!`, this as JSON, a line
 /// end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "failure", rename_all = "snake_case")]
@@ -39,7 +39,17 @@ pub enum Failure {
         /// The name.
         name: String,
     },
-    /// A step of the boot failed.
+    /// The working directory is not there.
+    NoDirectory {
+        /// Its path.
+        path: String,
+    },
+    /// The guest does not do what was asked.
+    Refused {
+        /// Why not.
+        reason: String,
+    },
+    /// A step failed.
     Step {
         /// Which one, e.g. `mounting the root file system`.
         step: String,

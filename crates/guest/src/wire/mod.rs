@@ -1,24 +1,33 @@
-//! The protocol between a virtual machine's supervisor and its first process.
+//! The protocol between a virtual machine's supervisor and its agent, which in
+//! a `micro` machine is the first process.
 //!
 //! ```text
 //! host ── boot file in the initial RAM disk ──────────────▶ guest   Boot
 //! host ◀─ bytes on the debug port ───────────────────────── guest   Mark
-//! host ◀─ frames on virtio-serial: output, messages ─────── guest   Frame
-//! host ── frames on virtio-serial: requests ──────────────▶ guest   Frame
+//! host ◀─ frames on virtio-serial: data, messages ───────── guest   Frame
+//! host ── frames on virtio-serial: data, requests ────────▶ guest   Frame
 //! ```
 //!
 //! The debug port works before any driver is loaded; it tells how far the boot
 //! is and why it failed. Everything after the app was executed goes over
-//! virtio-serial. The guest is not trusted: [`Frames`] takes any bytes in any
-//! pieces and holds no more than one frame of them.
+//! virtio-serial, where a frame belongs to a *task*: the app, or something that
+//! the host asked for under a number of its own. Each task's data has a window
+//! in each direction, so that a slow reader holds up nobody else. The guest is
+//! not trusted: [`Frames`] takes any bytes in any pieces and holds no more than
+//! one frame of them, and windows bound what else is held.
 
 mod boot;
 mod frame;
 mod mark;
+mod message;
 
 pub use boot::{Boot, Modules, Network};
-pub use frame::{Frame, FrameError, Frames, FromGuest, LONGEST, Stream, ToGuest};
+pub use frame::{APP, Body, Frame, FrameError, Frames, LONGEST, Stream, cost};
 pub use mark::{Failure, Found, LONGEST_FAILURE, Mark, Marks};
+pub use message::{
+    Execute, FromGuest, GuestStats, INPUT_WINDOW, MOST_TASKS, OUTPUT_WINDOW, PORT_NAME, ToGuest,
+    VERSION, Window,
+};
 
 /// Where the boot file lies in the initial RAM disk.
 pub const BOOT_FILE: &str = "/boot.json";

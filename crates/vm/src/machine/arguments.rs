@@ -1,6 +1,7 @@
 use std::{ffi::OsString, fmt::Write as _, os::fd::RawFd, path::Path};
 
 use serde_json::json;
+use tandem_guest::wire::PORT_NAME;
 use tandem_model::{Accelerator, PortMap, Resources};
 
 use super::Qemu;
@@ -145,7 +146,8 @@ impl Arguments<'_> {
         if self.disk.is_some() {
             socket("channel", channel);
             line.option("-device", "virtio-serial-pci,max_ports=2");
-            line.option("-device", "virtserialport,nr=1,chardev=channel,name=tandem");
+            let port = format!("virtserialport,nr=1,chardev=channel,name={PORT_NAME}");
+            line.option("-device", port);
         }
         line.option("-mon", "chardev=qmp,mode=control");
         line.option("-device", "isa-debugcon,iobase=0xe9,chardev=debug");

@@ -74,6 +74,11 @@ pub(super) fn explain(failure: Failure, program: &str) -> BackendError {
             BackendError::NotExecutable { program: program.to_owned(), reason }
         }
         Failure::NoUser { name } => BackendError::NoUser(name),
+        Failure::NoDirectory { path } => BackendError::engine(
+            "starting the app",
+            format!("its working directory {path} is not there"),
+        ),
+        Failure::Refused { reason } => BackendError::engine("the guest", reason),
         Failure::Step { step, reason } => {
             BackendError::engine("starting the guest", format!("{step}: {reason}"))
         }

@@ -2,7 +2,7 @@ use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use tandem_backend::{BackendError, InstanceStore, Launch, Payload, Running};
-use tandem_guest::wire::{Boot, Network};
+use tandem_guest::wire::{Boot, Execute, Network};
 use tandem_home::Home;
 use tandem_image::Store;
 use tandem_model::{InstanceRecord, PortMap, ProcessIdentity};
@@ -248,6 +248,7 @@ pub(crate) fn remove_initrd(files: &InstanceFiles) -> Result<(), BackendError> {
 /// gives the first guest, always.
 fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
     let spec = &record.spec;
+    let hostname = hostname_of(record);
     Boot {
         modules: kernel.modules.clone(),
         disk: "/dev/vda".to_owned(),
@@ -258,10 +259,24 @@ fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
             gateway: [10, 0, 2, 2].into(),
             dns: [10, 0, 2, 3].into(),
         }),
-        hostname: spec.hostname.clone().unwrap_or_else(|| record.id.to_string()),
-        args: spec.args.clone(),
-        env: spec.env.clone(),
-        cwd: spec.cwd.clone(),
-        user: spec.user.clone(),
+        app: Execute {
+            args: spec.args.clone(),
+            env: environment(record, &[]),
+            cwd: spec.cwd.clone(),
+            user: spec.user.clone(),
+            ..Execute::default()
+        },
+        hostname,
     }
+}
+
+/// The host name inside.
+fn hostname_of(record: &InstanceRecord) -> String {
+    record.spec.hostname.clone().unwrap_or_else(|| record.id.to_string())
+}
+
+/// The environment of a program in the instance; later entries win.
+pub(crate) fn environment(record: &InstanceRecord, more: &[String]) -> Vec<String> {
+    let hostname = format!("HOSTNAME={}", hostname_of(record));
+    [hostname].into_iter().chain(record.spec.env.iter().chain(more).cloned()).collect()
 }

@@ -3,27 +3,27 @@
 mod console;
 mod life;
 
+use std::rc::Rc;
+
 use async_trait::async_trait;
 use tandem_backend::{BackendError, Output, Running};
-use tandem_guest::wire::ToGuest;
 use tandem_model::Exit;
-use tokio::{
-    net::UnixStream,
-    sync::{mpsc, watch},
-};
+use tokio::{net::UnixStream, sync::watch};
 
-use crate::{machine::Machine, qmp::Qmp};
+use crate::{
+    agent::Agent,
+    machine::Machine,
+    qmp::{Qmp, QmpError},
+};
 pub(crate) use console::Console;
 use life::Life;
-
-/// Requests that may wait for the guest.
-const MOST_REQUESTS: usize = 64;
 
 /// The supervisor's handle on a machine. A task of its own does the work, so
 /// that nothing is lost when a caller stops waiting.
 pub(crate) struct RunningVm {
     exit: watch::Receiver<Option<Exit>>,
-    requests: mpsc::Sender<ToGuest>,
+    agent: Agent,
+    qmp: Rc<Qmp>,
     kill: watch::Sender<bool>,
 }
 
@@ -37,14 +37,25 @@ impl RunningVm {
         app_output: &Output,
     ) -> Self {
         let (exit_sender, exit) = watch::channel(None);
-        let (requests, receiver) = mpsc::channel(MOST_REQUESTS);
         let (kill, killed) = watch::channel(false);
-        let life = Life::new(machine, qmp, channel, console, app_output);
+        let qmp = Rc::new(qmp);
+        let (life, agent) = Life::new(machine, Rc::clone(&qmp), channel, console, app_output);
         tokio::task::spawn_local(async move {
-            let exit = life.run(receiver, killed).await;
+            let exit = life.run(killed).await;
             exit_sender.send_replace(Some(exit));
         });
-        Self { exit, requests, kill }
+        Self { exit, agent, qmp, kill }
+    }
+
+    /// The guest's agent.
+    #[allow(dead_code, reason = "snapshots and hot plugging, which use it, are on their way")]
+    pub(crate) const fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// QEMU's monitor.
+    pub(crate) fn qmp(&self) -> &Qmp {
+        &self.qmp
     }
 }
 
@@ -62,14 +73,23 @@ impl Running for RunningVm {
     }
 
     async fn signal(&self, number: i32) -> Result<(), BackendError> {
-        let request = ToGuest::Signal { number };
-        self.requests
-            .try_send(request)
-            .map_err(|_| BackendError::engine("the guest", "it does not take requests any more"))
+        self.agent.signal(number).map_err(|e| BackendError::engine("telling the guest", e))
     }
 
     async fn kill(&self) -> Result<(), BackendError> {
         self.kill.send_replace(true);
         Ok(())
     }
+
+    async fn pause(&self) -> Result<(), BackendError> {
+        self.qmp().execute("stop", None).await.map(drop).map_err(monitor)
+    }
+
+    async fn resume(&self) -> Result<(), BackendError> {
+        self.qmp().execute("cont", None).await.map(drop).map_err(monitor)
+    }
+}
+
+fn monitor(e: QmpError) -> BackendError {
+    BackendError::engine("QEMU's monitor", e)
 }

@@ -12,17 +12,17 @@ use tandem_guest::wire::Failure;
 pub(super) const DEFAULT_PATH: &str =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The app's environment: later entries replace earlier ones, and `PATH`,
-/// `HOME` and `HOSTNAME` are there in any case.
-pub(super) fn environment(env: &[String], home: &str, hostname: &str) -> Vec<(String, String)> {
-    let mut merged: Vec<(String, String)> = Vec::with_capacity(env.len() + 3);
+/// A program's environment: later entries replace earlier ones, and `PATH` and
+/// `HOME` are there in any case.
+pub(super) fn environment(env: &[String], home: &str) -> Vec<(String, String)> {
+    let mut merged: Vec<(String, String)> = Vec::with_capacity(env.len() + 2);
     for (name, value) in env.iter().filter_map(|entry| entry.split_once('=')) {
         match merged.iter_mut().find(|(other, _)| other == name) {
             Some((_, earlier)) => value.clone_into(earlier),
             None => merged.push((name.to_owned(), value.to_owned())),
         }
     }
-    for (name, value) in [("PATH", DEFAULT_PATH), ("HOME", home), ("HOSTNAME", hostname)] {
+    for (name, value) in [("PATH", DEFAULT_PATH), ("HOME", home)] {
         if !merged.iter().any(|(other, _)| other == name) {
             merged.push((name.to_owned(), value.to_owned()));
         }
@@ -88,9 +88,9 @@ mod tests {
     #[test]
     fn later_variables_win_and_defaults_fill_in() {
         let env = ["A=1", "PATH=/x", "broken", "A=2"].map(str::to_owned);
-        let merged = environment(&env, "/home", "host");
+        let merged = environment(&env, "/home");
         let pairs: Vec<_> = merged.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
-        assert_eq!(pairs, [("A", "2"), ("PATH", "/x"), ("HOME", "/home"), ("HOSTNAME", "host")]);
+        assert_eq!(pairs, [("A", "2"), ("PATH", "/x"), ("HOME", "/home")]);
     }
 
     #[test]
