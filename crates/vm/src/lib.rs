@@ -18,7 +18,7 @@
 //! the guest's instructions (TCG), which is said everywhere.
 
 mod accelerator;
-#[allow(dead_code, reason = "snapshots and hot plugging, which use it, are on their way")]
+#[expect(dead_code, reason = "snapshots and hot plugging, which use it, are on their way")]
 mod agent;
 mod disk;
 mod engine;

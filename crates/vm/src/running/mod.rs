@@ -48,7 +48,6 @@ impl RunningVm {
     }
 
     /// The guest's agent.
-    #[allow(dead_code, reason = "snapshots and hot plugging, which use it, are on their way")]
     pub(crate) const fn agent(&self) -> &Agent {
         &self.agent
     }
@@ -73,7 +72,7 @@ impl Running for RunningVm {
     }
 
     async fn signal(&self, number: i32) -> Result<(), BackendError> {
-        self.agent.signal(number).map_err(|e| BackendError::engine("telling the guest", e))
+        self.agent().signal(number).map_err(|e| BackendError::engine("telling the guest", e))
     }
 
     async fn kill(&self) -> Result<(), BackendError> {
