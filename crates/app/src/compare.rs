@@ -3,7 +3,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
 use tandem_lab::{LaneSetup, Plan, ResultStore, run};
-use tandem_model::{Lane, PortMap, Protocol, Resources, ResultDocument, RunEvent};
+use tandem_model::{InstanceOptions, Lane, PortMap, Protocol, Resources, ResultDocument, RunEvent};
 
 use crate::{App, AppError, Cancel, RunOptions, spec::exposed_port, subject::Ready};
 
@@ -126,6 +126,7 @@ impl App {
             accelerator: lane.accelerator,
             ports: vec![PortMap { host_ip, host_port: 0, port, protocol: Protocol::Tcp }],
             resources: request.resources,
+            options: InstanceOptions { template: lane.template, ..InstanceOptions::default() },
             ..RunOptions::new(ready.subject.image.clone(), lane.backend)
         };
         let spec = self.spec(&ready.image, options)?;

@@ -20,9 +20,11 @@ use tandem_image::{
     unpack_layer,
 };
 use tandem_model::{
-    Digest, ErrorCode, Failure, InstanceRecord, InstanceSpec, MountSource, NetworkChoice,
-    SecurityOptions,
+    BackendKind, Digest, ErrorCode, Failure, InstanceRecord, InstanceSpec, MountSource,
+    NetworkChoice, SecurityOptions,
 };
+
+use tandem_vm::Carried;
 
 use crate::{
     App, AppError,
@@ -30,23 +32,26 @@ use crate::{
 };
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
-    format: String,
-    version: u32,
-    spec: InstanceSpec,
+pub(crate) struct Manifest {
+    pub(crate) format: String,
+    pub(crate) version: u32,
+    pub(crate) spec: InstanceSpec,
     /// The image's blobs, its manifest first; each lies in `blobs/HEX`.
-    blobs: Vec<Digest>,
+    pub(crate) blobs: Vec<Digest>,
     /// Digest of each archive by its path: `upper.tar`, `volumes/NAME.tar`,
-    /// `snapshots/NAME/…`.
-    parts: BTreeMap<String, Digest>,
-    volumes: Vec<String>,
-    snapshots: Vec<Snapshot>,
+    /// `snapshots/NAME/…`; of a virtual machine `disk/…`.
+    pub(crate) parts: BTreeMap<String, Digest>,
+    pub(crate) volumes: Vec<String>,
+    pub(crate) snapshots: Vec<Snapshot>,
+    /// The disk of a virtual machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) machine: Option<Carried>,
 }
 
 const FORMAT: &str = "tandem-instance";
 const VERSION: u32 = 1;
 
-fn refused(why: impl std::fmt::Display) -> AppError {
+pub(crate) fn refused(why: impl std::fmt::Display) -> AppError {
     let text = format!("the file is no instance that can be imported ({why}): export it again");
     Failure::new(ErrorCode::Usage, text).into()
 }
@@ -60,6 +65,9 @@ impl App {
     /// that runs is held still while it is copied.
     pub async fn export_instance(&self, instance: &str, file: &Path) -> Result<(), AppError> {
         let record = self.instances.find(instance)?;
+        if record.spec.backend == BackendKind::Vm {
+            return self.export_machine(record, file).await;
+        }
         let upper = upper_of(&self.home, &record)?;
         let volumes = self.volumes_of(&record.spec);
         let scratch = self.home.scratch("export")?;
@@ -87,7 +95,18 @@ impl App {
             let from = dir.join(&snapshot.name);
             pack_parts(&from, &snapshot.volumes, &out, &prefix, &mut parts)?;
         }
-        let image = self.images.find(&record.spec.digest.to_string())?;
+        let manifest = self.manifest(record.spec, &out, parts)?;
+        write_exported(&out, &Manifest { volumes, snapshots, ..manifest }, file)
+    }
+
+    /// A manifest with the image, whose blobs are put among the parts.
+    pub(crate) fn manifest(
+        &self,
+        spec: InstanceSpec,
+        out: &Path,
+        parts: BTreeMap<String, Digest>,
+    ) -> Result<Manifest, AppError> {
+        let image = self.images.find(&spec.digest.to_string())?;
         let mut blobs = Vec::new();
         for (digest, path) in self.images.blobs_of(&image) {
             let to = out.join("blobs").join(digest.hex());
@@ -96,20 +115,17 @@ impl App {
             }
             blobs.push(digest);
         }
-        let spec = InstanceSpec { owner: None, remove: false, ..record.spec };
-        let format = FORMAT.to_owned();
-        let manifest =
-            Manifest { format, version: VERSION, spec, blobs, parts, volumes, snapshots };
-        write_json(&out.join("manifest.json"), &manifest)?;
-        let io = |e| AppError::io("write", file, e);
-        let folder =
-            file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Whole or not at all.
-        let fresh = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-        pack_tree(&out, Path::new(FORMAT), false, BufWriter::new(fresh.as_file()))
-            .map_err(layer)?;
-        fresh.as_file().sync_all().map_err(io)?;
-        fresh.persist(file).map(drop).map_err(|e| io(e.error))
+        let spec = InstanceSpec { owner: None, remove: false, ..spec };
+        Ok(Manifest {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            spec,
+            blobs,
+            parts,
+            volumes: Vec::new(),
+            snapshots: Vec::new(),
+            machine: None,
+        })
     }
 
     /// Makes the instance of a file again; nothing stays when it fails.
@@ -125,7 +141,7 @@ impl App {
         let manifest: Option<Manifest> = read_json(&from.join("manifest.json")).map_err(refused)?;
         let manifest = manifest.ok_or_else(|| refused("it has no manifest"))?;
         check(&manifest, &from)?;
-        let mut spec = InstanceSpec { owner: None, remove: false, ..manifest.spec };
+        let mut spec = InstanceSpec { owner: None, remove: false, ..manifest.spec.clone() };
         if let Some(name) = name {
             name.clone_into(&mut spec.name);
         }
@@ -137,13 +153,10 @@ impl App {
         }
         let made = scratch.path().join("made");
         make_private_dir(&made.join("volumes"))?;
-        unpack_parts(&from, "", &manifest.volumes, &made)?;
-        for snapshot in &manifest.snapshots {
-            let dir = made.join("snapshots").join(&snapshot.name);
-            make_private_dir(&dir.join("volumes"))?;
-            let prefix = format!("snapshots/{}/", snapshot.name);
-            unpack_parts(&from, &prefix, &snapshot.volumes, &dir)?;
-            write_json(&dir.join(RECORD), snapshot)?;
+        if manifest.machine.is_some() {
+            self.unpack_machine(&from, &manifest, &made)?;
+        } else {
+            unpack_container(&from, &manifest, &made)?;
         }
         let _lease = self.images.lease()?;
         for digest in &manifest.blobs {
@@ -171,6 +184,9 @@ impl App {
             make_private_dir(&self.home.volumes().join(volume))?;
             rename(&made.join("volumes").join(volume), &self.volume_data(volume))?;
         }
+        if record.spec.backend == BackendKind::Vm {
+            return self.place_machine(record, made);
+        }
         rename(&made.join("upper"), &upper_of(&self.home, record)?)?;
         let snapshots = made.join("snapshots");
         if snapshots.is_dir() {
@@ -178,6 +194,29 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Writes the folder `out` with its manifest as one file, whole or not at all.
+pub(crate) fn write_exported(out: &Path, manifest: &Manifest, file: &Path) -> Result<(), AppError> {
+    write_json(&out.join("manifest.json"), manifest)?;
+    let io = |e| AppError::io("write", file, e);
+    let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let fresh = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+    pack_tree(out, Path::new(FORMAT), false, BufWriter::new(fresh.as_file())).map_err(layer)?;
+    fresh.as_file().sync_all().map_err(io)?;
+    fresh.persist(file).map(drop).map_err(|e| io(e.error))
+}
+
+fn unpack_container(from: &Path, manifest: &Manifest, made: &Path) -> Result<(), AppError> {
+    unpack_parts(from, "", &manifest.volumes, made)?;
+    for snapshot in &manifest.snapshots {
+        let dir = made.join("snapshots").join(&snapshot.name);
+        make_private_dir(&dir.join("volumes"))?;
+        let prefix = format!("snapshots/{}/", snapshot.name);
+        unpack_parts(from, &prefix, &snapshot.volumes, &dir)?;
+        write_json(&dir.join(RECORD), snapshot)?;
+    }
+    Ok(())
 }
 
 /// Copies a folder; one that is not there counts as empty.
@@ -266,6 +305,9 @@ fn check(manifest: &Manifest, from: &Path) -> Result<(), AppError> {
         if actual != *digest {
             return Err(refused(format!("{path} is damaged")));
         }
+    }
+    if (manifest.spec.backend == BackendKind::Vm) != manifest.machine.is_some() {
+        return Err(refused("it has no disk that fits to its kind"));
     }
     let listed = |path: String| manifest.parts.contains_key(&path) || !from.join(&path).exists();
     let trees = |prefix: &str, volumes: &[String]| {

@@ -7,7 +7,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -17,9 +17,16 @@ use tandem_backend::BackendError;
 use tandem_container::{checkpoint_works, upper_of};
 use tandem_home::{Lock, make_private_dir, read_json, write_json};
 use tandem_image::{Earlier, Stamps, copy_tree, stamps};
-use tandem_model::{InstanceRecord, InstanceSpec, MountSource};
+use tandem_model::{BackendKind, InstanceRecord, InstanceSpec, MountSource};
+use tandem_vm::Saved;
 
-use crate::{App, AppError, snapshot_size::sizes};
+use crate::{
+    App, AppError,
+    machine_snapshot::{layer_sizes, users_of_layers},
+    prober::{Prober, longest_wait},
+    snapshot_size::{Sizes, sizes},
+    swap::exchange,
+};
 
 /// A snapshot as it lies on the disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +43,9 @@ pub(crate) struct Snapshot {
     pub(crate) spec: InstanceSpec,
     /// Volumes that lie in it.
     pub(crate) volumes: Vec<String>,
+    /// What it holds of a virtual machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) machine: Option<Saved>,
 }
 
 impl Snapshot {
@@ -44,11 +54,12 @@ impl Snapshot {
 
 /// What the instance's files come from, to find what was not touched since.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Head {
+pub(crate) struct Head {
     /// The last snapshot taken or restored.
-    snapshot: Option<String>,
-    /// Stamps by tree: `upper`, `volumes/NAME`.
-    trees: BTreeMap<String, Stamps>,
+    pub(crate) snapshot: Option<String>,
+    /// Stamps by tree: `upper`, `volumes/NAME`; none for a virtual machine.
+    #[serde(default)]
+    pub(crate) trees: BTreeMap<String, Stamps>,
 }
 
 /// A snapshot in a list.
@@ -64,6 +75,8 @@ pub struct SnapshotRow {
     pub current: bool,
     /// Volumes in it.
     pub volumes: Vec<String>,
+    /// It holds the memory of a virtual machine.
+    pub memory: bool,
     /// Bytes of its files, allocated.
     pub size_bytes: u64,
     /// Bytes that its removal would free.
@@ -77,6 +90,9 @@ pub struct Taken {
     pub name: String,
     /// Nanoseconds that the app was held still; absent when it did not run.
     pub pause_ns: Option<u64>,
+    /// Nanoseconds that a client waited for an answer meanwhile, at most;
+    /// absent when the app answers no HTTP, or answered none of the requests.
+    pub longest_wait_ns: Option<u64>,
 }
 
 /// What a restore came to.
@@ -86,6 +102,8 @@ pub struct Restored {
     pub instance: String,
     /// It ran before and runs again.
     pub started: bool,
+    /// Its memory came back as well, or will with its next start.
+    pub memory: bool,
 }
 
 /// The shortest time to hold an app still: the kernel stamps changes with a
@@ -93,12 +111,24 @@ pub struct Restored {
 /// snapshot must be told from one just before.
 const TICK: Duration = Duration::from_millis(12);
 
+/// Time between the requests of the client that waits meanwhile. It must not
+/// be a load: software emulation answers a few dozen a second.
+const CLIENT: Duration = Duration::from_millis(50);
+
 impl App {
-    /// Takes a snapshot of an instance's disk; one that runs is held still
-    /// meanwhile.
-    pub async fn snapshot(&self, instance: &str, name: &str) -> Result<Taken, AppError> {
+    /// Takes a snapshot of an instance's disk, and of its memory where asked;
+    /// one that runs is held still meanwhile.
+    pub async fn snapshot(
+        &self,
+        instance: &str,
+        name: &str,
+        memory: bool,
+    ) -> Result<Taken, AppError> {
         check_name(name)?;
         let record = self.instances.find(instance)?;
+        if memory && record.spec.backend != BackendKind::Vm {
+            self.refuse_memory_snapshot().await?;
+        }
         let dir = self.snapshots_dir(&record)?;
         let _lock = Lock::exclusive(&dir.join(".lock"))?;
         if dir.join(name).exists() {
@@ -109,6 +139,12 @@ impl App {
             return Err(conflict(text));
         }
         let head: Head = read_json(&dir.join(HEAD))?.unwrap_or_default();
+        let prober = Prober::start(&record, CLIENT).await;
+        if record.spec.backend == BackendKind::Vm {
+            let pause_ns = self.snapshot_machine(record, &dir, name, head, memory).await?;
+            let longest_wait_ns = prober.finish().await.and_then(|shots| longest_wait(&shots));
+            return Ok(Taken { name: name.to_owned(), pause_ns, longest_wait_ns });
+        }
         let scratch = self.home.scratch("snapshot")?;
         let fresh = scratch.path().join("snapshot");
         make_private_dir(&fresh.join("volumes"))?;
@@ -145,16 +181,18 @@ impl App {
             parent: head.snapshot,
             spec: record.spec,
             volumes,
+            machine: None,
         };
         write_json(&fresh.join(RECORD), &snapshot)?;
         rename(&fresh, &dir.join(name))?;
         write_json(&dir.join(HEAD), &now)?;
         let pause_ns = paused.map(|it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX));
-        Ok(Taken { name: name.to_owned(), pause_ns })
+        let longest_wait_ns = prober.finish().await.and_then(|shots| longest_wait(&shots));
+        Ok(Taken { name: name.to_owned(), pause_ns, longest_wait_ns })
     }
 
-    /// Says why the memory of a running instance cannot be kept.
-    pub async fn refuse_memory_snapshot(&self) -> Result<(), AppError> {
+    /// Says why the memory of a running container cannot be kept.
+    async fn refuse_memory_snapshot(&self) -> Result<(), AppError> {
         let home = self.home.clone();
         let probe = tokio::task::spawn_blocking(move || checkpoint_works(&home));
         let why = match probe.await.map_err(|e| BackendError::engine("the CRIU probe", e))? {
@@ -170,10 +208,18 @@ impl App {
         let record = self.instances.find(instance)?;
         let dir = self.snapshots_dir(&record)?;
         let head: Head = read_json(&dir.join(HEAD))?.unwrap_or_default();
+        let snapshots = all(&dir)?;
+        let others = users_of_layers(&self.instances.dir(&record.id), &snapshots)?;
         let row = |snapshot: Snapshot| {
             let path = dir.join(&snapshot.name);
-            let found = sizes(&path).map_err(|e| AppError::io("measure", path, e))?;
+            let mut found = sizes(&path).map_err(|e| AppError::io("measure", path, e))?;
+            let memory = snapshot.machine.as_ref().is_some_and(|saved| saved.memory.is_some());
+            if let Some(saved) = &snapshot.machine {
+                let layers = layer_sizes(&self.instances.dir(&record.id), saved, &others)?;
+                found = Sizes { all: found.all + layers.all, unique: found.unique + layers.unique };
+            }
             Ok(SnapshotRow {
+                memory,
                 current: head.snapshot.as_ref() == Some(&snapshot.name),
                 name: snapshot.name,
                 created_at: snapshot.created_at,
@@ -183,21 +229,26 @@ impl App {
                 unique_bytes: found.unique,
             })
         };
-        all(&dir)?.into_iter().map(row).collect()
+        snapshots.into_iter().map(row).collect()
     }
 
     /// Gives an instance the files of a snapshot again, or makes a new one of
-    /// them. An instance that ran is stopped for it and started again.
+    /// them; with its memory, where the snapshot has that, unless `memory` is
+    /// not wanted. An instance that ran is stopped for it and started again.
     pub async fn restore(
         &self,
         instance: &str,
         name: &str,
         into: Option<&str>,
+        memory: bool,
     ) -> Result<Restored, AppError> {
         let record = self.instances.find(instance)?;
         let dir = self.snapshots_dir(&record)?;
         let lock = Lock::exclusive(&dir.join(".lock"))?;
         let snapshot = load(&dir, &record, name)?;
+        if snapshot.machine.is_some() {
+            return self.restore_machine(record, &dir, snapshot, into, memory, lock).await;
+        }
         if let Some(into) = into {
             return self.restore_as(&dir.join(name), snapshot, into);
         }
@@ -243,7 +294,7 @@ impl App {
         if ran {
             backend.start(&record.id, &mut |_| {}).await?;
         }
-        Ok(Restored { instance: record.spec.name, started: ran })
+        Ok(Restored { instance: record.spec.name, started: ran, memory: false })
     }
 
     /// A new instance of a snapshot, with volumes of its own and any free host
@@ -297,7 +348,7 @@ impl App {
             rename(fresh, to)?;
         }
         rename(&scratch.path().join("upper"), &upper_of(&self.home, &record)?)?;
-        Ok(Restored { instance: record.spec.name, started: false })
+        Ok(Restored { instance: record.spec.name, started: false, memory: false })
     }
 
     /// Removes a snapshot; those that came from it now come from its parent.
@@ -318,11 +369,14 @@ impl App {
             write_json(&dir.join(HEAD), &head)?;
         }
         let scratch = self.home.scratch("snapshot")?;
-        rename(&dir.join(name), &scratch.path().join("gone"))
+        rename(&dir.join(name), &scratch.path().join("gone"))?;
+        if gone.machine.is_some() { self.sweep_layers(&record, &dir) } else { Ok(()) }
     }
 
     pub(crate) fn snapshots_dir(&self, record: &InstanceRecord) -> Result<PathBuf, AppError> {
-        upper_of(&self.home, record)?;
+        if record.spec.backend != BackendKind::Vm {
+            upper_of(&self.home, record)?;
+        }
         let dir = self.instances.dir(&record.id).join("snapshots");
         make_private_dir(&dir)?;
         Ok(dir)
@@ -391,7 +445,7 @@ impl App {
 }
 
 pub(crate) const RECORD: &str = "snapshot.json";
-const HEAD: &str = "head.json";
+pub(crate) const HEAD: &str = "head.json";
 
 pub(crate) fn conflict(text: String) -> AppError {
     tandem_model::Failure::new(tandem_model::ErrorCode::Conflict, text).into()
@@ -437,17 +491,4 @@ fn sync(path: &Path) -> Result<(), AppError> {
 
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), AppError> {
     fs::rename(from, to).map_err(|e| AppError::io("store", to, e))
-}
-
-/// Puts a folder in another's place in one step; the other one is where the
-/// first one was.
-fn exchange(fresh: &Path, to: &Path) -> Result<(), AppError> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    if let Some(parent) = to.parent() {
-        make_private_dir(parent)?;
-    }
-    match renameat_with(CWD, fresh, CWD, to, RenameFlags::EXCHANGE) {
-        Err(rustix::io::Errno::NOENT) => rename(fresh, to),
-        other => other.map_err(|e| AppError::io("put in place", to, io::Error::from(e))),
-    }
 }

@@ -1,12 +1,15 @@
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 use tandem_backend::{Backend, BackendError};
-use tandem_model::{InstanceRecord, PortMap, Protocol, Resources};
-use tandem_probe::{downtime_ns, get, now, open_loop};
-use tokio::sync::oneshot;
+use tandem_model::{BackendKind, ErrorCode, InstanceRecord, Resources};
+use tandem_probe::{downtime_ns, now};
+use tandem_vm::{GuestSize, guest_size};
 
-use crate::{App, AppError};
+use crate::{
+    App, AppError,
+    prober::{Prober, reachable},
+};
 
 /// How limits are changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,6 +50,11 @@ pub struct UpdateReport {
     /// answers HTTP, from the first lost request to the next answer; otherwise
     /// from the stop to the start. Absent when nothing ran.
     pub downtime_ns: Option<u64>,
+    /// What the guest's kernel says that it has now; absent for a container.
+    pub guest: Option<GuestSize>,
+    /// Bytes of memory that the host got back while hot (PSS before less PSS
+    /// after); negative when the machine took more, absent for a container.
+    pub returned_bytes: Option<i64>,
     /// Limits before.
     pub before: Resources,
     /// Limits now.
@@ -55,9 +63,6 @@ pub struct UpdateReport {
 
 /// Time between the requests that measure a cold change.
 const INTERVAL: Duration = Duration::from_millis(10);
-
-/// How long one of them may take.
-const ANSWER: Duration = Duration::from_secs(2);
 
 /// How long an app may take to answer again before it counts as mute.
 const BACK: Duration = Duration::from_mins(1);
@@ -78,13 +83,18 @@ impl App {
             milli_cpus: wishes.milli_cpus.or(before.milli_cpus),
             pids: wishes.pids.or(before.pids),
         };
+        let is_machine = record.spec.backend == BackendKind::Vm && record.state.is_up();
+        let held = if is_machine { backend.sample(&record).await.ok() } else { None };
         let begin = now();
         let (how, downtime_ns) = if record.state.is_up() {
             match mode {
                 UpdateMode::Cold => cold(backend, &record, &after).await?,
                 UpdateMode::Hot => hot(backend, &record, &after).await?,
                 UpdateMode::Auto => match hot(backend, &record, &after).await {
-                    Err(BackendError::Unsupported(_)) => cold(backend, &record, &after).await?,
+                    // Not this way, with this backend or this machine.
+                    Err(e) if e.code() == ErrorCode::Unavailable => {
+                        cold(backend, &record, &after).await?
+                    }
                     other => other?,
                 },
             }
@@ -92,16 +102,36 @@ impl App {
             backend.update(&record.id, &after).await?;
             (UpdateHow::NextStart, None)
         };
+        let elapsed_ns = now().since(begin);
+        let guest = if is_machine { self.seen_by_guest(&record).await } else { None };
+        let returned_bytes = match (how, held) {
+            (UpdateHow::Hot, Some(held)) => {
+                let holds = backend.sample(&record).await?;
+                Some(signed(held.memory.pss) - signed(holds.memory.pss))
+            }
+            _ => None,
+        };
         Ok(UpdateReport {
             id: record.id.to_string(),
             name: record.spec.name,
             how,
-            elapsed_ns: now().since(begin),
+            elapsed_ns,
             downtime_ns,
+            guest,
+            returned_bytes,
             before,
             after,
         })
     }
+
+    /// What the guest has, as its kernel says.
+    async fn seen_by_guest(&self, record: &InstanceRecord) -> Option<GuestSize> {
+        guest_size(&self.instances.dir(&record.id)).await.ok().flatten()
+    }
+}
+
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 type Done = (UpdateHow, Option<u64>);
@@ -123,19 +153,11 @@ async fn cold(
     after: &Resources,
 ) -> Result<Done, BackendError> {
     let address = record.ports.iter().find_map(reachable);
-    let answers = match address {
-        Some(address) => get(address, "/", ANSWER).await.is_ok_and(|body| body.status == 200),
-        None => false,
-    };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let prober = address.filter(|_| answers).map(|address| {
-        let end = async { drop(stopped.await) };
-        tokio::spawn(open_loop(address, "/", INTERVAL, ANSWER, end))
-    });
+    let prober = Prober::start(record, INTERVAL).await;
     let begin = now();
     let result = restart(backend, record, after).await;
     let mut downtime = Some(now().since(begin));
-    if result.is_ok() && answers {
+    if result.is_ok() && prober.is_on() {
         // A port that was left to choose is another one now.
         let again = backend.inspect(&record.id).await?.ports.iter().find_map(reachable);
         let options = tandem_probe::ReadyOptions { limit: BACK, ..Default::default() };
@@ -144,13 +166,9 @@ async fn cold(
             None => None,
         };
         downtime = first.map(|first| first.at.since(begin));
-        // One more request after the answer closes the gap for certain.
-        tokio::time::sleep(INTERVAL * 3).await;
-        let _ = stop.send(());
-        if again == address
-            && let Some(prober) = prober
-        {
-            downtime = prober.await.ok().and_then(|shots| downtime_ns(&shots));
+        let shots = prober.finish().await;
+        if again == address {
+            downtime = shots.and_then(|shots| downtime_ns(&shots));
         }
     }
     result?;
@@ -172,11 +190,4 @@ async fn restart(
         return Err(e);
     }
     Ok(())
-}
-
-fn reachable(port: &PortMap) -> Option<SocketAddr> {
-    let any = port.host_ip.is_unspecified();
-    let ip = if any { std::net::Ipv4Addr::LOCALHOST.into() } else { port.host_ip };
-    (port.protocol == Protocol::Tcp && port.host_port != 0)
-        .then_some(SocketAddr::new(ip, port.host_port))
 }

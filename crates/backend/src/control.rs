@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tandem_model::{Failure, Resources};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -48,6 +49,11 @@ pub enum ControlRequest {
     Attach {
         /// How.
         wishes: AttachWishes,
+    },
+    /// Something that only this kind of instance knows.
+    Own {
+        /// What, in the backend's own terms.
+        request: Value,
     },
 }
 
@@ -109,10 +115,10 @@ pub(crate) async fn answer(stream: &mut UnixStream, result: Result<(), Failure>)
 
 /// Sends a request and waits for the answer; `None` says that no supervisor
 /// is there, or that it ended while it served us.
-async fn ask(
+async fn exchange<T: DeserializeOwned>(
     dir: &Path,
     request: &ControlRequest,
-) -> Result<Option<(UnixStream, Result<(), Failure>)>, BackendError> {
+) -> Result<Option<(UnixStream, Result<T, Failure>)>, BackendError> {
     let Ok((_folder, path)) = near(dir) else { return Ok(None) };
     let Ok(mut stream) = UnixStream::connect(path).await else { return Ok(None) };
     let io = |e| BackendError::io("ask the supervisor in", dir, e);
@@ -133,10 +139,22 @@ fn gone(e: &io::Error) -> bool {
     matches!(e.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
+/// Answers a request with a value.
+pub(crate) async fn answer_with(stream: &mut UnixStream, result: Result<Value, Failure>) {
+    let _ = write_line(stream, &result).await;
+}
+
+/// Like [`call`], with what the supervisor says. `Ok(None)` says that no
+/// supervisor is there.
+pub async fn ask(dir: &Path, request: &ControlRequest) -> Result<Option<Value>, BackendError> {
+    let answered = exchange(dir, request).await?;
+    Ok(answered.map(|(_, answer)| answer).transpose()?)
+}
+
 /// Asks the supervisor of the instance in `dir` and waits for its answer.
 /// `Ok(false)` says that no supervisor is there.
 pub async fn call(dir: &Path, request: &ControlRequest) -> Result<bool, BackendError> {
-    match ask(dir, request).await? {
+    match exchange::<()>(dir, request).await? {
         Some((_, answer)) => Ok(answer.map(|()| true)?),
         None => Ok(false),
     }
@@ -165,7 +183,7 @@ pub struct Held {
 
 /// Holds an instance still. `Ok(None)` says that no supervisor is there.
 pub async fn hold(dir: &Path) -> Result<Option<Held>, BackendError> {
-    match ask(dir, &ControlRequest::Hold).await? {
+    match exchange::<()>(dir, &ControlRequest::Hold).await? {
         Some((stream, answer)) => Ok(answer.map(|()| Some(Held { _connection: stream }))?),
         None => Ok(None),
     }

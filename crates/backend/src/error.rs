@@ -149,6 +149,9 @@ pub enum BackendError {
     /// The backend of this instance has no such thing.
     #[error("{0} is not possible with this backend: use --backend container")]
     Unsupported(&'static str),
+    /// The change is possible, but not while the app runs.
+    #[error("{0}: use --mode cold to stop and start it for that")]
+    NeedsRestart(String),
     /// The request was withdrawn while the instance came up.
     #[error("the launch was cancelled")]
     Cancelled,
@@ -235,7 +238,9 @@ impl BackendError {
             Self::PortInUse(_) | Self::PortPublished { .. } => ErrorCode::PortInUse,
             Self::CommandNotFound(_) => ErrorCode::CommandNotFound,
             Self::NotExecutable { .. } => ErrorCode::NotExecutable,
-            Self::Unavailable { .. } | Self::Unsupported(_) => ErrorCode::Unavailable,
+            Self::Unavailable { .. } | Self::Unsupported(_) | Self::NeedsRestart(_) => {
+                ErrorCode::Unavailable
+            }
             Self::Cancelled => ErrorCode::Cancelled,
             Self::NoSpace(_) => ErrorCode::NoSpace,
             Self::Home(e) if e.is_no_space() => ErrorCode::NoSpace,

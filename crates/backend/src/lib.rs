@@ -36,7 +36,7 @@ pub use attach::{
     AttachEvent, AttachWishes, Attached, AttachedInput, AttachedOutput, Output, pump,
 };
 pub use backend::{Availability, Backend};
-pub use control::{ControlRequest, Held, call, hold};
+pub use control::{ControlRequest, Held, ask, call, hold};
 pub use error::BackendError;
 #[cfg(feature = "fake")]
 pub use fake::FakeBackend;

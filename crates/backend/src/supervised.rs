@@ -149,6 +149,12 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         {
             return Err(BackendError::Unsupported(option));
         }
+        if let (true, Some(option)) =
+            (self.inner.kind() != BackendKind::Vm, spec.options.machine_only())
+        {
+            let text = format!("{option} is only for virtual machines: add --backend vm");
+            return Err(BackendError::BadSetting(text));
+        }
         self.inner.prepare(spec, progress).await
     }
 

@@ -49,7 +49,7 @@ pub enum AcceleratorChoice {
     Tcg,
 }
 
-/// One side of a comparison, written `backend[/profile][@accelerator]`.
+/// One side of a comparison, written `backend[/profile][+template][@accelerator]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS), ts(type = "string"))]
 #[serde(try_from = "String", into = "String")]
@@ -60,12 +60,14 @@ pub struct Lane {
     pub profile: Option<Profile>,
     /// The accelerator asked for; `Auto` when none was written.
     pub accelerator: AcceleratorChoice,
+    /// The machine goes on from a saved state of the booted app.
+    pub template: bool,
 }
 
 /// The text is not a lane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a lane: write container, vm, vm/micro, vm/micro@tcg, vm/micro@kvm or process"
+    "`{0}` is not a lane: write container, vm, vm/micro, vm/micro+template, vm/micro@tcg, vm/micro@kvm or process"
 )]
 pub struct ParseLaneError(String);
 
@@ -113,10 +115,11 @@ impl Lane {
         backend: BackendKind::Vm,
         profile: Some(Profile::Micro),
         accelerator: AcceleratorChoice::Auto,
+        template: false,
     };
 
     const fn plain(backend: BackendKind) -> Self {
-        Self { backend, profile: None, accelerator: AcceleratorChoice::Auto }
+        Self { backend, profile: None, accelerator: AcceleratorChoice::Auto, template: false }
     }
 }
 
@@ -131,19 +134,24 @@ impl FromStr for Lane {
             }
             None => (text, None),
         };
+        let (rest, template) = match rest.strip_suffix("+template") {
+            Some(rest) => (rest, true),
+            None => (rest, false),
+        };
         let (backend, profile) = match rest.split_once('/') {
             Some((backend, word)) => (backend, Some(word.parse::<Profile>().map_err(|_| wrong())?)),
             None => (rest, None),
         };
         let backend: BackendKind = backend.parse().map_err(|_| wrong())?;
         let is_vm = backend == BackendKind::Vm;
-        if !is_vm && (profile.is_some() || accelerator.is_some()) {
+        if !is_vm && (profile.is_some() || accelerator.is_some() || template) {
             return Err(wrong());
         }
         Ok(Self {
             backend,
             profile: profile.or(is_vm.then_some(Profile::Micro)),
             accelerator: accelerator.unwrap_or_default(),
+            template,
         })
     }
 }
@@ -153,6 +161,9 @@ impl fmt::Display for Lane {
         write!(f, "{}", self.backend)?;
         if let Some(profile) = self.profile {
             write!(f, "/{profile}")?;
+        }
+        if self.template {
+            f.write_str("+template")?;
         }
         if self.accelerator != AcceleratorChoice::Auto {
             write!(f, "@{}", self.accelerator)?;
@@ -194,11 +205,28 @@ mod tests {
 
     #[test]
     fn lanes_read_as_they_are_written() {
-        for text in ["container", "process", "vm/micro", "vm/micro@tcg", "vm/micro@kvm"] {
+        for text in [
+            "container",
+            "process",
+            "vm/micro",
+            "vm/micro@tcg",
+            "vm/micro@kvm",
+            "vm/micro+template",
+            "vm/micro+template@tcg",
+        ] {
             assert_eq!(text.parse::<Lane>().unwrap().to_string(), text);
         }
         assert_eq!("vm".parse::<Lane>().unwrap(), Lane::VM_MICRO);
-        for bad in ["", "container/micro", "container@tcg", "vm/", "vm@", "vm/huge", "docker@kvm"] {
+        for bad in [
+            "",
+            "container/micro",
+            "container@tcg",
+            "vm/",
+            "vm@",
+            "vm/huge",
+            "docker@kvm",
+            "container+template",
+        ] {
             assert!(bad.parse::<Lane>().is_err(), "{bad}");
         }
     }

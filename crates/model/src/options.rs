@@ -2,11 +2,14 @@ use std::{net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Resources;
+
 /// What shapes an instance beyond its program, its ports and its limits. The
 /// default is a plain instance: nothing mounted, Docker's security settings,
 /// the bridge network, no restarts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct InstanceOptions {
     /// The app's standard streams are a terminal.
     pub terminal: bool,
@@ -31,6 +34,12 @@ pub struct InstanceOptions {
     pub health: Option<HealthCheck>,
     /// How much of its output is kept.
     pub log: LogLimits,
+    /// A virtual machine goes on from a saved state in which the app has
+    /// booted, instead of booting; the state is made when there is none.
+    pub template: bool,
+    /// How far a virtual machine may grow while it runs; as it starts when
+    /// empty.
+    pub room: Resources,
 }
 
 impl InstanceOptions {
@@ -48,6 +57,19 @@ impl InstanceOptions {
             (self.security != plain.security, "--cap-add, --cap-drop or --security-opt"),
             (!self.ulimits.is_empty(), "--ulimit"),
             (self.init, "--init"),
+        ]
+        .into_iter()
+        .find_map(|(asked, name)| asked.then_some(name))
+    }
+}
+
+impl InstanceOptions {
+    /// The first setting that only a virtual machine has, as it is typed.
+    pub fn machine_only(&self) -> Option<&'static str> {
+        [
+            (self.template, "--template"),
+            (self.room.memory_bytes.is_some(), "--max-memory"),
+            (self.room.milli_cpus.is_some(), "--max-cpus"),
         ]
         .into_iter()
         .find_map(|(asked, name)| asked.then_some(name))
@@ -291,6 +313,8 @@ mod tests {
         let mut asked = InstanceOptions::default();
         asked.security.read_only = true;
         assert_eq!(asked.container_only(), Some("--read-only"));
+        let asked = InstanceOptions { template: true, ..Default::default() };
+        assert_eq!((asked.container_only(), asked.machine_only()), (None, Some("--template")));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use tandem_backend::{Availability, BackendError, Supervised};
+use tandem_backend::{Availability, BackendError, InstanceStore, Supervised, SupervisedBackend};
 use tandem_home::Home;
 use tandem_image::Store;
 use tandem_model::{
@@ -15,8 +15,11 @@ use crate::{
     guest::guest_program,
     kernel::{FIX as KERNEL_FIX, Kernel},
     machine::{QEMU_FIX, Qemu},
-    payload::{InstanceFiles, end_process, remove_initrd},
-    quota, usage,
+    payload::{InstanceFiles, end_process, remove_initrd, shape_of},
+    quota,
+    snapshot::MachineState,
+    template::{Key, is_there, make},
+    usage,
 };
 
 /// The virtual machine lane.
@@ -55,6 +58,30 @@ impl VmEngine {
             BaseDisk::of(&home, &image)?.ensure(&store, &image, &program, say)
         })
         .await
+    }
+
+    /// The state from which instances of this specification go on.
+    async fn make_template(
+        &self,
+        spec: &InstanceSpec,
+        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<(), BackendError> {
+        let (qemu, guest) = (Qemu::find()?, guest_program(&self.program)?);
+        let kernel = self.kernel(progress).await?;
+        let chosen = choose(spec.accelerator, &self.home, &qemu, &kernel, &guest).await?;
+        let state = MachineState::here(
+            &qemu.version()?,
+            chosen.accelerator,
+            shape_of(spec)?,
+            &kernel.release,
+        );
+        let key = Key::of(spec, &state, &guest)?;
+        if is_there(&self.home, &key) {
+            return Ok(());
+        }
+        let store = InstanceStore::new(self.home.clone());
+        let backend = SupervisedBackend::new(self.clone(), store, self.program.clone());
+        make(&self.home, &backend, spec, &key, progress).await
     }
 
     async fn kvm(&self, qemu: Option<&Qemu>) -> Capability {
@@ -160,7 +187,12 @@ impl Supervised for VmEngine {
         if spec.accelerator != AcceleratorChoice::Tcg {
             choose(spec.accelerator, &self.home, &qemu, &kernel, &guest).await?;
         }
-        self.make_disk(spec, progress).await
+        self.make_disk(spec, progress).await?;
+        if spec.options.template {
+            Box::pin(self.make_template(spec, progress)).await
+        } else {
+            Ok(())
+        }
     }
 
     async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError> {

@@ -18,7 +18,7 @@
 //! the guest's instructions (TCG), which is said everywhere.
 
 mod accelerator;
-#[expect(dead_code, reason = "snapshots and hot plugging, which use it, are on their way")]
+#[expect(dead_code, reason = "commands, which use the rest, are on their way")]
 mod agent;
 mod disk;
 mod engine;
@@ -30,8 +30,17 @@ mod probe;
 mod qmp;
 mod quota;
 mod running;
+mod snapshot;
+mod template;
 mod usage;
 
-pub use disk::{DISK, disk_main};
+pub use disk::{
+    Carried, CarryError, Chain, DISK, MEMORY_PART, disk_main, layers_of, pack_disk, pack_file,
+    sweep_layers, unpack_disk, unpack_file,
+};
 pub use engine::VmEngine;
 pub use payload::vm_payload;
+pub use snapshot::{
+    GuestSize, MEMORY, MachineState, Saved, Taken, give_back, give_to_new, guest_size,
+    save_running, save_stopped,
+};

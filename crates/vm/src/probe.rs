@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     guest::write_initrd,
     kernel::Kernel,
-    machine::{Arguments, Machine, Qemu, Shape, Started},
+    machine::{Arguments, Machine, Memory, Qemu, Shape, Started},
 };
 
 /// What came of it.
@@ -46,11 +46,13 @@ pub(crate) async fn boots_with_kvm(
         Arguments {
             qemu,
             accelerator: Accelerator::Kvm,
-            shape: Shape { memory: 256 << 20, cpus: 1 },
+            shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
             name: "tandem-probe",
             kernel: &image,
-            initrd: &initrd,
+            initrd: Some(&initrd),
             disk: None,
+            memory: Memory::Own,
+            mac: "",
             ports: &[],
             descriptors,
         }

@@ -8,10 +8,7 @@ use tandem_image::Store;
 use tandem_model::{InstanceRecord, Ledger, ProcessIdentity, Sample};
 use tandem_probe::{alive, allocated_bytes, memory_of, sample_tree};
 
-use crate::{
-    disk::{BaseDisk, image_of},
-    payload::InstanceFiles,
-};
+use crate::disk::{BaseDisk, BaseRecord, Chain, image_of};
 
 fn process_of(record: &InstanceRecord) -> Result<ProcessIdentity, BackendError> {
     let running = record.runtime.process.filter(|process| alive(*process));
@@ -45,15 +42,22 @@ pub(crate) fn memory_ledger(record: &InstanceRecord) -> Result<Ledger, BackendEr
 
 /// Where the disk space is.
 pub(crate) fn disk_ledger(home: &Home, record: &InstanceRecord) -> Result<Ledger, BackendError> {
-    let store = Store::open(home).map_err(|e| BackendError::Reported(e.into()))?;
-    let base = BaseDisk::of(home, &image_of(&store, &record.spec)?)?;
     let dir = home.instances().join(record.id.as_str());
-    let (overlay, all) = (size(&InstanceFiles::in_dir(&dir).disk)?, size(&dir)?);
+    let base = match BaseRecord::load(&dir)? {
+        Some(recorded) => recorded.find(home)?,
+        None => {
+            let store = Store::open(home).map_err(|e| BackendError::Reported(e.into()))?;
+            BaseDisk::of(home, &image_of(&store, &record.spec)?)?.path().to_owned()
+        }
+    };
+    let layers = Chain::load(&dir)?.paths(&dir);
+    let overlay = layers.iter().map(|layer| size(layer)).sum::<Result<u64, _>>()?;
+    let all = size(&dir)?;
     let mut ledger = Ledger::default();
-    ledger.push("image disk, shared by all instances", size(base.path())?);
+    ledger.push("image disk, shared by all instances", size(&base)?);
     ledger.push("kernel, shared by all machines", size(&home.kernels())?);
     ledger.push("disk overlay of this instance", overlay);
-    ledger.push("logs and records of this instance", all.saturating_sub(overlay));
+    ledger.push("snapshots, logs and records of this instance", all.saturating_sub(overlay));
     Ok(ledger)
 }
 

@@ -134,7 +134,7 @@ fn tree(world: &World) -> Result<()> {
 
     // In place, of an instance that runs: it runs again afterwards.
     let back = world.tandem(["snapshot", "restore", "--json", "box", "one"])?.ok()?.json()?;
-    ensure!(back == json!({"instance": "box", "started": true}), "{back}");
+    ensure!(back == json!({"instance": "box", "started": true, "memory": false}), "{back}");
     ensure!(file(world, "box", "/state")? == "first", "another state came back");
     put(world, "box", "/state", "third")?;
     world.tandem(["snapshot", "create", "box", "other"])?.ok()?;

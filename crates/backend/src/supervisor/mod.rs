@@ -9,9 +9,10 @@ mod signal;
 mod start;
 mod wake;
 
-use std::{io::Write as _, process::Command};
+use std::{io::Write as _, pin::Pin, process::Command};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tandem_model::{ExecSpec, Exit, HostInstant, InstanceRecord, Phase, Resources};
 use tandem_probe::now;
 
@@ -86,6 +87,17 @@ pub trait Running {
     /// Gives the app's terminal, when it has one, this size.
     async fn resize(&self, _: WindowSize) -> Result<(), BackendError> {
         Ok(())
+    }
+
+    /// Serves a request that only this kind of payload knows
+    /// ([`crate::ControlRequest::Own`]). Whoever asked is gone when `given_up`
+    /// resolves: then nobody wants the answer, and what was begun is undone.
+    async fn own(
+        &self,
+        _request: Value,
+        _given_up: Pin<&mut dyn Future<Output = ()>>,
+    ) -> Result<Value, BackendError> {
+        Err(BackendError::Unsupported("this request"))
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     BackendError, ControlRequest,
     attach::Inbox,
-    control::{answer, receive, released},
+    control::{answer, answer_with, receive, released},
 };
 
 /// The number of SIGKILL.
@@ -180,6 +180,14 @@ impl Supervisor {
             ControlRequest::Attach { wishes } => {
                 answer(&mut stream, Ok(())).await;
                 self.clients.admit(stream, wishes);
+            }
+            ControlRequest::Own { request } => {
+                let result = {
+                    let gone = released(&mut stream);
+                    tokio::pin!(gone);
+                    running.own(request, gone).await
+                };
+                answer_with(&mut stream, result.map_err(|e| e.to_failure())).await;
             }
         }
         if let Some(checks) = checks {

@@ -168,6 +168,8 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
             restart: run.supervision.restart,
             log: run.supervision.log(),
             health: None,
+            template: run.template == crate::grammar::Template::Auto,
+            room: Resources { memory_bytes: run.max_memory, milli_cpus: run.max_cpus, pids: None },
         },
         health: run.supervision.health(),
         ..RunOptions::new(run.image, run.backend)

@@ -25,7 +25,7 @@ pub(crate) use image::{Base, Image};
 pub(crate) use live::{Attach, Exec, Live};
 pub(crate) use network::{Network, Networking};
 pub(crate) use registry::{Login, Pull, Registry};
-pub(crate) use run::Run;
+pub(crate) use run::{Run, Template};
 pub(crate) use state::{Commit, Cp, Snapshot, State, Update};
 pub(crate) use storage::Volume;
 

@@ -1,12 +1,19 @@
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tandem_model::{AcceleratorChoice, BackendKind, Profile, parse_cpus, parse_size};
 
 use super::{
     network::NetworkOptions,
     supervision::{StreamOptions, SupervisionOptions},
 };
+
+/// When a virtual machine starts from a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Template {
+    Auto,
+    Never,
+}
 
 /// `tandem run` and `tandem create`.
 #[derive(Debug, Args)]
@@ -20,6 +27,15 @@ pub(crate) struct Run {
     /// How QEMU executes: auto, kvm or tcg
     #[arg(long, default_value = "auto", value_name = "ACCELERATOR")]
     pub(crate) accelerator: AcceleratorChoice,
+    /// Go on from a saved state of the booted app (auto: made when there is none), or never
+    #[arg(long, value_enum, default_value = "never", value_name = "WHEN")]
+    pub(crate) template: Template,
+    /// Memory that a virtual machine may grow to while it runs, e.g. 1g
+    #[arg(long, value_parser = parse_size, value_name = "SIZE")]
+    pub(crate) max_memory: Option<u64>,
+    /// Processors that a virtual machine may grow to while it runs, e.g. 4
+    #[arg(long, value_parser = parse_cpus, value_name = "N")]
+    pub(crate) max_cpus: Option<u32>,
     /// Go to the background and print the id
     #[arg(short, long)]
     pub(crate) detach: bool,

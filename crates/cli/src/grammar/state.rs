@@ -30,7 +30,7 @@ pub(crate) enum State {
     },
     /// Make an image of what an instance changed
     Commit(Commit),
-    /// Keep and bring back the state of an instance's disk
+    /// Keep and bring back the state of an instance's disk, and of a virtual machine's memory
     #[command(subcommand)]
     Snapshot(Snapshot),
     /// Write an instance with its image, volumes and snapshots to one file
@@ -83,7 +83,7 @@ pub(crate) struct Commit {
 pub(crate) enum Snapshot {
     /// Take a snapshot; a running instance is held still meanwhile
     Create {
-        /// With the memory of its processes (needs CRIU)
+        /// With its memory: of a virtual machine, which then goes on where it was
         #[arg(long)]
         memory: bool,
         #[command(flatten)]
@@ -105,6 +105,9 @@ pub(crate) enum Snapshot {
         /// Make a new instance of this name
         #[arg(long = "as", value_name = "NEW")]
         into: Option<String>,
+        /// Only the disk, also when the snapshot has the memory
+        #[arg(long)]
+        without_memory: bool,
         #[command(flatten)]
         json: Json,
         /// Name or id of the instance

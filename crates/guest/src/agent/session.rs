@@ -228,8 +228,8 @@ impl Session {
             ToGuest::Ping => FromGuest::Done,
             ToGuest::Execute(wanted) => self.execute(id, &wanted).unwrap_or_else(refused),
             ToGuest::Online => system::online(),
-            ToGuest::Refresh { clock_ns, entropy, hostname } => {
-                let done = system::refresh(clock_ns, &entropy, hostname.as_deref());
+            ToGuest::Refresh { clock_ns, entropy, hostname, mac } => {
+                let done = system::refresh(clock_ns, &entropy, hostname.as_deref(), mac);
                 done.map_or_else(refused, |()| FromGuest::Done)
             }
             ToGuest::Quiesce => {

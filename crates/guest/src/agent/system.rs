@@ -38,7 +38,12 @@ pub(super) fn online() -> FromGuest {
 
 /// Makes a machine its own again after its memory was copied: time, random
 /// numbers, name.
-pub(super) fn refresh(clock_ns: u64, entropy: &str, hostname: Option<&str>) -> Result<(), Failure> {
+pub(super) fn refresh(
+    clock_ns: u64,
+    entropy: &str,
+    hostname: Option<&str>,
+    mac: Option<[u8; 6]>,
+) -> Result<(), Failure> {
     let time = TimeSpec::from_duration(Duration::from_nanos(clock_ns));
     clock_settime(ClockId::CLOCK_REALTIME, time)
         .map_err(|e| step("setting the clock")(e.into()))?;
@@ -47,16 +52,44 @@ pub(super) fn refresh(clock_ns: u64, entropy: &str, hostname: Option<&str>) -> R
         nix::unistd::sethostname(name).map_err(|e| step("setting the host name")(e.into()))?;
         let _ = fs::write("/etc/hostname", format!("{name}\n"));
     }
-    Ok(())
+    match mac {
+        Some(mac) => set_mac(mac).map_err(step("setting the network address")),
+        None => Ok(()),
+    }
 }
+
+/// Gives the first network device another hardware address (netdevice(7)).
+fn set_mac(mac: [u8; 6]) -> io::Result<()> {
+    let devices = fs::read_dir("/sys/class/net")?.flatten().map(|entry| entry.file_name());
+    let mut names: Vec<_> = devices.filter(|name| name != "lo").collect();
+    names.sort();
+    let Some(name) = names.first() else { return Ok(()) };
+    // SAFETY: an all-zero `ifreq` is valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (place, byte) in request.ifr_name.iter_mut().zip(name.as_encoded_bytes()) {
+        *place = byte.cast_signed();
+    }
+    let mut address = libc::sockaddr { sa_family: libc::ARPHRD_ETHER, sa_data: [0; 14] };
+    for (place, byte) in address.sa_data.iter_mut().zip(mac) {
+        *place = byte.cast_signed();
+    }
+    request.ifr_ifru.ifru_hwaddr = address;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    // SAFETY: the operation takes the structure that is passed.
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFHWADDR, &raw mut request) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// `RNDRESEEDCRNG` of `<linux/random.h>`.
+const RESEED: libc::c_ulong = 0x5207;
 
 /// Mixes bytes in and makes the kernel use them from now on (random(4)).
 fn reseed(digits: &str) -> io::Result<()> {
     let bytes = from_hex(digits).ok_or(io::ErrorKind::InvalidData)?;
     let mut device = OpenOptions::new().write(true).open("/dev/urandom")?;
     device.write_all(&bytes)?;
-    /// `RNDRESEEDCRNG` of `<linux/random.h>`.
-    const RESEED: libc::c_ulong = 0x5207;
     // SAFETY: the operation takes no argument.
     match unsafe { libc::ioctl(device.as_raw_fd(), RESEED) } {
         0 => Ok(()),

@@ -62,6 +62,9 @@ fn boot() -> Result<(Session, Drivers), Failure> {
     modules::load(dir, &boot.modules.network).map_err(step("loading the network's driver"))?;
     network::up(boot.network.as_ref()).map_err(step("setting up the network"))?;
     debug::mark(Mark::Network);
+    if boot.has_room {
+        modules::load(dir, &boot.modules.memory).map_err(step("loading the memory's drivers"))?;
+    }
     let drivers = Drivers::open(&boot.modules.channel).map_err(step("reading the drivers"))?;
     let files = files::make(&boot).map_err(step("making files for /etc"))?;
     mounts::enter(root).map_err(step("entering the root file system"))?;

@@ -15,6 +15,8 @@ pub struct Boot {
     pub network: Option<Network>,
     /// Host name.
     pub hostname: String,
+    /// Memory may come and go while the machine runs.
+    pub has_room: bool,
     /// The app; its working directory is made when it is not there.
     pub app: Execute,
 }
@@ -28,6 +30,9 @@ pub struct Modules {
     pub network: Vec<String>,
     /// For the channel to the host.
     pub channel: Vec<String>,
+    /// For memory that comes and goes; loaded where there is room for more.
+    #[serde(default)]
+    pub memory: Vec<String>,
 }
 
 /// A network device's fixed address: nobody waits for DHCP.

@@ -95,6 +95,9 @@ pub enum ToGuest {
         entropy: String,
         /// A new host name.
         hostname: Option<String>,
+        /// A new hardware address of the network device.
+        #[serde(default)]
+        mac: Option<[u8; 6]>,
     },
     /// Bring files to rest on the disk and be silent: [`FromGuest::Done`] is
     /// the last thing said until [`ToGuest::Resume`]. A snapshot taken

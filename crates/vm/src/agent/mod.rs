@@ -21,7 +21,7 @@
 //! agent.quiesce().await?;                          // before a snapshot
 //! agent.resume(false).await?;                      // after it, same QEMU
 //! agent.resume(true).await?;                       // in a QEMU that restored it
-//! agent.refresh(Some("new-name")).await?;          // clock, entropy, host name
+//! agent.refresh(Some((name, mac))).await?;          // clock, entropy, identity
 //! let (code, out) = agent.run(command, limit).await?;   // a short command
 //! ```
 
@@ -140,12 +140,17 @@ impl Agent {
     }
 
     /// Gives a machine that goes on from a snapshot the time of day, fresh
-    /// random numbers and, if wanted, another host name.
-    pub(crate) async fn refresh(&self, hostname: Option<&str>) -> Result<(), AgentError> {
+    /// random numbers and, as another instance, a host name and a hardware
+    /// address of its own.
+    pub(crate) async fn refresh(
+        &self,
+        identity: Option<(&str, [u8; 6])>,
+    ) -> Result<(), AgentError> {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let clock_ns = u64::try_from(since.as_nanos()).unwrap_or_default();
-        let hostname = hostname.map(str::to_owned);
-        self.done(ToGuest::Refresh { clock_ns, entropy: entropy(), hostname }).await
+        let hostname = identity.map(|(name, _)| name.to_owned());
+        let mac = identity.map(|(_, mac)| mac);
+        self.done(ToGuest::Refresh { clock_ns, entropy: entropy(), hostname, mac }).await
     }
 
     /// Brings files to rest and makes the guest silent, so that the channel is

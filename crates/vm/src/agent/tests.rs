@@ -119,7 +119,7 @@ async fn a_command_has_output_and_an_end() {
 #[tokio::test]
 async fn input_waits_for_the_guest() {
     LocalSet::new()
-        .run_until(async {
+        .run_until(Box::pin(async {
             let (mut session, agent, mut guest, _logs) = open();
             tokio::task::spawn_local(async move { session.listen().await });
             let task = agent.start(ToGuest::Execute(command())).await.unwrap();
@@ -145,7 +145,7 @@ async fn input_waits_for_the_guest() {
             guest.write_all(&message(1, FromGuest::Credit { cost: seen })).await.unwrap();
             let next = request(&mut guest, &mut frames);
             tokio::select! { sent = &mut sending => sent.unwrap(), _ = next => {} }
-        })
+        }))
         .await;
 }
 

@@ -94,7 +94,8 @@ impl BaseDisk {
 /// Changes when disks are made in another way.
 const FORMAT: u32 = 1;
 
-fn disks(home: &Home) -> PathBuf {
+/// The folder of all base disks.
+pub(super) fn disks(home: &Home) -> PathBuf {
     home.cache().join("disks")
 }
 

@@ -1,9 +1,16 @@
 //! Disks: one read-only base for each image, one overlay for each instance.
 
 mod base;
+mod carry;
+mod chain;
 mod helper;
 mod qcow2;
+mod record;
+mod sparse;
 
 pub(crate) use base::{BaseDisk, image_of, mke2fs_found};
+pub use carry::{Carried, CarryError, MEMORY_PART, pack_disk, pack_file, unpack_disk, unpack_file};
+pub use chain::{Chain, layers_of, sweep_layers};
 pub use helper::{DISK, disk_main};
-pub(crate) use qcow2::make_overlay;
+pub(crate) use qcow2::{Backing, make_overlay};
+pub(crate) use record::{BaseRecord, digest_digits};

@@ -3,8 +3,8 @@
 //! making.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, Write as _},
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Write as _},
     os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     path::Path,
 };
@@ -19,22 +19,62 @@ const LONGEST_NAME: usize = 1023;
 /// Length of the version 3 header without extensions.
 const HEADER: u32 = 104;
 
+/// What an overlay shows until it is written to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Backing<'a> {
+    /// A raw disk at an absolute path.
+    Raw(&'a Path),
+    /// A qcow2 file in the same folder.
+    Beside(&'a str),
+}
+
+impl Backing<'_> {
+    fn name(&self) -> Option<&[u8]> {
+        match self {
+            Self::Raw(path) if path.is_absolute() => Some(path.as_os_str().as_bytes()),
+            Self::Raw(_) => None,
+            // A colon or a slash would make something else of it.
+            Self::Beside(name) => {
+                Some(name.as_bytes()).filter(|name| !name.contains(&b':') && !name.contains(&b'/'))
+            }
+        }
+    }
+
+    fn format(&self) -> &'static [u8] {
+        match self {
+            Self::Raw(_) => b"raw",
+            Self::Beside(_) => b"qcow2",
+        }
+    }
+}
+
 /// Makes a disk of `size` bytes at `path`, 0600, that shows what is in
-/// `base`, a raw disk with an absolute path.
-pub(crate) fn make_overlay(path: &Path, base: &Path, size: u64) -> io::Result<()> {
-    let bytes = overlay(base, size)?;
+/// `backing`.
+pub(crate) fn make_overlay(path: &Path, backing: Backing<'_>, size: u64) -> io::Result<()> {
+    let bytes = overlay(backing, size)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(&bytes)
 }
 
+/// Bytes of a qcow2 disk as a guest sees it.
+pub(crate) fn virtual_size(path: &Path) -> io::Result<u64> {
+    let mut head = [0; 32];
+    File::open(path)?.read_exact(&mut head)?;
+    if head[..4] != *b"QFI\xfb" {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a qcow2 disk"));
+    }
+    let size = head.last_chunk().map(|size| u64::from_be_bytes(*size));
+    Ok(size.unwrap_or_default())
+}
+
 /// Cluster 0 is the header, 1 the table of reference counts, 2 its one block,
 /// from 3 on the table of mapping tables, empty.
-fn overlay(base: &Path, size: u64) -> io::Result<Vec<u8>> {
+fn overlay(backing: Backing<'_>, size: u64) -> io::Result<Vec<u8>> {
     let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidInput, reason.to_owned());
-    let name = base.as_os_str().as_bytes();
-    if !base.is_absolute() || name.len() > LONGEST_NAME {
-        return Err(invalid("the path of the base disk is not absolute or too long"));
-    }
+    let name = backing
+        .name()
+        .filter(|name| name.len() <= LONGEST_NAME)
+        .ok_or_else(|| invalid("the path of the disk beneath is not absolute or too long"))?;
     // One mapping table covers CLUSTER / 8 clusters.
     let tables = size.div_ceil(CLUSTER * (CLUSTER / 8)).max(1);
     let table_clusters = (tables * 8).div_ceil(CLUSTER);
@@ -46,7 +86,7 @@ fn overlay(base: &Path, size: u64) -> io::Result<Vec<u8>> {
     let number = |value: u64| {
         u32::try_from(value).map_err(|_| invalid("the disk is too large")).map(u32::to_be_bytes)
     };
-    let extension = format_extension();
+    let extension = format_extension(backing.format());
     let name_at = u64::from(HEADER) + extension.len() as u64;
 
     let mut header = Vec::new();
@@ -79,12 +119,13 @@ fn overlay(base: &Path, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Says that the backing file is raw, so that nobody guesses from its bytes;
-/// then the end of the extensions.
-fn format_extension() -> Vec<u8> {
+/// Says the backing file's format, so that nobody guesses from its bytes; then
+/// the end of the extensions.
+fn format_extension(format: &[u8]) -> Vec<u8> {
     let mut extension = Vec::from(0xe279_2aca_u32.to_be_bytes());
-    extension.extend(3_u32.to_be_bytes());
-    extension.extend(b"raw\0\0\0\0\0");
+    extension.extend(u32::try_from(format.len()).unwrap_or_default().to_be_bytes());
+    extension.extend(format);
+    extension.resize(extension.len().next_multiple_of(8), 0);
     extension.extend([0; 8]);
     extension
 }
@@ -95,14 +136,16 @@ mod tests {
 
     #[test]
     fn the_header_says_what_the_format_wants() {
-        let bytes = overlay(Path::new("/base.ext4"), 10 << 30).unwrap();
+        let bytes = overlay(Backing::Raw(Path::new("/base.ext4")), 10 << 30).unwrap();
         assert_eq!(bytes.len() as u64, 4 * CLUSTER);
         assert_eq!(&bytes[..8], b"QFI\xfb\0\0\0\x03");
         let name_at =
             usize::try_from(u64::from_be_bytes(bytes[8..16].try_into().unwrap())).unwrap();
         assert_eq!(&bytes[name_at..name_at + 10], b"/base.ext4");
         assert_eq!(bytes[36..40], 20_u32.to_be_bytes(), "one table for each 512 MiB");
-        assert!(overlay(Path::new("json:{}"), 1 << 30).is_err());
-        assert!(overlay(Path::new(&format!("/{}", "x".repeat(2000))), 1 << 30).is_err());
+        assert!(overlay(Backing::Raw(Path::new("json:{}")), 1 << 30).is_err());
+        assert!(overlay(Backing::Beside("json:{}"), 1 << 30).is_err());
+        let long = format!("/{}", "x".repeat(2000));
+        assert!(overlay(Backing::Raw(Path::new(&long)), 1 << 30).is_err());
     }
 }

@@ -118,13 +118,21 @@ pub(crate) struct Kernel {
     pub(crate) sha256: Option<Digest>,
     /// What to load in a guest.
     pub(crate) modules: Modules,
+    /// The [`LAYOUT`] of the files.
+    #[serde(default)]
+    layout: u32,
 }
+
+/// Changes when kernels are made ready in another way; an older one is made
+/// again.
+const LAYOUT: u32 = 1;
 
 impl Kernel {
     /// The kernel of a home, when there is one already.
     pub(crate) fn cached(home: &Home) -> Result<Option<Self>, BackendError> {
         let kernel: Option<Self> = read_json(&home.kernels().join("current.json"))?;
-        Ok(kernel.filter(|kernel| kernel.image(home).exists()))
+        let is_whole = |kernel: &Self| kernel.layout == LAYOUT && kernel.image(home).exists();
+        Ok(kernel.filter(is_whole))
     }
 
     /// The kernel of a home, fetched when there is none.
@@ -187,6 +195,7 @@ impl Kernel {
             package: source.package,
             sha256: source.sha256,
             modules,
+            layout: LAYOUT,
         };
         write_json(&home.kernels().join("current.json"), &kernel)?;
         Ok(kernel)

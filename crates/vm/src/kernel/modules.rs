@@ -17,6 +17,8 @@ const DISK: [&str; 3] = ["virtio_pci", "virtio_blk", "ext4"];
 const NETWORK: [&str; 1] = ["virtio_net"];
 /// What the channel to the host needs.
 const CHANNEL: [&str; 1] = ["virtio_console"];
+/// What memory that comes and goes needs.
+const MEMORY: [&str; 2] = ["virtio_mem", "virtio_balloon"];
 
 /// The modules of one kernel, `lib/modules/VERSION`.
 pub(super) struct ModuleTree {
@@ -56,6 +58,7 @@ impl ModuleTree {
             disk: self.load(&DISK, &mut loaded)?,
             network: self.load(&NETWORK, &mut loaded)?,
             channel: self.load(&CHANNEL, &mut loaded)?,
+            memory: self.load(&MEMORY, &mut loaded)?,
         };
         Ok((modules, loaded))
     }
@@ -191,6 +194,8 @@ mod tests {
                 ("virtio_net.ko", "net_failover,virtio"),
                 ("net_failover.ko", ""),
                 ("virtio_console.ko", "virtio"),
+                ("virtio_mem.ko", "virtio"),
+                ("virtio_balloon.ko", "virtio"),
             ],
             "kernel/fs/ext4/ext4.ko\n",
         );
@@ -198,7 +203,8 @@ mod tests {
         assert_eq!(modules.disk, ["virtio_ring.ko", "virtio.ko", "virtio_pci.ko", "virtio_blk.ko"]);
         assert_eq!(modules.network, ["net_failover.ko", "virtio_net.ko"]);
         assert_eq!(modules.channel, ["virtio_console.ko"]);
-        assert_eq!(loaded.len(), 7);
+        assert_eq!(modules.memory, ["virtio_mem.ko", "virtio_balloon.ko"]);
+        assert_eq!(loaded.len(), 9);
     }
 
     #[test]

@@ -1,6 +1,12 @@
-use std::{ffi::OsString, fmt::Write as _, os::fd::RawFd, path::Path};
+use std::{
+    ffi::OsString,
+    fmt::Write as _,
+    os::fd::RawFd,
+    path::{Path, PathBuf},
+};
 
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tandem_guest::wire::PORT_NAME;
 use tandem_model::{Accelerator, PortMap, Resources};
 
@@ -10,26 +16,38 @@ use super::Qemu;
 const DEFAULT_MEMORY: u64 = 512 << 20;
 
 /// The least that the kernel and our init come up with, bytes.
-const LEAST_MEMORY: u64 = 128 << 20;
+pub(crate) const LEAST_MEMORY: u64 = 128 << 20;
 
 /// The largest number of virtual processors.
 const MOST_CPUS: u32 = 64;
 
 /// How large a machine is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shape {
     /// Memory in bytes, whole MiB.
     pub(crate) memory: u64,
     /// Virtual processors.
     pub(crate) cpus: u32,
+    /// Memory that may come to it while it runs, bytes.
+    #[serde(default)]
+    pub(crate) room: u64,
+    /// How much of that it has now, bytes.
+    #[serde(default)]
+    pub(crate) plugged: u64,
+    /// The most processors that it may have; at least `cpus`.
+    #[serde(default)]
+    pub(crate) most_cpus: u32,
 }
+
+/// Memory comes and goes in such pieces: the kernel's own, bytes.
+pub(crate) const BLOCK: u64 = 2 << 20;
 
 impl Shape {
     /// The machine for these limits. A part of a processor needs a whole one.
     ///
     /// # Errors
     /// A sentence when no machine is so small or so large.
-    pub(crate) fn of(resources: &Resources) -> Result<Self, String> {
+    pub(crate) fn of(resources: &Resources, room: &Resources) -> Result<Self, String> {
         let memory = resources.memory_bytes.unwrap_or(DEFAULT_MEMORY);
         if memory < LEAST_MEMORY {
             return Err(format!(
@@ -38,10 +56,19 @@ impl Shape {
             ));
         }
         let cpus = resources.milli_cpus.unwrap_or(1000).div_ceil(1000);
-        if cpus > MOST_CPUS {
+        let most_cpus = room.milli_cpus.map_or(cpus, |milli| milli.div_ceil(1000));
+        if cpus.max(most_cpus) > MOST_CPUS {
             return Err(format!("a virtual machine has {MOST_CPUS} processors at most"));
         }
-        Ok(Self { memory: memory & !((1 << 20) - 1), cpus })
+        let most = room.memory_bytes.unwrap_or(memory);
+        if most_cpus < cpus || most < memory {
+            return Err("it has more at its start than it may grow to".to_owned());
+        }
+        let memory = memory & !((1 << 20) - 1);
+        // With room for nothing it may still shrink: the devices are there.
+        let bytes = (most.saturating_sub(memory)).next_multiple_of(BLOCK).max(BLOCK);
+        let room = if room.memory_bytes.is_some() { bytes } else { 0 };
+        Ok(Self { memory, cpus, room, plugged: 0, most_cpus })
     }
 }
 
@@ -54,6 +81,26 @@ pub(crate) struct Descriptors {
     pub(crate) channel: RawFd,
 }
 
+/// An instance's disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Disk<'a> {
+    /// The raw disk beneath.
+    pub(crate) base: &'a Path,
+    /// The layers on it, the lowest first.
+    pub(crate) layers: &'a [PathBuf],
+}
+
+/// What the guest's memory is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Memory<'a> {
+    /// Memory of the process.
+    Own,
+    /// A file that follows what the guest writes: the making of a template.
+    Shared(&'a Path),
+    /// A file's pages until the guest writes to them: a start from a template.
+    CopyOnWrite(&'a Path),
+}
+
 /// Everything that a QEMU command line is made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Arguments<'a> {
@@ -62,9 +109,13 @@ pub(crate) struct Arguments<'a> {
     pub(crate) shape: Shape,
     pub(crate) name: &'a str,
     pub(crate) kernel: &'a Path,
-    pub(crate) initrd: &'a Path,
-    /// The instance's overlay and the base beneath it; `None` for a probe.
-    pub(crate) disk: Option<(&'a Path, &'a Path)>,
+    /// `None` when the guest has booted already.
+    pub(crate) initrd: Option<&'a Path>,
+    /// `None` for a probe.
+    pub(crate) disk: Option<Disk<'a>>,
+    pub(crate) memory: Memory<'a>,
+    /// Address of the network device, e.g. `52:54:00:12:34:56`.
+    pub(crate) mac: &'a str,
     /// Ports to forward.
     pub(crate) ports: &'a [PortMap],
     pub(crate) descriptors: Descriptors,
@@ -85,41 +136,96 @@ impl Arguments<'_> {
         self.disk(&mut line);
         self.network(&mut line);
         self.talk(&mut line);
+        if self.initrd.is_none() {
+            // The state comes over the monitor.
+            line.option("-incoming", "defer");
+        }
         line.0
     }
 
     fn board(&self, line: &mut Line) {
         // What no guest of ours looks at is not built in.
-        line.option("-machine", "q35,vmport=off,smm=off,i8042=off,sata=off,smbus=off,usb=off");
+        line.option(
+            "-machine",
+            "q35,vmport=off,smm=off,i8042=off,sata=off,smbus=off,usb=off,memory-backend=pc.ram",
+        );
         match self.accelerator {
             Accelerator::Kvm => line.option("-accel", "kvm").option("-cpu", "host"),
             Accelerator::Tcg => line.option("-accel", "tcg,thread=multi").option("-cpu", "max"),
         };
-        line.option("-m", format!("{}M", self.shape.memory >> 20));
-        line.option("-smp", self.shape.cpus.to_string());
+        line.option("-object", self.ram().to_string());
+        let Shape { memory, cpus, most_cpus, .. } = self.shape;
+        line.option("-smp", format!("cpus={cpus},maxcpus={}", most_cpus.max(cpus)));
+        if self.shape.room == 0 {
+            line.option("-m", format!("{}M", memory >> 20));
+        } else {
+            self.room(line);
+        }
+    }
+
+    /// Memory that comes (virtio-mem) and goes (virtio-mem, and the balloon
+    /// below what the machine began with).
+    fn room(&self, line: &mut Line) {
+        let Shape { memory, room, plugged, .. } = self.shape;
+        line.option("-m", format!("size={}M,maxmem={}M", memory >> 20, (memory + room) >> 20));
+        let more = json!({
+            "qom-type": "memory-backend-ram", "id": "more", "size": room, "reserve": false,
+        });
+        line.option("-object", more.to_string());
+        let device = json!({
+            "driver": "virtio-mem-pci",
+            "id": MORE,
+            "memdev": "more",
+            "block-size": BLOCK,
+            "requested-size": plugged,
+        });
+        line.option("-device", device.to_string());
+        line.option("-device", "virtio-balloon-pci,id=balloon");
+    }
+
+    /// The guest's memory. Its name is the one that it has without a word about
+    /// it, so that a saved state fits whatever the memory is.
+    fn ram(&self) -> Value {
+        let size = self.shape.memory;
+        match self.memory {
+            Memory::Own => json!({"qom-type": "memory-backend-ram", "id": "pc.ram", "size": size}),
+            Memory::Shared(file) | Memory::CopyOnWrite(file) => json!({
+                "qom-type": "memory-backend-file",
+                "id": "pc.ram",
+                "size": size,
+                "mem-path": file,
+                "share": matches!(self.memory, Memory::Shared(_)),
+            }),
+        }
     }
 
     fn boot(&self, line: &mut Line) {
         line.option("-bios", &self.qemu.firmware);
-        line.option("-kernel", self.kernel).option("-initrd", self.initrd);
-        line.option("-append", kernel_command_line(self.accelerator));
+        line.option("-kernel", self.kernel);
+        if let Some(initrd) = self.initrd {
+            line.option("-initrd", initrd);
+        }
+        line.option("-append", kernel_command_line(self.accelerator, self.shape.room > 0));
     }
 
     fn disk(&self, line: &mut Line) {
-        let Some((overlay, base)) = self.disk else { return };
-        // The paths go in as JSON: no character in them has a meaning. So do
-        // the formats: QEMU guesses none from what a guest wrote.
-        let file = |path: &Path| json!({"driver": "file", "filename": path, "aio": "threads"});
-        let node = json!({
-            "node-name": "disk",
-            "driver": "qcow2",
-            "file": file(overlay),
-            "backing": {"driver": "raw", "read-only": true, "file": file(base)},
-        });
+        let Some(disk) = self.disk else { return };
+        let mut node = json!({"driver": "raw", "read-only": true, "file": file_node(disk.base)});
+        for (at, layer) in disk.layers.iter().enumerate() {
+            let below = at + 1 < disk.layers.len();
+            node = layer_node(layer, node);
+            if below {
+                node["read-only"] = true.into();
+            } else {
+                node["node-name"] = node_name(layer).into();
+            }
+        }
         line.option("-blockdev", node.to_string());
         // A full disk of the host is an error to the app, as in a container;
         // QEMU's way, a machine that stops without a word, helps nobody.
-        line.option("-device", "virtio-blk-pci,drive=disk,rerror=report,werror=report");
+        let top = disk.layers.last().map(|layer| node_name(layer)).unwrap_or_default();
+        let device = format!("virtio-blk-pci,drive={top},rerror=report,werror=report");
+        line.option("-device", device);
     }
 
     fn network(&self, line: &mut Line) {
@@ -132,7 +238,7 @@ impl Arguments<'_> {
             let _ = write!(user, ",hostfwd={protocol}:{host_ip}:{host_port}-10.0.2.15:{port}");
         }
         line.option("-netdev", user);
-        line.option("-device", "virtio-net-pci,netdev=net,romfile=");
+        line.option("-device", format!("virtio-net-pci,netdev=net,romfile=,mac={}", self.mac));
     }
 
     fn talk(&self, line: &mut Line) {
@@ -155,6 +261,26 @@ impl Arguments<'_> {
     }
 }
 
+/// The device that brings memory.
+pub(crate) const MORE: &str = "more0";
+
+/// The name that a layer has in QEMU: its file's without the ending.
+pub(crate) fn node_name(layer: &Path) -> String {
+    layer.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A file as QEMU is to open it. The path goes in as JSON: no character in it
+/// has a meaning.
+pub(crate) fn file_node(path: &Path) -> Value {
+    json!({"driver": "file", "filename": path, "aio": "threads"})
+}
+
+/// A layer on what is beneath it. The formats are said: QEMU guesses none from
+/// what a guest wrote, and believes no name in a header.
+fn layer_node(path: &Path, below: Value) -> Value {
+    json!({"driver": "qcow2", "file": file_node(path), "backing": below})
+}
+
 #[derive(Default)]
 struct Line(Vec<OsString>);
 
@@ -173,7 +299,7 @@ impl Line {
 
 /// What the guest's kernel is told (Linux,
 /// `Documentation/admin-guide/kernel-parameters.rst`).
-fn kernel_command_line(accelerator: Accelerator) -> String {
+fn kernel_command_line(accelerator: Accelerator, has_room: bool) -> String {
     let mut line = vec![
         // Warnings and worse go to the console; a panic ends the machine.
         "console=ttyS0 quiet loglevel=4 8250.nr_uarts=1 panic=-1 reboot=t",
@@ -190,6 +316,14 @@ fn kernel_command_line(accelerator: Accelerator) -> String {
         Accelerator::Tcg => line.push("mitigations=off tsc=reliable"),
         Accelerator::Kvm => {}
     }
+    if has_room {
+        // New memory is used at once, and for nothing that cannot be moved
+        // away again.
+        line.push("memhp_default_state=online_movable");
+        // Memory above 4 GB makes the kernel set 64 MB aside for devices that
+        // cannot reach it; ours can.
+        line.push("swiotlb=noforce");
+    }
     line.join(" ")
 }
 
@@ -197,16 +331,18 @@ fn kernel_command_line(accelerator: Accelerator) -> String {
 mod tests {
     use super::*;
 
-    fn line(disk: Option<(&Path, &Path)>, ports: &[PortMap]) -> Vec<String> {
+    fn line(disk: Option<Disk<'_>>, ports: &[PortMap]) -> Vec<String> {
         let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
         let arguments = Arguments {
             qemu: &qemu,
             accelerator: Accelerator::Tcg,
-            shape: Shape { memory: 256 << 20, cpus: 2 },
+            shape: Shape { memory: 256 << 20, cpus: 2, ..Shape::default() },
             name: "tandem-0123",
             kernel: Path::new("/k/vmlinux"),
-            initrd: Path::new("/i/initrd"),
+            initrd: Some(Path::new("/i/initrd")),
             disk,
+            memory: Memory::Own,
+            mac: "52:54:00:00:00:01",
             ports,
             descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
         };
@@ -220,19 +356,25 @@ mod tests {
     #[test]
     fn formats_are_explicit_and_paths_are_only_paths() {
         let odd = Path::new("/home/a,b:c=\"d\"/disk.qcow2");
-        let line = line(Some((odd, Path::new("/base.ext4"))), &[]);
+        let layers = [odd.to_owned(), "/home/disk-1.qcow2".into()];
+        let disk = Disk { base: Path::new("/base.ext4"), layers: &layers };
+        let line = line(Some(disk), &[]);
         let node: serde_json::Value = serde_json::from_str(after(&line, "-blockdev")[0]).unwrap();
         assert_eq!(node["driver"], "qcow2");
-        assert_eq!(node["file"]["filename"], odd.to_str().unwrap());
-        assert_eq!(node["backing"]["driver"], "raw");
-        assert_eq!(node["backing"]["read-only"], true);
+        assert_eq!((&node["node-name"], &node["read-only"]), (&json!("disk-1"), &Value::Null));
+        let below = &node["backing"];
+        assert_eq!(below["file"]["filename"], odd.to_str().unwrap());
+        assert_eq!((&below["driver"], &below["read-only"]), (&json!("qcow2"), &json!(true)));
+        assert_eq!(below["backing"]["driver"], "raw");
+        assert_eq!(below["backing"]["read-only"], true);
         assert!(!line.iter().any(|one| one == "-drive" || one == "-hda"));
     }
 
     #[test]
     fn nothing_listens_but_the_published_ports() {
         let ports = ["8080:80".parse().unwrap(), "0.0.0.0:90:91/udp".parse().unwrap()];
-        let line = line(Some((Path::new("/d"), Path::new("/b"))), &ports);
+        let layers = ["/d".into()];
+        let line = line(Some(Disk { base: Path::new("/b"), layers: &layers }), &ports);
         assert_eq!(
             after(&line, "-netdev"),
             [
@@ -253,11 +395,24 @@ mod tests {
     #[test]
     fn limits_become_a_machine() {
         let of = |memory_bytes, milli_cpus| {
-            Shape::of(&Resources { memory_bytes, milli_cpus, pids: None })
+            Shape::of(&Resources { memory_bytes, milli_cpus, pids: None }, &Resources::default())
         };
-        assert_eq!(of(None, None), Ok(Shape { memory: 512 << 20, cpus: 1 }));
-        assert_eq!(of(Some((256 << 20) + 5), Some(1500)), Ok(Shape { memory: 256 << 20, cpus: 2 }));
+        let shape = |memory, cpus| Shape { memory, cpus, most_cpus: cpus, ..Shape::default() };
+        assert_eq!(of(None, None), Ok(shape(512 << 20, 1)));
+        assert_eq!(of(Some((256 << 20) + 5), Some(1500)), Ok(shape(256 << 20, 2)));
         assert!(of(Some(64 << 20), None).is_err());
         assert!(of(None, Some(1_000_000)).is_err());
+
+        let room = |memory, cpus| Resources {
+            memory_bytes: Some(memory),
+            milli_cpus: Some(cpus),
+            pids: None,
+        };
+        let plain = Resources::default();
+        let grown = Shape::of(&plain, &room(1 << 30, 4000)).unwrap();
+        assert_eq!((grown.room, grown.most_cpus), (512 << 20, 4));
+        assert!(Shape::of(&plain, &room(256 << 20, 4000)).is_err(), "less than it begins with");
+        let only_down = Shape::of(&plain, &room(512 << 20, 1000)).unwrap();
+        assert_eq!(only_down.room, BLOCK, "the balloon needs no room");
     }
 }

@@ -4,6 +4,8 @@ mod arguments;
 mod process;
 mod program;
 
-pub(crate) use arguments::{Arguments, Descriptors, Shape};
+pub(crate) use arguments::{
+    Arguments, BLOCK, Descriptors, Disk, LEAST_MEMORY, MORE, Memory, Shape, file_node, node_name,
+};
 pub(crate) use process::{Machine, Started};
 pub(crate) use program::{QEMU_FIX, Qemu};

@@ -1,4 +1,7 @@
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tandem_backend::{BackendError, InstanceStore, Launch, Payload, Running};
@@ -12,17 +15,21 @@ use tokio::net::UnixStream;
 use super::{
     InstanceFiles,
     boot::{BootError, explain, follow},
+    identity::{DEVICE, hostname_of, mac_of, mac_text},
     ports,
+    resume::{self, Up},
 };
 use crate::{
     accelerator::{Chosen, choose},
-    disk::{BaseDisk, image_of, make_overlay},
+    disk::{Backing, BaseDisk, BaseRecord, Chain, image_of, make_overlay},
     guest::{guest_program, write_initrd},
     kernel::Kernel,
-    machine::{Arguments, Machine, Qemu, Shape, Started},
+    machine::{Arguments, Disk, Machine, Memory, Qemu, Shape, Started},
     qmp::Qmp,
     quota::{self, Quota},
-    running::{Console, RunningVm},
+    running::{Console, Parts as RunningParts, RunningVm},
+    snapshot::{MachineState, Resume},
+    template::{Key, begin_with, memory_in_the_making},
 };
 
 /// How often another free port is tried when somebody took it between our
@@ -30,7 +37,7 @@ use crate::{
 const PORT_TRIES: usize = 3;
 
 /// How long a killed QEMU may take to be gone.
-const END_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// Brings up one instance as a virtual machine.
 pub(super) struct VmPayload {
@@ -45,8 +52,13 @@ struct Parts {
     qemu: Qemu,
     kernel: Kernel,
     guest: PathBuf,
-    base: BaseDisk,
+    /// The raw disk beneath.
+    base: PathBuf,
+    /// The layers on it.
+    layers: Vec<PathBuf>,
     chosen: Chosen,
+    /// The state from which it goes on, instead of booting.
+    resume: Option<Resume>,
 }
 
 type Connected = (Machine, Qmp, [UnixStream; 3]);
@@ -68,28 +80,43 @@ impl VmPayload {
         let qemu = Qemu::find()?;
         let guest = guest_program(&program)?;
         let kernel = Kernel::ensure(home, &mut |_| {})?;
+        let dir = store.dir(&record.id);
+        let chosen = choose(record.spec.accelerator, home, &qemu, &kernel, &guest).await?;
+        if record.spec.options.template && BaseRecord::load(&dir)?.is_none() {
+            // Without one it boots: the phases say which it was.
+            let version = qemu.version()?;
+            let state =
+                MachineState::here(&version, chosen.accelerator, self.shape, &kernel.release);
+            begin_with(home, &Key::of(&record.spec, &state, &guest)?, &dir)?;
+        }
+        let base = match BaseRecord::load(&dir)? {
+            Some(recorded) => recorded.find(home)?,
+            None => self.make_disk(home, &dir, &program, record)?,
+        };
+        let layers = Chain::load(&dir)?.paths(&dir);
+        let resume = Resume::load(&dir)?;
+        Ok(Parts { qemu, kernel, guest, base, layers, chosen, resume })
+    }
+
+    /// The first layer of an instance's disk on its image's base.
+    fn make_disk(
+        &self,
+        home: &Home,
+        dir: &Path,
+        program: &Path,
+        record: &InstanceRecord,
+    ) -> Result<PathBuf, BackendError> {
         let images = Store::open(home).map_err(|e| BackendError::Reported(e.into()))?;
         let image = image_of(&images, &record.spec)?;
         let base = BaseDisk::of(home, &image)?;
-        base.ensure(&images, &image, &program, &|_| {})?;
-        let chosen = choose(record.spec.accelerator, home, &qemu, &kernel, &guest).await?;
-        Ok(Parts { qemu, kernel, guest, base, chosen })
-    }
-
-    /// The instance's disk, where there is none yet, and its initial RAM disk.
-    fn write_files(
-        &self,
-        parts: &Parts,
-        home: &Home,
-        record: &InstanceRecord,
-    ) -> Result<(), BackendError> {
+        base.ensure(&images, &image, program, &|_| {})?;
         let disk = &self.files.disk;
         if !disk.exists() {
-            make_overlay(disk, parts.base.path(), parts.base.size()?)
+            make_overlay(disk, Backing::Raw(base.path()), base.size()?)
                 .map_err(|e| BackendError::io("make the disk", disk, e))?;
         }
-        let boot = boot_of(record, &parts.kernel);
-        write_initrd(&self.files.initrd, home, &parts.kernel, &parts.guest, Some(&boot))
+        BaseRecord::of(base.path())?.save(dir)?;
+        Ok(base.path().to_owned())
     }
 
     /// Starts QEMU with free ports and waits for its monitor.
@@ -141,15 +168,26 @@ impl VmPayload {
     ) -> Result<Started, BackendError> {
         let name = format!("tandem-{}", launch.record.id);
         let kernel = parts.kernel.image(launch.store.home());
+        let resume = parts.resume.as_ref();
+        let shared = memory_in_the_making(&self.files.dir);
+        let template = resume.and_then(|resume| resume.files(&self.files.dir).1);
+        let memory = match (&template, &shared) {
+            (Some(file), _) => Memory::CopyOnWrite(file),
+            (None, Some(file)) => Memory::Shared(file),
+            (None, None) => Memory::Own,
+        };
+        let mac = mac_text(mac_of(&launch.record.id));
         Started::spawn(&parts.qemu, |descriptors| {
             Arguments {
                 qemu: &parts.qemu,
                 accelerator: parts.chosen.accelerator,
-                shape: self.shape,
+                shape: resume.map_or(self.shape, |resume| resume.state.shape()),
                 name: &name,
                 kernel: &kernel,
-                initrd: &self.files.initrd,
-                disk: Some((&self.files.disk, parts.base.path())),
+                initrd: resume.is_none().then_some(self.files.initrd.as_path()),
+                disk: Some(Disk { base: &parts.base, layers: &parts.layers }),
+                memory,
+                mac: &mac,
                 ports,
                 descriptors,
             }
@@ -168,13 +206,24 @@ impl Payload for VmPayload {
         runtime.accelerator = Some(parts.chosen.accelerator);
         runtime.accelerator_reason = Some(parts.chosen.reason.clone());
         runtime.engine = Some("QEMU".to_owned());
-        self.write_files(&parts, launch.store.home(), launch.record)?;
+        if parts.resume.is_none() {
+            let boot = boot_of(launch.record, &parts.kernel);
+            let (home, initrd) = (launch.store.home(), &self.files.initrd);
+            write_initrd(initrd, home, &parts.kernel, &parts.guest, Some(&boot))?;
+        }
         let start = launch.phase("disk", start);
 
         let (mut machine, qmp, [debug, console, channel]) = self.spawn(&parts, launch).await?;
         launch.record.runtime.engine = Some(format!("QEMU {}", qmp.version()));
         let console = Console::keep(console, &self.files.console)?;
-        qmp.execute("cont", None).await.map_err(|e| BackendError::engine("QEMU", e))?;
+        let (dir, chosen) = (self.files.dir.clone(), parts.chosen.accelerator);
+        let state = MachineState::here(qmp.version(), chosen, self.shape, &parts.kernel.release);
+        if let Some(resume) = &parts.resume {
+            let start = launch.phase("spawn", start);
+            let up = Up { machine, qmp, debug, console, channel };
+            return resume::go_on(up, launch, resume, state, dir, start).await;
+        }
+        qmp.cont().await.map_err(|e| BackendError::engine("QEMU", e))?;
         let start = launch.phase("spawn", start);
 
         let program = launch.record.spec.args.first().cloned().unwrap_or_default();
@@ -195,7 +244,10 @@ impl Payload for VmPayload {
         };
         launch.phase_between("kernel", start, moments.init);
         launch.phase_between("userspace", moments.init, moments.executed);
-        Ok(Box::new(RunningVm::watch(machine, qmp, channel, console, &launch.output)))
+        let app_output = &launch.output;
+        let limits = launch.record.spec.resources;
+        let parts = RunningParts { machine, qmp, channel, console, app_output, dir, state, limits };
+        Ok(Box::new(RunningVm::watch(parts)))
     }
 
     async fn clean_up(&mut self, _record: &InstanceRecord) -> Vec<String> {
@@ -248,12 +300,11 @@ pub(crate) fn remove_initrd(files: &InstanceFiles) -> Result<(), BackendError> {
 /// gives the first guest, always.
 fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
     let spec = &record.spec;
-    let hostname = hostname_of(record);
     Boot {
         modules: kernel.modules.clone(),
         disk: "/dev/vda".to_owned(),
         network: Some(Network {
-            device: "eth0".to_owned(),
+            device: DEVICE.to_owned(),
             address: [10, 0, 2, 15].into(),
             mask: [255, 255, 255, 0].into(),
             gateway: [10, 0, 2, 2].into(),
@@ -266,13 +317,9 @@ fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
             user: spec.user.clone(),
             ..Execute::default()
         },
-        hostname,
+        hostname: hostname_of(record),
+        has_room: record.spec.options.room.memory_bytes.is_some(),
     }
-}
-
-/// The host name inside.
-fn hostname_of(record: &InstanceRecord) -> String {
-    record.spec.hostname.clone().unwrap_or_else(|| record.id.to_string())
 }
 
 /// The environment of a program in the instance; later entries win.

@@ -2,6 +2,7 @@
 //! there is no path that somebody else could connect to.
 
 mod message;
+mod state;
 
 use std::{io, time::Duration};
 
@@ -17,6 +18,7 @@ use tokio::{
 };
 
 use message::{Lines, Message};
+pub(crate) use state::Form;
 
 /// What went wrong with the monitor.
 #[derive(Debug, thiserror::Error)]

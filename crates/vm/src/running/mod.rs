@@ -2,18 +2,27 @@
 
 mod console;
 mod life;
+mod resize;
+mod save;
 
-use std::rc::Rc;
+use std::{
+    cell::{Cell, RefCell},
+    path::PathBuf,
+    pin::Pin,
+    rc::Rc,
+};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tandem_backend::{BackendError, Output, Running};
-use tandem_model::Exit;
+use tandem_model::{Exit, Resources};
 use tokio::{net::UnixStream, sync::watch};
 
 use crate::{
     agent::Agent,
     machine::Machine,
     qmp::{Qmp, QmpError},
+    snapshot::{GuestSize, MachineState, Request},
 };
 pub(crate) use console::Console;
 use life::Life;
@@ -25,37 +34,67 @@ pub(crate) struct RunningVm {
     agent: Agent,
     qmp: Rc<Qmp>,
     kill: watch::Sender<bool>,
+    /// The instance's folder.
+    dir: PathBuf,
+    /// What a saved state fits to.
+    state: RefCell<MachineState>,
+    limits: Cell<Resources>,
+    /// The channel rests, because the machine was paused.
+    at_rest: Cell<bool>,
+}
+
+/// The parts of a machine that has come up.
+pub(crate) struct Parts<'a> {
+    pub(crate) machine: Machine,
+    pub(crate) qmp: Qmp,
+    pub(crate) channel: UnixStream,
+    pub(crate) console: Console,
+    pub(crate) app_output: &'a Output,
+    /// The instance's folder.
+    pub(crate) dir: PathBuf,
+    pub(crate) state: MachineState,
+    pub(crate) limits: Resources,
+}
+
+/// Who an instance is that was made of another one's state.
+pub(crate) struct NewIdentity {
+    pub(crate) hostname: String,
+    /// Hardware address of its network device.
+    pub(crate) mac: [u8; 6],
 }
 
 impl RunningVm {
     /// Takes over a machine whose app was executed.
-    pub(crate) fn watch(
-        machine: Machine,
-        qmp: Qmp,
-        channel: UnixStream,
-        console: Console,
-        app_output: &Output,
-    ) -> Self {
+    pub(crate) fn watch(parts: Parts<'_>) -> Self {
         let (exit_sender, exit) = watch::channel(None);
         let (kill, killed) = watch::channel(false);
+        let Parts { machine, qmp, channel, console, app_output, dir, state, limits } = parts;
         let qmp = Rc::new(qmp);
         let (life, agent) = Life::new(machine, Rc::clone(&qmp), channel, console, app_output);
         tokio::task::spawn_local(async move {
             let exit = life.run(killed).await;
             exit_sender.send_replace(Some(exit));
         });
-        Self { exit, agent, qmp, kill }
+        let (state, limits) = (RefCell::new(state), Cell::new(limits));
+        Self { exit, agent, qmp, kill, dir, state, limits, at_rest: Cell::new(false) }
     }
 
-    /// The guest's agent.
-    pub(crate) const fn agent(&self) -> &Agent {
-        &self.agent
+    /// Lets a machine whose state was brought back go on, with the time, fresh
+    /// random numbers and, as another instance, an identity of its own.
+    pub(crate) async fn revive(&self, identity: Option<NewIdentity>) -> Result<(), BackendError> {
+        self.qmp.cont().await.map_err(failed)?;
+        self.agent.resume(true).await.map_err(guest)?;
+        let identity = identity.as_ref().map(|it| (it.hostname.as_str(), it.mac));
+        self.agent.refresh(identity).await.map_err(guest)
     }
+}
 
-    /// QEMU's monitor.
-    pub(crate) fn qmp(&self) -> &Qmp {
-        &self.qmp
-    }
+fn failed(e: QmpError) -> BackendError {
+    BackendError::engine("QEMU's monitor", e)
+}
+
+fn guest(e: crate::agent::AgentError) -> BackendError {
+    BackendError::engine("telling the guest", e)
 }
 
 #[async_trait(?Send)]
@@ -72,7 +111,7 @@ impl Running for RunningVm {
     }
 
     async fn signal(&self, number: i32) -> Result<(), BackendError> {
-        self.agent().signal(number).map_err(|e| BackendError::engine("telling the guest", e))
+        self.agent.signal(number).map_err(guest)
     }
 
     async fn kill(&self) -> Result<(), BackendError> {
@@ -81,14 +120,44 @@ impl Running for RunningVm {
     }
 
     async fn pause(&self) -> Result<(), BackendError> {
-        self.qmp().execute("stop", None).await.map(drop).map_err(monitor)
+        // A guest that does not answer can be paused all the same; only a
+        // snapshot with its memory would be of no use.
+        self.at_rest.set(self.agent.quiesce().await.is_ok());
+        self.qmp.stop().await.map_err(failed)
     }
 
     async fn resume(&self) -> Result<(), BackendError> {
-        self.qmp().execute("cont", None).await.map(drop).map_err(monitor)
+        self.qmp.cont().await.map_err(failed)?;
+        if self.at_rest.replace(false) {
+            self.agent.resume(false).await.map_err(guest)?;
+        }
+        Ok(())
     }
-}
 
-fn monitor(e: QmpError) -> BackendError {
-    BackendError::engine("QEMU's monitor", e)
+    async fn update(&self, resources: &Resources) -> Result<(), BackendError> {
+        self.change_size(resources).await
+    }
+
+    async fn own(
+        &self,
+        request: Value,
+        given_up: Pin<&mut dyn Future<Output = ()>>,
+    ) -> Result<Value, BackendError> {
+        let unreadable = |e| BackendError::engine("the supervisor", e);
+        let request: Request = serde_json::from_value(request).map_err(unreadable)?;
+        match request {
+            Request::Save { to, memory } => {
+                let taken = self.save(&to, memory, given_up).await?;
+                serde_json::to_value(taken).map_err(unreadable)
+            }
+            Request::Size => {
+                let online = self.agent.online().await.map_err(guest)?;
+                let size = GuestSize { cpus: online.cpus, memory_bytes: online.memory_bytes };
+                serde_json::to_value(size).map_err(unreadable)
+            }
+            Request::Freeze { to } => {
+                serde_json::to_value(self.freeze(&to).await?).map_err(unreadable)
+            }
+        }
+    }
 }

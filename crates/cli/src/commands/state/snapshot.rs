@@ -10,18 +10,20 @@ use crate::{
 pub(super) async fn run(context: &Context, command: Snapshot) -> anyhow::Result<u8> {
     match command {
         Snapshot::Create { memory, json: wanted, instance, name } => {
-            if memory {
-                context.app.refuse_memory_snapshot().await?;
-            }
-            let taken = context.app.snapshot(&instance, &name).await?;
+            let taken = context.app.snapshot(&instance, &name, memory).await?;
             if wanted.json {
                 json(&taken)?;
                 return Ok(0);
             }
             line(&taken.name);
             if let Some(pause) = taken.pause_ns {
-                context
-                    .say(&format!("tandem: {instance} stood still for {}", format_duration(pause)));
+                let seen = taken.longest_wait_ns.map(format_duration);
+                let seen = seen.map(|it| format!("; its clients waited {it} at most"));
+                context.say(&format!(
+                    "tandem: {instance} stood still for {}{}",
+                    format_duration(pause),
+                    seen.unwrap_or_default()
+                ));
             }
         }
         Snapshot::Ls { json: wanted, instance } => {
@@ -32,8 +34,9 @@ pub(super) async fn run(context: &Context, command: Snapshot) -> anyhow::Result<
                 list(&rows);
             }
         }
-        Snapshot::Restore { into, json: wanted, instance, name } => {
-            let restored = context.app.restore(&instance, &name, into.as_deref()).await?;
+        Snapshot::Restore { into, without_memory, json: wanted, instance, name } => {
+            let restored =
+                context.app.restore(&instance, &name, into.as_deref(), !without_memory).await?;
             if wanted.json {
                 json(&restored)?;
                 return Ok(0);
@@ -41,8 +44,10 @@ pub(super) async fn run(context: &Context, command: Snapshot) -> anyhow::Result<
             line(&restored.instance);
             if into.is_some() {
                 let name = &restored.instance;
+                let on =
+                    if restored.memory { ", and it goes on from the saved memory" } else { "" };
                 context.say(&format!(
-                    "tandem: start it with `tandem start {name}`; its ports get free numbers on the host"
+                    "tandem: start it with `tandem start {name}`{on}; its ports get free numbers on the host"
                 ));
             }
         }
@@ -69,18 +74,20 @@ fn list(rows: &[SnapshotRow]) {
             row.parent.clone().unwrap_or_else(|| "–".to_owned()),
             format_bytes(row.size_bytes),
             format_bytes(row.unique_bytes),
+            if row.memory { "yes" } else { "no" }.to_owned(),
             row.volumes.join(", "),
         ]
     };
-    let headings = ["NAME", "CREATED", "PARENT", "SIZE", "UNIQUE", "VOLUMES"];
+    let headings = ["NAME", "CREATED", "PARENT", "SIZE", "UNIQUE", "MEMORY", "VOLUMES"];
     table(&headings, &rows.iter().map(cells).collect::<Vec<_>>());
 }
 
 fn branch(rows: &[SnapshotRow], row: &SnapshotRow, stem: &str, below: &str) {
     let here = if row.current { "  <- the instance" } else { "" };
     line(&format!(
-        "{stem}{}  {} ({} of its own), {}{here}",
+        "{stem}{}  {}{} ({} of its own), {}{here}",
         row.name,
+        if row.memory { "with memory, " } else { "" },
         format_bytes(row.size_bytes),
         format_bytes(row.unique_bytes),
         ago(row.created_at)

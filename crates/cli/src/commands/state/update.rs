@@ -42,7 +42,22 @@ fn sentence(report: &UpdateReport) -> String {
         (_, Some(ns)) => format!(", downtime {}", format_duration(ns)),
         (_, None) => ", downtime not over: the app does not answer any more".to_owned(),
     };
-    format!("{}: {} in {elapsed}{downtime}: {}", report.name, how, changes(report))
+    let guest = report.guest.map(|guest| {
+        let memory = format_bytes(guest.memory_bytes);
+        let processors = if guest.cpus == 1 { "processor" } else { "processors" };
+        format!("; the guest has {} {processors} and {memory}", guest.cpus)
+    });
+    let returned = report.returned_bytes.filter(|bytes| *bytes != 0).map(|bytes| {
+        let amount = format_bytes(bytes.unsigned_abs());
+        if bytes > 0 {
+            format!("; the host got {amount} back")
+        } else {
+            format!("; it took {amount} more of the host")
+        }
+    });
+    let [guest, returned] = [guest, returned].map(Option::unwrap_or_default);
+    let changes = changes(report);
+    format!("{}: {how} in {elapsed}{downtime}: {changes}{guest}{returned}", report.name)
 }
 
 fn changes(report: &UpdateReport) -> String {

@@ -1,0 +1,134 @@
+//! The commands for a machine's state: running or not, saved, brought back.
+
+use std::{path::Path, time::Duration};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Qmp, QmpError};
+
+/// How a migration stands (QEMU, `qapi/migration.json`, `MigrationInfo`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Migration {
+    /// `setup`, `active`, `pre-switchover`, `completed`, `failed`, …
+    #[serde(default)]
+    pub(crate) status: String,
+    /// Why it failed.
+    #[serde(default)]
+    error_desc: Option<String>,
+}
+
+/// How the memory goes into the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// All of it, each page at its own place (`mapped-ram`); what changes
+    /// meanwhile is written again.
+    Mapped,
+    /// Only the devices: the memory is a file already (`x-ignore-shared`).
+    DevicesOnly,
+}
+
+/// No limit worth the name, bytes a second.
+const BANDWIDTH: u64 = 1 << 40;
+
+/// How often the monitor is asked.
+const INTERVAL: Duration = Duration::from_millis(3);
+
+impl Qmp {
+    /// Whether the processors run.
+    pub(crate) async fn is_running(&self) -> Result<bool, QmpError> {
+        let status = self.execute("query-status", None).await?;
+        Ok(status["running"] == true)
+    }
+
+    /// Holds the processors still.
+    pub(crate) async fn stop(&self) -> Result<(), QmpError> {
+        self.execute("stop", None).await.map(drop)
+    }
+
+    /// Lets them go on.
+    pub(crate) async fn cont(&self) -> Result<(), QmpError> {
+        self.execute("cont", None).await.map(drop)
+    }
+
+    /// Begins to save the state. The machine stands still before the devices
+    /// are saved, in `pre-switchover`, until [`Self::switch_over`].
+    pub(crate) async fn save_to(&self, file: &Path, form: Form) -> Result<(), QmpError> {
+        self.capabilities(form, true).await?;
+        let parameters = json!({"max-bandwidth": BANDWIDTH, "downtime-limit": 50});
+        self.execute("migrate-set-parameters", Some(parameters)).await?;
+        self.execute("migrate", Some(channel(file))).await.map(drop)
+    }
+
+    /// Saves the devices as well.
+    pub(crate) async fn switch_over(&self) -> Result<(), QmpError> {
+        let state = json!({"state": "pre-switchover"});
+        self.execute("migrate-continue", Some(state)).await.map(drop)
+    }
+
+    /// Begins to bring a state back.
+    pub(crate) async fn restore_from(&self, file: &Path, form: Form) -> Result<(), QmpError> {
+        self.capabilities(form, false).await?;
+        self.execute("migrate-incoming", Some(channel(file))).await.map(drop)
+    }
+
+    async fn capabilities(&self, form: Form, out: bool) -> Result<(), QmpError> {
+        let one = |capability: &str, state: bool| json!({"capability": capability, "state": state});
+        let list = [
+            one("mapped-ram", form == Form::Mapped),
+            one("x-ignore-shared", form == Form::DevicesOnly),
+            one("pause-before-switchover", out),
+        ];
+        let arguments = json!({"capabilities": list});
+        self.execute("migrate-set-capabilities", Some(arguments)).await.map(drop)
+    }
+
+    /// How saving or bringing back stands.
+    ///
+    /// # Errors
+    /// Also when it failed, with QEMU's reason.
+    pub(crate) async fn migration(&self) -> Result<Migration, QmpError> {
+        let info = self.execute("query-migrate", None).await?;
+        let info: Migration =
+            serde_json::from_value(info).map_err(|e| QmpError::Unreadable(e.to_string()))?;
+        match info.status.as_str() {
+            "failed" | "cancelled" => {
+                let reason = info.error_desc.unwrap_or_else(|| "it gave no reason".to_owned());
+                Err(QmpError::Refused { command: "migrate", reason })
+            }
+            _ => Ok(info),
+        }
+    }
+
+    /// Waits for this status.
+    pub(crate) async fn reach(&self, status: &str) -> Result<(), QmpError> {
+        while self.migration().await?.status != status {
+            tokio::time::sleep(INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Gives saving up.
+    pub(crate) async fn cancel_saving(&self) -> Result<(), QmpError> {
+        self.execute("migrate_cancel", None).await.map(drop)
+    }
+
+    /// Puts a new layer on top of a disk; `node` is a blockdev without what is
+    /// beneath it.
+    pub(crate) async fn put_layer(&self, below: &str, node: Value) -> Result<(), QmpError> {
+        let overlay = node["node-name"].clone();
+        self.execute("blockdev-add", Some(node)).await?;
+        let arguments = json!({"node": below, "overlay": overlay});
+        let done = self.execute("blockdev-snapshot", Some(arguments)).await;
+        if done.is_err() {
+            let _ = self.execute("blockdev-del", Some(json!({"node-name": overlay}))).await;
+        }
+        done.map(drop)
+    }
+}
+
+fn channel(file: &Path) -> Value {
+    let address = json!({"transport": "file", "filename": file, "offset": 0});
+    json!({"channels": [{"channel-type": "main", "addr": address}]})
+}

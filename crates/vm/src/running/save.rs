@@ -1,0 +1,214 @@
+//! Saving a machine that is up: its disk, and its memory where asked.
+//!
+//! ```text
+//! guest   ─ runs ─┬─ rests ─────────────────────┬─ runs ─▶
+//!                 hold             go on        │
+//! memory          └ written while it runs ┐ rest│
+//! disk                                    └ new layer
+//!                                         │ still │
+//! ```
+//!
+//! The memory is written page by page to places of its own while the guest
+//! runs on; pages that it changes meanwhile are written again. Only the last of
+//! them, the devices and the change to a new disk layer happen while it stands
+//! still.
+
+use std::{
+    path::Path,
+    pin::Pin,
+    time::{Duration, Instant},
+};
+
+use tandem_backend::BackendError;
+
+use super::{RunningVm, failed, guest};
+use crate::{
+    disk::Chain,
+    machine::{file_node, node_name},
+    qmp::{Form, QmpError},
+    snapshot::{MEMORY, Saved, Taken},
+};
+
+/// How long the memory may be written while the guest runs; one that changes
+/// it faster than that is held still for the rest.
+const LIVE_LIMIT: Duration = Duration::from_secs(15);
+
+/// How often QEMU is asked how far it is.
+const INTERVAL: Duration = Duration::from_millis(3);
+
+impl RunningVm {
+    /// Saves into the folder `to`.
+    pub(super) async fn save(
+        &self,
+        to: &Path,
+        memory: bool,
+        given_up: Pin<&mut dyn Future<Output = ()>>,
+    ) -> Result<Taken, BackendError> {
+        let runs = self.qmp.is_running().await.map_err(failed)?;
+        if memory && !runs && !self.at_rest.get() {
+            let why = "it was paused while its guest gave no answer";
+            return Err(BackendError::engine("saving the machine's memory", why));
+        }
+        if runs {
+            match self.agent.quiesce().await {
+                // The disk alone is then as good as after a loss of power.
+                Err(e) if memory => return Err(guest(e)),
+                _ => {}
+            }
+        }
+        let chain = Chain::load(&self.dir)?;
+        let saved = match chain.grow(&self.dir) {
+            Ok(grown) => {
+                let saved = if memory {
+                    self.save_all(to, &chain, &grown, runs, given_up).await
+                } else {
+                    let begin = Instant::now();
+                    let done = self.change_layer(&chain, &grown).await;
+                    done.map(|()| begin).map_err(failed)
+                };
+                if saved.is_err() {
+                    self.take_back(&chain, &grown).await;
+                }
+                saved
+            }
+            Err(e) => Err(e),
+        };
+        let mut saved = saved.map(|since| since.elapsed());
+        if runs {
+            // Whatever came: the guest runs on.
+            let begin = Instant::now();
+            let resumed = self.qmp.cont().await.map_err(failed);
+            saved = saved.map(|still| still + begin.elapsed());
+            let _ = self.agent.resume(false).await;
+            if saved.is_ok() {
+                resumed?;
+            }
+        }
+        let still = saved?;
+        let memory = if memory {
+            on_the_disk(&to.join(MEMORY))?;
+            Some(self.state.borrow().clone())
+        } else {
+            None
+        };
+        Ok(Taken {
+            saved: Saved { chain, memory },
+            pause_ns: runs.then(|| u64::try_from(still.as_nanos()).unwrap_or(u64::MAX)),
+        })
+    }
+
+    /// Saves the devices of a machine whose memory is a file already, and
+    /// leaves it standing still.
+    pub(super) async fn freeze(&self, to: &Path) -> Result<Saved, BackendError> {
+        self.agent.quiesce().await.map_err(guest)?;
+        let saving = async {
+            self.qmp.stop().await?;
+            self.qmp.save_to(to, Form::DevicesOnly).await?;
+            self.qmp.reach("pre-switchover").await?;
+            self.qmp.switch_over().await?;
+            self.qmp.reach("completed").await
+        };
+        saving.await.map_err(|e| reason(to, e))?;
+        Ok(Saved { chain: Chain::load(&self.dir)?, memory: Some(self.state.borrow().clone()) })
+    }
+
+    /// Returns since when the machine stands still.
+    async fn save_all(
+        &self,
+        to: &Path,
+        chain: &Chain,
+        grown: &Chain,
+        runs: bool,
+        given_up: Pin<&mut dyn Future<Output = ()>>,
+    ) -> Result<Instant, BackendError> {
+        let file = to.join(MEMORY);
+        let saving = async {
+            self.qmp.save_to(&file, Form::Mapped).await?;
+            let still = self.until_still(runs).await?;
+            self.change_layer(chain, grown).await?;
+            self.qmp.switch_over().await?;
+            self.qmp.reach("completed").await?;
+            Ok(still)
+        };
+        let result: Result<Instant, QmpError> = tokio::select! {
+            biased;
+            result = saving => result,
+            () = given_up => {
+                self.give_up().await;
+                return Err(BackendError::Cancelled);
+            }
+        };
+        if result.is_err() {
+            self.give_up().await;
+        }
+        result.map_err(|e| reason(&file, e))
+    }
+
+    /// Waits until the guest stands still with all but the last of its memory
+    /// written; returns the latest moment at which it still ran.
+    async fn until_still(&self, runs: bool) -> Result<Instant, QmpError> {
+        let begin = Instant::now();
+        let mut last = begin;
+        let mut stopped = !runs;
+        loop {
+            if self.qmp.migration().await?.status == "pre-switchover" {
+                return Ok(last);
+            }
+            if !stopped {
+                last = Instant::now();
+                if begin.elapsed() > LIVE_LIMIT {
+                    self.qmp.stop().await?;
+                    stopped = true;
+                }
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    async fn change_layer(&self, chain: &Chain, grown: &Chain) -> Result<(), QmpError> {
+        let path = self.dir.join(grown.top());
+        let node = serde_json::json!({
+            "node-name": node_name(&path),
+            "driver": "qcow2",
+            "file": file_node(&path),
+            "backing": null,
+        });
+        self.qmp.put_layer(&node_name(Path::new(chain.top())), node).await
+    }
+
+    async fn give_up(&self) {
+        let _ = self.qmp.cancel_saving().await;
+        // Until then the processors do not start again.
+        while self.qmp.migration().await.is_ok_and(|it| it.status != "completed") {
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    /// Takes the new layer away again, if QEMU does not write to it.
+    async fn take_back(&self, chain: &Chain, grown: &Chain) {
+        let name = node_name(Path::new(grown.top()));
+        let nodes = self.qmp.execute("query-named-block-nodes", None).await;
+        let is_used = nodes.ok().and_then(|nodes| {
+            let nodes = nodes.as_array()?;
+            Some(nodes.iter().any(|node| node["node-name"] == name.as_str()))
+        });
+        if is_used == Some(false) {
+            let _ = grown.shrink_to(chain, &self.dir);
+        }
+    }
+}
+
+/// Waits until a file has gone to the disk.
+fn on_the_disk(file: &Path) -> Result<(), BackendError> {
+    let synced = std::fs::File::open(file).and_then(|it| it.sync_all());
+    synced.map_err(|e| BackendError::io("write", file, e))
+}
+
+fn reason(file: &Path, e: QmpError) -> BackendError {
+    match &e {
+        QmpError::Refused { reason, .. } if reason.contains("No space left") => {
+            BackendError::NoSpace(format!("writing {}", file.display()))
+        }
+        _ => BackendError::engine("saving the machine's memory", e),
+    }
+}
