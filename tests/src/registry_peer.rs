@@ -1,5 +1,6 @@
 //! Debian's `docker-registry` on a free port of loopback, with or without TLS
-//! and a password, and a proxy before it that cuts connections.
+//! and a password, a proxy before it that cuts connections, and one that is
+//! the only way to it.
 
 use std::{
     fs,
@@ -178,5 +179,66 @@ fn between(
         }
     }
     let _ = server.shutdown(Shutdown::Both);
+    client.shutdown(Shutdown::Both)
+}
+
+/// A proxy as schools have it: it knows hosts that nobody else here does, all
+/// of which are one registry.
+#[derive(Debug)]
+pub struct ForwardProxy {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+}
+
+impl ForwardProxy {
+    /// Before `target`.
+    pub fn start(target: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                counter.fetch_add(1, Ordering::Relaxed);
+                thread::spawn(move || forward(client, target));
+            }
+        });
+        Ok(Self { address, asked })
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Connections so far.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+/// Tunnels a CONNECT (RFC 9110, section 9.3.6); other requests name their
+/// whole target, which any server understands.
+fn forward(mut client: TcpStream, target: SocketAddr) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(target)?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if client.read(&mut byte)? == 0 || head.len() > 64 << 10 {
+            return Ok(());
+        }
+        head.push(byte[0]);
+    }
+    if head.starts_with(b"CONNECT ") {
+        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+    } else {
+        server.write_all(&head)?;
+    }
+    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
+    thread::spawn(move || {
+        let _ = std::io::copy(&mut from_client, &mut to_server);
+        let _ = to_server.shutdown(Shutdown::Both);
+    });
+    let _ = std::io::copy(&mut server, &mut client);
     client.shutdown(Shutdown::Both)
 }

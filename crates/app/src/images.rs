@@ -1,14 +1,14 @@
 use oci_spec::image::ImageConfiguration;
 use serde::Serialize;
-use tandem_image::{Image, ImageError};
-use tandem_model::Digest;
+use tandem_image::{HistoryEntry, Image, ImageError, Removed, TreeLayer};
+use tandem_model::{Digest, ErrorCode, Failure, ImageRef};
 
-use crate::{App, AppError};
+use crate::{App, AppError, work::blocking};
 
 /// An image as `tandem images` lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
 pub struct ImageRow {
-    /// Name without the tag.
+    /// Name without the tag; `<none>` for an image that lost it.
     pub name: String,
     /// The tag.
     pub tag: Option<String>,
@@ -27,12 +27,45 @@ pub struct ImageRow {
     pub layers: usize,
 }
 
+/// What a removal took away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemovedImage {
+    /// The names that are gone.
+    pub names: Vec<String>,
+    /// Its manifest, unless the image stays under another name or for an
+    /// instance.
+    pub digest: Option<Digest>,
+    /// Bytes given back.
+    pub freed_bytes: u64,
+}
+
+/// An image with what each of its layers does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageTree {
+    /// Its name.
+    pub image: String,
+    /// The manifest's digest.
+    pub digest: Digest,
+    /// Bytes of the unpacked layers.
+    pub size_bytes: u64,
+    /// Those of them that no other image shares.
+    pub unique_bytes: u64,
+    /// Those that others have too.
+    pub shared_bytes: u64,
+    /// The layers, bottom first.
+    pub layers: Vec<TreeLayer>,
+}
+
 impl App {
-    /// The local images.
-    pub fn images(&self) -> Result<Vec<ImageRow>, AppError> {
-        let rows = self.images.list()?.into_iter().map(|summary| ImageRow {
-            name: summary.reference.familiar_name(),
-            tag: summary.reference.tag().map(ToOwned::to_owned),
+    /// The local images; with `all`, those too that lost their name and stay
+    /// for an instance.
+    pub fn images(&self, all: bool) -> Result<Vec<ImageRow>, AppError> {
+        let rows = self.images.list(all)?.into_iter().map(|summary| ImageRow {
+            name: summary
+                .reference
+                .as_ref()
+                .map_or_else(|| "<none>".to_owned(), ImageRef::familiar_name),
+            tag: summary.reference.as_ref().and_then(ImageRef::tag).map(ToOwned::to_owned),
             digest: summary.digest,
             size_bytes: summary.unpacked_bytes,
             unique_bytes: summary.unique_bytes,
@@ -54,17 +87,71 @@ impl App {
         Ok(())
     }
 
-    /// Removes an image's name, and what nobody else uses with it. An image
-    /// that an instance was made from stays.
-    pub fn remove_image(&self, name: &str) -> Result<Image, AppError> {
+    /// Takes a name away, or by digest all names of an image, and what nobody
+    /// else uses with the last one. An image that an instance was made from
+    /// loses its last name only with `force`, and then stays without one for
+    /// as long as the instance does.
+    pub fn remove_image(&self, name: &str, force: bool) -> Result<RemovedImage, AppError> {
         let image = self.images.find(name)?;
-        let user = self.instances.list()?.into_iter().find(|it| it.spec.digest == image.digest);
-        if let Some(user) = user {
-            let reference = image.reference.to_string();
-            return Err(ImageError::InUse { reference, instance: user.spec.name }.into());
+        let by_name = name.parse::<ImageRef>().is_ok_and(|it| it == image.reference);
+        let mut names = self.images.names_of(&image.digest)?;
+        if !by_name && names.len() > 1 && !force {
+            let list: Vec<_> = names.iter().map(ToString::to_string).collect();
+            let text = format!(
+                "the image {name} has several names ({}): remove one by its name, or all with -f",
+                list.join(", ")
+            );
+            return Err(Failure::new(ErrorCode::Conflict, text).into());
         }
-        self.images.remove(&image.reference)?;
-        Ok(image)
+        if by_name {
+            names.retain(|it| *it == image.reference);
+        }
+        let mut freed = 0;
+        for name in &names {
+            freed += self.images.remove(name, force)?.freed_bytes;
+        }
+        let gone =
+            matches!(self.images.find(image.digest.as_str()), Err(ImageError::NotFound { .. }));
+        Ok(RemovedImage {
+            names: names.iter().map(ToString::to_string).collect(),
+            digest: gone.then_some(image.digest),
+            freed_bytes: freed,
+        })
+    }
+
+    /// Removes what no image names any more; with `all`, the images that no
+    /// instance was made from as well. Returns their names.
+    pub fn prune_images(&self, all: bool) -> Result<RemovedImage, AppError> {
+        let (names, Removed { freed_bytes, .. }) =
+            if all { self.images.remove_unused()? } else { (Vec::new(), self.images.collect()?) };
+        let names = names.iter().map(ToString::to_string).collect();
+        Ok(RemovedImage { names, digest: None, freed_bytes })
+    }
+
+    /// What made an image, the first step first.
+    pub fn image_history(&self, name: &str) -> Result<Vec<HistoryEntry>, AppError> {
+        Ok(self.images.history(&self.images.find(name)?))
+    }
+
+    /// What each layer of an image adds and hides.
+    pub async fn image_tree(&self, name: &str) -> Result<ImageTree, AppError> {
+        let store = self.images.clone();
+        let image = store.find(name)?;
+        blocking("reading the layers", move |_| {
+            let layers = store.tree(&image, &|_| ())?;
+            let own = layers.iter().filter(|layer| layer.shared_with.is_empty());
+            let unique_bytes = own.map(|layer| layer.unpacked_bytes).sum();
+            let size_bytes = layers.iter().map(|layer| layer.unpacked_bytes).sum();
+            Ok(ImageTree {
+                image: image.reference.to_string(),
+                digest: image.digest,
+                size_bytes,
+                unique_bytes,
+                shared_bytes: size_bytes - unique_bytes,
+                layers,
+            })
+        })
+        .await
     }
 
     /// The local image of this name, or the registry's.

@@ -4,6 +4,7 @@
 //! the backends meet. Nothing here knows of Tauri or of a terminal: progress
 //! goes out as events, results come back as values.
 
+mod archive;
 mod attach;
 mod base;
 mod build;
@@ -35,10 +36,12 @@ mod snapshot_size;
 mod spec;
 mod subject;
 mod swap;
+mod system;
 mod update;
 mod usage;
 mod volumes;
 mod watch;
+mod work;
 
 use std::{
     path::{Path, PathBuf},
@@ -59,7 +62,7 @@ pub use copy::{Copy, CopyEnd};
 pub use error::AppError;
 pub use frame::{Frame, Opening, Timed};
 pub use health::HealthWishes;
-pub use images::ImageRow;
+pub use images::{ImageRow, ImageTree, RemovedImage};
 pub use instances::InstanceRow;
 pub use live::{ChartView, Charts, Curve, LineChart, Live};
 pub use logs::LogOptions;
@@ -67,8 +70,9 @@ pub use network::{Member, NetworkRow, PortRow};
 pub use snapshot::{Restored, SnapshotRow, Taken};
 pub use spec::RunOptions;
 pub use subject::{SubjectInfo, SubjectKind};
+pub use system::{CheckReport, DfReport, DfRow, Finding, PruneRequest, Pruned, SystemInfo};
 pub use tandem_container::{Change, ChangeKind};
-pub use tandem_image::Transfer;
+pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};
 pub use tandem_report::{Size, Theme};
 pub use update::{UpdateHow, UpdateMode, UpdateReport};
 pub use usage::{TopRow, UsageRow};

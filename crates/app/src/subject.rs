@@ -45,13 +45,14 @@ impl App {
         let known = samples();
         let mut subjects: Vec<_> = known
             .iter()
+            .filter(|sample| sample.port.is_some())
             .map(|sample| SubjectInfo {
                 name: sample.name.to_owned(),
                 kind: SubjectKind::Sample,
                 description: sample.description.to_owned(),
             })
             .collect();
-        for image in self.images()? {
+        for image in self.images(false)? {
             let name = format!("{}:{}", image.name, image.tag.as_deref().unwrap_or("latest"));
             let of_sample = known.iter().any(|sample| image.name == sample.name);
             let base = image.name.starts_with("localhost/tandem/");
@@ -80,11 +81,17 @@ impl App {
         cancel: &Cancel,
     ) -> Result<Ready, AppError> {
         if let Ok(sample) = sample(name) {
+            if sample.port.is_none() {
+                let text = format!(
+                    "the sample {name} answers no HTTP, so nothing tells when it is ready: choose another (tandem sample ls)"
+                );
+                return Err(AppError::Usage(text));
+            }
             let scratch = self.home.scratch("sample")?;
             let dir = scratch.path().join(name);
             materialize(name, &dir)?;
             let ready = self.build_subject(name, name, &dir, events, cancel).await?;
-            return Ok(Ready { port: Some(sample.port), ..ready });
+            return Ok(Ready { port: sample.port, ..ready });
         }
         let dir = Path::new(name);
         if has_dockerfile(dir) {

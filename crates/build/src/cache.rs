@@ -1,6 +1,6 @@
 //! What steps made before, by everything that decides what they make.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use oci_spec::image::MediaType;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,8 @@ use sha2::{Digest as _, Sha256};
 use tandem_home::{Home, HomeError, make_private_dir, read_json, write_json};
 use tandem_image::{Layer, Store};
 use tandem_model::Digest;
+
+use crate::BuildError;
 
 /// The step cache of a home, `cache/build/steps/`. One file for each step, so
 /// any number of builds may use it at once.
@@ -44,6 +46,15 @@ impl MadeLayer {
             media_type: self.media_type.clone(),
         }
     }
+}
+
+/// Forgets what build steps made whose layers are gone.
+///
+/// # Errors
+/// [`BuildError`] when the cache cannot be read.
+pub fn forget_stale_steps(home: &Home, store: &Store) -> Result<(), BuildError> {
+    let cache = Cache::open(home)?;
+    cache.forget_stale(store).map_err(BuildError::io("tidy", &cache.dir))
 }
 
 /// Identity of a step.
@@ -88,6 +99,23 @@ impl Cache {
             make_private_dir(parent)?;
         }
         write_json(&path, made)
+    }
+
+    /// Forgets the entries that count for nothing any more.
+    fn forget_stale(&self, store: &Store) -> std::io::Result<()> {
+        for folder in fs::read_dir(&self.dir)? {
+            for entry in fs::read_dir(folder?.path())? {
+                let path = entry?.path();
+                let made: Option<Made> = read_json(&path).ok().flatten();
+                let layer = made.map(|made| made.layer);
+                let useful = layer
+                    .is_some_and(|layer| layer.is_none_or(|layer| store.has_layer(&layer.layer())));
+                if !useful {
+                    fs::remove_file(path)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn path(&self, key: &Key) -> PathBuf {

@@ -27,6 +27,7 @@ mod plan;
 pub mod samples;
 mod tree;
 
+pub use cache::forget_stale_steps;
 pub use error::{BuildError, IgnoreProblem};
 pub use event::{BuildEvent, Built, OutputStream, StepReport, Substitution};
 pub use execute::{Commit, build, commit_document};

@@ -20,19 +20,20 @@ pub struct Sample {
     pub description: &'static str,
     /// The base image that its Dockerfile asks for.
     pub base: &'static str,
-    /// The TCP port that it answers HTTP on.
-    pub port: u16,
+    /// The TCP port that it answers HTTP on; none for one that speaks
+    /// something else and so cannot be compared.
+    pub port: Option<u16>,
     #[serde(skip)]
     files: &'static [(&'static str, &'static [u8])],
 }
 
-static SAMPLES: [Sample; 2] = [
+static SAMPLES: [Sample; 3] = [
     Sample {
         name: "hello-flask",
         title: "Hello, Flask",
         description: "The web app of the article, one file of Python, with Flask from PyPI.",
         base: "python:3.12-slim",
-        port: 8080,
+        port: Some(8080),
         files: &[
             ("Dockerfile", include_bytes!("../samples/hello-flask/Dockerfile")),
             ("app.py", include_bytes!("../samples/hello-flask/app.py")),
@@ -43,10 +44,21 @@ static SAMPLES: [Sample; 2] = [
         title: "Hello, Flask, as in the article",
         description: "The same app with the article's Dockerfile to the letter, pipenv and all.",
         base: "python:3.7.2-slim",
-        port: 8080,
+        port: Some(8080),
         files: &[
             ("Dockerfile", include_bytes!("../samples/hello-flask-article/Dockerfile")),
             ("app.py", include_bytes!("../samples/hello-flask-article/app.py")),
+        ],
+    },
+    Sample {
+        name: "postgres",
+        title: "PostgreSQL",
+        description: "Debian's PostgreSQL with the settings and folders of the official image.",
+        base: "debian:bookworm-slim",
+        port: None,
+        files: &[
+            ("Dockerfile", include_bytes!("../samples/postgres/Dockerfile")),
+            ("docker-entrypoint.sh", include_bytes!("../samples/postgres/docker-entrypoint.sh")),
         ],
     },
 ];

@@ -34,6 +34,19 @@ pub(crate) async fn ask(question: &str, echo: Echo) -> anyhow::Result<String> {
     Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }
 
+/// Whether the person agrees; `force` means that nobody needs to be asked.
+pub(crate) async fn confirmed(question: &str, force: bool) -> anyhow::Result<bool> {
+    if force {
+        return Ok(true);
+    }
+    if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        let text = "nobody can be asked without a terminal: agree beforehand with -f";
+        return Err(tandem_app::AppError::Usage(text.to_owned()).into());
+    }
+    let answer = ask(&format!("{question} [y/N] "), Echo::On).await?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
 /// A terminal that shows nothing until this is dropped.
 struct Hidden {
     terminal: File,

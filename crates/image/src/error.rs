@@ -3,7 +3,9 @@ use std::path::{Path, PathBuf};
 use tandem_home::HomeError;
 use tandem_model::{Digest, ErrorCode, Failure, ParseImageRefError};
 
-use crate::{bootstrap::BootstrapError, layer::LayerError, registry::RegistryError};
+use crate::{
+    archive::ArchiveError, bootstrap::BootstrapError, layer::LayerError, registry::RegistryError,
+};
 
 /// What can go wrong with images.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +30,9 @@ pub enum ImageError {
     #[error(transparent)]
     Name(#[from] ParseImageRefError),
     /// Something stored is not what it must be.
-    #[error("{what} is damaged ({reason}): remove the image and build or pull it again")]
+    #[error(
+        "{what} is damaged ({reason}): see what else is (tandem system check), and mend it (--repair) or build or pull the image again"
+    )]
     Damaged {
         /// Which blob or file.
         what: String,
@@ -69,6 +73,9 @@ pub enum ImageError {
         /// Name of the instance.
         instance: String,
     },
+    /// Somebody puts something into the store just now.
+    #[error("a build, a pull or a load is at work in this home: try again when it has ended")]
+    Busy,
     /// A layer cannot be packed or unpacked.
     #[error("layer {layer}: {source}")]
     Layer {
@@ -80,6 +87,9 @@ pub enum ImageError {
     /// The way to a registry, or the registry itself.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// An archive of images.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// A base image could not be made.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
@@ -106,8 +116,9 @@ impl ImageError {
             Self::NotFound { .. } => ErrorCode::NotFound,
             Self::Registry(error) => error.code(),
             Self::Ambiguous { .. } | Self::Name(_) => ErrorCode::Usage,
-            Self::InUse { .. } => ErrorCode::Conflict,
+            Self::InUse { .. } | Self::Busy => ErrorCode::Conflict,
             Self::Unsupported { .. } => ErrorCode::Unavailable,
+            Self::Archive(error) => error.code(),
             Self::Bootstrap(error) => error.code(),
             _ => ErrorCode::Internal,
         }
@@ -122,6 +133,7 @@ impl ImageError {
             }
             Self::Home(error) => error.is_no_space(),
             Self::Registry(error) => matches!(error, RegistryError::DiskFull { .. }),
+            Self::Archive(error) => matches!(error, ArchiveError::DiskFull { .. }),
             _ => false,
         }
     }

@@ -15,9 +15,9 @@
 //!                         layers/CHAINID  ◄── overlay ── Image
 //! ```
 //!
-//! Foreign bytes come in at three places, each a pure function over bytes or
-//! a reader: the tar reader behind [`unpack_layer`], [`parse_pax`], and the
-//! readers of apt's source lists ([`bootstrap::parse_one_line_sources`],
+//! Foreign bytes come in at four places, each a pure function over bytes or
+//! a reader: the tar reader behind [`unpack_layer`], [`parse_pax`], the tables
+//! of contents behind [`load`], and the readers of apt's source lists ([`bootstrap::parse_one_line_sources`],
 //! [`bootstrap::parse_deb822_sources`]). No name in an archive can reach
 //! outside its folder: paths are resolved by the kernel beneath an open
 //! directory (`openat2` with `RESOLVE_IN_ROOT`).
@@ -25,6 +25,7 @@
 //! Files become visible only by rename, and `index.json` changes only under
 //! an exclusive lock; any number of processes may share a store.
 
+mod archive;
 pub mod bootstrap;
 mod error;
 mod image;
@@ -34,6 +35,7 @@ mod registry;
 mod store;
 mod tree_copy;
 
+pub use archive::{ArchiveError, ArchiveFormat, ArchiveSource, load, save, save_into};
 pub use error::ImageError;
 pub use image::{Image, Layer, NewLayer, chain_ids};
 pub use layer::{
@@ -45,5 +47,8 @@ pub use registry::{
     Access, Credentials, LoginFiles, PullOptions, RegistryError, Transfer, login, logout, pull,
     push,
 };
-pub use store::{DiskUse, ImageSummary, Lease, Removed, Store, digest_of_file};
+pub use store::{
+    CheckOptions, DiskUse, Finding, FindingKind, HistoryEntry, ImageSummary, LayerChange,
+    LayerChangeKind, Lease, Removed, Store, TreeLayer, digest_of_file, layer_of_disk,
+};
 pub use tree_copy::{Earlier, Stamp, Stamps, copy_tree, stamps};

@@ -1,5 +1,6 @@
 //! The cases, a file for each area.
 
+mod archive;
 mod attach;
 mod build;
 mod build_errors;
@@ -9,8 +10,10 @@ mod container;
 mod copy;
 mod crash;
 mod exec;
+mod images;
 mod limits;
 mod network;
+mod postgres;
 mod registry;
 mod rootless;
 mod run_errors;
@@ -18,6 +21,7 @@ mod security;
 mod snapshot;
 mod state;
 mod supervision;
+mod system;
 mod vm;
 mod volumes;
 mod window;
@@ -38,11 +42,15 @@ pub fn all() -> Vec<Case> {
         network::CASES,
         run_errors::CASES,
         registry::CASES,
+        archive::CASES,
+        images::CASES,
+        system::CASES,
         state::CASES,
         copy::CASES,
         snapshot::CASES,
         volumes::CASES,
         security::CASES,
+        postgres::CASES,
         vm::CASES,
         crash::CASES,
         rootless::CASES,

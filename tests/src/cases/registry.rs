@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     Case, Need, Output, Start, World,
-    registry_peer::{CuttingProxy, RegistryPeer},
+    registry_peer::{CuttingProxy, ForwardProxy, RegistryPeer},
 };
 
 const PEER: &[Need] = &[Need::Program("docker-registry")];
@@ -28,6 +28,7 @@ pub(super) const CASES: &[Case] = &[
     case("registry::login_push_pull_with_tls_and_a_password", GUARDED, Start::Built, guarded),
     case("registry::skopeo_reads_ours_and_we_read_skopeos", GUARDED, Start::Empty, skopeo),
     case("registry::a_cut_pull_goes_on", PEER, Start::Empty, cut),
+    case("registry::a_proxy_is_the_way_but_for_hosts_that_want_none", PEER, Start::Empty, proxy),
     case("registry::a_disk_too_small_is_said", SMALL_DISK, Start::Empty, disk_full),
     case("registry::what_cannot_work_is_said", PEER, Start::Empty, errors),
 ];
@@ -191,6 +192,43 @@ fn cut(world: &World) -> Result<()> {
     Ok(())
 }
 
+fn proxy(world: &World) -> Result<()> {
+    small(world)?;
+    let peer = RegistryPeer::plain(world)?;
+    let proxy = ForwardProxy::start(peer.address())?;
+    // A host of a reserved name (RFC 6761): nobody but the proxy knows it.
+    let host = "registry.test:5000";
+    let home = world.scratch().join("second");
+    fs::create_dir_all(&home)?;
+    let settings = json!({host: {"insecure": true}}).to_string();
+    fs::write(home.join("registries.json"), &settings)?;
+    fs::write(world.home().join("registries.json"), settings)?;
+    let name = format!("{host}/app:1");
+    let way = format!("http://{}", proxy.address());
+    let through = |home: Option<&Path>, arguments: &[&str], none: &str| {
+        tandem_with(world, home, arguments, |command| {
+            for variable in ["http_proxy", "https_proxy", "no_proxy", "all_proxy"] {
+                command.env_remove(variable).env_remove(variable.to_uppercase());
+            }
+            command.env("http_proxy", &way).env("https_proxy", &way).env("no_proxy", none);
+        })
+    };
+    through(None, &["push", "small", &name], "")?.ok()?;
+    through(Some(&home), &["pull", &name], "other.test")?.ok()?;
+    let expected = digest(world, None, "small:latest")?;
+    ensure!(digest(world, Some(&home), &name)? == expected, "the image has changed");
+
+    // Neither for a host that wants none, nor for this machine.
+    let before = proxy.asked();
+    ensure!(before > 0, "the proxy was never asked");
+    let lost = through(Some(&home), &["pull", &name], "registry.test")?.code_is(125)?;
+    lost.is_one_sentence(&[host, "cannot be reached", "the proxy settings"])?;
+    let local = format!("{}/app:1", peer.address());
+    through(Some(&home), &["pull", &local], "")?.ok()?;
+    ensure!(proxy.asked() == before, "the proxy was asked where it should not be");
+    Ok(())
+}
+
 fn disk_full(world: &World) -> Result<()> {
     small(world)?;
     let peer = RegistryPeer::plain(world)?;
@@ -233,6 +271,14 @@ fn errors(world: &World) -> Result<()> {
     tandem(world, None, &["pull", "--platform", "amd64", &nothing])?
         .code_is(2)?
         .is_one_sentence(&["no platform", "linux/amd64"])?;
+    let there = format!("{}/small:1", peer.address());
+    tandem(world, None, &["push", "small", &there])?.ok()?;
+    let other = format!("linux/{}", if cfg!(target_arch = "aarch64") { "s390x" } else { "arm64" });
+    tandem(world, None, &["pull", "--platform", &other, &there])?.code_is(125)?.says(&[
+        "is not made for",
+        &other,
+        "--platform",
+    ])?;
     login(world, &peer.address().to_string(), "\n", None)?
         .code_is(125)?
         .is_one_sentence(&["neither may be empty"])?;

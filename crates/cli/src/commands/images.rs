@@ -1,25 +1,63 @@
+use tandem_app::{ImageTree, LayerChangeKind};
 use tandem_image::bootstrap::BaseKind;
 use tandem_report::format_bytes;
 
 use super::Context;
 use crate::{
-    grammar::{Base, Json},
+    grammar::{Base, Image, Images},
     output::{ago, json, line, plain, table},
+    prompt::confirmed,
 };
 
-pub(super) fn list(context: &Context, wanted: Json) -> anyhow::Result<u8> {
-    let images = context.app.images()?;
-    if wanted.json {
+pub(super) async fn run(context: &Context, command: Image) -> anyhow::Result<u8> {
+    match command {
+        Image::Ls(wanted) => return list(context, wanted),
+        Image::Inspect { image } => json(&context.app.image_configuration(&image)?)?,
+        Image::History { no_trunc, json: wanted, image } => {
+            return history(context, &image, no_trunc, wanted.json);
+        }
+        Image::Tree { files, json: wanted, image } => {
+            let tree = context.app.image_tree(&image).await?;
+            if wanted.json {
+                json(&tree)?;
+            } else {
+                show_tree(&tree, files);
+            }
+        }
+        Image::Tag { image, name } => context.app.tag_image(&image, &name)?,
+        Image::Rm { force, images } => return remove(context, &images, force),
+        Image::Prune { all, force } => {
+            let question = if all {
+                "Remove all images that no instance was made from?"
+            } else {
+                "Remove what no image needs any more?"
+            };
+            if !confirmed(question, force).await? {
+                return Ok(0);
+            }
+            let pruned = context.app.prune_images(all)?;
+            pruned.names.iter().for_each(|name| line(name));
+            context.say(&format!("{} given back", format_bytes(pruned.freed_bytes)));
+        }
+        Image::Bootstrap { kind } => return bootstrap(context, kind).await,
+    }
+    Ok(0)
+}
+
+pub(super) fn list(context: &Context, wanted: Images) -> anyhow::Result<u8> {
+    let images = context.app.images(wanted.all)?;
+    if wanted.json.json {
         json(&images)?;
         return Ok(0);
     }
     let rows: Vec<_> = images
         .into_iter()
         .map(|image| {
+            let digest = &image.digest;
             vec![
                 image.name,
                 image.tag.unwrap_or_else(|| "<none>".to_owned()),
-                image.digest.short().to_owned(),
+                if wanted.digests { digest.to_string() } else { digest.short().to_owned() },
                 image.created_at.map(ago).unwrap_or_default(),
                 format_bytes(image.size_bytes),
                 format_bytes(image.unique_bytes),
@@ -30,24 +68,93 @@ pub(super) fn list(context: &Context, wanted: Json) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-pub(super) fn inspect(context: &Context, image: &str) -> anyhow::Result<u8> {
-    json(&context.app.image_configuration(image)?)?;
+/// Letters of a command that a terminal has room for.
+const COMMAND: usize = 60;
+
+fn history(context: &Context, image: &str, whole: bool, wants_json: bool) -> anyhow::Result<u8> {
+    let mut steps = context.app.image_history(image)?;
+    steps.reverse();
+    if wants_json {
+        json(&steps)?;
+        return Ok(0);
+    }
+    let rows: Vec<_> = steps
+        .into_iter()
+        .map(|step| {
+            vec![
+                step.layer.map_or_else(|| "-".to_owned(), |layer| layer.short().to_owned()),
+                step.created_at.map(ago).unwrap_or_default(),
+                shortened(&step.created_by, if whole { usize::MAX } else { COMMAND }),
+                format_bytes(step.size_bytes),
+                plain(&step.comment),
+            ]
+        })
+        .collect();
+    table(&["LAYER", "CREATED", "CREATED BY", "SIZE", "COMMENT"], &rows);
     Ok(0)
 }
 
-pub(super) fn tag(context: &Context, image: &str, name: &str) -> anyhow::Result<u8> {
-    context.app.tag_image(image, name)?;
-    Ok(0)
+fn shortened(text: &str, letters: usize) -> String {
+    let text = plain(text);
+    match text.char_indices().nth(letters) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
 }
 
-pub(super) fn remove(context: &Context, images: &[String]) -> anyhow::Result<u8> {
+fn show_tree(tree: &ImageTree, files: bool) {
+    line(&format!(
+        "{}  {}, {} of its own, {} shared",
+        plain(&tree.image),
+        format_bytes(tree.size_bytes),
+        format_bytes(tree.unique_bytes),
+        format_bytes(tree.shared_bytes)
+    ));
+    let last = tree.layers.len().saturating_sub(1);
+    for (at, layer) in tree.layers.iter().enumerate() {
+        let (branch, below) = if at == last { ("└─", "  ") } else { ("├─", "│ ") };
+        let size = format_bytes(layer.unpacked_bytes);
+        let by = shortened(&layer.created_by, COMMAND);
+        line(&format!("{branch} {}  {size}  {by}", layer.digest.short()));
+        let count = |kind| layer.changes.iter().filter(|change| change.kind == kind).count();
+        let mut facts = vec![
+            format!("adds {}", count(LayerChangeKind::Added)),
+            format!("changes {}", count(LayerChangeKind::Changed)),
+            format!("hides {}", count(LayerChangeKind::Hidden)),
+            format!("{} stored", format_bytes(layer.size_bytes)),
+        ];
+        if !layer.shared_with.is_empty() {
+            facts.push(format!("shared with {}", layer.shared_with.join(", ")));
+        }
+        line(&format!("{below} {}", facts.join(", ")));
+        // What is hidden still takes its room beneath: that is worth a line.
+        for change in &layer.changes {
+            let sign = match change.kind {
+                LayerChangeKind::Added => '+',
+                LayerChangeKind::Changed => '~',
+                LayerChangeKind::Hidden => '-',
+            };
+            if files || change.kind == LayerChangeKind::Hidden {
+                let path = plain(&change.path.to_string_lossy());
+                line(&format!("{below}   {sign} /{path}  {}", format_bytes(change.bytes)));
+            }
+        }
+    }
+}
+
+fn remove(context: &Context, images: &[String], force: bool) -> anyhow::Result<u8> {
     for image in images {
-        line(&context.app.remove_image(image)?.reference.to_string());
+        let removed = context.app.remove_image(image, force)?;
+        removed.names.iter().for_each(|name| line(name));
+        if let Some(digest) = removed.digest {
+            let freed = format_bytes(removed.freed_bytes);
+            context.say(&format!("{digest} is gone, {freed} given back"));
+        }
     }
     Ok(0)
 }
 
-pub(super) async fn bootstrap(context: &Context, kind: Base) -> anyhow::Result<u8> {
+async fn bootstrap(context: &Context, kind: Base) -> anyhow::Result<u8> {
     let kind = match kind {
         Base::Python => BaseKind::Python,
         Base::Debian => BaseKind::Debian,

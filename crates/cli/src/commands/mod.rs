@@ -1,5 +1,6 @@
 //! One file for each command, or for each family of small ones.
 
+mod archive;
 mod attach;
 mod build;
 mod compare;
@@ -15,6 +16,7 @@ mod registry;
 mod run;
 mod samples;
 mod state;
+mod system;
 mod volumes;
 
 use std::{path::PathBuf, sync::Arc};
@@ -22,7 +24,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use tandem_app::{App, LogOptions};
 
-use crate::grammar::{Cli, Command, Global, Image, Sample};
+use crate::grammar::{Cli, Command, Global, Sample};
 
 /// What every command works with.
 pub(crate) struct Context {
@@ -64,11 +66,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         Command::Doctor(json) => doctor::run(&context, json).await,
         Command::Build(build) => build::run(&context, build).await,
-        Command::Images(json) | Command::Image(Image::Ls(json)) => images::list(&context, json),
-        Command::Image(Image::Inspect { image }) => images::inspect(&context, &image),
-        Command::Image(Image::Tag { image, name }) => images::tag(&context, &image, &name),
-        Command::Image(Image::Rm { images }) => images::remove(&context, &images),
-        Command::Image(Image::Bootstrap { kind }) => images::bootstrap(&context, kind).await,
+        Command::Images(wanted) => images::list(&context, wanted),
+        Command::Image(command) => images::run(&context, command).await,
+        Command::Archive(it) => archive::run(&context, it).await,
         Command::Registry(it) => registry::run(&context, it).await,
         Command::Run(run) => run::run(&context, run).await,
         Command::Create(run) => run::create(&context, run).await,
@@ -83,6 +83,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Rm { force, volumes, instances } => {
             instances::remove(&context, force, volumes, &instances).await
         }
+        Command::System(command) => system::run(&context, command).await,
         Command::Volume(command) => volumes::run(&context, command),
         Command::Ps { all, json } => instances::list(&context, all, json),
         Command::Inspect { names } => inspect::run(&context, &names),

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod archive;
 mod build;
 mod compare;
 mod image;
@@ -11,6 +12,7 @@ mod security;
 mod state;
 mod storage;
 mod supervision;
+mod system;
 
 use std::path::PathBuf;
 
@@ -19,15 +21,18 @@ use tandem_model::parse_moment;
 
 use crate::attach::DetachKeys;
 
+pub(crate) use archive::{Archive, Load, Save};
 pub(crate) use build::{Build, Progress};
 pub(crate) use compare::Compare;
-pub(crate) use image::{Base, Image};
+pub(crate) use image::{Base, Image, Images};
 pub(crate) use live::{Attach, Exec, Live};
+
 pub(crate) use network::{Network, Networking};
 pub(crate) use registry::{Login, Pull, Registry};
 pub(crate) use run::{Run, Template};
 pub(crate) use state::{Commit, Cp, Snapshot, State, Update};
 pub(crate) use storage::Volume;
+pub(crate) use system::System;
 
 /// Runs the same application in a container and in a virtual machine, and
 /// measures both.
@@ -65,12 +70,14 @@ pub(crate) enum Command {
     /// Build an image from a Dockerfile
     Build(Build),
     /// List the local images
-    Images(Json),
+    Images(Images),
     /// Work with images
     #[command(subcommand)]
     Image(Image),
     #[command(flatten)]
     Registry(Registry),
+    #[command(flatten)]
+    Archive(Archive),
     /// Make and start an instance of an image
     Run(Run),
     /// Make an instance without starting it
@@ -162,6 +169,9 @@ pub(crate) enum Command {
     /// Work with volumes
     #[command(subcommand)]
     Volume(Volume),
+    /// Look after the home: what it takes, what can go, whether it is sound
+    #[command(subcommand)]
+    System(System),
     /// Work with the samples
     #[command(subcommand)]
     Sample(Sample),

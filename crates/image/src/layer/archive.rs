@@ -5,7 +5,7 @@
 //! attributes, and reads them whole whatever their size. The fields of a
 //! header block are still the crate's.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use tar::{EntryType, Header};
 
@@ -23,10 +23,10 @@ const BLOCK: usize = 512;
 
 /// One member, names as they stand in the archive.
 #[derive(Debug, Clone)]
-pub(super) struct Member {
-    pub(super) kind: Kind,
-    pub(super) path: Vec<u8>,
-    pub(super) link: Vec<u8>,
+pub(crate) struct Member {
+    pub(crate) kind: Kind,
+    pub(crate) path: Vec<u8>,
+    pub(crate) link: Vec<u8>,
     /// Permission bits with setuid, setgid and sticky.
     pub(super) mode: u32,
     pub(super) uid: u32,
@@ -36,11 +36,11 @@ pub(super) struct Member {
     pub(super) device: (u32, u32),
     pub(super) xattrs: Vec<(String, Vec<u8>)>,
     /// Size of the file and where its stored bytes go.
-    pub(super) content: SparseMap,
+    pub(crate) content: SparseMap,
 }
 
 /// A tar archive that is read once from front to end.
-pub(super) struct Archive<R> {
+pub(crate) struct Archive<R> {
     reader: R,
     limits: Limits,
     members: u64,
@@ -50,14 +50,35 @@ pub(super) struct Archive<R> {
     padding: u64,
 }
 
+impl<R: Read + Seek> Archive<R> {
+    /// Where the stored bytes of the current member begin, as long as none of
+    /// them was read.
+    pub(crate) fn position(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Passes over what was not read of the current member.
+    pub(crate) fn pass(&mut self) -> Result<(), LayerError> {
+        let rest = self.unread.saturating_add(self.padding);
+        let end = self.bytes.saturating_add(rest);
+        if end > self.limits.bytes {
+            return Err(LayerError::Limit { what: "bytes", limit: self.limits.bytes });
+        }
+        let seek = self.reader.seek(SeekFrom::Start(end));
+        seek.map_err(|e| LayerError::malformed(e.to_string()))?;
+        (self.bytes, self.unread, self.padding) = (end, 0, 0);
+        Ok(())
+    }
+}
+
 impl<R: Read> Archive<R> {
-    pub(super) fn new(reader: R, limits: Limits) -> Self {
+    pub(crate) fn new(reader: R, limits: Limits) -> Self {
         Self { reader, limits, members: 0, bytes: 0, unread: 0, padding: 0 }
     }
 
     /// The next member, or `None` at the end. What was not read of the last
     /// one is skipped.
-    pub(super) fn next(&mut self) -> Result<Option<Member>, LayerError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Member>, LayerError> {
         let mut records = Vec::new();
         let (mut long_path, mut long_link) = (None, None);
         loop {

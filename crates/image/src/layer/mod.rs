@@ -26,15 +26,18 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use archive::Archive;
 pub(crate) use compression::decompressed;
 pub use error::LayerError;
 pub use extract::{Extract, Rebase, extract};
+pub(crate) use header::Kind;
 pub use limits::Limits;
 pub use overlay::OverlayXattrs;
 pub(crate) use overlay::may_give;
 pub(crate) use pack::pack;
 pub use pack::{pack_layer, pack_tree};
 pub use pax::parse_pax;
+pub(crate) use root::clean;
 pub use unpack::unpack_layer;
 pub(crate) use unpack::{Unpack, unpack};
 pub use usage::DiskUsage;

@@ -182,7 +182,7 @@ pub(super) fn split(name: &[u8]) -> (&[u8], &[u8]) {
 /// # Errors
 /// [`LayerError::Escapes`] for a name with `..`, which no honest archive has,
 /// and [`LayerError::Malformed`] for one with a zero byte.
-pub(super) fn clean(name: &[u8], limits: &Limits) -> Result<Vec<u8>, LayerError> {
+pub(crate) fn clean(name: &[u8], limits: &Limits) -> Result<Vec<u8>, LayerError> {
     let lossy = || String::from_utf8_lossy(name).into_owned();
     if name.contains(&0) {
         return Err(LayerError::malformed(format!("`{}` has a zero byte", lossy())));

@@ -6,18 +6,18 @@ use super::{LayerError, pax::PaxRecord};
 
 /// A run of stored bytes within a file; what lies between is a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Extent {
-    pub(super) offset: u64,
-    pub(super) length: u64,
+pub(crate) struct Extent {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
 }
 
 /// Where the stored bytes of a sparse file go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct SparseMap {
+pub(crate) struct SparseMap {
     /// Size of the file.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// In order, not overlapping, within `size`.
-    pub(super) extents: Vec<Extent>,
+    pub(crate) extents: Vec<Extent>,
 }
 
 impl SparseMap {

@@ -7,8 +7,6 @@ use tandem_model::Digest;
 pub enum Transfer {
     /// It is known what has to travel.
     Planned {
-        /// Digest of the manifest.
-        manifest: Digest,
         /// Layers, bottom first, whether they are there already or not.
         layers: Vec<Digest>,
         /// Bytes that must travel.

@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     Image, ImageError, Layer, Platform, Store,
-    image::sha256,
     store::{layers_of, parse_manifest},
 };
 
@@ -62,6 +61,7 @@ pub async fn pull(
     }
     let _lease = store.lease()?;
     store.sweep_downloads(false);
+    store.settle()?;
     let notice: Notice = Arc::new(on_progress);
     let access = options.access.clone();
     let source = Source::new(store.home(), reference, access, true, Arc::clone(&notice))?;
@@ -90,7 +90,7 @@ impl Pulling {
         let (bytes, media_type) = self.manifest(&platform).await?;
         let document = parse_manifest(&bytes).map_err(|reason| self.bad(&reason))?;
         let blobs = self.blobs(&document)?;
-        self.plan(&bytes, &document, &blobs)?;
+        self.plan(&document, &blobs)?;
         let mut running = self.fetch_all(&document, &blobs)?;
         let config = self.config(&document, &blobs, &mut running).await;
         let config = config.and_then(|it| self.check_platform(&it, options).map(|()| it));
@@ -144,14 +144,12 @@ impl Pulling {
     /// Says what has to travel, and refuses when there is no room for it.
     fn plan(
         &self,
-        bytes: &[u8],
         document: &ImageManifest,
         blobs: &BTreeMap<Digest, Wanted>,
     ) -> Result<(), ImageError> {
         let missing = blobs.values().filter(|it| !self.store.has_whole_blob(&it.digest, it.size));
         let needed: u64 = missing.map(|it| it.size).fold(0, u64::saturating_add);
         (self.notice)(Transfer::Planned {
-            manifest: sha256(bytes),
             layers: document.layers().iter().filter_map(digest_of).collect(),
             bytes: needed,
         });

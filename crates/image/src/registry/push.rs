@@ -55,7 +55,6 @@ pub async fn push(
         blobs.insert(layer.digest.clone(), layer.size);
     }
     notice(Transfer::Planned {
-        manifest: image.digest.clone(),
         layers: image.layers.iter().map(|layer| layer.digest.clone()).collect(),
         bytes: blobs.values().sum(),
     });

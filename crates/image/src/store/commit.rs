@@ -39,7 +39,7 @@ impl Store {
         if dir.is_dir() {
             fs::remove_dir_all(upper).map_err(ImageError::io("remove", upper))?;
         } else {
-            self.adopt(upper, &layer, &dir)?;
+            self.adopt(upper, &layer, &chain_id)?;
         }
         Ok(NewLayer { digest: layer.digest, diff_id: layer.diff_id, size: layer.size, chain_id })
     }
@@ -57,15 +57,32 @@ impl Store {
         Ok(Layer { digest, diff_id, size, media_type: MediaType::ImageLayerGzip })
     }
 
+    /// Packs an unpacked layer once more; only the blob that it was is taken.
+    pub(super) fn pack_again(&self, dir: &Path, layer: &Layer) -> Result<(), ImageError> {
+        let failed = |error: LayerError| ImageError::layer(dir.display())(error);
+        let write = |error| failed(LayerError::io("write", b"the archive")(error));
+        let mut out = self.blob_writer()?;
+        if layer.digest == layer.diff_id {
+            pack(dir, &mut out).map_err(failed)?;
+        } else {
+            let gzip = GzBuilder::new().mtime(0).write(out, LEVEL);
+            let mut tar = BufWriter::with_capacity(128 << 10, gzip);
+            pack(dir, &mut tar).map_err(failed)?;
+            let gzip = tar.into_inner().map_err(|e| write(e.into_error()))?;
+            out = gzip.finish().map_err(write)?;
+        }
+        out.finish(Some(&layer.digest)).map(drop)
+    }
+
     /// Moves the folder to its place, or unpacks the blob there when it lies
     /// on another file system.
-    fn adopt(&self, upper: &Path, layer: &Layer, dir: &Path) -> Result<(), ImageError> {
+    fn adopt(&self, upper: &Path, layer: &Layer, chain_id: &Digest) -> Result<(), ImageError> {
         let scratch = self.home.scratch("layer")?;
         let fresh = scratch.path().join("layer");
         match fs::rename(upper, &fresh) {
-            Ok(()) => self.install(&fresh, dir, scratch),
+            Ok(()) => self.install(&fresh, chain_id, scratch),
             Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
-                self.unpack_into(layer, &[], dir)?;
+                self.unpack_into(layer, &[], chain_id)?;
                 fs::remove_dir_all(upper).map_err(ImageError::io("remove", upper))
             }
             Err(error) => Err(ImageError::io("move", upper)(error)),

@@ -3,14 +3,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use tandem_model::{Digest, ImageRef};
 
-use super::Store;
+use super::{Store, index::Entry};
 use crate::{Image, ImageError};
 
 /// One line of `tandem images`.
 #[derive(Debug, Clone, Serialize)]
 pub struct ImageSummary {
-    /// The name.
-    pub reference: ImageRef,
+    /// The name; none for an image that lost it to a newer one and that an
+    /// instance was made from.
+    pub reference: Option<ImageRef>,
     /// Digest of the manifest.
     pub digest: Digest,
     /// Sum of the stored layer blobs, bytes.
@@ -37,18 +38,25 @@ pub struct DiskUse {
 }
 
 impl Store {
-    /// Every image with a name, by name. One that cannot be read is left out.
-    pub fn list(&self) -> Result<Vec<ImageSummary>, ImageError> {
-        let mut images: Vec<Image> = self
-            .index()?
-            .entries
+    /// Every image with a name, by name; with `all` those without one after
+    /// them. One that cannot be read is left out.
+    pub fn list(&self, all: bool) -> Result<Vec<ImageSummary>, ImageError> {
+        let mut entries = self.index()?.entries;
+        entries.retain(|entry| all || entry.reference.is_some());
+        entries.sort_by(|a, b| {
+            let key = |entry: &Entry| (entry.reference.is_none(), entry.reference.clone());
+            key(a).cmp(&key(b))
+        });
+        let images: Vec<(Option<ImageRef>, Image)> = entries
             .into_iter()
-            .filter_map(|entry| self.load(entry.reference?, &entry.digest).ok())
+            .filter_map(|entry| {
+                let name = entry.reference.clone().or_else(|| untagged(&entry.digest))?;
+                Some((entry.reference, self.load(name, &entry.digest).ok()?))
+            })
             .collect();
-        images.sort_by(|a, b| a.reference.cmp(&b.reference));
         // Two names of one image share nothing with others by that alone.
         let mut users: BTreeMap<Digest, BTreeSet<Digest>> = BTreeMap::new();
-        for image in &images {
+        for (_, image) in &images {
             let blobs = image.layers.iter().map(|layer| layer.digest.clone());
             for key in blobs.chain(image.chain_ids()) {
                 users.entry(key).or_default().insert(image.digest.clone());
@@ -57,7 +65,7 @@ impl Store {
         let unique = |key: &Digest| users.get(key).is_some_and(|users| users.len() == 1);
         images
             .iter()
-            .map(|image| {
+            .map(|(reference, image)| {
                 let mut unique_bytes = 0;
                 let mut unpacked_bytes = 0;
                 for (layer, chain_id) in image.layers.iter().zip(image.chain_ids()) {
@@ -67,7 +75,7 @@ impl Store {
                     unique_bytes += if unique(&layer.digest) { layer.size } else { 0 };
                 }
                 Ok(ImageSummary {
-                    reference: image.reference.clone(),
+                    reference: reference.clone(),
                     digest: image.digest.clone(),
                     size_bytes: image.compressed_bytes(),
                     unpacked_bytes,
@@ -113,4 +121,9 @@ impl Store {
         }
         Ok(DiskUse { compressed: image.compressed_bytes(), unpacked })
     }
+}
+
+/// What an image without a name is found by.
+pub(super) fn untagged(digest: &Digest) -> Option<ImageRef> {
+    format!("untagged@{digest}").parse().ok()
 }

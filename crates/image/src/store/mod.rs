@@ -1,14 +1,19 @@
 //! The store: names, images, layers on disk.
 
+mod batch;
 mod blob;
+mod check;
 mod commit;
 mod download;
 mod hash;
+mod history;
 mod index;
 mod list;
 mod manifest;
 mod parts;
 mod remove;
+mod settle;
+mod tree;
 mod unpacked;
 
 use std::path::PathBuf;
@@ -18,13 +23,17 @@ use tandem_home::{Home, Lock, make_private_dir};
 use tandem_model::{Digest, ImageRef};
 
 use crate::{Image, ImageError, Layer};
+pub(crate) use batch::Batch;
+pub use check::{CheckOptions, Finding, FindingKind};
 pub(crate) use download::Download;
 pub(crate) use hash::HashRead;
+pub use history::HistoryEntry;
 use index::Index;
 pub use list::{DiskUse, ImageSummary};
 pub(crate) use manifest::{choose_platform, layers_of, parse_manifest};
 pub use parts::digest_of_file;
-pub use remove::{Lease, Removed};
+pub use remove::{Lease, Removed, layer_of_disk};
+pub use tree::{LayerChange, LayerChangeKind, TreeLayer};
 pub(crate) use unpacked::unpack_stream;
 
 /// The images of one home. Any number of stores, in any number of processes,
@@ -51,6 +60,7 @@ impl Store {
                 store.write_index(&Index::default())?;
             }
         }
+        store.drop_unsettled()?;
         Ok(store)
     }
 
@@ -90,7 +100,8 @@ impl Store {
         }
         let mut found: Vec<Image> = Vec::new();
         for entry in &index.entries {
-            let Some(reference) = entry.reference.clone() else { continue };
+            let name = entry.reference.clone().or_else(|| list::untagged(&entry.digest));
+            let Some(reference) = name else { continue };
             let by_manifest = entry.digest.hex().starts_with(hex);
             let image = match self.load(reference, &entry.digest) {
                 Ok(image) => image,
@@ -108,6 +119,12 @@ impl Store {
             1 => Ok(found.remove(0)),
             count => Err(ImageError::Ambiguous { id: text.to_owned(), count }),
         }
+    }
+
+    /// The names of a manifest.
+    pub fn names_of(&self, digest: &Digest) -> Result<Vec<ImageRef>, ImageError> {
+        let entries = self.index()?.entries.into_iter();
+        Ok(entries.filter(|it| it.digest == *digest).filter_map(|it| it.reference).collect())
     }
 
     /// Gives the image of one name another name too, taking that name from

@@ -167,7 +167,7 @@ fn shared_layers_are_counted_once_and_outlive_one_image() {
     let top = place.layer(&[("top", "t")], Some(&base));
     let small = place.image("small", &[&base]);
     place.image("large", &[&base, &top]);
-    let list = place.store.list().unwrap();
+    let list = place.store.list(false).unwrap();
     let [large, small_row] = &list[..] else { panic!("{list:?}") };
     assert_eq!((large.layers, small_row.layers), (2, 1));
     assert_eq!(small_row.unique_bytes, 0);
@@ -175,13 +175,13 @@ fn shared_layers_are_counted_once_and_outlive_one_image() {
     assert!(large.unpacked_bytes >= 100_000);
     assert_eq!(large.size_bytes, base.size + top.size);
 
-    let removed = place.store.remove(&name("large")).unwrap();
+    let removed = place.store.remove(&name("large"), false).unwrap();
     assert!(removed.files == 4 && removed.freed_bytes >= large.unique_bytes, "{removed:?}");
     place.store.layer_dirs(&small, &|line| panic!("{line}")).unwrap();
-    place.store.remove(&name("small")).unwrap();
+    place.store.remove(&name("small"), false).unwrap();
     assert_eq!(place.blobs(), 0);
     assert_eq!(fs::read_dir(place.store.home().layers()).unwrap().count(), 1, "only the locks");
-    assert!(matches!(place.store.remove(&name("small")), Err(ImageError::NotFound { .. })));
+    assert!(matches!(place.store.remove(&name("small"), false), Err(ImageError::NotFound { .. })));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn what_an_instance_or_a_build_uses_stays() {
     let place = Place::new();
     let old = place.image("app", &[&place.layer(&[("v", "1")], None)]);
     place.instance_of(&old);
-    let error = place.store.remove(&name("app")).unwrap_err();
+    let error = place.store.remove(&name("app"), false).unwrap_err();
     assert!(matches!(&error, ImageError::InUse { instance, .. } if instance == "web"), "{error}");
     // A new build takes the name; the instance's image stays without one.
     place.image("app", &[&place.layer(&[("v", "2")], None)]);
@@ -201,7 +201,7 @@ fn what_an_instance_or_a_build_uses_stays() {
     let removed = place.store.collect().unwrap();
     assert_eq!(removed.files, 2, "the blob and the folder of the loose layer");
     place.store.layer_dirs(&old, &|line| panic!("{line}")).unwrap();
-    assert_eq!(place.store.list().unwrap().len(), 1);
+    assert_eq!(place.store.list(false).unwrap().len(), 1);
 }
 
 #[test]
@@ -216,5 +216,5 @@ fn many_at_once_lose_nothing() {
             });
         }
     });
-    assert_eq!(place.store.list().unwrap().len(), 8);
+    assert_eq!(place.store.list(false).unwrap().len(), 8);
 }

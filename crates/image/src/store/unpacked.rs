@@ -37,7 +37,7 @@ impl Store {
                         layer.digest.short(),
                         layer.size as f64 / 1e6
                     ));
-                    self.unpack_into(layer, &dirs, &dir)?;
+                    self.unpack_into(layer, &dirs, &chain_id)?;
                 }
             }
             dirs.push(dir);
@@ -66,22 +66,25 @@ impl Store {
         &self,
         layer: &Layer,
         parents: &[PathBuf],
-        dir: &Path,
+        chain_id: &Digest,
     ) -> Result<(), ImageError> {
         let scratch = self.home.scratch("layer")?;
         let fresh = scratch.path().join("layer");
         unpack_stream(self.open_blob(&layer.digest)?, layer, parents, &fresh)?;
-        self.install(&fresh, dir, scratch)
+        self.install(&fresh, chain_id, scratch)
     }
 
-    /// Makes finished folders layers, bottom first: all of them on disk first,
-    /// then visible. What somebody else has made meanwhile stays.
+    /// Makes finished folders layers, bottom first. What somebody else has
+    /// made meanwhile stays.
     pub(crate) fn install_all(
         &self,
         fresh: &[(PathBuf, PathBuf, Digest)],
     ) -> Result<(), ImageError> {
-        let Some((first, _, _)) = fresh.first() else { return Ok(()) };
-        sync_file_system(first)?;
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let layers: Vec<&Digest> = fresh.iter().map(|(_, _, chain_id)| chain_id).collect();
+        self.note_unsettled(&layers)?;
         for (fresh, dir, chain_id) in fresh {
             let _lock = self.lock_layer(chain_id)?;
             if !dir.is_dir() {
@@ -91,15 +94,15 @@ impl Store {
         self.sync_layers()
     }
 
-    /// Makes a finished folder the layer: all of it on disk first, then
-    /// visible at once.
+    /// Makes a finished folder the layer, visible at once.
     pub(super) fn install(
         &self,
         fresh: &Path,
-        dir: &Path,
+        chain_id: &Digest,
         scratch: Scratch,
     ) -> Result<(), ImageError> {
-        sync_file_system(fresh)?;
+        let dir = &self.layer_dir(chain_id);
+        self.note_unsettled(&[chain_id])?;
         place(fresh, dir)?;
         drop(scratch);
         self.sync_layers()
@@ -152,11 +155,12 @@ pub(crate) fn unpack_stream(
 
 fn place(fresh: &Path, dir: &Path) -> Result<(), ImageError> {
     let usage = DiskUsage::of(fresh).map_err(ImageError::io("measure", fresh))?;
-    tandem_home::write_json(&usage_path(dir), &usage)?;
+    // It can be made again.
+    tandem_home::write_json_volatile(&usage_path(dir), &usage)?;
     fs::rename(fresh, dir).map_err(ImageError::io("store", dir))
 }
 
-fn sync_file_system(path: &Path) -> Result<(), ImageError> {
+pub(super) fn sync_file_system(path: &Path) -> Result<(), ImageError> {
     let handle = fs::File::open(path).map_err(ImageError::io("open", path))?;
     rustix::fs::syncfs(&handle).map_err(|e| ImageError::io("sync", path)(e.into()))
 }

@@ -116,7 +116,7 @@ async fn changed_bytes_are_never_stored() {
     let place = Place::new();
     let error = place.refusal(&registry.reference("app:1")).await;
     assert!(matches!(error, RegistryError::Mismatch { .. }), "{error:?}");
-    assert!(place.store.list().unwrap().is_empty());
+    assert!(place.store.list(false).unwrap().is_empty());
     assert!(place.blobs() <= 1, "at most the configuration, which was right");
     assert_eq!(place.partial(), 0);
     assert!(place.count("tmp") <= 1, "at most the lock");
@@ -130,7 +130,7 @@ async fn changed_bytes_are_never_stored() {
     registry.answer(&path, Answer::Bytes(MANIFEST, manifest));
     let error = place.refusal(&registry.reference(&format!("app@{wanted}"))).await;
     assert!(matches!(error, RegistryError::Mismatch { .. }), "{error:?}");
-    assert!(place.store.list().unwrap().is_empty());
+    assert!(place.store.list(false).unwrap().is_empty());
 }
 
 #[tokio::test]

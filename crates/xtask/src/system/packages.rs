@@ -114,6 +114,16 @@ pub(crate) const PACKAGES: &[Package] = &[
     // Other readers of our images.
     needed(Group::Test, "skopeo", "skopeo"),
     optional(Group::Test, "umoci", "umoci"),
+    // Other engines, which load and run our images and we theirs; crun refuses
+    // hybrid cgroups, so Podman is told to use runc.
+    optional(Group::Test, "docker.io", "moby-engine"),
+    optional(Group::Test, "docker-cli", "moby-engine"),
+    optional(Group::Test, "podman", "podman"),
+    optional(Group::Test, "runc", "runc"),
+    // The client that the article uses.
+    optional(Group::Test, "postgresql-client", "postgresql"),
+    // A program without libraries, for images made from nothing.
+    optional(Group::Test, "busybox-static", "busybox"),
     // A registry with TLS and a password.
     optional(Group::Test, "docker-registry", "docker-distribution"),
     optional(Group::Test, "apache2-utils", "httpd-tools"),

@@ -5,61 +5,39 @@ use std::{
     cell::Cell,
     fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Duration,
+    path::PathBuf,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use serde_json::Value;
 
 use super::{Engine, network::Namespace};
 use crate::{
     bench::ground::{Ground, IMAGE, tool},
-    poll,
+    docker_peer::{DockerPeer, client},
 };
 
 /// Its name in the tables.
 pub(crate) const NAME: &str = "docker";
 
-/// A private daemon: own data, own socket, own network namespace.
+/// A private daemon in a network namespace of its own.
 #[derive(Debug)]
 pub(crate) struct Docker {
-    daemon: Child,
-    socket: String,
+    daemon: DockerPeer,
     folder: PathBuf,
     network: Option<Namespace>,
-    cgroups_before: Vec<PathBuf>,
     next_port: Cell<u16>,
 }
 
 impl Docker {
     pub(crate) fn prepare(ground: &Ground) -> Result<Self> {
         let folder = ground.scratch().join(NAME);
-        fs::create_dir(&folder)?;
-        let cgroups_before = cgroups();
         let network = Namespace::make()?;
-        let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
-        let socket = format!("unix://{}", path("docker.sock"));
-        let log = fs::File::create(folder.join("dockerd.log"))?;
-        let daemon = network
-            .command("dockerd")
-            .args(["--host", &socket, "--data-root", &path("data")])
-            .args(["--exec-root", &path("exec"), "--pidfile", &path("docker.pid")])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("cannot start dockerd")?;
-        let archive = path("image.tar");
+        let daemon = DockerPeer::start(&folder, network.command("dockerd"), &[])?;
+        let archive = folder.join("image.tar").to_string_lossy().into_owned();
         let (network, next_port) = (Some(network), Cell::new(18_080));
-        let mut own = Self { daemon, socket, folder, network, cgroups_before, next_port };
-        // From here on dropping it ends the daemon.
-        own.wait_until_up()?;
+        let own = Self { daemon, folder, network, next_port };
         let target = format!("docker-archive:{archive}:{IMAGE}:latest");
         tool("skopeo", &["copy", "-q", &ground.layout_name(IMAGE)?, &target])?;
         own.call(&["load", "--input", &archive])?;
@@ -83,52 +61,12 @@ impl Docker {
         self.call(&["rm", "-f", MODEL])?;
         Ok(serde_json::from_slice(&text.context("dockerd keeps its bundles elsewhere")?)?)
     }
-
-    fn wait_until_up(&mut self) -> Result<()> {
-        let up = poll::until("dockerd", Duration::from_mins(1), || match self.daemon.try_wait() {
-            Ok(Some(status)) => Some(Err(status)),
-            _ => self.call(&["version"]).ok().map(|_| Ok(())),
-        });
-        match up {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(status)) => bail!("dockerd ended with {status}: {}", self.log()),
-            Err(error) => Err(error.context(self.log())),
-        }
-    }
-
-    /// The daemon's last lines.
-    fn log(&self) -> String {
-        let text = fs::read_to_string(self.folder.join("dockerd.log")).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(5)..].join("\n")
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let daemon = &mut self.daemon;
-        if matches!(daemon.try_wait(), Ok(None)) {
-            kill(Pid::from_raw(i32::try_from(daemon.id())?), Signal::SIGTERM)?;
-            let ended = poll::until("the end of dockerd", Duration::from_secs(30), || {
-                daemon.try_wait().ok()?
-            });
-            if ended.is_err() {
-                daemon.kill()?;
-                daemon.wait()?;
-            }
-        }
-        self.network = None;
-        unmount_below(&self.folder)?;
-        // dockerd leaves its empty parent folder behind.
-        for folder in cgroups().iter().filter(|it| !self.cgroups_before.contains(it)) {
-            let _ = fs::remove_dir(folder);
-        }
-        Ok(())
-    }
 }
 
 impl Engine for Docker {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(client());
-        command.args(["--host", &self.socket]).args(words).stdin(Stdio::null());
+        command.args(["--host", self.daemon.socket()]).args(words).stdin(Stdio::null());
         command
     }
 
@@ -153,15 +91,11 @@ impl Engine for Docker {
 
 impl Drop for Docker {
     fn drop(&mut self) {
-        if let Err(error) = self.end() {
+        if let Err(error) = self.daemon.end() {
             eprintln!("dockerd was not cleaned up: {error:#}");
         }
+        self.network = None;
     }
-}
-
-/// The client of the same package, not another one earlier on PATH.
-fn client() -> &'static str {
-    if Path::new("/usr/bin/docker").exists() { "/usr/bin/docker" } else { "docker" }
 }
 
 /// Processes whose program's name begins so and whose arguments name a path.
@@ -176,26 +110,4 @@ fn processes_with(path: &str, program: &str) -> Vec<u32> {
             name.starts_with(program) && line.contains(path)
         })
         .collect()
-}
-
-/// Folders named `docker` at the top of each hierarchy.
-fn cgroups() -> Vec<PathBuf> {
-    let root = Path::new("/sys/fs/cgroup");
-    let hierarchies = fs::read_dir(root).into_iter().flatten().flatten().map(|it| it.path());
-    hierarchies
-        .chain([root.to_path_buf()])
-        .map(|it| it.join("docker"))
-        .filter(|it| it.is_dir())
-        .collect()
-}
-
-/// Unmounts what a peer keeps mounted below its folder.
-pub(super) fn unmount_below(folder: &Path) -> Result<()> {
-    let table = fs::read_to_string("/proc/self/mountinfo")?;
-    let folder = folder.to_string_lossy();
-    let points: Vec<&str> = table.lines().filter_map(|line| line.split(' ').nth(4)).collect();
-    for point in points.iter().rev().filter(|point| point.starts_with(&*folder)) {
-        tool("umount", &["--lazy", point])?;
-    }
-    Ok(())
 }

@@ -11,8 +11,11 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use super::{Engine, docker::unmount_below, network::Namespace};
-use crate::bench::ground::{Ground, IMAGE, tool};
+use super::{Engine, network::Namespace};
+use crate::{
+    bench::ground::{Ground, IMAGE, tool},
+    docker_peer::unmount_below,
+};
 
 /// Its name in the tables.
 pub(crate) const NAME: &str = "podman";

@@ -1,0 +1,11 @@
+//! The home as a whole: what it takes, what can go, whether it is sound.
+
+mod check;
+mod df;
+mod info;
+mod prune;
+
+pub use check::{CheckReport, Finding};
+pub use df::{DfReport, DfRow};
+pub use info::SystemInfo;
+pub use prune::{PruneRequest, Pruned};

@@ -1,0 +1,78 @@
+use std::fs;
+
+use serde::Serialize;
+
+use crate::{App, AppError};
+
+/// What may be removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PruneRequest {
+    /// Every image that no instance was made from, not only those without a
+    /// name.
+    pub all: bool,
+    /// Volumes without a name of a person's that no instance has.
+    pub volumes: bool,
+}
+
+/// What was removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    /// Names of instances that did not run.
+    pub instances: Vec<String>,
+    /// Names of networks that no instance used.
+    pub networks: Vec<String>,
+    /// Names of images.
+    pub images: Vec<String>,
+    /// Names of volumes.
+    pub volumes: Vec<String>,
+    /// Bytes that the home is smaller by.
+    pub freed_bytes: u64,
+}
+
+impl App {
+    /// Removes what nothing needs: instances that ended, networks without
+    /// instances, images without a name, unpacked layers and disks of images
+    /// that are gone, what builds remember, and parts of downloads.
+    pub async fn prune(&self, request: PruneRequest) -> Result<Pruned, AppError> {
+        let before = self.disk_use()?.bytes;
+        let mut pruned = Pruned::default();
+        for record in self.instances.list()? {
+            if record.state.is_up() {
+                continue;
+            }
+            match self.remove(record.id.as_str(), false, false).await {
+                Ok(()) => pruned.instances.push(record.spec.name),
+                // Removed, or started, in this moment.
+                Err(_) if self.instances.load(&record.id).map_or(true, |it| it.state.is_up()) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        for network in self.networks().await? {
+            let own = network.created_at.is_some() && network.instances.is_empty();
+            if own && self.remove_network(&network.name).is_ok() {
+                pruned.networks.push(network.name);
+            }
+        }
+        if request.volumes {
+            pruned.volumes = self.prune_volumes(false)?;
+        }
+        pruned.images = self.prune_images(request.all)?.names;
+        self.forget_builds(request.all)?;
+        let after = self.disk_use()?.bytes;
+        pruned.freed_bytes = before.saturating_sub(after);
+        Ok(pruned)
+    }
+
+    /// Forgets what build steps made: all of it, or what is of no use any more
+    /// because its layer is gone.
+    fn forget_builds(&self, all: bool) -> Result<(), AppError> {
+        if all {
+            let dir = self.home.cache().join("build");
+            if dir.exists() {
+                fs::remove_dir_all(&dir).map_err(|e| AppError::io("remove", dir, e))?;
+            }
+            return Ok(());
+        }
+        Ok(tandem_build::forget_stale_steps(&self.home, &self.images)?)
+    }
+}

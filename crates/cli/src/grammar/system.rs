@@ -1,0 +1,35 @@
+use clap::Subcommand;
+
+use super::Json;
+
+/// `tandem system …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum System {
+    /// Show what the home takes on the disk, and what can be given back
+    Df(Json),
+    /// Remove what nothing needs: ended instances, unused images and caches
+    Prune {
+        /// Also images with a name that no instance was made from, and all
+        /// that builds remember
+        #[arg(short, long)]
+        all: bool,
+        /// Also the volumes without a name of yours that no instance has
+        #[arg(long)]
+        volumes: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Check that images and layers are sound
+    Check {
+        /// Mend what can be mended
+        #[arg(long)]
+        repair: bool,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Show what is known of this home and this machine
+    Info(Json),
+}
