@@ -15,10 +15,11 @@ type Late<T> = OnceCell<Result<Rc<T>, String>>;
 
 /// The images and the peers of a run.
 pub(crate) struct Field {
-    pub(crate) ground: Ground,
     docker: Late<Docker>,
     podman: Late<Podman>,
     big: Late<BigImage>,
+    /// Last, and so removed last: the peers' folders lie in it.
+    pub(crate) ground: Ground,
 }
 
 impl Field {
