@@ -91,8 +91,9 @@ impl App {
                 UpdateMode::Cold => cold(backend, &record, &after).await?,
                 UpdateMode::Hot => hot(backend, &record, &after).await?,
                 UpdateMode::Auto => match hot(backend, &record, &after).await {
-                    // Not this way, with this backend or this machine.
-                    Err(e) if e.code() == ErrorCode::Unavailable => {
+                    // This machine cannot be changed this way. What a running
+                    // container cannot have, it cannot have after a start either.
+                    Err(e) if is_machine && e.code() == ErrorCode::Unavailable => {
                         cold(backend, &record, &after).await?
                     }
                     other => other?,
