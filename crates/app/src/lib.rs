@@ -55,6 +55,7 @@ use tandem_image::Store;
 use tandem_model::{BackendKind, Machine};
 use tandem_vm::VmEngine;
 
+pub use build::{BuildOutput, StreamedContext};
 pub use cancel::Cancel;
 pub use commit::CommitRequest;
 pub use compare::CompareRequest;

@@ -42,7 +42,7 @@ pub use error::BackendError;
 pub use fake::FakeBackend;
 pub use launch::{ATTACHED, LaunchEvent, SUPERVISE};
 pub use log::{LogLine, LogReader, LogWriter, Stream};
-pub use step::{StepRunner, StepSpec};
+pub use step::{StepMount, StepRunner, StepSource, StepSpec};
 pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
 pub use supervisor::{Executor, Launch, Payload, Running, signal_number, supervise};

@@ -116,6 +116,9 @@ pub enum BuildError {
         #[source]
         source: BackendError,
     },
+    /// The files could not be written somewhere else.
+    #[error("the files cannot be written: {0}")]
+    Export(#[from] tandem_image::LayerError),
     /// The home folder.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -165,7 +168,12 @@ impl BuildError {
                 code => code,
             },
             Self::Home(error) if error.is_no_space() => ErrorCode::NoSpace,
-            Self::Io { .. } | Self::Home(_) => ErrorCode::Internal,
+            Self::Export(tandem_image::LayerError::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::StorageFull =>
+            {
+                ErrorCode::NoSpace
+            }
+            Self::Io { .. } | Self::Home(_) | Self::Export(_) => ErrorCode::Internal,
         }
     }
 }

@@ -19,6 +19,7 @@ mod error;
 mod event;
 mod execute;
 mod expand;
+mod export;
 mod ignore;
 mod network;
 mod options;
@@ -30,7 +31,8 @@ mod tree;
 pub use cache::forget_stale_steps;
 pub use error::{BuildError, IgnoreProblem};
 pub use event::{BuildEvent, Built, OutputStream, StepReport, Substitution};
-pub use execute::{Commit, build, commit_document};
+pub use execute::{Commit, architecture, build, commit_document};
+pub use export::{export_folder, export_tar};
 pub use options::{
-    BuildContext, BuildOptions, ContextSource, DockerfileSource, ParseBuildContextError,
+    BuildContext, BuildOptions, ContextSource, DockerfileSource, ParseBuildContextError, Secret,
 };

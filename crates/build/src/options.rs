@@ -2,6 +2,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use tandem_model::ImageRef;
 
+use crate::parse::RunNetwork;
+
 /// What to build and how.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
@@ -24,9 +26,25 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Labels to put on the image besides the Dockerfile's.
     pub labels: BTreeMap<String, String>,
+    /// What `RUN --mount=type=secret` may see, by id.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Sockets of SSH agents for `RUN --mount=type=ssh`, by id.
+    pub agents: BTreeMap<String, PathBuf>,
+    /// The network of RUN steps that do not choose one themselves.
+    pub network: RunNetwork,
     /// Let RUN steps and pulls use this host's proxy settings and
     /// certificates.
     pub corporate_network: bool,
+}
+
+/// A secret of the caller's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub Vec<u8>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// Where the Dockerfile is.
@@ -37,6 +55,8 @@ pub enum DockerfileSource {
     InContext,
     /// At this path.
     Path(PathBuf),
+    /// At this path in the context, and never outside.
+    Within(PathBuf),
     /// This is its text (`-f -`).
     Text(String),
 }

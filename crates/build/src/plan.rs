@@ -139,30 +139,35 @@ impl Plan {
                 todo.push(base);
             }
             for step in &self.stages[at].steps {
-                let (Kind::Copy(transfer) | Kind::Add(transfer)) = &step.kind else { continue };
-                let Some(from) = &transfer.from else { continue };
-                if from.text.contains('$') {
-                    return Err(refused(
-                        dockerfile,
-                        from,
-                        format!(
-                            "--from takes no variables: name a stage and use it, FROM {} AS source",
-                            from.text
-                        ),
-                    ));
-                }
-                match self.origin(at, &from.text) {
-                    Some(Origin::Stage(source)) => todo.push(source),
-                    Some(Origin::Named(_)) => {}
-                    None => {
+                let sources: Vec<&Word> = match &step.kind {
+                    Kind::Copy(transfer) | Kind::Add(transfer) => transfer.from.iter().collect(),
+                    Kind::Run(run) => run.mounts.iter().filter_map(|it| it.from.as_ref()).collect(),
+                    _ => continue,
+                };
+                for from in sources {
+                    if from.text.contains('$') {
                         return Err(refused(
                             dockerfile,
                             from,
                             format!(
-                                "there is no stage {} before this one: expected a stage's name or a number below {at}",
+                                "--from takes no variables: name a stage and use it, FROM {} AS source",
                                 from.text
                             ),
                         ));
+                    }
+                    match self.origin(at, &from.text) {
+                        Some(Origin::Stage(source)) => todo.push(source),
+                        Some(Origin::Named(_)) => {}
+                        None => {
+                            return Err(refused(
+                                dockerfile,
+                                from,
+                                format!(
+                                    "there is no stage {} before this one: expected a stage's name or a number below {at}",
+                                    from.text
+                                ),
+                            ));
+                        }
                     }
                 }
             }

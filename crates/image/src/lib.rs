@@ -28,6 +28,7 @@
 mod archive;
 pub mod bootstrap;
 mod error;
+mod fetch;
 mod image;
 mod layer;
 mod platform;
@@ -37,10 +38,11 @@ mod tree_copy;
 
 pub use archive::{ArchiveError, ArchiveFormat, ArchiveSource, load, save, save_into};
 pub use error::ImageError;
+pub use fetch::{Fetched, fetch_file};
 pub use image::{Image, Layer, NewLayer, chain_ids};
 pub use layer::{
-    DiskUsage, Extract, LayerError, Limits, OverlayXattrs, Rebase, extract, pack_layer, pack_tree,
-    parse_pax, pax::PaxRecord, unpack_layer,
+    DiskUsage, Extract, LayerError, Limits, OverlayXattrs, Rebase, decompressed, extract,
+    pack_layer, pack_tree, parse_pax, pax::PaxRecord, unpack_layer,
 };
 pub use platform::{ParsePlatformError, Platform};
 pub use registry::{

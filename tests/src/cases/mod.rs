@@ -4,6 +4,7 @@ mod archive;
 mod attach;
 mod build;
 mod build_errors;
+mod build_inputs;
 mod command_line;
 mod compare;
 mod container;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Case> {
         command_line::CASES,
         build::CASES,
         build_errors::CASES,
+        build_inputs::CASES,
         container::CASES,
         exec::CASES,
         attach::CASES,

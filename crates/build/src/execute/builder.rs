@@ -47,6 +47,8 @@ pub(super) struct Builder<'a> {
     pub(super) proxies: Vec<(String, String)>,
     /// Certificates for RUN.
     pub(super) certificates: Option<PathBuf>,
+    /// Where the folders of cache mounts are.
+    pub(super) cache_mounts: PathBuf,
 }
 
 /// Where a step works: an upper folder and what overlayfs needs beside it.
@@ -100,7 +102,7 @@ impl Builder<'_> {
                 self.transfer(stage, state, instruction, transfer, "COPY").await
             }
             Kind::Add(transfer) => self.transfer(stage, state, instruction, transfer, "ADD").await,
-            Kind::Run(run) => self.run(state, instruction, run).await,
+            Kind::Run(run) => self.run(stage, state, instruction, run).await,
             Kind::Workdir(path) => self.workdir(state, instruction, path).await,
             _ => self.settings(state, instruction),
         }
@@ -214,6 +216,14 @@ impl Builder<'_> {
         fs::set_permissions(&room.upper, public)
             .map_err(BuildError::io("set the mode of", &room.upper))?;
         Ok(room)
+    }
+
+    /// A fresh folder for something else that a step needs.
+    pub(super) fn folder(&mut self, name: &str) -> Result<PathBuf, BuildError> {
+        self.rooms += 1;
+        let dir = self.scratch.path().join(format!("{name}-{}", self.rooms));
+        fs::create_dir(&dir).map_err(BuildError::io("make the folder", &dir))?;
+        Ok(dir)
     }
 
     /// Makes a layer of a step's change, remembers it, takes it over.

@@ -1,17 +1,25 @@
-use std::{fs, io, path::Path};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
-use crate::{BuildError, BuildOptions, DockerfileSource, error::IgnoreProblem, ignore::Ignore};
+use crate::{
+    BuildError, BuildOptions, DockerfileSource,
+    error::IgnoreProblem,
+    ignore::Ignore,
+    tree::{Context, Kind, Tree as _, resolve},
+};
 
 /// The Dockerfile's name for messages, and its text.
 pub(super) fn dockerfile(options: &BuildOptions) -> Result<(String, String), BuildError> {
-    let (name, path) = match &options.dockerfile {
+    let (name, path, bytes) = match &options.dockerfile {
         DockerfileSource::Text(text) => return Ok(("Dockerfile".to_owned(), text.clone())),
-        DockerfileSource::Path(path) => (path.display().to_string(), path.clone()),
-        DockerfileSource::InContext => {
-            ("Dockerfile".to_owned(), options.context.join("Dockerfile"))
-        }
+        DockerfileSource::Path(path) => (path.display().to_string(), path.clone(), fs::read(path)),
+        DockerfileSource::InContext => within(&options.context, Path::new("Dockerfile")),
+        DockerfileSource::Within(path) => within(&options.context, path),
     };
-    match fs::read(&path) {
+    match bytes {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Ok((name, text)),
             Err(e) => Err(BuildError::Usage(format!(
@@ -22,6 +30,23 @@ pub(super) fn dockerfile(options: &BuildOptions) -> Result<(String, String), Bui
         Err(e) if e.kind() == io::ErrorKind::NotFound => Err(BuildError::NoDockerfile { path }),
         Err(e) => Err(BuildError::io("read", path)(e)),
     }
+}
+
+/// Reads a file of the context; a link never leads out of it.
+fn within(context: &Path, path: &Path) -> (String, PathBuf, io::Result<Vec<u8>>) {
+    let read = || -> io::Result<Vec<u8>> {
+        let tree = Context::open(context, Ignore::default())?;
+        let real = resolve(&tree, path, true)?;
+        match tree.entry(&real)? {
+            Some(entry) if entry.kind == Kind::File => {}
+            Some(_) => return Err(io::Error::other("it is no file")),
+            None => return Err(io::ErrorKind::NotFound.into()),
+        }
+        let mut bytes = Vec::new();
+        tree.open(&real)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    (path.display().to_string(), context.join(path), read())
 }
 
 /// The rules of `<Dockerfile>.dockerignore` beside the Dockerfile, else of

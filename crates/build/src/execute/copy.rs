@@ -14,7 +14,7 @@ use super::{
     upper::{Attributes, Upper, portable_xattrs},
     users::Owner,
 };
-use crate::tree::{Found, Kind, Tree, resolve};
+use crate::tree::{Entry, Found, Kind, Tree, resolve};
 
 /// Where to and as what.
 #[derive(Debug, Clone)]
@@ -27,6 +27,28 @@ pub(super) struct Destination {
     pub(super) mode: Option<u32>,
     /// Archives are unpacked, as ADD does.
     pub(super) unpack: bool,
+    /// The folders above a source arrive too.
+    pub(super) parents: bool,
+}
+
+impl Destination {
+    /// What a file has after it arrived.
+    fn attributes(&self, entry: &Entry) -> Attributes {
+        let mut attributes = Attributes::from(entry);
+        if let Some(owner) = self.owner {
+            (attributes.uid, attributes.gid) = (owner.uid, owner.gid);
+        }
+        if let Some(mode) = self.mode {
+            attributes.mode = mode;
+        }
+        attributes
+    }
+
+    /// A place, and nothing said about what arrives.
+    pub(super) fn folder(path: &str) -> Self {
+        let path = path.to_owned();
+        Self { path, owner: None, mode: None, unpack: false, parents: false }
+    }
 }
 
 /// Copies the sources.
@@ -43,10 +65,14 @@ pub(super) fn copy(
             continue;
         }
         let folder = source.is_dir
+            || to.parents
             || to.path.ends_with('/')
             || upper.view().entry(&base)?.is_some_and(|entry| entry.is_dir());
         let owner = to.owner.unwrap_or(Owner::ROOT);
-        let target = if folder {
+        let target = if to.parents {
+            upper.ensure_folder(&base, owner)?;
+            parents(upper, tree, source, &base, to)?
+        } else if folder {
             upper.ensure_folder(&base, owner)?;
             if source.is_dir { base.clone() } else { base.join(&source.name) }
         } else {
@@ -56,7 +82,7 @@ pub(super) fn copy(
         let mut copying = Copying { upper, tree, to, interrupt, links: HashMap::new() };
         for found in &source.found {
             // A source folder stands for its content.
-            if source.is_dir && found.below.as_os_str().is_empty() {
+            if !to.parents && source.is_dir && found.below.as_os_str().is_empty() {
                 continue;
             }
             interrupt.check()?;
@@ -65,6 +91,31 @@ pub(super) fn copy(
         }
     }
     Ok(())
+}
+
+/// Makes the folders above a source as they are there; returns its place.
+fn parents(
+    upper: &mut Upper,
+    tree: &dyn Tree,
+    source: &Source,
+    base: &Path,
+    to: &Destination,
+) -> io::Result<PathBuf> {
+    let kept: Vec<_> = source.place.iter().skip(source.pivot).collect();
+    let (above, skipped) = (kept.len().saturating_sub(1), source.place.iter().take(source.pivot));
+    let (mut from, mut place) = (skipped.collect::<PathBuf>(), base.to_owned());
+    for (at, part) in kept.iter().enumerate() {
+        from.push(part);
+        place.push(part);
+        if at < above && upper.view().entry(&place)?.is_none_or(|entry| !entry.is_dir()) {
+            let real = resolve(tree, &from, true)?;
+            let attributes = tree.entry(&real)?.map(|entry| to.attributes(&entry));
+            if let Some(attributes) = attributes {
+                upper.put_folder(&place, &attributes)?;
+            }
+        }
+    }
+    Ok(place)
 }
 
 /// Writes a small file whose content stands in the Dockerfile.
@@ -97,7 +148,7 @@ struct Copying<'a> {
 
 impl Copying<'_> {
     fn put(&mut self, found: &Found, path: &Path) -> io::Result<()> {
-        let attributes = self.attributes(found);
+        let attributes = self.to.attributes(&found.entry);
         if let Some(identity) = found.entry.identity {
             if let Some(first) = self.links.get(&identity) {
                 return self.upper.put_link(path, first);
@@ -155,16 +206,5 @@ impl Copying<'_> {
             self.upper.put_xattr(path, &name, &value)?;
         }
         Ok(())
-    }
-
-    fn attributes(&self, found: &Found) -> Attributes {
-        let mut attributes = Attributes::from(&found.entry);
-        if let Some(owner) = self.to.owner {
-            (attributes.uid, attributes.gid) = (owner.uid, owner.gid);
-        }
-        if let Some(mode) = self.to.mode {
-            attributes.mode = mode;
-        }
-        attributes
     }
 }

@@ -162,7 +162,7 @@ impl Settings {
 }
 
 /// This machine's architecture in the names of OCI (Go's GOARCH).
-pub(crate) fn architecture() -> &'static str {
+pub fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -8,7 +8,9 @@ mod context;
 mod copy;
 mod document;
 mod extract;
+mod fetched;
 mod interrupt;
+mod mounts;
 mod run;
 mod select;
 mod settings;
@@ -30,7 +32,7 @@ use tandem_model::ImageRef;
 
 use builder::Builder;
 pub use change::{Commit, commit_document};
-pub(crate) use document::architecture;
+pub use document::architecture;
 use interrupt::Interrupt;
 use state::State;
 
@@ -40,7 +42,7 @@ use crate::{
     network::{PROXY_VARIABLES, host_certificates, host_proxies},
     parse::parse,
     plan::Plan,
-    tree::Context,
+    tree::{Context, Layers},
 };
 
 /// Builds an image and names it.
@@ -101,12 +103,13 @@ pub async fn build(
         epoch: epoch(options)?,
         proxies: proxies(options),
         certificates: options.corporate_network.then(host_certificates).flatten(),
+        cache_mounts: home.cache().join("build/mounts"),
         dockerfile,
         plan,
     };
     for at in 0..count {
         if builder.plan.stages[at].needed {
-            builder.stage(at).await?;
+            Box::pin(builder.stage(at)).await?;
         }
     }
     let state = builder.done[target].take().ok_or(BuildError::Cancelled)?;
@@ -114,6 +117,15 @@ pub async fn build(
     let image = builder.store_image(state)?;
     (builder.events)(BuildEvent::Done { digest: image.digest.clone() });
     Ok(Built { image, substitutions: builder.substitutions, steps: builder.steps })
+}
+
+/// Copies everything in a tree into an empty folder, owners kept.
+pub(crate) fn merge(tree: &Layers, to: &std::path::Path) -> std::io::Result<()> {
+    let sources = select::select(tree, "/").map_err(std::io::Error::other)?;
+    let mut upper = upper::Upper::new(to.to_owned(), Layers::new(&[]), (0, 0));
+    let place = copy::Destination::folder("/");
+    copy::copy(&mut upper, tree, &sources, &place, &Interrupt::default())?;
+    upper.finish()
 }
 
 impl Builder<'_> {
@@ -176,6 +188,7 @@ fn own_path(options: &BuildOptions) -> Option<PathBuf> {
     match &options.dockerfile {
         DockerfileSource::InContext => Some(options.context.join("Dockerfile")),
         DockerfileSource::Path(path) => Some(path.clone()),
+        DockerfileSource::Within(path) => Some(options.context.join(path)),
         DockerfileSource::Text(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use tandem_backend::{StepSpec, Stream};
+use tandem_backend::{StepMount, StepSource, StepSpec, Stream};
 
 use super::{
     builder::{Builder, Ended},
@@ -10,8 +10,11 @@ use super::{
 use crate::{
     BuildError, BuildEvent, OutputStream,
     network::PROXY_VARIABLES,
-    parse::{CommandLine, Instruction, Run},
+    parse::{CommandLine, Instruction, Run, RunNetwork},
 };
+
+/// Where such a program is while it runs.
+const SCRIPT: &str = "/run/tandem/script";
 
 /// Lines of a failed step that its error repeats.
 const LAST_LINES: usize = 20;
@@ -20,14 +23,17 @@ impl Builder<'_> {
     /// RUN: a command in a container over the layers so far.
     pub(super) async fn run(
         &mut self,
+        stage: usize,
         state: &mut State,
         instruction: &Instruction,
         run: &Run,
     ) -> Result<Ended, BuildError> {
+        let mounts = self.plan_mounts(stage, state, instruction, &run.mounts).await?;
         let config = &state.document.config;
-        let args = match &run.command {
-            CommandLine::Exec(args) => args.clone(),
-            CommandLine::Shell(text) => config.in_shell(text),
+        let args = match (&run.command, &run.script) {
+            (_, Some(_)) => vec![SCRIPT.to_owned()],
+            (CommandLine::Exec(args), _) => args.clone(),
+            (CommandLine::Shell(text), _) => config.in_shell(text),
         };
         let arguments = state.visible_arguments();
         let line = history_line(&arguments, &args);
@@ -37,7 +43,12 @@ impl Builder<'_> {
         }
         env.extend(arguments.iter().map(|(name, value)| format!("{name}={value}")));
         let (folder, user) = (config.folder().to_owned(), config.user.clone().unwrap_or_default());
-        let key = self.key(&("run", &state.chain, &args, &env, &folder, &user, run.isolated))?;
+        let isolated = match (run.network, self.options.network) {
+            (RunNetwork::Default, whole) => whole == RunNetwork::None,
+            (own, _) => own == RunNetwork::None,
+        };
+        let facts = ("run", &state.chain, &args, &env, &folder, &user, isolated);
+        let key = self.key(&(facts, &mounts.facts, &run.script))?;
         if let Some(made) = self.remembered(&key) {
             return Ok(self.recall(state, &made, line));
         }
@@ -50,6 +61,11 @@ impl Builder<'_> {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         env.extend(proxies);
+        env.extend(mounts.env.iter().cloned());
+        let (mut mounts, locks) = self.prepare_mounts(mounts).await?;
+        if let Some(text) = &run.script {
+            mounts.push(self.script(text)?);
+        }
         let room = self.room()?;
         let mut lower = state.dirs.clone();
         if lower.is_empty() {
@@ -67,10 +83,22 @@ impl Builder<'_> {
             cwd: folder,
             user,
             ca_bundle: self.certificates.clone(),
-            host_network: !run.isolated,
+            host_network: !isolated,
+            mounts,
         };
         self.execute(&step, instruction).await?;
+        drop(locks);
         self.commit(state, room, &key, line).await
+    }
+
+    /// A here-document that is a program of its own.
+    fn script(&mut self, text: &str) -> Result<StepMount, BuildError> {
+        let path = self.folder("script")?.join("script");
+        std::fs::write(&path, text).map_err(BuildError::io("write", &path))?;
+        let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
+        std::fs::set_permissions(&path, mode).map_err(BuildError::io("set the mode of", &path))?;
+        let source = StepSource::Path(path);
+        Ok(StepMount { target: SCRIPT.to_owned(), read_only: true, source })
     }
 
     async fn execute(

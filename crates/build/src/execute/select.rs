@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{interrupt::Interrupt, upper::portable_xattrs};
 use crate::{
-    ignore::Glob,
+    ignore::{Glob, Ignore},
     tree::{Found, Kind, Tree, lexical, resolve, walk},
 };
 
@@ -21,6 +21,10 @@ use crate::{
 pub(super) struct Source {
     /// Its last component as written or matched, the name in a folder.
     pub(super) name: OsString,
+    /// Its whole path as written or matched.
+    pub(super) place: PathBuf,
+    /// How many components of that stand before `/./`.
+    pub(super) pivot: usize,
     /// It is a folder, so its content is copied and not itself.
     pub(super) is_dir: bool,
     /// The files, folders first.
@@ -35,6 +39,10 @@ pub(super) fn select(tree: &dyn Tree, written: &str) -> Result<Vec<Source>, Stri
     } else {
         vec![lexical(Path::new(written))]
     };
+    // `COPY --parents` keeps what comes after this point.
+    let pivot = written
+        .split_once("/./")
+        .map_or(0, |(before, _)| lexical(Path::new(before)).components().count());
     let mut sources = Vec::new();
     for path in paths {
         let followed = resolve(tree, &path, true).map_err(failed)?;
@@ -42,6 +50,8 @@ pub(super) fn select(tree: &dyn Tree, written: &str) -> Result<Vec<Source>, Stri
         let Some(first) = found.first() else { continue };
         sources.push(Source {
             name: path.file_name().unwrap_or_default().to_owned(),
+            place: path,
+            pivot,
             is_dir: first.entry.is_dir(),
             found,
         });
@@ -81,6 +91,42 @@ fn matches(tree: &dyn Tree, written: &str) -> Result<Vec<PathBuf>, String> {
         places = next;
     }
     Ok(places)
+}
+
+/// Leaves out what the patterns name, relative to each source.
+pub(super) fn exclude(sources: &mut Vec<Source>, ignore: &Ignore) {
+    if ignore.is_empty() {
+        return;
+    }
+    for source in sources.iter_mut() {
+        let name = PathBuf::from(&source.name);
+        let path = |found: &Found| {
+            if source.is_dir { found.below.clone() } else { name.clone() }
+        };
+        let out: Vec<bool> = source
+            .found
+            .iter()
+            .map(|found| ignore.excludes(&path(found).to_string_lossy()))
+            .collect();
+        let kept: Vec<PathBuf> = source
+            .found
+            .iter()
+            .zip(&out)
+            .filter(|(found, out)| !**out && !found.entry.is_dir())
+            .map(|(found, _)| found.below.clone())
+            .collect();
+        // A folder stays when something in it does.
+        let stays = |found: &Found| {
+            found.entry.is_dir() && kept.iter().any(|below| below.starts_with(&found.below))
+        };
+        let mut out = out.into_iter();
+        let root = |found: &Found| source.is_dir && found.below.as_os_str().is_empty();
+        source.found.retain(|found| {
+            let out = out.next().unwrap_or(false);
+            !out || root(found) || stays(found)
+        });
+    }
+    sources.retain(|source| !source.found.is_empty());
 }
 
 /// A digest over everything that decides what arrives: names, kinds, modes,
@@ -128,7 +174,7 @@ pub(super) fn digest(
     Ok(hash.finalize().into())
 }
 
-fn content(file: &mut File, interrupt: &Interrupt) -> io::Result<[u8; 32]> {
+pub(super) fn content(file: &mut File, interrupt: &Interrupt) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 << 10];
     loop {

@@ -1,11 +1,15 @@
-use std::{fmt::Write as _, path::Path, sync::Arc};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use tandem_model::ErrorCode;
+use tandem_model::{Digest, ErrorCode};
 
 use super::{
     builder::{Builder, Ended},
     copy::{Destination, copy, write_document},
-    select::{Source, digest, select},
+    select::{Source, digest, exclude, select},
     state::State,
     upper::Upper,
     users::{Owner, owner},
@@ -13,18 +17,41 @@ use super::{
 use crate::{
     BuildError, ContextSource, expand,
     ignore::Ignore,
-    parse::{Heredoc, Instruction, Transfer, Word, names_folder},
+    parse::{Heredoc, Instruction, Transfer, Word, is_url, names_folder},
     plan::{Origin, refused},
-    tree::{Context, Tree, lexical},
+    tree::{Context, Layers, Tree, lexical},
 };
 
 /// Where sources come from.
-struct From {
-    tree: Arc<dyn Tree + Send + Sync>,
+pub(super) struct From {
+    pub(super) tree: SharedTree,
     /// For messages: `the build context`, `stage build`.
     name: String,
-    /// Files keep their owners; those of the host's folders have none to keep.
-    keep_owners: bool,
+    /// The layers of a stage or image, whose files keep their owners; those of
+    /// the host's folders have none to keep.
+    pub(super) layers: Option<Stacked>,
+}
+
+type SharedTree = Arc<dyn Tree + Send + Sync>;
+
+/// The layers of a stage or image.
+pub(super) struct Stacked {
+    pub(super) chain: Option<Digest>,
+    pub(super) dirs: Vec<PathBuf>,
+}
+
+impl From {
+    fn state(state: &State, name: String) -> Self {
+        let layers = Stacked { chain: state.chain.clone(), dirs: state.dirs.clone() };
+        Self { tree: Arc::new(state.view()), name, layers: Some(layers) }
+    }
+}
+
+/// What arrives from one place.
+pub(super) struct Batch {
+    pub(super) tree: SharedTree,
+    pub(super) sources: Vec<Source>,
+    pub(super) unpack: bool,
 }
 
 impl Builder<'_> {
@@ -44,8 +71,17 @@ impl Builder<'_> {
         }
         let documents = self.documents(state, transfer)?;
         let to = self.destination(state, instruction, transfer)?;
-        let sources = self.sources(instruction, &from, written.clone()).await?;
-        let count = sources.len() + documents.len();
+        let keep_owners = from.layers.is_some() && to.owner.is_none();
+        let is_remote = |(_, text): &(Word, String)| name == "ADD" && is_url(text);
+        let (remote, local): (Vec<_>, Vec<_>) = written.iter().cloned().partition(is_remote);
+        let mut sources = self.sources(instruction, &from, local).await?;
+        exclude(&mut sources, &self.excluded(state, transfer)?);
+        let unpack = name == "ADD" && transfer.unpack.unwrap_or(true);
+        let mut batches = vec![Batch { tree: from.tree, sources, unpack }];
+        for (word, url) in remote {
+            batches.push(self.fetched(state, instruction, transfer, &word, &url, &to).await?);
+        }
+        let count = batches.iter().map(|it| it.sources.len()).sum::<usize>() + documents.len();
         if count > 1 && !to.path.ends_with('/') {
             return Err(refused(
                 &self.dockerfile,
@@ -55,35 +91,46 @@ impl Builder<'_> {
                 ),
             ));
         }
-        let keep_owners = from.keep_owners && to.owner.is_none();
         let interrupt = self.interrupt.clone();
-        let tree = Arc::clone(&from.tree);
-        let (sources, content) = self
+        let (batches, content) = self
             .blocking(move || {
-                let content = digest(&*tree, &sources, keep_owners, &interrupt)
-                    .map_err(BuildError::io("read", "the build context"))?;
-                Ok((sources, content))
+                let mut content = Vec::new();
+                for batch in &batches {
+                    let of_batch = digest(&*batch.tree, &batch.sources, keep_owners, &interrupt)
+                        .map_err(BuildError::io("read", "the build context"))?;
+                    content.push((of_batch, batch.unpack));
+                }
+                Ok((batches, content))
             })
             .await?;
-        let facts =
-            (name, &state.chain, &to.path, to.owner, to.mode, &content, keep_owners, &documents);
-        let key = self.key(&facts)?;
+        let placed: Vec<(PathBuf, usize)> = batches
+            .iter()
+            .filter(|_| transfer.parents)
+            .flat_map(|batch| &batch.sources)
+            .map(|source| (source.place.clone(), source.pivot))
+            .collect();
+        let facts = (name, &state.chain, &to.path, to.owner, to.mode, &content, keep_owners);
+        let key = self.key(&(facts, &documents, transfer.link, placed))?;
         let line = history_line(name, transfer, &written, &to);
         if let Some(made) = self.remembered(&key) {
             return Ok(self.recall(state, &made, line));
         }
         let room = self.room()?;
-        let mut upper = Upper::new(room.upper.clone(), state.view(), state.time);
-        let (interrupt, time, tree) = (self.interrupt.clone(), state.time, from.tree);
+        // A linked copy does not look at what is below.
+        let below = if transfer.link { Layers::new(&[]) } else { state.view() };
+        let mut upper = Upper::new(room.upper.clone(), below, state.time);
+        let (interrupt, time) = (self.interrupt.clone(), state.time);
         let to = Destination {
-            unpack: name == "ADD",
             // What the host's folders hold belongs to root.
             owner: to.owner.or((!keep_owners).then_some(Owner::ROOT)),
             ..to
         };
         let copied = self.blocking(move || {
             let result = (|| {
-                copy(&mut upper, &*tree, &sources, &to, &interrupt)?;
+                for Batch { tree, sources, unpack } in &batches {
+                    let to = Destination { unpack: *unpack, ..to.clone() };
+                    copy(&mut upper, &**tree, sources, &to, &interrupt)?;
+                }
                 for (name, content) in &documents {
                     write_document(&mut upper, name, content.as_bytes(), &to, time)?;
                 }
@@ -93,6 +140,18 @@ impl Builder<'_> {
         });
         copied.await?.map_err(|e| self.io_stuck(instruction, &e))?;
         self.commit(state, room, &key, line).await
+    }
+
+    /// What `--exclude` leaves out.
+    fn excluded(&self, state: &State, transfer: &Transfer) -> Result<Ignore, BuildError> {
+        let mut patterns = Vec::new();
+        for word in &transfer.exclude {
+            patterns.push(self.expand(state, word)?);
+        }
+        Ignore::parse(&patterns.join("\n")).map_err(|(at, e)| {
+            let word = &transfer.exclude[(at as usize).saturating_sub(1).min(patterns.len() - 1)];
+            refused(&self.dockerfile, word, format!("`{}`: {e}", word.text))
+        })
     }
 
     /// WORKDIR: a setting, and a folder when it is not there.
@@ -136,21 +195,20 @@ impl Builder<'_> {
         self.commit(state, room, &key, line).await
     }
 
-    async fn origin(
+    pub(super) async fn origin(
         &mut self,
         stage: usize,
         instruction: &Instruction,
         from: Option<&Word>,
     ) -> Result<From, BuildError> {
         let Some(word) = from else {
-            let tree = Arc::clone(&self.context) as Arc<dyn Tree + Send + Sync>;
-            return Ok(From { tree, name: "the build context".to_owned(), keep_owners: false });
+            let tree = Arc::clone(&self.context) as SharedTree;
+            return Ok(From { tree, name: "the build context".to_owned(), layers: None });
         };
         let name = &word.text;
         match self.plan.origin(stage, name) {
             Some(Origin::Stage(at)) => {
-                let tree = Arc::new(self.finished(at, instruction)?.view());
-                Ok(From { tree, name: format!("stage {name}"), keep_owners: true })
+                Ok(From::state(self.finished(at, instruction)?, format!("stage {name}")))
             }
             Some(Origin::Named(written)) => {
                 let context = self.options.build_contexts.iter().find(|it| it.stands_for(&written));
@@ -161,10 +219,10 @@ impl Builder<'_> {
                         .map_err(BuildError::io("open the build context", &dir))?;
                     self.substituted(&written, dir.display().to_string());
                     let name = format!("the build context {written}");
-                    return Ok(From { tree: Arc::new(tree), name, keep_owners: false });
+                    return Ok(From { tree: Arc::new(tree), name, layers: None });
                 }
-                let tree = Arc::new(self.image(&written, instruction).await?.view());
-                Ok(From { tree, name: format!("image {written}"), keep_owners: true })
+                let state = self.image(&written, instruction).await?;
+                Ok(From::state(&state, format!("image {written}")))
             }
             None => Err(refused(
                 &self.dockerfile,
@@ -174,7 +232,7 @@ impl Builder<'_> {
         }
     }
 
-    async fn sources(
+    pub(super) async fn sources(
         &mut self,
         instruction: &Instruction,
         from: &From,
@@ -243,7 +301,7 @@ impl Builder<'_> {
                 })?)
             }
         };
-        Ok(Destination { path, owner, mode, unpack: false })
+        Ok(Destination { path, owner, mode, unpack: false, parents: transfer.parents })
     }
 
     fn documents(
@@ -263,7 +321,7 @@ impl Builder<'_> {
         documents.map(|document| Ok((document.name.clone(), content(document)?))).collect()
     }
 
-    fn io_stuck(&self, instruction: &Instruction, error: &std::io::Error) -> BuildError {
+    pub(super) fn io_stuck(&self, instruction: &Instruction, error: &std::io::Error) -> BuildError {
         let code = match error.kind() {
             std::io::ErrorKind::StorageFull => ErrorCode::NoSpace,
             _ => ErrorCode::BuildFailed,
@@ -273,7 +331,7 @@ impl Builder<'_> {
 }
 
 /// A path of the image from what is written, without `.` and `..`.
-fn absolute(state: &State, written: &str) -> String {
+pub(super) fn absolute(state: &State, written: &str) -> String {
     let path = Path::new(state.document.config.folder()).join(written);
     format!("/{}", lexical(&path).display())
 }
@@ -291,6 +349,14 @@ fn history_line(
         if let Some(value) = value {
             let _ = write!(line, " --{flag}={}", value.text);
         }
+    }
+    for (flag, written) in [("link", transfer.link), ("parents", transfer.parents)] {
+        if written {
+            let _ = write!(line, " --{flag}");
+        }
+    }
+    for word in &transfer.exclude {
+        let _ = write!(line, " --exclude={}", word.text);
     }
     for (_, source) in written {
         line.push(' ');

@@ -114,6 +114,17 @@ pub struct Transfer {
     pub chown: Option<Word>,
     /// Mode for what arrives, octal.
     pub chmod: Option<Word>,
+    /// What is below is not looked at: no link in the image is followed, and
+    /// the folders above are made anew.
+    pub link: bool,
+    /// Folders above a source arrive too.
+    pub parents: bool,
+    /// Patterns of what is left out.
+    pub exclude: Vec<Word>,
+    /// Digest that what is fetched must have.
+    pub checksum: Option<Word>,
+    /// Whether archives are unpacked, where that was said (`ADD`).
+    pub unpack: Option<bool>,
     /// Paths and wildcards.
     pub sources: Vec<Word>,
     /// Files whose content stands in the Dockerfile.
@@ -138,8 +149,106 @@ pub struct Heredoc {
 pub struct Run {
     /// What to run.
     pub command: CommandLine,
-    /// Without a network but loopback.
-    pub isolated: bool,
+    /// Which network it has.
+    pub network: RunNetwork,
+    /// What is mounted while it runs.
+    pub mounts: Vec<RunMount>,
+    /// A here-document with its own `#!` line, run as a program; the command
+    /// has its arguments then.
+    pub script: Option<String>,
+}
+
+/// `RUN --network`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunNetwork {
+    /// What the whole build has.
+    #[default]
+    Default,
+    /// Nothing but loopback.
+    None,
+    /// The machine's.
+    Host,
+}
+
+/// A kind of `RUN --mount`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum MountKind {
+    /// Files of the context, a stage or an image.
+    Bind,
+    /// A folder that outlives the build.
+    Cache,
+    /// A file system of memory.
+    Tmpfs,
+    /// A file that no layer may hold.
+    Secret,
+    /// The caller's SSH agent.
+    Ssh,
+}
+
+/// Who may use a cache at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub enum Sharing {
+    /// Everybody.
+    #[default]
+    Shared,
+    /// Everybody has one of their own.
+    Private,
+    /// One after the other.
+    Locked,
+}
+
+/// One `RUN --mount`. Words are expanded later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunMount {
+    /// What kind.
+    pub kind: MountKind,
+    /// Place of the flag.
+    pub span: Span,
+    /// Where in the container.
+    pub target: Option<Word>,
+    /// What of `from`.
+    pub source: Option<Word>,
+    /// Stage, image or named context; the build context if none.
+    pub from: Option<Word>,
+    /// Name of a cache, a secret, or an agent.
+    pub id: Option<Word>,
+    /// Variable that has the secret instead of a file.
+    pub env: Option<Word>,
+    /// Permission bits, octal.
+    pub mode: Option<Word>,
+    /// Owner.
+    pub uid: Option<Word>,
+    /// Group.
+    pub gid: Option<Word>,
+    /// The most that a file system of memory may hold.
+    pub size: Option<Word>,
+    /// Missing is an error.
+    pub required: bool,
+    /// The command may write to it, where that was said.
+    pub writable: Option<bool>,
+    /// Who may use a cache at the same time.
+    pub sharing: Sharing,
+}
+
+impl RunMount {
+    pub(crate) fn new(kind: MountKind, span: Span) -> Self {
+        Self {
+            kind,
+            span,
+            target: None,
+            source: None,
+            from: None,
+            id: None,
+            env: None,
+            mode: None,
+            uid: None,
+            gid: None,
+            size: None,
+            required: false,
+            writable: None,
+            sharing: Sharing::default(),
+        }
+    }
 }
 
 /// A command for the shell, or one with its arguments apart.

@@ -10,6 +10,9 @@ pub(crate) struct Flag {
     pub(crate) word: Word,
 }
 
+/// Flags that may be written several times.
+const REPEATED: [&str; 2] = ["mount", "exclude"];
+
 /// Takes the flags that stand before an instruction's arguments.
 pub(crate) fn take(rest: &mut Rest<'_>, known: &[&str]) -> Result<Vec<Flag>, SyntaxError> {
     let mut flags: Vec<Flag> = Vec::new();
@@ -43,7 +46,8 @@ pub(crate) fn take(rest: &mut Rest<'_>, known: &[&str]) -> Result<Vec<Flag>, Syn
             };
             return Err(rest.error_at(word.span, message));
         }
-        if flags.iter().any(|flag| flag.name == name) {
+        let again = !REPEATED.contains(&name.as_str());
+        if again && flags.iter().any(|flag| flag.name == name) {
             return Err(rest.error_at(word.span, format!("--{name} is written twice")));
         }
         flags.push(Flag { name, value, word });
@@ -58,13 +62,37 @@ pub(crate) fn value(
     name: &str,
 ) -> Result<Option<Word>, SyntaxError> {
     let Some(at) = flags.iter().position(|flag| flag.name == name) else { return Ok(None) };
-    let flag = flags.swap_remove(at);
+    let flag = flags.remove(at);
     match flag.value {
         Some(value) if !value.text.is_empty() => Ok(Some(value)),
         _ => {
             Err(rest
                 .error_at(flag.word.span, format!("--{name} lacks its value: expected --{name}=…")))
         }
+    }
+}
+
+/// All flags of a name, in order.
+pub(crate) fn all(flags: &mut Vec<Flag>, name: &str) -> Vec<Flag> {
+    let (found, rest) = std::mem::take(flags).into_iter().partition(|flag| flag.name == name);
+    *flags = rest;
+    found
+}
+
+/// A flag that is on or off; `None` when it is not written.
+pub(crate) fn switch(
+    rest: &Rest<'_>,
+    flags: &mut Vec<Flag>,
+    name: &str,
+) -> Result<Option<bool>, SyntaxError> {
+    let Some(flag) = all(flags, name).pop() else { return Ok(None) };
+    match flag.value.as_ref().map(|value| value.text.as_str()) {
+        None | Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(other) => Err(rest.error_at(
+            flag.word.span,
+            format!("`--{name}={other}`: expected --{name}, --{name}=true or --{name}=false"),
+        )),
     }
 }
 

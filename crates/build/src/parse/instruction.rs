@@ -1,9 +1,10 @@
 use tandem_model::did_you_mean;
 
 use super::{
-    From, Instruction, Kind, Run, SyntaxError, Warning, command, flags, healthcheck, heredoc,
+    From, Instruction, Kind, Run, RunNetwork, SyntaxError, Warning, command, flags, healthcheck,
+    heredoc,
     logical::{Lines, LogicalLine},
-    pairs,
+    mount, pairs,
     rest::Rest,
     transfer,
 };
@@ -116,12 +117,25 @@ fn run(
 ) -> Result<Run, SyntaxError> {
     let mut flags = flags::take(&mut rest, &["mount", "network", "security"])?;
     let network = flags::value(&rest, &mut flags, "network")?;
+    let mounts = flags::all(&mut flags, "mount")
+        .iter()
+        .map(|flag| mount::mount(&rest, flag))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(word) = flags::value(&rest, &mut flags, "security")?
+        && word.text != "sandbox"
+    {
+        return Err(rest.error_at(
+            word.span,
+            format!("Tandem builds in a sandbox only, not `{}`: leave --security out", word.text),
+        ));
+    }
     flags::refuse_rest(&rest, &flags)?;
-    let isolated = match network {
-        None => false,
+    let network = match network {
+        None => RunNetwork::Default,
         Some(word) => match word.text.as_str() {
-            "none" => true,
-            "default" | "host" => false,
+            "none" => RunNetwork::None,
+            "default" => RunNetwork::Default,
+            "host" => RunNetwork::Host,
             other => {
                 return Err(rest.error_at(
                     word.span,
@@ -132,14 +146,13 @@ fn run(
     };
     rest.some("a command, e.g. RUN pip install flask")?;
     let documents = heredoc::take(&rest, lines)?;
+    let mut script = None;
     let command = match documents.as_slice() {
         [] => command::command_line(&rest, warnings)?,
-        // The document alone is the script.
+        // The document alone is the script, or a program of its own.
         [only] if heredoc::is_marker(rest.text()) => {
             if only.content.starts_with("#!") {
-                return Err(rest.refuse(
-                    "Tandem cannot run a here-document with its own `#!` line yet: write RUN python3 <<EOF, or COPY the script",
-                ));
+                script = Some(only.content.clone());
             }
             super::CommandLine::Shell(only.content.clone())
         }
@@ -154,7 +167,7 @@ fn run(
             super::CommandLine::Shell(text)
         }
     };
-    Ok(Run { command, isolated })
+    Ok(Run { command, network, mounts, script })
 }
 
 fn volumes(rest: &Rest<'_>) -> Result<Vec<super::Word>, SyntaxError> {

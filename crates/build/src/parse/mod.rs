@@ -9,6 +9,7 @@ mod healthcheck;
 mod heredoc;
 mod instruction;
 mod logical;
+mod mount;
 mod pairs;
 mod position;
 mod rest;
@@ -18,12 +19,12 @@ mod transfer;
 mod tests;
 
 pub use ast::{
-    Argument, CommandLine, Dockerfile, From, Healthcheck, Heredoc, Instruction, Kind, Run,
-    Transfer, Warning, Word,
+    Argument, CommandLine, Dockerfile, From, Healthcheck, Heredoc, Instruction, Kind, MountKind,
+    Run, RunMount, RunNetwork, Sharing, Transfer, Warning, Word,
 };
 pub use position::{Position, Span, SyntaxError};
 
-pub(crate) use transfer::names_folder;
+pub(crate) use transfer::{is_url, names_folder};
 
 use logical::Lines;
 

@@ -117,7 +117,12 @@ fn transfers_know_flags_json_and_documents() {
 fn commands_have_two_forms_and_a_broken_array_is_warned_of() {
     assert_eq!(
         last("RUN echo \\\n  # note\n  hi"),
-        Kind::Run(Run { command: CommandLine::Shell("echo   hi".into()), isolated: false })
+        Kind::Run(Run {
+            command: CommandLine::Shell("echo   hi".into()),
+            network: RunNetwork::Default,
+            mounts: Vec::new(),
+            script: None
+        })
     );
     let file = parsed("FROM a\nCMD ['python', 'app.py']");
     assert!(matches!(&file.instructions[1].kind, Kind::Cmd(CommandLine::Shell(_))));
@@ -126,6 +131,36 @@ fn commands_have_two_forms_and_a_broken_array_is_warned_of() {
     assert_eq!(run.command, CommandLine::Shell("a\nb\n".into()));
     let Kind::Run(run) = last("RUN cat <<EOF > /x\na\nEOF\n") else { panic!() };
     assert_eq!(run.command, CommandLine::Shell("cat <<EOF > /x\na\nEOF".into()));
+}
+
+#[test]
+fn mounts_of_steps_are_read() {
+    let Kind::Run(run) = last(
+        "RUN --mount=type=cache,target=/c,sharing=locked,mode=0700 --mount=from=a,src=/x,dst=/y,rw --mount=type=secret,id=k,required true",
+    ) else {
+        panic!()
+    };
+    let [cache, bind, secret] = run.mounts.as_slice() else { panic!("{:?}", run.mounts) };
+    assert_eq!((cache.kind, cache.sharing), (MountKind::Cache, Sharing::Locked));
+    assert_eq!(cache.mode.as_ref().unwrap().text, "0700");
+    assert_eq!((bind.kind, bind.writable), (MountKind::Bind, Some(true)));
+    assert_eq!(bind.target.as_ref().unwrap().text, "/y");
+    assert!(secret.required && secret.id.as_ref().unwrap().text == "k");
+    for (text, part) in [
+        ("RUN --mount=type=cahe,target=/c x", "did you mean cache?"),
+        ("RUN --mount=type=cache x", "needs a place"),
+        ("RUN --mount=type=tmpfs,target=/t,id=x y", "has no `id`"),
+        ("RUN --mount=type=cache,target=/c,sharing=no x", "way of sharing"),
+        ("RUN --mount=type=secret x", "needs a name"),
+        ("RUN --mount x", "lacks its value"),
+        ("RUN --security=insecure x", "sandbox only"),
+        ("COPY --link=maybe a b", "--link=true"),
+        ("ADD --checksum=sha256:00 a b", "goes with a URL only"),
+        ("ADD https://example.org/r.git /r", "Git repository"),
+    ] {
+        let message = refused(&format!("FROM a\n{text}"));
+        assert!(message.contains(part), "{text}: {message}");
+    }
 }
 
 #[test]

@@ -11,6 +11,20 @@ pub(crate) fn transfer(mut rest: Rest<'_>, lines: &mut Lines<'_>) -> Result<Tran
     let from = flags::value(&rest, &mut flags, "from")?;
     let chown = flags::value(&rest, &mut flags, "chown")?;
     let chmod = flags::value(&rest, &mut flags, "chmod")?;
+    let checksum = flags::value(&rest, &mut flags, "checksum")?;
+    let link = flags::switch(&rest, &mut flags, "link")?.unwrap_or(false);
+    let parents = flags::switch(&rest, &mut flags, "parents")?.unwrap_or(false);
+    let unpack = flags::switch(&rest, &mut flags, "unpack")?;
+    let mut exclude = Vec::new();
+    for flag in flags::all(&mut flags, "exclude") {
+        match flag.value.filter(|value| !value.text.is_empty()) {
+            Some(value) => exclude.push(value),
+            None => {
+                let message = "--exclude lacks its value: expected --exclude=PATTERN".to_owned();
+                return Err(rest.error_at(flag.word.span, message));
+            }
+        }
+    }
     flags::refuse_rest(&rest, &flags)?;
     rest.some("SOURCE… DESTINATION")?;
     let mut words = match command::exec_form(&rest)? {
@@ -39,16 +53,34 @@ pub(crate) fn transfer(mut rest: Rest<'_>, lines: &mut Lines<'_>) -> Result<Tran
             ),
         ));
     }
-    if let Some(word) = words.iter().find(|word| rest.name == "ADD" && is_remote(&word.text)) {
+    let remote = |word: &&Word| rest.name == "ADD" && is_git(&word.text);
+    if let Some(word) = words.iter().find(remote) {
         return Err(rest.error_at(
             word.span,
             format!(
-                "Tandem cannot ADD from a URL yet: fetch `{}` into the build context, or use RUN curl",
+                "Tandem cannot ADD from a Git repository: clone `{}` into the build context, or use RUN git clone",
                 word.text
             ),
         ));
     }
-    Ok(Transfer { from, chown, chmod, sources: words, documents, destination })
+    if let Some(word) = &checksum
+        && !words.iter().all(|word| is_url(&word.text))
+    {
+        return Err(rest.error_at(word.span, "--checksum goes with a URL only".to_owned()));
+    }
+    Ok(Transfer {
+        from,
+        chown,
+        chmod,
+        link,
+        parents,
+        exclude,
+        checksum,
+        unpack,
+        sources: words,
+        documents,
+        destination,
+    })
 }
 
 /// Whether a destination is written as a folder.
@@ -56,7 +88,15 @@ pub(crate) fn names_folder(destination: &str) -> bool {
     destination.ends_with('/') || destination == "." || destination.ends_with("/.")
 }
 
-/// Whether Docker would fetch this source from somewhere.
-pub(crate) fn is_remote(source: &str) -> bool {
-    ["http://", "https://", "git://", "git@", "ssh://"].iter().any(|it| source.starts_with(it))
+/// Whether a source of ADD is fetched over HTTP.
+pub(crate) fn is_url(source: &str) -> bool {
+    (source.starts_with("http://") || source.starts_with("https://")) && !is_git(source)
+}
+
+/// Whether Docker would clone this source of ADD.
+fn is_git(source: &str) -> bool {
+    let path = source.split(['#', '?']).next().unwrap_or(source);
+    let http = source.starts_with("http://") || source.starts_with("https://");
+    ["git://", "git@", "ssh://"].iter().any(|it| source.starts_with(it))
+        || (http && path.strip_suffix(".git").is_some())
 }

@@ -13,6 +13,17 @@ pub(crate) enum Progress {
     Json,
 }
 
+/// Which network RUN steps have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BuildNetwork {
+    /// The machine's
+    Default,
+    /// The machine's
+    Host,
+    /// Loopback only
+    None,
+}
+
 /// `tandem build`.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
@@ -41,6 +52,24 @@ pub(crate) struct Build {
     /// Label of the image
     #[arg(long, value_name = "K=V")]
     pub(crate) label: Vec<String>,
+    /// A file that RUN --mount=type=secret may see: id=NAME,src=FILE or
+    /// id=NAME,env=VARIABLE; id=NAME alone is the variable or file of that name
+    #[arg(long = "secret", value_name = "id=NAME[,src=FILE|,env=VARIABLE]")]
+    pub(crate) secrets: Vec<String>,
+    /// The SSH agent that RUN --mount=type=ssh may use [default socket:
+    /// $SSH_AUTH_SOCK]
+    #[arg(long = "ssh", value_name = "default|ID[=SOCKET]")]
+    pub(crate) agents: Vec<String>,
+    /// Network of RUN steps that do not choose one themselves
+    #[arg(long, value_enum, default_value = "default", value_name = "NETWORK")]
+    pub(crate) network: BuildNetwork,
+    /// Platform to build for; there is one, this machine's
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+    /// Where else the result goes: a folder, - (tar to standard output), or
+    /// type=local|tar|oci|docker,dest=PATH
+    #[arg(short, long = "output", value_name = "DEST")]
+    pub(crate) output: Option<String>,
     /// Do not give RUN steps the host's certificates and proxy settings
     #[arg(long)]
     pub(crate) no_host_network_settings: bool,
@@ -50,6 +79,7 @@ pub(crate) struct Build {
     /// Write the image's digest to a file
     #[arg(long, value_name = "FILE")]
     pub(crate) iidfile: Option<PathBuf>,
-    /// Folder with what the Dockerfile copies
+    /// Folder with what the Dockerfile copies; - reads a tar archive of it, or
+    /// a Dockerfile alone, from standard input
     pub(crate) context: PathBuf,
 }

@@ -22,7 +22,7 @@ use tandem_model::parse_moment;
 use crate::attach::DetachKeys;
 
 pub(crate) use archive::{Archive, Load, Save};
-pub(crate) use build::{Build, Progress};
+pub(crate) use build::{Build, BuildNetwork, Progress};
 pub(crate) use compare::Compare;
 pub(crate) use image::{Base, Image, Images};
 pub(crate) use live::{Attach, Exec, Live};

@@ -27,6 +27,7 @@ use tandem_backend::{BackendError, StepSpec};
 use super::{
     Answer, Request,
     command::{CA_BUNDLE, StepCommand},
+    mounts::mount_all,
     stubs::Stubs,
 };
 use crate::{
@@ -118,13 +119,15 @@ fn run(spec: &StepSpec, filter: &Filter, socket: &UnixStream) -> Result<i32, Bac
     }
     root.make_dirs(spec.cwd.as_ref())
         .map_err(|e| BackendError::io("make the working directory", &spec.cwd, e))?;
-    let name = spec.args.first().map_or("", String::as_str);
-    let path = find_program(&root, name, &spec.cwd, &env)?;
-    let program = Program::new(&path, &spec.args, &env)?;
     let files: &[(&Path, &Path)] =
         &[("/etc/resolv.conf", "/etc/resolv.conf"), ("/etc/hosts", "/etc/hosts")]
             .map(|(source, place)| (Path::new(source), Path::new(place)));
-    let stubs = make_stubs(&root, merged, files).map_err(failed)?;
+    let mut stubs = make_stubs(&root, merged, files).map_err(failed)?;
+    mount_all(&spec.mounts, &root, merged, &mut stubs).map_err(failed)?;
+    // The program may be among what is mounted.
+    let name = spec.args.first().map_or("", String::as_str);
+    let path = find_program(&root, name, &spec.cwd, &env)?;
+    let program = Program::new(&path, &spec.args, &env)?;
     let helper = pidfd_open(getpid(), PidfdFlags::empty()).map_err(failed)?;
     let command = StepCommand {
         merged,

@@ -15,6 +15,7 @@
 mod command;
 mod engine;
 mod helper;
+mod mounts;
 mod stubs;
 
 use serde::{Deserialize, Serialize};

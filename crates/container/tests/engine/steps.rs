@@ -45,6 +45,7 @@ fn step(world: &World, args: &[&str]) -> Result<StepSpec> {
         user: String::new(),
         ca_bundle: None,
         host_network: false,
+        mounts: Vec::new(),
     })
 }
 

@@ -8,7 +8,7 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// The uncompressed bytes of a layer blob. What it is follows from its first
 /// bytes: registries are known to serve a compression that differs from the
 /// media type, and the diff id guards the content anyway.
-pub(crate) fn decompressed<'a>(blob: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+pub fn decompressed<'a>(blob: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut blob = BufReader::with_capacity(256 << 10, blob);
     let head = blob.fill_buf()?;
     Ok(if head.starts_with(GZIP) {

@@ -27,7 +27,7 @@ mod usage;
 mod tests;
 
 pub(crate) use archive::Archive;
-pub(crate) use compression::decompressed;
+pub use compression::decompressed;
 pub use error::LayerError;
 pub use extract::{Extract, Rebase, extract};
 pub(crate) use header::Kind;

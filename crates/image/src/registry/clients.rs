@@ -77,7 +77,7 @@ impl Clients {
 }
 
 /// Makes *ring* the TLS provider of this process, once.
-fn install_crypto() {
+pub(crate) fn install_crypto() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // An error means that somebody installed one before.

@@ -37,6 +37,7 @@ mod upload;
 
 use std::sync::Arc;
 
+pub(crate) use clients::{SILENCE, install_crypto};
 pub use credentials::{Access, Credentials, LoginFiles};
 pub use error::RegistryError;
 pub use login::{login, logout};

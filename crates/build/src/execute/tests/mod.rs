@@ -7,6 +7,7 @@ mod cache;
 mod configuration;
 mod copying;
 mod failing;
+mod mounts;
 mod sources;
 
 use bench::Bench;
