@@ -10,7 +10,8 @@ use tandem_container::{
     FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copy_destination,
 };
 use tandem_image::{Extract, LayerError, Limits, extract, pack_tree};
-use tandem_model::{ErrorCode, Failure, InstanceId};
+use tandem_model::{BackendKind, ErrorCode, Failure};
+use tandem_vm::GuestTool;
 
 use crate::{App, AppError};
 
@@ -47,28 +48,21 @@ pub struct Copy {
 impl App {
     /// Copies files; resolves when all are there.
     pub async fn copy(&self, copy: Copy) -> Result<(), AppError> {
-        let (Copy { from, to, follow, keep_owners }, program) = (copy, self.program.clone());
-        let home = self.home.root().to_owned();
-        let find = |name: &str| self.instances.find(name).map(|record| record.id);
-        let ask = move |id: InstanceId, task: FilesTask| {
-            Asked::start(&program, &FilesRequest { home, id, task })
-        };
+        let Copy { from, to, follow, keep_owners } = copy;
         let work: Box<dyn FnOnce() -> Result<(), AppError> + Send> = match (from, to) {
             (CopyEnd::Instance { .. }, CopyEnd::Instance { .. }) => {
                 let text = "both sides are in instances: copy to the host first";
                 return Err(AppError::Usage(text.to_owned()));
             }
             (CopyEnd::Instance { instance, path }, to) => {
-                let id = find(&instance)?;
-                Box::new(move || {
-                    ask(id, FilesTask::Read { path, follow })?.receive(&to, keep_owners)
-                })
+                let helper = self.helper(&instance, FilesTask::Read { path, follow }).await?;
+                Box::new(move || helper.start()?.receive(&to, keep_owners))
             }
             (from, CopyEnd::Instance { instance, path }) => {
-                let id = find(&instance)?;
                 let source = source_of(&from, follow)?;
                 let task = FilesTask::Write { path, source: source.clone(), keep_owners };
-                Box::new(move || ask(id, task)?.send(&from, source.as_ref(), follow))
+                let helper = self.helper(&instance, task).await?;
+                Box::new(move || helper.start()?.send(&from, source.as_ref(), follow))
             }
             _ => {
                 let text = "one side must be in an instance: write INSTANCE:PATH";
@@ -78,6 +72,30 @@ impl App {
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|e| AppError::io("copy", "the files", io::Error::other(e)))?
     }
+
+    /// What reaches the files of an instance: a process of this machine that
+    /// goes into them, or one in the virtual machine.
+    async fn helper(&self, instance: &str, task: FilesTask) -> Result<Helper, AppError> {
+        let record = self.instances.find(instance)?;
+        if record.spec.backend == BackendKind::Vm {
+            let request = serde_json::json!({ "task": task });
+            let command = self.guest_tool(&record, GuestTool::Files).await?;
+            return Ok(Helper { command, request: request.to_string() });
+        }
+        let home = self.home.root().to_owned();
+        let request = FilesRequest { home, id: record.id, task };
+        let request = serde_json::to_string(&request).map_err(broken)?;
+        let mut command = Command::new(&self.program);
+        command.arg(FILES);
+        Ok(Helper { command, request })
+    }
+}
+
+/// A helper that was not started yet.
+struct Helper {
+    command: Command,
+    /// The line that it reads first.
+    request: String,
 }
 
 /// What a path of the host holds.
@@ -112,25 +130,22 @@ fn broken(e: impl std::fmt::Display) -> AppError {
     Failure::new(ErrorCode::Internal, format!("the copy was cut short: {e}; try again")).into()
 }
 
-impl Asked {
-    fn start(program: &Path, request: &FilesRequest) -> Result<Self, AppError> {
-        let child = Command::new(program)
-            .arg(FILES)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| AppError::io("start", program, e))?;
-        let mut asked = Self { child };
-        let mut line = serde_json::to_vec(request).map_err(broken)?;
-        line.push(b'\n');
-        let sent = asked.child.stdin.as_mut().map(|stdin| stdin.write_all(&line));
+impl Helper {
+    fn start(mut self) -> Result<Asked, AppError> {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = self.command.spawn();
+        let child = child.map_err(|e| AppError::io("start", self.command.get_program(), e))?;
+        let mut asked = Asked { child };
+        self.request.push('\n');
+        let sent = asked.child.stdin.as_mut().map(|stdin| stdin.write_all(self.request.as_bytes()));
         match sent {
             Some(Ok(())) => Ok(asked),
             _ => Err(asked.failure().unwrap_or_else(|| broken("its helper ended early"))),
         }
     }
+}
 
+impl Asked {
     /// What the helper says went wrong; `None` when it ended well.
     fn failure(&mut self) -> Option<AppError> {
         drop(self.child.stdin.take());

@@ -9,7 +9,7 @@ use tandem_container::{
     process_payload, step_main,
 };
 use tandem_model::{BackendKind, InstanceRecord};
-use tandem_vm::{DISK, disk_main, vm_payload};
+use tandem_vm::{DISK, VM_EXEC, disk_main, vm_exec_main, vm_payload};
 
 /// Runs a hidden entry point when the arguments (without the program's name)
 /// name one. Must be called first in `main`, while there is a single thread.
@@ -21,6 +21,7 @@ pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
             Some(supervise(Path::new(arguments.get(1)?), word(2)?, attached, payload))
         }
         EXEC => Some(exec_main(Path::new(arguments.get(1)?), word(2)?)),
+        VM_EXEC => Some(vm_exec_main(Path::new(arguments.get(1)?), word(2)?)),
         STEP => Some(step_main()),
         FILES => Some(files_main()),
         DISK => Some(disk_main()),

@@ -18,6 +18,7 @@ mod doctor;
 mod error;
 mod exchange;
 mod frame;
+mod guest;
 mod health;
 pub mod helper;
 mod images;
@@ -76,7 +77,7 @@ pub use tandem_container::{Change, ChangeKind};
 pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};
 pub use tandem_report::{Size, Theme};
 pub use update::{UpdateHow, UpdateMode, UpdateReport};
-pub use usage::{TopRow, UsageRow};
+pub use usage::{GuestUsage, TopRow, UsageRow};
 pub use volumes::VolumeRow;
 
 /// An open home with everything that works on it.

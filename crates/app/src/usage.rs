@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tandem_model::{InstanceRecord, InstanceState};
+use tandem_model::{BackendKind, InstanceRecord, InstanceState};
 use tandem_probe::{
     cgroup_limits, cgroup_usage, io_of, machine, network_of, processes, sample_tree,
 };
@@ -39,18 +39,39 @@ pub struct UsageRow {
     pub net_sent_bytes: Option<u64>,
     /// Tasks; processes where tasks are not counted.
     pub pids: u32,
+    /// What a virtual machine's own kernel tells beside that.
+    pub guest: Option<GuestUsage>,
     /// When it was read, on the monotonic clock, nanoseconds.
     at_ns: u64,
+}
+
+/// What a virtual machine uses as its own kernel tells.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GuestUsage {
+    /// Memory that its kernel manages, bytes.
+    pub memory_total_bytes: u64,
+    /// Memory that new programs could have, bytes.
+    pub memory_available_bytes: u64,
+    /// Memory that holds files, bytes.
+    pub memory_cached_bytes: u64,
+    /// Processors online.
+    pub cpus: u32,
+    /// Processor time of everything but idling, nanoseconds.
+    pub cpu_ns: u64,
+    /// Processes.
+    pub processes: u32,
+    /// Bytes of the root file system in use.
+    pub disk_used_bytes: u64,
 }
 
 /// One process of an instance, as `tandem top` shows it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TopRow {
-    /// Id on the host.
+    /// Id on the host; of a virtual machine's, which has none there, inside.
     pub pid: u32,
     /// Id inside.
     pub inside: u32,
-    /// Parent's id on the host.
+    /// Parent's id, where `pid` is one.
     pub parent: u32,
     /// User's name inside, or number.
     pub user: String,
@@ -97,12 +118,25 @@ impl App {
     pub async fn usage_now(&self, instances: &[String]) -> Result<Vec<UsageRow>, AppError> {
         let first = self.usage(instances, &[])?;
         tokio::time::sleep(BETWEEN).await;
-        self.usage(instances, &first)
+        let mut rows = self.usage(instances, &first)?;
+        self.ask_guests(&mut rows).await;
+        Ok(rows)
+    }
+
+    /// Adds what virtual machines tell of themselves. One that is paused, just
+    /// starting or hung tells nothing.
+    pub async fn ask_guests(&self, rows: &mut [UsageRow]) {
+        for row in rows {
+            row.guest = self.guest_usage(&row.id).await;
+        }
     }
 
     /// The processes of a running instance, by id.
-    pub fn top(&self, instance: &str) -> Result<Vec<TopRow>, AppError> {
+    pub async fn top(&self, instance: &str) -> Result<Vec<TopRow>, AppError> {
         let record = self.running(instance)?;
+        if record.spec.backend == BackendKind::Vm {
+            return self.guest_top(&record).await;
+        }
         let Some(process) = record.runtime.process else { return Ok(Vec::new()) };
         let names = tandem_container::user_names(process.pid);
         let rows = processes(process.pid, &record.runtime.cgroups);
@@ -164,6 +198,7 @@ fn read(record: &InstanceRecord, machine_memory: u64) -> Option<UsageRow> {
         net_received_bytes: network.map(|network| network.received),
         net_sent_bytes: network.map(|network| network.sent),
         pids: charged.and_then(|usage| usage.pids).unwrap_or(sample.processes),
+        guest: None,
         at_ns: sample.at.0,
     })
 }

@@ -55,6 +55,22 @@ pub enum ControlRequest {
         /// What, in the backend's own terms.
         request: Value,
     },
+    /// Speak with something of the instance's: after the answer the connection
+    /// is that one's.
+    Connect {
+        /// With what.
+        peer: Peer,
+    },
+}
+
+/// What of an instance one may speak with. Not every backend has each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Peer {
+    /// A virtual machine's agent.
+    Agent,
+    /// A virtual machine's serial console.
+    Console,
 }
 
 /// The longest request that is read, in bytes.
@@ -172,6 +188,15 @@ pub(crate) async fn attach(
         return Ok(None);
     }
     Attached::accepted(stream).await
+}
+
+/// Connects to something of the instance in `dir`. `Ok(None)` says that no
+/// supervisor is there.
+pub async fn connect(dir: &Path, peer: Peer) -> Result<Option<UnixStream>, BackendError> {
+    match exchange::<()>(dir, &ControlRequest::Connect { peer }).await? {
+        Some((stream, answer)) => Ok(answer.map(|()| Some(stream))?),
+        None => Ok(None),
+    }
 }
 
 /// An instance whose processes are held still until this is dropped, also

@@ -36,7 +36,7 @@ pub use attach::{
     AttachEvent, AttachWishes, Attached, AttachedInput, AttachedOutput, Output, pump,
 };
 pub use backend::{Availability, Backend};
-pub use control::{ControlRequest, Held, ask, call, hold};
+pub use control::{ControlRequest, Held, Peer, ask, call, connect, hold};
 pub use error::BackendError;
 #[cfg(feature = "fake")]
 pub use fake::FakeBackend;
@@ -45,6 +45,6 @@ pub use log::{LogLine, LogReader, LogWriter, Stream};
 pub use step::{StepMount, StepRunner, StepSource, StepSpec};
 pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
-pub use supervisor::{Executor, Launch, Payload, Running, signal_number, supervise};
+pub use supervisor::{Executor, Launch, Payload, Running, Serve, signal_number, supervise};
 pub use terminal::{RawMode, WindowSize};
 pub use volume::{VolumeRecord, VolumeStore};

@@ -15,10 +15,17 @@
 mod agent;
 mod container;
 mod init;
+mod tool;
 
 use std::process::ExitCode;
 
+use tandem_guest::wire;
+
 fn main() -> ExitCode {
+    let name = std::env::args().next().unwrap_or_default();
+    if let Some(tool) = name.strip_prefix(wire::TOOL) {
+        return tool::run(tool);
+    }
     if std::env::args_os().nth(1).is_some_and(|word| word == "agent") {
         return agent::serve();
     }

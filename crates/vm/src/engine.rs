@@ -1,21 +1,26 @@
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use async_trait::async_trait;
 use tandem_backend::{Availability, BackendError, InstanceStore, Supervised, SupervisedBackend};
 use tandem_home::Home;
 use tandem_image::Store;
 use tandem_model::{
-    AcceleratorChoice, BackendKind, Capability, InstanceRecord, InstanceSpec, Lane, Ledger, Sample,
+    AcceleratorChoice, BackendKind, Capability, ExecSpec, InstanceRecord, InstanceSpec, Lane,
+    Ledger, Sample,
 };
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::{
     accelerator::{choose, finding},
     disk::{BaseDisk, image_of, mke2fs_found},
+    exec::exec_command,
     guest::guest_program,
     kernel::{FIX as KERNEL_FIX, Kernel},
     machine::{QEMU_FIX, Qemu},
-    payload::{InstanceFiles, end_process, remove_initrd, shape_of},
+    payload::{InstanceFiles, end_process, refusal, remove_initrd, shape_of},
     quota,
     snapshot::MachineState,
     template::{Key, is_there, make},
@@ -128,6 +133,11 @@ impl Supervised for VmEngine {
         BackendKind::Vm
     }
 
+    /// What a machine cannot do is refused by [`Supervised::prepare`].
+    fn honours_options(&self) -> bool {
+        true
+    }
+
     async fn capabilities(&self) -> Vec<Capability> {
         let qemu = Qemu::find();
         let version = qemu.as_ref().map_err(ToString::to_string).and_then(|qemu| {
@@ -181,6 +191,9 @@ impl Supervised for VmEngine {
         spec: &InstanceSpec,
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
+        if let Some(refusal) = refusal(&spec.options) {
+            return Err(refusal);
+        }
         let qemu = Qemu::find()?;
         let guest = guest_program(&self.program)?;
         let kernel = self.kernel(progress).await?;
@@ -205,6 +218,15 @@ impl Supervised for VmEngine {
 
     async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
         usage::disk_ledger(&self.home, record)
+    }
+
+    fn exec_command(
+        &self,
+        program: &Path,
+        record: &InstanceRecord,
+        spec: &ExecSpec,
+    ) -> Result<Command, BackendError> {
+        exec_command(program, &self.home, &record.id, spec)
     }
 
     async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError> {

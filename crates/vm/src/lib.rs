@@ -22,6 +22,7 @@ mod accelerator;
 mod agent;
 mod disk;
 mod engine;
+mod exec;
 mod guest;
 mod kernel;
 mod machine;
@@ -32,6 +33,7 @@ mod quota;
 mod running;
 mod snapshot;
 mod template;
+mod tool;
 mod usage;
 
 pub use disk::{
@@ -39,8 +41,10 @@ pub use disk::{
     sweep_layers, unpack_disk, unpack_file,
 };
 pub use engine::VmEngine;
+pub use exec::{VM_EXEC, vm_exec_main};
 pub use payload::vm_payload;
 pub use snapshot::{
     GuestSize, MEMORY, MachineState, Saved, Taken, give_back, give_to_new, guest_size,
     save_running, save_stopped,
 };
+pub use tool::{GuestProcess, GuestStats, GuestTool};

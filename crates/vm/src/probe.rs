@@ -54,6 +54,7 @@ pub(crate) async fn boots_with_kvm(
             memory: Memory::Own,
             mac: "",
             ports: &[],
+            network: false,
             descriptors,
         }
         .to_vec()

@@ -15,9 +15,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tandem_model::{ExecSpec, Exit, HostInstant, InstanceRecord, Phase, Resources};
 use tandem_probe::now;
+use tokio::net::UnixStream;
 
 pub use self::{signal::signal_number, start::supervise};
-use crate::{BackendError, InstanceStore, LaunchEvent, Output, WindowSize};
+use crate::{BackendError, InstanceStore, LaunchEvent, Output, Peer, WindowSize};
 
 /// Makes a command that, run with the caller's streams, executes something
 /// beside the running app and ends with its exit code.
@@ -89,6 +90,11 @@ pub trait Running {
         Ok(())
     }
 
+    /// What serves a connection to `peer`, beside everything else.
+    fn connect(&self, _: Peer) -> Result<Serve, BackendError> {
+        Err(BackendError::Unsupported("a console or an agent"))
+    }
+
     /// Serves a request that only this kind of payload knows
     /// ([`crate::ControlRequest::Own`]). Whoever asked is gone when `given_up`
     /// resolves: then nobody wants the answer, and what was begun is undone.
@@ -100,6 +106,9 @@ pub trait Running {
         Err(BackendError::Unsupported("this request"))
     }
 }
+
+/// Takes a connection over and serves it in a task of its own.
+pub type Serve = Box<dyn FnOnce(UnixStream)>;
 
 /// What a payload works with while it comes up.
 pub struct Launch<'a> {

@@ -14,7 +14,7 @@ use super::{
     wake::{ended, terminated, until},
 };
 use crate::{
-    BackendError, ControlRequest,
+    BackendError, ControlRequest, Peer,
     attach::Inbox,
     control::{answer, answer_with, receive, released},
 };
@@ -170,6 +170,18 @@ impl Supervisor {
                 answer(&mut stream, result.map_err(|e| e.to_failure())).await;
             }
             ControlRequest::Hold => self.hold(running, stream).await,
+            ControlRequest::Connect { peer: Peer::Agent }
+                if self.record.state == InstanceState::Paused =>
+            {
+                answer(&mut stream, Err(self.wrong("paused", "tandem unpause"))).await;
+            }
+            ControlRequest::Connect { peer } => match running.connect(peer) {
+                Ok(serve) => {
+                    answer(&mut stream, Ok(())).await;
+                    serve(stream);
+                }
+                Err(e) => answer(&mut stream, Err(e.to_failure())).await,
+            },
             ControlRequest::Update { resources } => {
                 let result = running.update(&resources).await.and_then(|()| {
                     self.record.spec.resources = resources;

@@ -7,6 +7,7 @@
 //!            └─ requests about the whole machine: system
 //! ```
 
+mod confine;
 mod link;
 mod program;
 mod session;
@@ -18,10 +19,12 @@ mod user;
 
 use std::{io, process::ExitCode};
 
-use tandem_guest::wire::Failure;
+use tandem_guest::wire::{Confinement, Failure};
 
+pub(crate) use confine::prepare;
 pub(crate) use link::open_port;
 pub(crate) use session::Session;
+pub(crate) use system::stats;
 
 /// A failed step.
 pub(crate) fn step(step: &str) -> impl FnOnce(io::Error) -> Failure {
@@ -30,7 +33,7 @@ pub(crate) fn step(step: &str) -> impl FnOnce(io::Error) -> Failure {
 
 /// Serves the host beside another first process, until the machine ends.
 pub(crate) fn serve() -> ExitCode {
-    let served = Session::new(|| Ok(())).and_then(|mut session| {
+    let served = Session::new(|| (), Confinement::default()).and_then(|mut session| {
         session.connect(Some(open_port()?));
         session.run()
     });

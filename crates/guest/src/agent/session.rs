@@ -16,10 +16,17 @@ use nix::{
     },
 };
 use tandem_guest::wire::{
-    APP, Body, Execute, Failure, Frame, FromGuest, MOST_TASKS, Stream, ToGuest, VERSION,
+    APP, Body, Confinement, Execute, Failure, Frame, FromGuest, MOST_TASKS, Stream, ToGuest,
+    VERSION,
 };
 
-use super::{link::Link, spawn::spawn, system, task::Task};
+use super::{
+    confine,
+    link::Link,
+    spawn::spawn,
+    system,
+    task::{Streams, Task},
+};
 
 /// How long the host may take to read the last of it.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
@@ -28,8 +35,8 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 /// is at its end, in milliseconds.
 const RETRY: u16 = 5;
 
-/// What every program goes through before it is executed.
-type Before = fn() -> io::Result<()>;
+/// What every new process does at first.
+type Before = fn();
 
 /// All that the agent has in hand.
 pub(crate) struct Session {
@@ -37,6 +44,7 @@ pub(crate) struct Session {
     tasks: BTreeMap<u32, Task>,
     children: SignalFd,
     before: Before,
+    confinement: Confinement,
     /// Processes killed for want of memory before the app started.
     killed_before: u64,
 }
@@ -51,23 +59,31 @@ enum Source {
 }
 
 impl Session {
-    /// A session without a channel yet. `before` runs in each new process,
-    /// while it has all privileges; it must not allocate.
-    pub(crate) fn new(before: Before) -> io::Result<Self> {
+    /// A session without a channel yet. `before` runs in each new process at
+    /// first; it must not allocate.
+    pub(crate) fn new(before: Before, confinement: Confinement) -> io::Result<Self> {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         mask.thread_block()?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let (link, tasks) = (Link::new(None), BTreeMap::new());
-        Ok(Self { link, tasks, children, before, killed_before: 0 })
+        Ok(Self { link, tasks, children, before, confinement, killed_before: 0 })
     }
 
     /// Executes the app.
     pub(crate) fn start_app(&mut self, app: &Execute) -> Result<(), Failure> {
         self.killed_before = out_of_memory_kills();
-        let (pid, streams) = spawn(app, self.before)?;
+        let (pid, streams) = self.spawn(app)?;
         self.tasks.insert(APP, Task::unlimited(pid, streams));
         Ok(())
+    }
+
+    fn spawn(&self, wanted: &Execute) -> Result<(i32, Streams), Failure> {
+        let (before, confinement) = (self.before, self.confinement.clone());
+        spawn(wanted, move || {
+            before();
+            confine::apply(&confinement)
+        })
     }
 
     /// Listens to the host from now on.
@@ -286,7 +302,7 @@ impl Session {
         } else if self.tasks.len() > MOST_TASKS {
             format!("{MOST_TASKS} commands run already")
         } else {
-            let (pid, streams) = spawn(wanted, self.before)?;
+            let (pid, streams) = self.spawn(wanted)?;
             if !wanted.detach {
                 self.tasks.insert(id, Task::new(pid, streams));
             }

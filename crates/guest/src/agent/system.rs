@@ -118,7 +118,7 @@ pub(super) fn kernel() -> String {
 }
 
 /// What the machine uses; what cannot be read is zero.
-pub(super) fn stats() -> GuestStats {
+pub(crate) fn stats() -> GuestStats {
     let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let memory = text("/proc/meminfo");
     let kib = |name: &str| {

@@ -25,8 +25,8 @@ pub(super) fn make(boot: &Boot) -> io::Result<Files> {
     let mut texts = vec![("hosts", "/etc/hosts", hosts)];
     texts.push(("hostname", "/etc/hostname", format!("{name}\n")));
     if let Some(network) = &boot.network {
-        let text = format!("nameserver {}\n", network.dns);
-        texts.push(("resolv.conf", "/etc/resolv.conf", text));
+        let lines = network.dns.iter().map(|server| format!("nameserver {server}\n"));
+        texts.push(("resolv.conf", "/etc/resolv.conf", lines.collect()));
     }
     fs::create_dir_all("/files")?;
     let mut files = Vec::new();

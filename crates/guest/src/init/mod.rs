@@ -13,7 +13,7 @@ use std::{fs, io, path::Path, process::ExitCode};
 use tandem_guest::wire::{BOOT_FILE, Boot, Failure, MODULE_DIR, Mark};
 
 use self::channel::Drivers;
-use crate::agent::{Session, step};
+use crate::agent::{Session, prepare, step};
 
 /// Runs the machine. Never returns while the machine is on.
 pub(crate) fn run() -> ExitCode {
@@ -59,7 +59,9 @@ fn boot() -> Result<(Session, Drivers), Failure> {
     mounts::devices().map_err(step("mounting /dev"))?;
     let root = mounts::root(&boot.disk).map_err(step("mounting the root file system"))?;
     debug::mark(Mark::Root);
-    modules::load(dir, &boot.modules.network).map_err(step("loading the network's driver"))?;
+    if boot.network.is_some() {
+        modules::load(dir, &boot.modules.network).map_err(step("loading the network's driver"))?;
+    }
     network::up(boot.network.as_ref()).map_err(step("setting up the network"))?;
     debug::mark(Mark::Network);
     if boot.has_room {
@@ -72,15 +74,14 @@ fn boot() -> Result<(Session, Drivers), Failure> {
     nix::unistd::sethostname(&boot.hostname)
         .map_err(|e| step("setting the host name")(e.into()))?;
     fs::create_dir_all(&boot.app.cwd).map_err(step("making the working directory"))?;
-    let mut session = Session::new(leave_debug_port).map_err(step("starting the agent"))?;
+    mounts::memory(&boot.memory_mounts).map_err(step("mounting memory"))?;
+    if boot.read_only {
+        mounts::read_only().map_err(step("making the root file system read-only"))?;
+    }
+    prepare(&boot.confinement)?;
+    let session = Session::new(debug::close, boot.confinement.clone());
+    let mut session = session.map_err(step("starting the agent"))?;
     session.start_app(&boot.app)?;
     debug::mark(Mark::Executed);
     Ok((session, drivers))
-}
-
-/// What a new process does before it becomes the app or a command.
-#[expect(clippy::unnecessary_wraps, reason = "the agent asks any such step whether it failed")]
-fn leave_debug_port() -> io::Result<()> {
-    debug::close();
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The root file system and what every program expects in it.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     os::unix::fs::{DirBuilderExt as _, symlink},
     path::Path,
@@ -12,6 +13,7 @@ use nix::{
     errno::Errno,
     mount::{MsFlags, mount},
 };
+use tandem_guest::wire::MemoryMount;
 
 /// Where the root file system is mounted before it becomes `/`.
 const NEW_ROOT: &str = "/root";
@@ -83,4 +85,27 @@ pub(super) fn enter(root: &Path) -> io::Result<()> {
         let _ = symlink(target, link);
     }
     Ok(())
+}
+
+/// Mounts memory over the image's files.
+pub(super) fn memory(mounts: &[MemoryMount]) -> io::Result<()> {
+    for wanted in mounts {
+        fs::create_dir_all(&wanted.target)?;
+        let mut options = format!("mode={:o}", wanted.mode.unwrap_or(0o1777));
+        if let Some(size) = wanted.size_bytes {
+            let _ = write!(options, ",size={size}");
+        }
+        let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        flags.set(MsFlags::MS_NOEXEC, !wanted.exec);
+        flags.set(MsFlags::MS_RDONLY, wanted.read_only);
+        let target = wanted.target.as_str();
+        mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Lets nobody change the image's files any more.
+pub(super) fn read_only() -> io::Result<()> {
+    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOATIME;
+    Ok(mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)?)
 }

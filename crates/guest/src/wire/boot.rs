@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,51 @@ pub struct Boot {
     pub has_room: bool,
     /// The app; its working directory is made when it is not there.
     pub app: Execute,
+    /// What the app and later commands may do.
+    pub confinement: Confinement,
+    /// Memory mounted over the image's files, in order.
+    pub memory_mounts: Vec<MemoryMount>,
+    /// The image's files cannot be changed.
+    pub read_only: bool,
+}
+
+/// What a program may do. The default is everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// Programs gain no privileges by being executed (prctl(2)).
+    pub no_new_privileges: bool,
+    /// Capabilities at most, a bit each (capabilities(7)); `None` is all.
+    pub capabilities: Option<u64>,
+    /// Limits of setrlimit(2).
+    pub limits: Vec<Limit>,
+    /// Processes at most, all together.
+    pub pids: Option<u64>,
+}
+
+/// A limit of setrlimit(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Its number, `RLIMIT_…`.
+    pub resource: u32,
+    /// What is enforced; `u64::MAX` is no limit.
+    pub soft: u64,
+    /// How far a program may raise it.
+    pub hard: u64,
+}
+
+/// A file system in memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryMount {
+    /// Absolute path.
+    pub target: String,
+    /// Largest size in bytes; the kernel's default when `None`.
+    pub size_bytes: Option<u64>,
+    /// Permissions of its root; 0o1777 when `None`.
+    pub mode: Option<u32>,
+    /// Programs on it may be executed.
+    pub exec: bool,
+    /// Nothing can be written to it.
+    pub read_only: bool,
 }
 
 /// Kernel modules by what needs them.
@@ -46,6 +91,6 @@ pub struct Network {
     pub mask: Ipv4Addr,
     /// The way out.
     pub gateway: Ipv4Addr,
-    /// Name server.
-    pub dns: Ipv4Addr,
+    /// Name servers.
+    pub dns: Vec<IpAddr>,
 }

@@ -20,13 +20,17 @@ mod boot;
 mod frame;
 mod mark;
 mod message;
+mod tool;
 
-pub use boot::{Boot, Modules, Network};
+pub use boot::{Boot, Confinement, Limit, MemoryMount, Modules, Network};
 pub use frame::{APP, Body, Frame, FrameError, Frames, LONGEST, Stream, cost};
 pub use mark::{Failure, Found, LONGEST_FAILURE, Mark, Marks};
 pub use message::{
     Execute, FromGuest, GuestStats, INPUT_WINDOW, MOST_TASKS, OUTPUT_WINDOW, PORT_NAME, ToGuest,
     VERSION, Window,
+};
+pub use tool::{
+    FILES, FileAnswer, FileFailure, FileSource, FileTask, FileWork, PROCESSES, Process, STATS, TOOL,
 };
 
 /// Where the boot file lies in the initial RAM disk.

@@ -36,7 +36,7 @@ async fn request(guest: &mut UnixStream, frames: &mut Frames) -> Frame<ToGuest> 
         if let Some(frame) = frames.next_frame() {
             return frame.unwrap();
         }
-        let mut buffer = [0; 4096];
+        let mut buffer = vec![0; 4096];
         let count = guest.read(&mut buffer).await.unwrap();
         assert!(count > 0, "the host closed the channel");
         frames.push(&buffer[..count]);

@@ -118,6 +118,8 @@ pub(crate) struct Arguments<'a> {
     pub(crate) mac: &'a str,
     /// Ports to forward.
     pub(crate) ports: &'a [PortMap],
+    /// Whether it has a network device.
+    pub(crate) network: bool,
     pub(crate) descriptors: Descriptors,
 }
 
@@ -229,7 +231,7 @@ impl Arguments<'_> {
     }
 
     fn network(&self, line: &mut Line) {
-        if self.disk.is_none() {
+        if !self.network {
             return;
         }
         let mut user = String::from("user,id=net,ipv6=off");
@@ -344,6 +346,7 @@ mod tests {
             memory: Memory::Own,
             mac: "52:54:00:00:00:01",
             ports,
+            network: disk.is_some(),
             descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
         };
         arguments.to_vec().into_iter().map(|one| one.into_string().unwrap()).collect()

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tandem_backend::BackendError;
 use tandem_guest::wire::{Failure, Mark, Marks};
 use tandem_model::HostInstant;
 use tandem_probe::now;
@@ -66,30 +65,12 @@ pub(super) async fn follow(mut debug: UnixStream) -> Result<Moments, BootError> 
     }
 }
 
-/// A guest's failure as a person sees it.
-pub(super) fn explain(failure: Failure, program: &str) -> BackendError {
-    match failure {
-        Failure::NotFound => BackendError::CommandNotFound(program.to_owned()),
-        Failure::NotExecutable { reason } => {
-            BackendError::NotExecutable { program: program.to_owned(), reason }
-        }
-        Failure::NoUser { name } => BackendError::NoUser(name),
-        Failure::NoDirectory { path } => BackendError::engine(
-            "starting the app",
-            format!("its working directory {path} is not there"),
-        ),
-        Failure::Refused { reason } => BackendError::engine("the guest", reason),
-        Failure::Step { step, reason } => {
-            BackendError::engine("starting the guest", format!("{step}: {reason}"))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
+    use crate::exec::explain;
 
     async fn read(bytes: &'static [u8]) -> Result<Moments, BootError> {
         let (ours, mut theirs) = UnixStream::pair().unwrap();

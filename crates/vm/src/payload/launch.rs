@@ -5,7 +5,6 @@ use std::{
 
 use async_trait::async_trait;
 use tandem_backend::{BackendError, InstanceStore, Launch, Payload, Running};
-use tandem_guest::wire::{Boot, Execute, Network};
 use tandem_home::Home;
 use tandem_image::Store;
 use tandem_model::{InstanceRecord, PortMap, ProcessIdentity};
@@ -14,14 +13,16 @@ use tokio::net::UnixStream;
 
 use super::{
     InstanceFiles,
-    boot::{BootError, explain, follow},
-    identity::{DEVICE, hostname_of, mac_of, mac_text},
+    boot::{BootError, follow},
+    identity::{mac_of, mac_text},
     ports,
     resume::{self, Up},
+    wishes::{boot_of, has_network},
 };
 use crate::{
     accelerator::{Chosen, choose},
     disk::{Backing, BaseDisk, BaseRecord, Chain, image_of, make_overlay},
+    exec::explain,
     guest::{guest_program, write_initrd},
     kernel::Kernel,
     machine::{Arguments, Disk, Machine, Memory, Qemu, Shape, Started},
@@ -177,6 +178,7 @@ impl VmPayload {
             (None, None) => Memory::Own,
         };
         let mac = mac_text(mac_of(&launch.record.id));
+        let network = has_network(&launch.record.spec.options);
         Started::spawn(&parts.qemu, |descriptors| {
             Arguments {
                 qemu: &parts.qemu,
@@ -189,6 +191,7 @@ impl VmPayload {
                 memory,
                 mac: &mac,
                 ports,
+                network,
                 descriptors,
             }
             .to_vec()
@@ -294,36 +297,4 @@ pub(crate) fn remove_initrd(files: &InstanceFiles) -> Result<(), BackendError> {
         }
         _ => Ok(()),
     }
-}
-
-/// What the guest is to do. Its address is the one that QEMU's user network
-/// gives the first guest, always.
-fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
-    let spec = &record.spec;
-    Boot {
-        modules: kernel.modules.clone(),
-        disk: "/dev/vda".to_owned(),
-        network: Some(Network {
-            device: DEVICE.to_owned(),
-            address: [10, 0, 2, 15].into(),
-            mask: [255, 255, 255, 0].into(),
-            gateway: [10, 0, 2, 2].into(),
-            dns: [10, 0, 2, 3].into(),
-        }),
-        app: Execute {
-            args: spec.args.clone(),
-            env: environment(record, &[]),
-            cwd: spec.cwd.clone(),
-            user: spec.user.clone(),
-            ..Execute::default()
-        },
-        hostname: hostname_of(record),
-        has_room: record.spec.options.room.memory_bytes.is_some(),
-    }
-}
-
-/// The environment of a program in the instance; later entries win.
-pub(crate) fn environment(record: &InstanceRecord, more: &[String]) -> Vec<String> {
-    let hostname = format!("HOSTNAME={}", hostname_of(record));
-    [hostname].into_iter().chain(record.spec.env.iter().chain(more).cloned()).collect()
 }

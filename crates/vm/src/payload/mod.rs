@@ -5,6 +5,7 @@ mod identity;
 mod launch;
 mod ports;
 mod resume;
+mod wishes;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use tandem_model::{InstanceRecord, InstanceSpec};
 use crate::{machine::Shape, quota::Quota};
 use launch::VmPayload;
 pub(crate) use launch::{end_process, remove_initrd};
+pub(crate) use wishes::{environment, refusal};
 
 /// The files of an instance besides those of every backend.
 #[derive(Debug, Clone)]

@@ -8,19 +8,41 @@ use std::{
     time::Duration,
 };
 
-use tandem_backend::BackendError;
-use tokio::{io::AsyncReadExt as _, net::UnixStream, task::JoinHandle, time::timeout};
+use tandem_backend::{BackendError, Serve};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{Mutex, broadcast},
+    task::JoinHandle,
+    time::timeout,
+};
 
 /// The most that is kept of a console, in bytes.
 const MOST: u64 = 1 << 20;
 
-/// How much of the end is at hand for a reason.
+/// How much of the end is at hand for a reason, and for whoever looks in.
 const TAIL: usize = 16 * 1024;
 
-/// A serial console: written to a file up to a limit, read on to its end.
+/// Pieces that somebody who looks in may be behind; then some are left out.
+const PIECES: usize = 64;
+
+/// A serial console: written to a file up to a limit, read on to its end, and
+/// open to people who look in.
 pub(crate) struct Console {
     tail: Rc<RefCell<Vec<u8>>>,
+    door: Door,
     task: JoinHandle<()>,
+}
+
+/// A way in for people. It closes with the machine.
+#[derive(Clone)]
+pub(crate) struct Door {
+    tail: Rc<RefCell<Vec<u8>>>,
+    pieces: broadcast::WeakSender<Rc<[u8]>>,
+    writer: Rc<Mutex<OwnedWriteHalf>>,
 }
 
 impl Console {
@@ -31,8 +53,20 @@ impl Console {
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
         let file = file.map_err(|e| BackendError::io("open the log", path, e))?;
         let tail = Rc::new(RefCell::new(Vec::new()));
-        let task = tokio::task::spawn_local(copy(source, file, Rc::clone(&tail)));
-        Ok(Self { tail, task })
+        let (reader, writer) = source.into_split();
+        let (sender, _) = broadcast::channel(PIECES);
+        let door = Door {
+            tail: Rc::clone(&tail),
+            pieces: sender.downgrade(),
+            writer: Rc::new(Mutex::new(writer)),
+        };
+        let task = tokio::task::spawn_local(copy(reader, file, Rc::clone(&tail), sender));
+        Ok(Self { tail, door, task })
+    }
+
+    /// A way in for people.
+    pub(crate) fn door(&self) -> Door {
+        self.door.clone()
     }
 
     /// Why a machine ended: what `said` tells, or else the console's last
@@ -43,13 +77,16 @@ impl Console {
         let text = String::from_utf8_lossy(&tail);
         let panic = text.lines().find_map(|line| line.split_once("Kernel panic - "));
         let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
-        let line = panic.map(|(_, rest)| format!("kernel panic, {rest}"));
-        let line = line.or_else(|| last.map(str::to_owned));
-        match (said, line) {
-            ("", None) => "the machine switched itself off".to_owned(),
-            ("", Some(line)) => format!("its console ends with `{}`", printable(&line)),
-            (said, None) => said.to_owned(),
-            (said, Some(line)) => format!("{said}; its console ends with `{}`", printable(&line)),
+        match (said, panic, last) {
+            (_, Some((_, rest)), _) => {
+                format!("the guest's kernel panicked ({})", printable(rest))
+            }
+            ("", None, None) => "the machine switched itself off".to_owned(),
+            ("", None, Some(line)) => format!("its console ends with `{}`", printable(line)),
+            (said, None, None) => said.to_owned(),
+            (said, None, Some(line)) => {
+                format!("{said}; its console ends with `{}`", printable(line))
+            }
         }
     }
 }
@@ -59,7 +96,12 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
-async fn copy(mut source: UnixStream, mut file: File, tail: Rc<RefCell<Vec<u8>>>) {
+async fn copy(
+    mut source: OwnedReadHalf,
+    mut file: File,
+    tail: Rc<RefCell<Vec<u8>>>,
+    pieces: broadcast::Sender<Rc<[u8]>>,
+) {
     let mut buffer = [0; 4096];
     let mut room = MOST;
     while let Ok(count @ 1..) = source.read(&mut buffer).await {
@@ -75,13 +117,58 @@ async fn copy(mut source: UnixStream, mut file: File, tail: Rc<RefCell<Vec<u8>>>
         tail.extend_from_slice(bytes);
         let surplus = tail.len().saturating_sub(TAIL);
         tail.drain(..surplus);
+        // Nobody looks in: that is the usual case.
+        let _ = pieces.send(bytes.into());
+    }
+}
+
+impl Door {
+    /// Serves somebody who looks in: what the console said lately, what it
+    /// says from now on, and what they type.
+    pub(crate) fn serve(self) -> Result<Serve, BackendError> {
+        let gone = || BackendError::engine("the console", "the machine has ended");
+        let pieces = self.pieces.upgrade().ok_or_else(gone)?.subscribe();
+        Ok(Box::new(|stream| drop(tokio::task::spawn_local(self.look_in(pieces, stream)))))
+    }
+
+    async fn look_in(self, pieces: broadcast::Receiver<Rc<[u8]>>, stream: UnixStream) {
+        let Self { tail, writer, .. } = self;
+        let (mut typed, mut shown) = stream.into_split();
+        let before = tail.borrow().clone();
+        let show = async {
+            shown.write_all(&before).await?;
+            show(pieces, &mut shown).await
+        };
+        let type_in = async {
+            let mut buffer = [0; 1024];
+            while let Ok(count @ 1..) = typed.read(&mut buffer).await {
+                // A guest that does not read holds up those who type, only.
+                if writer.lock().await.write_all(&buffer[..count]).await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! { _ = show => {}, () = type_in => {} }
+    }
+}
+
+async fn show(
+    mut pieces: broadcast::Receiver<Rc<[u8]>>,
+    shown: &mut OwnedWriteHalf,
+) -> std::io::Result<()> {
+    loop {
+        match pieces.recv().await {
+            Ok(piece) => shown.write_all(&piece).await?,
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                shown.write_all(b"\r\n[some was left out]\r\n").await?;
+            }
+            Err(broadcast::error::RecvError::Closed) => return Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt as _;
-
     use super::*;
 
     #[tokio::test]
@@ -103,8 +190,39 @@ mod tests {
             console.reason("").await
         });
         let reason = reason.await;
-        assert_eq!(reason, "its console ends with `kernel panic, not syncing: [31mbad`");
+        assert_eq!(reason, "the guest's kernel panicked (not syncing: [31mbad)");
         let kept = std::fs::metadata(&path).unwrap().len();
         assert!((MOST..MOST + 100).contains(&kept), "{kept}");
+    }
+
+    #[tokio::test]
+    async fn somebody_who_looks_in_sees_what_was_said_and_types() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let local = tokio::task::LocalSet::new();
+        let looked = local.run_until(async {
+            let console = Console::keep(ours, &dir.path().join("console.log")).unwrap();
+            theirs.write_all(b"login: ").await.unwrap();
+            while console.tail.borrow().len() < 7 {
+                tokio::task::yield_now().await;
+            }
+            let (mut person, stream) = UnixStream::pair().unwrap();
+            (console.door().serve().unwrap())(stream);
+            person.write_all(b"root\r").await.unwrap();
+            let (mut seen, mut typed) = ([0; 7], [0; 5]);
+            person.read_exact(&mut seen).await.unwrap();
+            theirs.read_exact(&mut typed).await.unwrap();
+            theirs.write_all(b"password: ").await.unwrap();
+            let mut more = [0; 10];
+            person.read_exact(&mut more).await.unwrap();
+            assert_eq!((&seen, &typed, &more), (b"login: ", b"root\r", b"password: "));
+            let door = console.door();
+            drop(theirs);
+            console.task.await.unwrap();
+            let mut rest = Vec::new();
+            person.read_to_end(&mut rest).await.unwrap();
+            assert!(rest.is_empty() && door.serve().is_err(), "it closes with the machine");
+        });
+        looked.await;
     }
 }

@@ -14,17 +14,19 @@ use std::{
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tandem_backend::{BackendError, Output, Running};
+use tandem_backend::{BackendError, Output, Peer, Running, Serve};
 use tandem_model::{Exit, Resources};
 use tokio::{net::UnixStream, sync::watch};
 
 use crate::{
     agent::Agent,
+    exec::relay,
     machine::Machine,
     qmp::{Qmp, QmpError},
     snapshot::{GuestSize, MachineState, Request},
 };
 pub(crate) use console::Console;
+use console::Door;
 use life::Life;
 
 /// The supervisor's handle on a machine. A task of its own does the work, so
@@ -33,6 +35,7 @@ pub(crate) struct RunningVm {
     exit: watch::Receiver<Option<Exit>>,
     agent: Agent,
     qmp: Rc<Qmp>,
+    console: Door,
     kill: watch::Sender<bool>,
     /// The instance's folder.
     dir: PathBuf,
@@ -70,13 +73,15 @@ impl RunningVm {
         let (kill, killed) = watch::channel(false);
         let Parts { machine, qmp, channel, console, app_output, dir, state, limits } = parts;
         let qmp = Rc::new(qmp);
+        let door = console.door();
         let (life, agent) = Life::new(machine, Rc::clone(&qmp), channel, console, app_output);
         tokio::task::spawn_local(async move {
             let exit = life.run(killed).await;
             exit_sender.send_replace(Some(exit));
         });
         let (state, limits) = (RefCell::new(state), Cell::new(limits));
-        Self { exit, agent, qmp, kill, dir, state, limits, at_rest: Cell::new(false) }
+        let at_rest = Cell::new(false);
+        Self { exit, agent, qmp, console: door, kill, dir, state, limits, at_rest }
     }
 
     /// Lets a machine whose state was brought back go on, with the time, fresh
@@ -117,6 +122,16 @@ impl Running for RunningVm {
     async fn kill(&self) -> Result<(), BackendError> {
         self.kill.send_replace(true);
         Ok(())
+    }
+
+    fn connect(&self, peer: Peer) -> Result<Serve, BackendError> {
+        match peer {
+            Peer::Agent => {
+                let agent = self.agent.clone();
+                Ok(Box::new(|stream| drop(tokio::task::spawn_local(relay(agent, stream)))))
+            }
+            Peer::Console => self.console.clone().serve(),
+        }
     }
 
     async fn pause(&self) -> Result<(), BackendError> {

@@ -28,6 +28,6 @@ pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8>
         State::Stats { no_stream, json, instances } => {
             usage::run(context, &instances, json, no_stream).await
         }
-        State::Top { json, instance } => top::run(context, &instance, json),
+        State::Top { json, instance } => top::run(context, &instance, json).await,
     }
 }

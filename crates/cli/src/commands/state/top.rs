@@ -6,8 +6,8 @@ use crate::{
     output::{json, plain, table},
 };
 
-pub(super) fn run(context: &Context, instance: &str, wanted: Json) -> anyhow::Result<u8> {
-    let rows = context.app.top(instance)?;
+pub(super) async fn run(context: &Context, instance: &str, wanted: Json) -> anyhow::Result<u8> {
+    let rows = context.app.top(instance).await?;
     if wanted.json {
         json(&rows)?;
         return Ok(0);

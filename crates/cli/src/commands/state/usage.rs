@@ -41,6 +41,7 @@ pub(super) async fn run(
             () = tokio::time::sleep(EVERY) => {}
         }
         rows = context.app.usage(instances, &rows)?;
+        context.app.ask_guests(&mut rows).await;
     }
     Ok(0)
 }
@@ -55,6 +56,14 @@ fn draw(text: &str, drawn: usize) -> std::io::Result<usize> {
     write!(out, "\r\x1b[J{text}")?;
     out.flush()?;
     Ok(text.lines().count())
+}
+
+/// What a virtual machine tells of itself.
+fn guest(row: &UsageRow) -> String {
+    let Some(guest) = &row.guest else { return "–".to_owned() };
+    let used = guest.memory_total_bytes.saturating_sub(guest.memory_available_bytes);
+    let (used, total) = (format_bytes(used), format_bytes(guest.memory_total_bytes));
+    format!("{used} / {total}, {} processes", guest.processes)
 }
 
 fn text(rows: &[UsageRow]) -> String {
@@ -73,6 +82,7 @@ fn text(rows: &[UsageRow]) -> String {
             pair(row.net_received_bytes, row.net_sent_bytes),
             pair(row.io_read_bytes, row.io_written_bytes),
             row.pids.to_string(),
+            guest(row),
         ]
     };
     let headings = [
@@ -85,6 +95,7 @@ fn text(rows: &[UsageRow]) -> String {
         "NET RX / TX",
         "I/O R / W",
         "PIDS",
+        "INSIDE A MACHINE",
     ];
     lay_out(&headings, &rows.iter().map(cells).collect::<Vec<_>>())
 }

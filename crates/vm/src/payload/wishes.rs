@@ -1,0 +1,201 @@
+//! What an instance's specification comes to in a machine.
+
+use tandem_backend::BackendError;
+use tandem_guest::wire::{Boot, Confinement, Execute, Limit, MemoryMount, Network};
+use tandem_model::{
+    CAPABILITIES, InstanceOptions, InstanceRecord, MountSource, NetworkChoice, SeccompChoice,
+    SecurityOptions,
+};
+
+use super::identity::{DEVICE, hostname_of};
+use crate::kernel::Kernel;
+
+/// The limits of setrlimit(2) by number (`<asm-generic/resource.h>`).
+const LIMITS: [&str; 16] = [
+    "cpu",
+    "fsize",
+    "data",
+    "stack",
+    "core",
+    "rss",
+    "nproc",
+    "nofile",
+    "memlock",
+    "as",
+    "locks",
+    "sigpending",
+    "msgqueue",
+    "nice",
+    "rtprio",
+    "rttime",
+];
+
+/// Why a machine cannot honour one of these options; `None` when it honours
+/// all.
+pub(crate) fn refusal(options: &InstanceOptions) -> Option<BackendError> {
+    let unavailable = |what: &str, why: &str, fix: &str| {
+        let [what, why, fix] = [what, why, fix].map(str::to_owned);
+        Some(BackendError::Unavailable { what, why, fix })
+    };
+    let shares = |source: &MountSource| !matches!(source, MountSource::Tmpfs { .. });
+    if options.mounts.iter().any(|mount| shares(&mount.source)) {
+        return unavailable(
+            "a volume or a folder of the host in a virtual machine",
+            "its kernel has no file system that is shared with the host",
+            "copy files in with `tandem cp`, or use --backend container",
+        );
+    }
+    match options.network {
+        NetworkChoice::Bridge | NetworkChoice::None => {}
+        NetworkChoice::Host => {
+            return unavailable(
+                "the host's network in a virtual machine",
+                "a machine has a network device of its own",
+                "publish ports with -p, or use --backend container",
+            );
+        }
+        NetworkChoice::Named(_) => {
+            return unavailable(
+                "a named network for a virtual machine",
+                "each machine has QEMU's user network, which no other instance can join",
+                "publish ports with -p, or use --backend container",
+            );
+        }
+    }
+    if let SeccompChoice::Profile { .. } = options.security.seccomp {
+        return unavailable(
+            "a seccomp profile in a virtual machine",
+            "the app has a kernel of its own, and system calls to it are not filtered",
+            "leave the profile out, or use --backend container",
+        );
+    }
+    if options.terminal || options.stdin {
+        let option = if options.terminal { "-t" } else { "-i" };
+        return Some(BackendError::Unsupported(option));
+    }
+    None
+}
+
+/// What the guest is to do. Its address is the one that QEMU's user network
+/// gives the first guest, always.
+pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
+    let spec = &record.spec;
+    let options = &spec.options;
+    let forwarder = vec![[10, 0, 2, 3].into()];
+    let network = Network {
+        device: DEVICE.to_owned(),
+        address: [10, 0, 2, 15].into(),
+        mask: [255, 255, 255, 0].into(),
+        gateway: [10, 0, 2, 2].into(),
+        dns: if options.dns.is_empty() { forwarder } else { options.dns.clone() },
+    };
+    Boot {
+        modules: kernel.modules.clone(),
+        disk: "/dev/vda".to_owned(),
+        network: has_network(options).then_some(network),
+        app: Execute {
+            args: spec.args.clone(),
+            env: environment(record, &[]),
+            cwd: spec.cwd.clone(),
+            user: spec.user.clone(),
+            ..Execute::default()
+        },
+        hostname: hostname_of(record),
+        has_room: options.room.memory_bytes.is_some(),
+        confinement: Confinement {
+            no_new_privileges: options.security.no_new_privileges,
+            capabilities: capabilities(&options.security),
+            limits: limits(options),
+            pids: spec.resources.pids.map(Into::into),
+        },
+        memory_mounts: memory_mounts(options),
+        read_only: options.security.read_only,
+    }
+}
+
+/// Whether the machine has a network device.
+pub(super) fn has_network(options: &InstanceOptions) -> bool {
+    options.network != NetworkChoice::None
+}
+
+/// The environment of a program in the instance; later entries win.
+pub(crate) fn environment(record: &InstanceRecord, more: &[String]) -> Vec<String> {
+    let hostname = format!("HOSTNAME={}", hostname_of(record));
+    [hostname].into_iter().chain(record.spec.env.iter().chain(more).cloned()).collect()
+}
+
+/// The capabilities at most. The machine is the boundary, so that none is
+/// taken from the app unless a person says so.
+fn capabilities(security: &SecurityOptions) -> Option<u64> {
+    let all = |names: &[String]| names.iter().any(|name| name == "ALL");
+    let mask = |names: &[String]| {
+        let number = |name: &String| CAPABILITIES.iter().position(|known| known == name);
+        names.iter().filter_map(number).fold(0_u64, |mask, number| mask | 1 << number)
+    };
+    let (added, dropped) = (mask(&security.cap_add), mask(&security.cap_drop));
+    if all(&security.cap_drop) && !all(&security.cap_add) {
+        return Some(added);
+    }
+    (dropped != 0).then_some(!dropped | added)
+}
+
+fn limits(options: &InstanceOptions) -> Vec<Limit> {
+    let limit = |wanted: &tandem_model::Ulimit| {
+        let number = LIMITS.iter().position(|name| *name == wanted.name)?;
+        let resource = u32::try_from(number).ok()?;
+        Some(Limit { resource, soft: wanted.soft, hard: wanted.hard })
+    };
+    options.ulimits.iter().filter_map(limit).collect()
+}
+
+fn memory_mounts(options: &InstanceOptions) -> Vec<MemoryMount> {
+    let memory = |wanted: &tandem_model::MountSpec| match wanted.source {
+        MountSource::Tmpfs { size_bytes, mode, exec } => Some(MemoryMount {
+            target: wanted.target.clone(),
+            size_bytes,
+            mode,
+            exec,
+            read_only: wanted.read_only,
+        }),
+        _ => None,
+    };
+    options.mounts.iter().filter_map(memory).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_machine_cannot_do_is_refused_with_a_reason() {
+        assert!(refusal(&InstanceOptions::default()).is_none());
+        let mut options = InstanceOptions { network: NetworkChoice::None, ..Default::default() };
+        options.security.read_only = true;
+        options.init = true;
+        assert!(refusal(&options).is_none());
+        options.network = NetworkChoice::Named("web".to_owned());
+        let said = refusal(&options).unwrap().to_string();
+        assert!(said.contains("named network") && said.contains("QEMU's user network"), "{said}");
+    }
+
+    #[test]
+    fn capabilities_are_all_but_those_taken() {
+        let of = |add: &[&str], drop: &[&str]| {
+            let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            let (cap_add, cap_drop) = (texts(add), texts(drop));
+            capabilities(&SecurityOptions { cap_add, cap_drop, ..SecurityOptions::default() })
+        };
+        assert_eq!(of(&[], &[]), None);
+        assert_eq!(of(&["CAP_CHOWN"], &["ALL"]), Some(1));
+        assert_eq!(of(&[], &["CAP_CHOWN"]), Some(!1));
+        assert_eq!(of(&["ALL"], &["ALL"]), None);
+    }
+
+    #[test]
+    fn every_limit_has_a_number() {
+        for name in tandem_model::ULIMITS {
+            assert!(LIMITS.contains(&name), "{name}");
+        }
+        assert_eq!((LIMITS[7], LIMITS[6]), ("nofile", "nproc"));
+    }
+}
