@@ -12,6 +12,7 @@ pub(super) const CASES: &[Case] = &[
     case("vm::life_under_emulation", life),
     case("vm::foreground_passes_output_and_code", foreground),
     case("vm::runs_the_image_as_it_says", environment),
+    case("vm::obeys_the_verbs_of_containers", verbs),
     case("vm::kvm_counts_only_when_it_works", kvm),
 ];
 
@@ -55,6 +56,58 @@ print(os.environ['COLOUR'], os.getcwd(), socket.gethostname(), os.cpu_count(), m
     ensure!(words[..4] == ["blue", "/app", "inside", "2"] && words[5] == "True", "{output}");
     let memory: u32 = words[4].parse()?;
     ensure!((280..=384).contains(&memory), "384 MiB were asked for\n{output}");
+    Ok(())
+}
+
+/// One boot, many looks.
+fn verbs(world: &World) -> Result<()> {
+    let limits = ["--pids-limit", "70", "--ulimit", "nofile=512:512", "--cap-drop", "NET_RAW"];
+    let head = ["run", "-d", "--name", "verbs", "--tmpfs", "/scratch", "--entrypoint", "sleep"];
+    let arguments = [&head[..], &TCG, &limits, &["hello-flask", "100000"]].concat();
+    world.tandem_within(ANSWER, arguments)?.ok()?;
+    let exec = |arguments: &[&str]| {
+        world.tandem_within(ANSWER, [&["exec"], arguments].concat())
+    };
+
+    let script = "echo out; echo err >&2; ulimit -n; cat /sys/fs/cgroup/app/pids.max; grep CapBnd /proc/self/status; grep -c /scratch /proc/mounts; exit 7";
+    let output = exec(&["verbs", "sh", "-c", script])?.code_is(7)?;
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    ensure!(lines.len() == 5 && lines[..3] == ["out", "512", "70"], "{output}");
+    ensure!(lines[3].ends_with("ffffdfff") && lines[4] == "1", "{output}");
+    ensure!(output.stderr.contains("err"), "{output}");
+    exec(&["verbs", "no-such-program"])?.code_is(127)?.is_one_sentence(&["no-such-program"])?;
+    exec(&["verbs", "/etc"])?.code_is(126)?.is_one_sentence(&["/etc"])?;
+    let settings = ["-u", "33", "-w", "/tmp", "-e", "A=b", "verbs", "sh", "-c"];
+    let output = exec(&[&settings[..], &["id -u; pwd; echo $A"]].concat())?.code_is(0)?;
+    ensure!(output.stdout == "33\n/tmp\nb\n", "{output}");
+    // Several windows' worth of output arrive whole.
+    let output = exec(&["verbs", "sh", "-c", "yes 0123456 | head -c 2000000"])?.code_is(0)?;
+    ensure!(output.stdout.len() == 2_000_000, "{} bytes came", output.stdout.len());
+
+    let here = world.scratch().join("blob");
+    let back = world.scratch().join("back");
+    std::fs::write(&here, (0..500_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>())?;
+    let text = |path: &std::path::Path| path.display().to_string();
+    world.tandem_within(ANSWER, ["cp", &text(&here), "verbs:/tmp/"])?.ok()?;
+    world.tandem_within(ANSWER, ["cp", "verbs:/tmp/blob", &text(&back)])?.ok()?;
+    ensure!(std::fs::read(&here)? == std::fs::read(&back)?, "a copy there and back is the same");
+    let missing = world.tandem_within(ANSWER, ["cp", "verbs:/no-such", &text(&back)])?;
+    missing.code_is(125)?.is_one_sentence(&["/no-such", "not there"])?;
+
+    let output = world.tandem_within(ANSWER, ["top", "verbs"])?.ok()?;
+    ensure!(output.stdout.contains("sleep 100000"), "{output}");
+    let rows = world.tandem_within(ANSWER, ["stats", "--json", "verbs"])?.ok()?.json()?;
+    ensure!(rows[0]["guest"]["memory_total_bytes"].as_u64().is_some_and(|it| it > 0), "{rows}");
+
+    world.tandem(["pause", "verbs"])?.ok()?;
+    exec(&["verbs", "true"])?.code_is(125)?.is_one_sentence(&["paused", "unpause"])?;
+    world.tandem(["unpause", "verbs"])?.ok()?;
+    exec(&["verbs", "true"])?.code_is(0)?;
+    world.tandem_within(ANSWER, ["rm", "-f", "verbs"])?.ok()?;
+
+    let mount = ["-v", "data:/data", "hello-flask"];
+    let refused = world.tandem_within(ANSWER, [&["run"], &TCG[..], &mount].concat())?;
+    refused.code_is(125)?.is_one_sentence(&["volume", "tandem cp"])?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tandem_backend::{BackendError, InstanceStore, Launch, Payload, Running};
+use tandem_backend::{BackendError, Executor, InstanceStore, Launch, Payload, Running};
 use tandem_home::Home;
 use tandem_image::Store;
 use tandem_model::{InstanceRecord, PortMap, ProcessIdentity};
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     accelerator::{Chosen, choose},
     disk::{Backing, BaseDisk, BaseRecord, Chain, image_of, make_overlay},
-    exec::explain,
+    exec::{exec_command, explain},
     guest::{guest_program, write_initrd},
     kernel::Kernel,
     machine::{Arguments, Disk, Machine, Memory, Qemu, Shape, Started},
@@ -42,6 +42,7 @@ pub(super) const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// Brings up one instance as a virtual machine.
 pub(super) struct VmPayload {
+    home: Home,
     shape: Shape,
     files: InstanceFiles,
     quota: Option<Quota>,
@@ -65,8 +66,13 @@ struct Parts {
 type Connected = (Machine, Qmp, [UnixStream; 3]);
 
 impl VmPayload {
-    pub(super) fn new(shape: Shape, files: InstanceFiles, quota: Option<Quota>) -> Self {
-        Self { shape, files, quota, qemu: None }
+    pub(super) fn new(
+        home: Home,
+        shape: Shape,
+        files: InstanceFiles,
+        quota: Option<Quota>,
+    ) -> Self {
+        Self { home, shape, files, quota, qemu: None }
     }
 
     /// Finds what `prepare` made; makes what is missing.
@@ -251,6 +257,12 @@ impl Payload for VmPayload {
         let limits = launch.record.spec.resources;
         let parts = RunningParts { machine, qmp, channel, console, app_output, dir, state, limits };
         Ok(Box::new(RunningVm::watch(parts)))
+    }
+
+    fn executor(&self, record: &InstanceRecord) -> Option<Executor> {
+        let (program, id) = (std::env::current_exe().ok()?, record.id.clone());
+        let home = self.home.clone();
+        Some(Box::new(move |spec| exec_command(&program, &home, &id, spec)))
     }
 
     async fn clean_up(&mut self, _record: &InstanceRecord) -> Vec<String> {

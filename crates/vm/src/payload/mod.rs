@@ -63,5 +63,5 @@ pub fn vm_payload(
     ports::check(&record.spec.ports)?;
     let quota = Quota::of(&record.spec.resources, &record.id)?;
     let files = InstanceFiles::in_dir(&store.dir(&record.id));
-    Ok(Box::new(VmPayload::new(shape, files, quota)))
+    Ok(Box::new(VmPayload::new(store.home().clone(), shape, files, quota)))
 }

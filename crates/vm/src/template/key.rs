@@ -28,6 +28,7 @@ impl Key {
             "env": spec.env,
             "cwd": spec.cwd,
             "user": spec.user,
+            "pids": spec.resources.pids,
             "options": spec.options,
         });
         let digest = Sha256::digest(seen.to_string());
