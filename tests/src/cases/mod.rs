@@ -24,6 +24,7 @@ mod state;
 mod supervision;
 mod system;
 mod vm;
+mod vm_state;
 mod volumes;
 mod window;
 
@@ -54,6 +55,7 @@ pub fn all() -> Vec<Case> {
         security::CASES,
         postgres::CASES,
         vm::CASES,
+        vm_state::CASES,
         crash::CASES,
         rootless::CASES,
         compare::CASES,

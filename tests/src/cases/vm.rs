@@ -65,9 +65,7 @@ fn verbs(world: &World) -> Result<()> {
     let head = ["run", "-d", "--name", "verbs", "--tmpfs", "/scratch", "--entrypoint", "sleep"];
     let arguments = [&head[..], &TCG, &limits, &["hello-flask", "100000"]].concat();
     world.tandem_within(ANSWER, arguments)?.ok()?;
-    let exec = |arguments: &[&str]| {
-        world.tandem_within(ANSWER, [&["exec"], arguments].concat())
-    };
+    let exec = |arguments: &[&str]| world.tandem_within(ANSWER, [&["exec"], arguments].concat());
 
     let script = "echo out; echo err >&2; ulimit -n; cat /sys/fs/cgroup/app/pids.max; grep CapBnd /proc/self/status; grep -c /scratch /proc/mounts; exit 7";
     let output = exec(&["verbs", "sh", "-c", script])?.code_is(7)?;
