@@ -18,7 +18,7 @@ impl App {
     ) -> Result<(), AppError> {
         let mut images: Vec<Image> = Vec::new();
         for name in names {
-            let image = self.images.find(name)?;
+            let image = self.image(name)?;
             if !images.iter().any(|other| other.reference == image.reference) {
                 images.push(image);
             }

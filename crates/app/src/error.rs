@@ -20,6 +20,26 @@ pub enum AppError {
     /// No sample is called so.
     #[error("there is no sample `{0}`: `tandem sample ls` lists them")]
     NoSample(String),
+    /// No local image is called so, but one nearly.
+    #[error("there is no image `{name}` here: did you mean `{near}`? `tandem images` lists all")]
+    MistypedImage {
+        /// What was asked for.
+        name: String,
+        /// The name that is nearest.
+        near: String,
+    },
+    /// An image is not here and cannot be fetched, but one has nearly its name.
+    #[error(
+        "there is no image `{name}` here (did you mean `{near}`?), and it cannot be pulled: {source}"
+    )]
+    NotPulled {
+        /// What was asked for.
+        name: String,
+        /// The name that is nearest.
+        near: String,
+        /// Why not.
+        source: Box<ImageError>,
+    },
     /// The image names no command and none was given.
     #[error(
         "the image `{0}` has no command: add CMD or ENTRYPOINT to its Dockerfile, or write a command behind the image"
@@ -98,9 +118,11 @@ impl AppError {
     /// What somebody can act on.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NotPublished { .. } | Self::NoSubject(_) | Self::NoSample(_) => {
-                ErrorCode::NotFound
-            }
+            Self::NotPulled { source, .. } => source.code(),
+            Self::MistypedImage { .. }
+            | Self::NotPublished { .. }
+            | Self::NoSubject(_)
+            | Self::NoSample(_) => ErrorCode::NotFound,
             Self::NoCommand(_) => ErrorCode::NoCommand,
             Self::NoPort(_) | Self::Usage(_) | Self::Reference(_) => ErrorCode::Usage,
             Self::Backend(e) => e.code(),

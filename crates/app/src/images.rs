@@ -1,7 +1,7 @@
 use oci_spec::image::ImageConfiguration;
 use serde::Serialize;
 use tandem_image::{HistoryEntry, Image, ImageError, Removed, TreeLayer};
-use tandem_model::{Digest, ErrorCode, Failure, ImageRef};
+use tandem_model::{Digest, ErrorCode, Failure, ImageRef, closest};
 
 use crate::{App, AppError, work::blocking};
 
@@ -77,12 +77,12 @@ impl App {
 
     /// The OCI configuration of a local image.
     pub fn image_configuration(&self, name: &str) -> Result<ImageConfiguration, AppError> {
-        Ok(self.images.find(name)?.config)
+        Ok(self.image(name)?.config)
     }
 
     /// Gives an image a further name.
     pub fn tag_image(&self, from: &str, to: &str) -> Result<(), AppError> {
-        let reference = self.images.find(from)?.reference;
+        let reference = self.image(from)?.reference;
         self.images.tag(&reference, &to.parse()?)?;
         Ok(())
     }
@@ -92,7 +92,7 @@ impl App {
     /// loses its last name only with `force`, and then stays without one for
     /// as long as the instance does.
     pub fn remove_image(&self, name: &str, force: bool) -> Result<RemovedImage, AppError> {
-        let image = self.images.find(name)?;
+        let image = self.image(name)?;
         let by_name = name.parse::<ImageRef>().is_ok_and(|it| it == image.reference);
         let mut names = self.images.names_of(&image.digest)?;
         if !by_name && names.len() > 1 && !force {
@@ -130,7 +130,7 @@ impl App {
 
     /// What made an image, the first step first.
     pub fn image_history(&self, name: &str) -> Result<Vec<HistoryEntry>, AppError> {
-        Ok(self.images.history(&self.images.find(name)?))
+        Ok(self.images.history(&self.image(name)?))
     }
 
     /// What each layer of an image adds and hides.
@@ -160,9 +160,57 @@ impl App {
         name: &str,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Image, AppError> {
-        match self.images.find(name) {
-            Err(ImageError::NotFound { .. }) => self.pull_told(&name.parse()?, progress).await,
-            other => Ok(other?),
+        let wanted = match self.images.find(name) {
+            Err(ImageError::NotFound { .. }) => name.parse::<ImageRef>()?,
+            other => return Ok(other?),
+        };
+        match self.pull_told(&wanted, progress).await {
+            // Most often it is a slip, and the person's own image is meant.
+            Err(AppError::Image(source)) if !matches!(source.code(), ErrorCode::NoSpace) => {
+                Err(match (self.nearest_image(&wanted), source) {
+                    (Some(near), ImageError::NotFound { name }) => {
+                        AppError::MistypedImage { name, near }
+                    }
+                    (Some(near), source) => AppError::NotPulled {
+                        name: name.to_owned(),
+                        near,
+                        source: Box::new(source),
+                    },
+                    (None, source) => source.into(),
+                })
+            }
+            other => other,
         }
+    }
+
+    /// The local image of this name; the nearest name is suggested when there
+    /// is none.
+    pub(crate) fn image(&self, name: &str) -> Result<Image, AppError> {
+        self.images.find(name).map_err(|error| match (error, name.parse()) {
+            (error @ ImageError::NotFound { .. }, Ok(wanted)) => {
+                match self.nearest_image(&wanted) {
+                    Some(near) => AppError::MistypedImage { name: name.to_owned(), near },
+                    None => error.into(),
+                }
+            }
+            (error, _) => error.into(),
+        })
+    }
+
+    /// The local name that a slip could have made this one of: another tag of
+    /// the same image, or nearly the same letters.
+    fn nearest_image(&self, wanted: &ImageRef) -> Option<String> {
+        let images = self.images.list(false).ok()?;
+        let names: Vec<_> = images.into_iter().filter_map(|image| image.reference).collect();
+        let whole: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let whole: Vec<_> = whole.iter().map(String::as_str).collect();
+        let near = closest(&wanted.to_string(), &whole).map(ToOwned::to_owned);
+        near.or_else(|| {
+            let familiar: Vec<_> = names.iter().map(ImageRef::familiar_name).collect();
+            let familiar: Vec<_> = familiar.iter().map(String::as_str).collect();
+            let near = closest(&wanted.familiar_name(), &familiar)?;
+            let at = familiar.iter().position(|it| *it == near)?;
+            Some(names[at].to_string())
+        })
     }
 }

@@ -5,7 +5,7 @@ use tandem_model::{
     Accelerator, BackendKind, Digest, Exit, HealthStatus, InstanceRecord, InstanceState, Resources,
 };
 
-use crate::{App, AppError};
+use crate::{App, AppError, InstanceFilter, filter};
 
 /// An instance as `tandem ps` lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
@@ -94,6 +94,23 @@ impl App {
         let shown = |record: &InstanceRecord| all || record.state.is_up();
         let records = self.instances.list()?;
         Ok(records.into_iter().filter(shown).map(InstanceRow::from_record).collect())
+    }
+
+    /// The instances for which all filters hold, oldest first; without `all`
+    /// and a filter that asks for ended ones only those that run. `last` leaves
+    /// so many of the youngest of all.
+    pub fn instances_where(
+        &self,
+        all: bool,
+        filters: &[InstanceFilter],
+        last: Option<usize>,
+    ) -> Result<Vec<InstanceRow>, AppError> {
+        let all = all || last.is_some() || filters.iter().any(InstanceFilter::wants_ended);
+        let mut records = self.instances.list()?;
+        records.retain(|record| all || record.state.is_up());
+        filter::keep(&mut records, filters, |name| Ok(self.instances.find(name)?))?;
+        let surplus = last.map_or(0, |last| records.len().saturating_sub(last));
+        Ok(records.into_iter().skip(surplus).map(InstanceRow::from_record).collect())
     }
 
     /// Everything that is known of an instance, by name or id.

@@ -17,6 +17,7 @@ mod copy;
 mod doctor;
 mod error;
 mod exchange;
+mod filter;
 mod frame;
 mod guest;
 mod health;
@@ -62,6 +63,7 @@ pub use commit::CommitRequest;
 pub use compare::CompareRequest;
 pub use copy::{Copy, CopyEnd};
 pub use error::AppError;
+pub use filter::InstanceFilter;
 pub use frame::{Frame, Opening, Timed};
 pub use health::HealthWishes;
 pub use images::{ImageRow, ImageTree, RemovedImage};
@@ -76,7 +78,7 @@ pub use system::{CheckReport, DfReport, DfRow, Finding, PruneRequest, Pruned, Sy
 pub use tandem_container::{Change, ChangeKind};
 pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};
 pub use tandem_report::{Size, Theme};
-pub use update::{UpdateHow, UpdateMode, UpdateReport};
+pub use update::{UpdateHow, UpdateMode, UpdateReport, UpdateWishes};
 pub use usage::{GuestUsage, TopRow, UsageRow};
 pub use volumes::VolumeRow;
 

@@ -55,7 +55,7 @@ impl App {
         target: Option<&str>,
         on_progress: impl Fn(Transfer) + Send + Sync + 'static,
     ) -> Result<(ImageRef, Digest), AppError> {
-        let image = self.images.find(name)?;
+        let image = self.image(name)?;
         let target = match target {
             Some(target) => target.parse()?,
             None => image.reference.clone(),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tandem_backend::{Backend, BackendError};
-use tandem_model::{BackendKind, ErrorCode, InstanceRecord, Resources};
+use tandem_model::{BackendKind, ErrorCode, InstanceRecord, Resources, RestartPolicy};
 use tandem_probe::{downtime_ns, now};
 use tandem_vm::{GuestSize, guest_size};
 
@@ -59,6 +59,17 @@ pub struct UpdateReport {
     pub before: Resources,
     /// Limits now.
     pub after: Resources,
+    /// When it is started again now; absent when that was not to change.
+    pub restart: Option<RestartPolicy>,
+}
+
+/// What is to change of an instance; what is `None` stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UpdateWishes {
+    /// Limits.
+    pub resources: Resources,
+    /// When its app is started again after its end.
+    pub restart: Option<RestartPolicy>,
 }
 
 /// Time between the requests that measure a cold change.
@@ -68,14 +79,20 @@ const INTERVAL: Duration = Duration::from_millis(10);
 const BACK: Duration = Duration::from_mins(1);
 
 impl App {
-    /// Changes limits of an instance; those that `wishes` leaves out stay.
+    /// Changes limits of an instance, and when it is started again.
     pub async fn update(
         &self,
         instance: &str,
-        wishes: &Resources,
+        UpdateWishes { resources: wishes, restart }: UpdateWishes,
         mode: UpdateMode,
     ) -> Result<UpdateReport, AppError> {
         let record = self.instances.find(instance)?;
+        if record.spec.remove && restart.is_some_and(|policy| policy != RestartPolicy::No) {
+            return Err(AppError::Usage(format!(
+                "instance `{}` was made with --rm, which excludes --restart: make it anew without",
+                record.spec.name
+            )));
+        }
         let backend = self.backend(record.spec.backend).as_ref();
         let before = record.spec.resources;
         let after = Resources {
@@ -86,7 +103,13 @@ impl App {
         let is_machine = record.spec.backend == BackendKind::Vm && record.state.is_up();
         let held = if is_machine { backend.sample(&record).await.ok() } else { None };
         let begin = now();
-        let (how, downtime_ns) = if record.state.is_up() {
+        let only_policy = wishes == Resources::default();
+        let (how, downtime_ns) = if only_policy && record.state.is_up() {
+            // The app never sees its policy.
+            (UpdateHow::Hot, Some(0))
+        } else if only_policy {
+            (UpdateHow::NextStart, None)
+        } else if record.state.is_up() {
             match mode {
                 UpdateMode::Cold => cold(backend, &record, &after).await?,
                 UpdateMode::Hot => hot(backend, &record, &after).await?,
@@ -103,6 +126,9 @@ impl App {
             backend.update(&record.id, &after).await?;
             (UpdateHow::NextStart, None)
         };
+        if let Some(policy) = restart {
+            backend.set_restart(&record.id, policy).await?;
+        }
         let elapsed_ns = now().since(begin);
         let guest = if is_machine { self.seen_by_guest(&record).await } else { None };
         let returned_bytes = match (how, held) {
@@ -122,6 +148,7 @@ impl App {
             returned_bytes,
             before,
             after,
+            restart,
         })
     }
 

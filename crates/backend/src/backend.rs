@@ -3,7 +3,7 @@ use std::{process::Command, time::Duration};
 use async_trait::async_trait;
 use tandem_model::{
     Accelerator, BackendKind, Capability, ExecSpec, InstanceId, InstanceRecord, InstanceSpec, Lane,
-    Ledger, Phase, Resources, Sample,
+    Ledger, Phase, Resources, RestartPolicy, Sample,
 };
 
 use crate::{AttachWishes, Attached, BackendError};
@@ -102,6 +102,11 @@ pub trait Backend: Send + Sync {
     /// Changes the limits of an instance: of a running one at once, confirmed
     /// by the kernel, and of one that does not run for its next start.
     async fn update(&self, id: &InstanceId, resources: &Resources) -> Result<(), BackendError>;
+
+    /// Changes when an instance is started again after its app ended, from its
+    /// next end on.
+    async fn set_restart(&self, id: &InstanceId, policy: RestartPolicy)
+    -> Result<(), BackendError>;
 
     /// Removes a stopped instance with its files.
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError>;

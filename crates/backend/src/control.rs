@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tandem_model::{Failure, Resources};
+use tandem_model::{Failure, Resources, RestartPolicy};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
@@ -44,6 +44,11 @@ pub enum ControlRequest {
     Update {
         /// The new limits, all of them.
         resources: Resources,
+    },
+    /// Change when the app is started again after its end.
+    Restart {
+        /// The new policy.
+        policy: RestartPolicy,
     },
     /// Be attached: after the answer the connection carries frames.
     Attach {

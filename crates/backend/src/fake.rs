@@ -14,7 +14,8 @@ use std::{
 use async_trait::async_trait;
 use tandem_model::{
     BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceRecord, InstanceSpec,
-    InstanceState, Lane, Ledger, MemoryUse, Phase, PortMap, Resources, Runtime, Sample,
+    InstanceState, Lane, Ledger, MemoryUse, Phase, PortMap, Resources, RestartPolicy, Runtime,
+    Sample,
 };
 use tandem_probe::now;
 
@@ -192,6 +193,15 @@ impl Backend for FakeBackend {
     async fn update(&self, id: &InstanceId, resources: &Resources) -> Result<(), BackendError> {
         self.note("update");
         self.change(id, |record| record.spec.resources = *resources).map(|_| ())
+    }
+
+    async fn set_restart(
+        &self,
+        id: &InstanceId,
+        policy: RestartPolicy,
+    ) -> Result<(), BackendError> {
+        self.note("set restart");
+        self.change(id, |record| record.spec.options.restart = policy).map(|_| ())
     }
 
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError> {

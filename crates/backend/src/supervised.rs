@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tandem_model::{
     BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceRecord, InstanceSpec,
-    InstanceState, Lane, Ledger, Phase, Resources, Sample,
+    InstanceState, Lane, Ledger, Phase, Resources, RestartPolicy, Sample,
 };
 
 use tokio::net::UnixStream;
@@ -241,6 +241,19 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         };
         let mut record = self.store.load(id)?;
         record.spec.resources = *resources;
+        self.store.save(&record)
+    }
+
+    async fn set_restart(
+        &self,
+        id: &InstanceId,
+        policy: RestartPolicy,
+    ) -> Result<(), BackendError> {
+        let Some(_lock) = self.store.lock_ended(id)? else {
+            return self.ask(id, &ControlRequest::Restart { policy }).await;
+        };
+        let mut record = self.store.load(id)?;
+        record.spec.options.restart = policy;
         self.store.save(&record)
     }
 

@@ -18,6 +18,7 @@ pub(super) const CASES: &[Case] = &[
     case("run_errors::an_image_without_command", no_command),
     case("run_errors::an_unknown_image", unknown_image),
     case("run_errors::an_unknown_instance", unknown_instance),
+    case("run_errors::several_instances_at_once", several_instances),
     case("run_errors::no_qemu", no_qemu),
 ];
 
@@ -69,7 +70,34 @@ fn no_command(world: &World) -> Result<()> {
 
 fn unknown_image(world: &World) -> Result<()> {
     let output = world.tandem(["run", "--rm", "localhost/nobody/nothing"])?.code_is(125)?;
-    output.says(&["localhost/nobody/nothing"])
+    output.says(&["localhost/nobody/nothing"])?;
+    let slip = world.tandem(["image", "history", "helo-flask"])?.code_is(125)?;
+    slip.is_one_sentence(&["helo-flask", "did you mean `hello-flask:latest`"])?;
+    world.tandem(["tag", "hello-flask", "localhost/mine/site:1"])?.ok()?;
+    let slip = world.tandem(["run", "--rm", "localhost/mine/stie:1"])?.code_is(125)?;
+    slip.says(&["localhost/mine/stie:1", "did you mean `localhost/mine/site:1`"])?;
+    world.tandem(["rmi", "localhost/mine/site:1"])?.ok()?;
+    Ok(())
+}
+
+fn several_instances(world: &World) -> Result<()> {
+    world.tandem(["create", "--name", "one", "--label", "row=1", "hello-flask"])?.ok()?;
+    world.tandem(["create", "--name", "two", "hello-flask"])?.ok()?;
+    let ids = |options: &[&str]| -> Result<usize> {
+        let output = world.tandem([&["ps", "-q"], options].concat())?.ok()?;
+        Ok(output.stdout.lines().count())
+    };
+    ensure!(ids(&[])? == 0 && ids(&["-a"])? == 2 && ids(&["-l"])? == 1);
+    let created = ["-f", "status=created"];
+    ensure!(ids(&created)? == 2 && ids(&["-f", "status=created", "-f", "label=row=1"])? == 1);
+    ensure!(ids(&["-a", "-f", "since=one"])? == 1 && ids(&["-a", "-f", "before=one"])? == 0);
+    let bad = world.tandem(["ps", "-f", "status=runing"])?.code_is(2)?;
+    bad.says(&["did you mean running?"])?;
+    // One that is not there keeps no other from its end.
+    let some = world.tandem(["rm", "one", "nobody", "two"])?.code_is(125)?;
+    some.says(&["nobody"])?;
+    ensure!(some.stdout == "one\ntwo\n" && ids(&["-a"])? == 0, "{some}");
+    Ok(())
 }
 
 fn unknown_instance(world: &World) -> Result<()> {

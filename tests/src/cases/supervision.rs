@@ -80,6 +80,11 @@ fn always(world: &World) -> Result<()> {
     ensure!(ended["state"] == "exited" && ended["exit_code"] == 0, "{ended}");
     world.tandem(["start", "phoenix"])?.ok()?;
     ensure!(row(world, "phoenix")?["restarts"] == 0, "a start by a person counts anew");
+    // Without a policy the next end is the last.
+    world.tandem(["update", "--restart", "no", "phoenix"])?.ok()?;
+    world.tandem(["kill", "phoenix"])?.ok()?;
+    let ended = until_state(world, "phoenix", "exited")?;
+    ensure!(ended["restarts"] == 0, "{ended}");
     world.tandem(["rm", "-f", "phoenix"])?.ok()?;
     Ok(())
 }

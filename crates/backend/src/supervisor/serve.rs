@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tandem_model::{Exit, Failure, InstanceState};
+use tandem_model::{Exit, Failure, InstanceState, RestartPolicy};
 use tokio::{
     net::{UnixListener, UnixStream},
     time::Instant,
@@ -117,6 +117,12 @@ impl Supervisor {
                     let saved = self.store.save(&self.record).map_err(|e| e.to_failure());
                     answer(&mut stream, saved).await;
                 }
+                Some(ControlRequest::Restart { policy }) => {
+                    self.set_restart(policy, stream).await;
+                    if policy == RestartPolicy::No {
+                        return true;
+                    }
+                }
                 Some(ControlRequest::Attach { wishes }) => {
                     answer(&mut stream, Ok(())).await;
                     self.clients.admit(stream, wishes);
@@ -189,6 +195,7 @@ impl Supervisor {
                 });
                 answer(&mut stream, result.map_err(|e| e.to_failure())).await;
             }
+            ControlRequest::Restart { policy } => self.set_restart(policy, stream).await,
             ControlRequest::Attach { wishes } => {
                 answer(&mut stream, Ok(())).await;
                 self.clients.admit(stream, wishes);
@@ -206,6 +213,12 @@ impl Supervisor {
             checks.pause(self.record.state == InstanceState::Paused);
         }
         None
+    }
+
+    async fn set_restart(&mut self, policy: RestartPolicy, mut stream: UnixStream) {
+        self.record.spec.options.restart = policy;
+        let saved = self.store.save(&self.record).map_err(|e| e.to_failure());
+        answer(&mut stream, saved).await;
     }
 
     async fn signal(&mut self, running: &dyn Running, number: i32, mut stream: UnixStream) {

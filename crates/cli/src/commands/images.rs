@@ -1,5 +1,6 @@
 use tandem_app::{ImageTree, LayerChangeKind};
 use tandem_image::bootstrap::BaseKind;
+use tandem_model::Digest;
 use tandem_report::format_bytes;
 
 use super::Context;
@@ -48,6 +49,15 @@ pub(super) fn list(context: &Context, wanted: Images) -> anyhow::Result<u8> {
     let images = context.app.images(wanted.all)?;
     if wanted.json.json {
         json(&images)?;
+        return Ok(0);
+    }
+    if context.quiet {
+        let digest = |digest: &Digest| {
+            if wanted.digests { digest.to_string() } else { digest.short().to_owned() }
+        };
+        for image in &images {
+            line(&digest(&image.digest));
+        }
         return Ok(0);
     }
     let rows: Vec<_> = images

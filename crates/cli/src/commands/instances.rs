@@ -1,26 +1,37 @@
 use std::time::Duration;
 
-use tandem_app::InstanceRow;
+use tandem_app::{AppError, InstanceRow};
 use tandem_model::{HealthStatus, InstanceState};
 
 use super::Context;
 use crate::{
-    grammar::Json,
+    grammar::Ps,
     output::{ago, json, line, plain, table},
 };
 
-pub(super) fn list(context: &Context, all: bool, wanted: Json) -> anyhow::Result<u8> {
-    let instances = context.app.instances(all)?;
-    if wanted.json {
+pub(super) fn list(context: &Context, wanted: &Ps) -> anyhow::Result<u8> {
+    let last = if wanted.latest { Some(1) } else { wanted.last };
+    let instances = context.app.instances_where(wanted.all, &wanted.filter, last)?;
+    if wanted.json.json {
         json(&instances)?;
         return Ok(0);
     }
-    let rows: Vec<_> = instances.into_iter().map(row).collect();
+    if context.quiet {
+        for instance in &instances {
+            line(&instance.id);
+        }
+        return Ok(0);
+    }
+    let letters = if wanted.no_trunc { usize::MAX } else { COMMAND };
+    let rows: Vec<_> = instances.into_iter().map(|instance| row(instance, letters)).collect();
     table(&["ID", "NAME", "BACKEND", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS"], &rows);
     Ok(0)
 }
 
-fn row(instance: InstanceRow) -> Vec<String> {
+/// Letters of a command that a terminal has room for.
+const COMMAND: usize = 30;
+
+fn row(instance: InstanceRow, letters: usize) -> Vec<String> {
     let mut backend = instance.backend.to_string();
     for detail in
         instance.profile.iter().cloned().chain(instance.accelerator.map(|a| a.to_string()))
@@ -28,7 +39,7 @@ fn row(instance: InstanceRow) -> Vec<String> {
         backend.push('/');
         backend.push_str(&detail);
     }
-    let command: String = plain(&instance.command.join(" ")).chars().take(30).collect();
+    let command: String = plain(&instance.command.join(" ")).chars().take(letters).collect();
     let status = match instance.state {
         InstanceState::Created => "created".to_owned(),
         InstanceState::Starting => "starting".to_owned(),
@@ -67,12 +78,39 @@ fn row(instance: InstanceRow) -> Vec<String> {
     ]
 }
 
-pub(super) async fn start(context: &Context, instances: &[String]) -> anyhow::Result<u8> {
-    for instance in instances {
-        context.app.start(instance).await?;
-        line(instance);
+/// One request for each of several instances: what fails for one is told, and
+/// the others have theirs.
+#[derive(Default)]
+pub(super) struct Each {
+    failed: Option<AppError>,
+}
+
+impl Each {
+    /// Tells the name when it was done; of several errors the last is kept for
+    /// the end, and the others are told at once.
+    pub(super) fn note<T>(&mut self, instance: &str, result: Result<T, AppError>) {
+        match result {
+            Ok(_) => line(instance),
+            Err(error) => {
+                if let Some(earlier) = self.failed.replace(error) {
+                    eprintln!("tandem: {earlier}");
+                }
+            }
+        }
     }
-    Ok(0)
+
+    /// The exit code.
+    pub(super) fn end(self) -> anyhow::Result<u8> {
+        self.failed.map_or(Ok(0), |error| Err(error.into()))
+    }
+}
+
+pub(super) async fn start(context: &Context, instances: &[String]) -> anyhow::Result<u8> {
+    let mut each = Each::default();
+    for instance in instances {
+        each.note(instance, context.app.start(instance).await);
+    }
+    each.end()
 }
 
 pub(super) async fn stop(
@@ -81,11 +119,11 @@ pub(super) async fn stop(
     instances: &[String],
 ) -> anyhow::Result<u8> {
     let grace = time.map(|seconds| Duration::from_secs(u64::from(seconds)));
+    let mut each = Each::default();
     for instance in instances {
-        context.app.stop(instance, grace).await?;
-        line(instance);
+        each.note(instance, context.app.stop(instance, grace).await);
     }
-    Ok(0)
+    each.end()
 }
 
 pub(super) async fn wait(context: &Context, instances: &[String]) -> anyhow::Result<u8> {
@@ -104,9 +142,9 @@ pub(super) async fn remove(
     volumes: bool,
     instances: &[String],
 ) -> anyhow::Result<u8> {
+    let mut each = Each::default();
     for instance in instances {
-        context.app.remove(instance, force, volumes).await?;
-        line(instance);
+        each.note(instance, context.app.remove(instance, force, volumes).await);
     }
-    Ok(0)
+    each.end()
 }

@@ -24,7 +24,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use tandem_app::{App, LogOptions};
 
-use crate::grammar::{Cli, Command, Global, Sample};
+use crate::grammar::{Cli, Command, Global, Image, Sample};
 
 /// What every command works with.
 pub(crate) struct Context {
@@ -85,7 +85,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         }
         Command::System(command) => system::run(&context, command).await,
         Command::Volume(command) => volumes::run(&context, command),
-        Command::Ps { all, json } => instances::list(&context, all, json),
+        Command::Ps(wanted) => instances::list(&context, &wanted),
+        Command::Tag { image, name } => images::run(&context, Image::Tag { image, name }).await,
+        Command::Rmi { force, images } => images::run(&context, Image::Rm { force, images }).await,
         Command::Inspect { names } => inspect::run(&context, &names),
         Command::Logs { follow, tail, since, until, timestamps, instance } => {
             let options = LogOptions { follow, tail, since, until };

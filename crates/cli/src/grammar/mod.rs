@@ -6,6 +6,7 @@ mod compare;
 mod image;
 mod live;
 mod network;
+mod ps;
 mod registry;
 mod run;
 mod security;
@@ -28,6 +29,7 @@ pub(crate) use image::{Base, Image, Images};
 pub(crate) use live::{Attach, Exec, Live};
 
 pub(crate) use network::{Network, Networking};
+pub(crate) use ps::Ps;
 pub(crate) use registry::{Login, Pull, Registry};
 pub(crate) use run::{Run, Template};
 pub(crate) use state::{Commit, Cp, Snapshot, State, Update};
@@ -124,13 +126,23 @@ pub(crate) enum Command {
         #[arg(required = true)]
         instances: Vec<String>,
     },
-    /// List instances
-    Ps {
-        /// Also those that do not run
+    /// List instances; with --quiet only their ids
+    Ps(Ps),
+    /// Give an image a further name
+    Tag {
+        /// The image
+        image: String,
+        /// The new name
+        name: String,
+    },
+    /// Take names of images away, and with the last name the image
+    Rmi {
+        /// By digest all names, and also where an instance was made from it
         #[arg(short, long)]
-        all: bool,
-        #[command(flatten)]
-        json: Json,
+        force: bool,
+        /// Names, or beginnings of digests
+        #[arg(required = true)]
+        images: Vec<String>,
     },
     /// Print everything known of instances or images, as JSON
     Inspect {

@@ -1,15 +1,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tandem_app::UpdateMode;
-use tandem_model::{ImageRef, Resources, parse_cpus, parse_size};
+use tandem_app::{UpdateMode, UpdateWishes};
+use tandem_model::{
+    ImageRef, Resources, RestartPolicy, parse_cpus, parse_restart_policy, parse_size,
+};
 
 use super::Json;
 
 /// Commands that look at or change what an instance is.
 #[derive(Debug, Subcommand)]
 pub(crate) enum State {
-    /// Change limits of instances, and print how long it took and the downtime
+    /// Change limits and restart policies of instances, and print how long it took and the downtime
     Update(Update),
     /// Show what running instances use, live
     Stats {
@@ -156,6 +158,9 @@ pub(crate) struct Update {
     /// Largest number of processes
     #[arg(long, value_name = "N")]
     pids_limit: Option<u32>,
+    /// When to start the app again: no, always, unless-stopped or on-failure[:N]
+    #[arg(long, value_parser = parse_restart_policy, value_name = "POLICY")]
+    restart: Option<RestartPolicy>,
     /// While the app runs (hot), with a stop and a start (cold), or hot where that works
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) mode: Mode,
@@ -168,10 +173,11 @@ pub(crate) struct Update {
 
 impl Update {
     /// What is to change; `None` when nothing is.
-    pub(crate) fn wishes(&self) -> Option<Resources> {
-        let wishes =
+    pub(crate) fn wishes(&self) -> Option<UpdateWishes> {
+        let resources =
             Resources { memory_bytes: self.memory, milli_cpus: self.cpus, pids: self.pids_limit };
-        (wishes != Resources::default()).then_some(wishes)
+        let wishes = UpdateWishes { resources, restart: self.restart };
+        (wishes != UpdateWishes::default()).then_some(wishes)
     }
 }
 

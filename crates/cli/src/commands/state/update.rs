@@ -1,6 +1,6 @@
 use tandem_app::{AppError, UpdateHow, UpdateReport};
 use tandem_model::{
-    Resources,
+    Resources, RestartPolicy,
     format::{format_bytes, format_duration},
 };
 
@@ -12,12 +12,12 @@ use crate::{
 
 pub(super) async fn run(context: &Context, wanted: &Update) -> anyhow::Result<u8> {
     let Some(wishes) = wanted.wishes() else {
-        let text = "nothing to change: give --memory, --cpus or --pids-limit";
+        let text = "nothing to change: give --memory, --cpus, --pids-limit or --restart";
         return Err(AppError::Usage(text.to_owned()).into());
     };
     let mut reports = Vec::new();
     for instance in &wanted.instances {
-        let report = context.app.update(instance, &wishes, wanted.mode.into()).await?;
+        let report = context.app.update(instance, wishes, wanted.mode.into()).await?;
         if !wanted.json.json {
             line(&sentence(&report));
         }
@@ -60,6 +60,16 @@ fn sentence(report: &UpdateReport) -> String {
     format!("{}: {how} in {elapsed}{downtime}: {changes}{guest}{returned}", report.name)
 }
 
+fn policy_text(policy: RestartPolicy) -> String {
+    match policy {
+        RestartPolicy::No => "no".to_owned(),
+        RestartPolicy::Always => "always".to_owned(),
+        RestartPolicy::UnlessStopped => "unless-stopped".to_owned(),
+        RestartPolicy::OnFailure { most: None } => "on-failure".to_owned(),
+        RestartPolicy::OnFailure { most: Some(most) } => format!("on-failure:{most}"),
+    }
+}
+
 fn changes(report: &UpdateReport) -> String {
     let Resources { memory_bytes, milli_cpus, pids } = report.before;
     let after = report.after;
@@ -73,7 +83,8 @@ fn changes(report: &UpdateReport) -> String {
         ("pids", pids_of(pids), pids_of(after.pids)),
     ];
     let changed = rows.into_iter().filter(|(_, before, after)| before != after);
-    let told: Vec<_> =
+    let mut told: Vec<_> =
         changed.map(|(name, before, after)| format!("{name} {before} -> {after}")).collect();
+    told.extend(report.restart.map(|policy| format!("restart {}", policy_text(policy))));
     if told.is_empty() { "as it was".to_owned() } else { told.join(", ") }
 }
