@@ -1,7 +1,10 @@
 //! Writes the TypeScript types of everything that crosses into the window to
 //! the folder that is named: `cargo xtask bindings` runs it.
 
-use tandem_app::{ChartView, Charts, CompareRequest, Frame, InstanceRow, Opening, SubjectInfo};
+use tandem_app::{
+    ChartView, Charts, CompareRequest, ExperimentInfo, ExperimentRequest, Frame, InstanceRow,
+    Opening, ResultRow, SubjectInfo,
+};
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
 
@@ -12,6 +15,9 @@ fn main() -> Result<(), ExportError> {
     Charts::export_all(&config)?;
     ChartView::export_all(&config)?;
     CompareRequest::export_all(&config)?;
+    ExperimentInfo::export_all(&config)?;
+    ExperimentRequest::export_all(&config)?;
+    ResultRow::export_all(&config)?;
     SubjectInfo::export_all(&config)?;
     InstanceRow::export_all(&config)?;
     Opening::export_all(&config)?;

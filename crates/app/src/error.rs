@@ -40,6 +40,9 @@ pub enum AppError {
         /// Why not.
         source: Box<ImageError>,
     },
+    /// No experiment is called so.
+    #[error("there is no experiment `{0}`: `tandem experiment ls` lists them")]
+    NoExperiment(String),
     /// The image names no command and none was given.
     #[error(
         "the image `{0}` has no command: add CMD or ENTRYPOINT to its Dockerfile, or write a command behind the image"
@@ -122,7 +125,8 @@ impl AppError {
             Self::MistypedImage { .. }
             | Self::NotPublished { .. }
             | Self::NoSubject(_)
-            | Self::NoSample(_) => ErrorCode::NotFound,
+            | Self::NoSample(_)
+            | Self::NoExperiment(_) => ErrorCode::NotFound,
             Self::NoCommand(_) => ErrorCode::NoCommand,
             Self::NoPort(_) | Self::Usage(_) | Self::Reference(_) => ErrorCode::Usage,
             Self::Backend(e) => e.code(),

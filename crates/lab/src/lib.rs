@@ -1,6 +1,6 @@
 //! Experiments: plan, schedule, run, record.
 //!
-//! [`run`] takes a [`Plan`] and the lanes to compare, and goes through
+//! [`run`] takes a [`Plan`], which names one of the [experiments](CATALOGUE), and the lanes to compare, and goes through
 //!
 //! ```text
 //! availability ─▶ prepare ─▶ warm-ups ─▶ parity ─▶ trials ─▶ verdicts
@@ -23,7 +23,10 @@
 
 mod analysis;
 mod error;
+mod experiment;
+mod import;
 mod instruments;
+mod merge;
 mod order;
 mod parity;
 mod phases;
@@ -36,6 +39,11 @@ mod trial;
 
 pub use analysis::unit_of;
 pub use error::LabError;
+pub use experiment::{
+    Bench, CATALOGUE, Description, Experiment, Launched, Load, TrialEnd, describe, experiment,
+};
+pub use import::{ImportError, read_document};
+pub use merge::{MergeError, merge};
 pub use order::blocks;
 pub use plan::{LaneSetup, Plan};
 pub use run::run;

@@ -1,9 +1,9 @@
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tandem_backend::Backend;
-use tandem_model::{InstanceSpec, Lane, PortMap, Subject};
+use tandem_model::{CacheState, InstanceSpec, Lane, PortMap, Subject};
 
-use crate::LabError;
+use crate::{Experiment, LabError, experiment};
 
 /// What to measure, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub struct Plan {
     /// Measured trials a lane, at least one.
     pub trials: u32,
     /// Trials a lane before those: recorded, marked, left out of summaries.
-    /// One is made even when none is asked for, since parity is checked on it
-    /// before anything is timed.
+    /// An experiment that times launches makes one even when none is asked
+    /// for, since parity is checked on it before anything is timed.
     pub warmup: u32,
     /// Seed of the order and of the bootstrap, below 2^53.
     pub seed: u64,
@@ -26,6 +26,11 @@ pub struct Plan {
     pub keep: bool,
     /// How long an app may take to give its first answer.
     pub time_limit: Duration,
+    /// State of the page cache before each trial.
+    pub cache: CacheState,
+    /// Most instances that run side by side, where an experiment asks for
+    /// several.
+    pub most_instances: u32,
 }
 
 impl Plan {
@@ -41,12 +46,21 @@ impl Plan {
             seed: rand::random::<u64>() >> 11,
             keep: false,
             time_limit: Duration::from_mins(2),
+            cache: CacheState::Warm,
+            most_instances: 8,
         }
     }
 
-    /// Warm-up trials that are really made.
-    pub(crate) fn warmups(&self) -> u32 {
-        self.warmup.max(1)
+    /// The experiment that is to be carried out.
+    pub(crate) fn experiment(&self) -> Result<Box<dyn Experiment>, LabError> {
+        experiment(&self.experiment).ok_or_else(|| {
+            let id = &self.experiment;
+            let why = match crate::describe(id).and_then(|description| description.missing) {
+                Some(why) => format!("the experiment `{id}` cannot run: {why}"),
+                None => format!("there is no experiment `{id}`: `tandem experiment ls` lists them"),
+            };
+            LabError::BadPlan(why)
+        })
     }
 
     pub(crate) fn check(&self, lanes: &[LaneSetup]) -> Result<(), LabError> {
@@ -59,6 +73,9 @@ impl Plan {
         }
         if self.trials.saturating_add(self.warmup) > MOST_TRIALS {
             return wrong("more than 10000 trials a lane are asked for: choose fewer");
+        }
+        if !(1..=MOST_INSTANCES).contains(&self.most_instances) {
+            return wrong("between 1 and 500 instances can run side by side: choose such a number");
         }
         if self.seed >= 1 << 53 {
             return wrong("the seed is too large: choose one below 2^53");
@@ -78,6 +95,8 @@ impl Plan {
 
 const MOST_TRIALS: u32 = 10_000;
 
+const MOST_INSTANCES: u32 = 500;
+
 /// One side of the comparison as the caller sets it up.
 #[derive(Clone)]
 pub struct LaneSetup {
@@ -91,12 +110,15 @@ pub struct LaneSetup {
     /// Further facts that must be equal in all lanes, by name, e.g. package
     /// versions. A fact that a lane does not state is not compared.
     pub facts: BTreeMap<String, String>,
+    /// Files and folders that a launch reads and that all instances share:
+    /// dropped from the page cache for a cold trial.
+    pub files: Vec<PathBuf>,
 }
 
 impl LaneSetup {
     /// A lane without further facts.
     pub fn new(lane: Lane, spec: InstanceSpec, backend: Arc<dyn Backend>) -> Self {
-        Self { lane, spec, backend, facts: BTreeMap::new() }
+        Self { lane, spec, backend, facts: BTreeMap::new(), files: Vec::new() }
     }
 
     pub(crate) fn port(&self) -> Option<PortMap> {

@@ -13,7 +13,7 @@ use tandem_probe::machine;
 use tokio::sync::watch;
 
 use crate::{
-    LabError, LaneSetup, Plan, ResultStore,
+    Experiment, LabError, LaneSetup, Plan, ResultStore,
     analysis::{self, Warnings},
     instruments::wait_for_calm,
     order::blocks,
@@ -47,8 +47,12 @@ pub async fn run(
 ) -> Result<ResultDocument, LabError> {
     let mut stage = Stage { events, cancel };
     let mut cleaned = Vec::new();
-    let outcome = match plan.check(&lanes) {
-        Ok(()) => Run::new(plan, lanes, store).go(&mut stage, &mut cleaned).await,
+    let checked = plan.check(&lanes).and_then(|()| plan.experiment());
+    let outcome = match checked {
+        Ok(experiment) => {
+            let run = Run::new(plan, experiment.as_ref(), lanes, store);
+            run.go(&mut stage, &mut cleaned).await
+        }
         Err(e) => Err(e),
     };
     match outcome {
@@ -65,6 +69,7 @@ pub async fn run(
 
 struct Run<'a> {
     plan: &'a Plan,
+    experiment: &'a dyn Experiment,
     store: &'a ResultStore,
     id: String,
     started_at: Timestamp,
@@ -88,12 +93,18 @@ struct Run<'a> {
 const MOST_FAILURES: u32 = 2;
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, lanes: Vec<LaneSetup>, store: &'a ResultStore) -> Self {
+    fn new(
+        plan: &'a Plan,
+        experiment: &'a dyn Experiment,
+        lanes: Vec<LaneSetup>,
+        store: &'a ResultStore,
+    ) -> Self {
         let names: Vec<_> = lanes.iter().map(|setup| setup.lane).collect();
         let setups: Vec<_> = number_lanes(&names).into_iter().zip(lanes).collect();
         let count = setups.len();
         Self {
             plan,
+            experiment,
             store,
             id: format!("{:016x}", rand::random::<u64>()),
             started_at: Timestamp::now(),
@@ -142,7 +153,10 @@ impl<'a> Run<'a> {
         if let Some(busy) = wait_for_calm().await {
             stage.warn(self.warnings.machine_is_busy(busy));
         }
-        let warmup = self.plan.warmups();
+        if self.plan.cache == CacheState::Cold {
+            stage.warn(self.warnings.cold_cache());
+        }
+        let warmup = self.warmups();
         let count = warmup + self.plan.trials;
         let blocks = blocks(self.setups.len(), count, self.plan.seed);
         for (index, block) in (0_u32..).zip(blocks) {
@@ -165,6 +179,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Warm-up trials that are really made.
+    fn warmups(&self) -> u32 {
+        self.plan.warmup.max(self.experiment.least_warmup())
+    }
+
     fn request(&self, lane: usize, index: u32, warmup: bool, keep: bool) -> Request {
         let (id, setup) = &self.setups[lane];
         let lane = id.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
@@ -178,6 +197,8 @@ impl<'a> Run<'a> {
             time_limit: self.plan.time_limit,
             keep,
             beside_kept: !self.kept.is_empty(),
+            cache: self.plan.cache,
+            most_instances: self.plan.most_instances,
         }
     }
 
@@ -193,7 +214,7 @@ impl<'a> Run<'a> {
             return Err(LabError::Cancelled);
         }
         let Some(contestant) = &self.contestants[lane] else { return Ok(None) };
-        match carry_out(contestant, request, stage).await {
+        match carry_out(self.experiment, contestant, request, stage).await {
             Ok(trial) => Ok(Some(trial)),
             Err(Cancelled(lines)) => {
                 cleaned.extend(lines);
@@ -212,6 +233,11 @@ impl<'a> Run<'a> {
             }
             Some(_) => {}
         }
+    }
+
+    fn estimates(&self, lane: &str) -> Vec<RunEvent> {
+        let metrics = self.experiment.compared();
+        analysis::live_estimates(&self.trials, lane, metrics, self.plan.seed)
     }
 
     fn answered(&self) -> usize {
@@ -250,7 +276,7 @@ impl<'a> Run<'a> {
         }
         self.failures[lane] = 0;
         if !record.warmup {
-            for estimate in analysis::live_estimates(&self.trials, &id, self.plan.seed) {
+            for estimate in self.estimates(&id) {
                 stage.emit(estimate);
             }
         }
@@ -275,6 +301,7 @@ impl<'a> Run<'a> {
     }
 
     fn document(self) -> ResultDocument {
+        let warmup = self.warmups();
         let mut document = ResultDocument {
             schema: SCHEMA.to_owned(),
             id: self.id,
@@ -285,10 +312,10 @@ impl<'a> Run<'a> {
             machine: machine(),
             design: Design {
                 trials: self.plan.trials,
-                warmup: self.plan.warmups(),
+                warmup,
                 seed: self.plan.seed,
                 order: self.order,
-                cache: CacheState::Warm,
+                cache: self.plan.cache,
             },
             lanes: self.reports,
             trials: self.trials,
@@ -297,7 +324,7 @@ impl<'a> Run<'a> {
             verdicts: Vec::new(),
             warnings: Vec::new(),
         };
-        analysis::complete(&mut document, self.warnings);
+        analysis::complete(&mut document, self.experiment, self.warnings);
         document
     }
 }

@@ -7,19 +7,21 @@ mod settle;
 use std::{sync::Arc, time::Duration};
 
 use tandem_backend::{Availability, Backend};
-use tandem_model::{InstanceId, OutcomeKind, RunEvent, TrialRecord};
+use tandem_model::{CacheState, InstanceId, OutcomeKind, RunEvent, TrialRecord};
+use tandem_probe::drop_page_cache;
 
+pub(crate) use attempt::Attempt;
 pub(crate) use clean_up::take_away;
 
 use crate::{
     LaneSetup,
+    experiment::{Bench, Experiment, TrialEnd},
     parity::Observed,
-    phases::seen,
     stage::Stage,
-    trial::attempt::{Attempt, End},
 };
 
 /// A lane that can run here.
+#[derive(Clone)]
 pub(crate) struct Contestant {
     pub(crate) id: String,
     pub(crate) setup: LaneSetup,
@@ -39,6 +41,10 @@ pub(crate) struct Request {
     pub(crate) keep: bool,
     /// An instance that was kept runs beside this one.
     pub(crate) beside_kept: bool,
+    /// State of the page cache before the trial.
+    pub(crate) cache: CacheState,
+    /// Most instances side by side.
+    pub(crate) most_instances: u32,
 }
 
 /// An instance that was left running.
@@ -65,36 +71,11 @@ pub(crate) struct Cancelled(pub(crate) Vec<String>);
 /// Carries a trial out. Whatever it made is gone afterwards, unless it is
 /// kept.
 pub(crate) async fn carry_out(
+    experiment: &dyn Experiment,
     lane: &Contestant,
     request: &Request,
     stage: &mut Stage<'_>,
 ) -> Result<Trial, Cancelled> {
-    stage.emit(RunEvent::TrialStarted {
-        lane: lane.id.clone(),
-        index: request.index,
-        warmup: request.warmup,
-    });
-    let mut attempt = Attempt::new(lane, request);
-    let end = attempt.run(stage).await;
-    let keep = request.keep && end.is_ok();
-    let mut kept = None;
-    let mut cleaned = Vec::new();
-    if let Some(id) = &attempt.instance {
-        let backend = lane.setup.backend.clone();
-        let disowned = keep && backend.disown(id).await.is_ok();
-        if disowned {
-            let (name, url) = (request.name.clone(), attempt.url.clone());
-            kept = Some(Kept { backend, id: id.clone(), name, url });
-        } else {
-            match take_away(backend.as_ref(), id, &request.name).await {
-                Ok(line) => cleaned.push(line),
-                Err(problem) => {
-                    stage.warn(&problem);
-                    cleaned.push(problem);
-                }
-            }
-        }
-    }
     let mut record = TrialRecord {
         lane: lane.id.clone(),
         index: request.index,
@@ -102,22 +83,56 @@ pub(crate) async fn carry_out(
         outcome: OutcomeKind::Measured,
         reason: None,
         phases: Vec::new(),
-        metrics: attempt.metrics,
-        series: attempt.series,
+        metrics: std::collections::BTreeMap::new(),
+        series: std::collections::BTreeMap::new(),
     };
-    let observed = match end {
-        Ok(measured) => {
-            record.phases = measured.phases;
-            Some(measured.observed)
+    let dropped = match request.cache {
+        CacheState::Cold => chill(lane).await,
+        CacheState::Warm => Ok(None),
+    };
+    stage.emit(RunEvent::TrialStarted {
+        lane: lane.id.clone(),
+        index: request.index,
+        warmup: request.warmup,
+    });
+    let mut bench = Bench::new(lane, request, stage);
+    let end = match &dropped {
+        Ok(_) => experiment.trial(&mut bench).await,
+        Err(e) => Err(TrialEnd::Failed(format!("cannot drop the lane's files from memory: {e}"))),
+    };
+    let mut kept = None;
+    if request.keep && end.is_ok() && bench.made.len() == 1 {
+        let backend = lane.setup.backend.clone();
+        if backend.disown(&bench.made[0].id).await.is_ok() {
+            let made = bench.made.remove(0);
+            kept = Some(Kept { backend, id: made.id, name: made.name, url: made.url });
         }
-        Err(End::Failed(reason)) => {
+    }
+    let cleaned = bench.clear().await;
+    record.phases = bench.phases;
+    record.series = bench.series;
+    let (metrics, seen) = (bench.metrics, bench.observed);
+    let observed = match end {
+        Ok(()) => {
+            record.metrics = metrics;
+            if let Ok(Some(bytes)) = dropped {
+                record.metrics.insert("cache_dropped_bytes".to_owned(), bytes.into());
+            }
+            seen
+        }
+        Err(TrialEnd::Failed(reason)) => {
             record.outcome = OutcomeKind::Failed;
             record.reason = Some(reason);
-            record.phases = seen(attempt.t0, &attempt.phases);
-            record.metrics.clear();
             None
         }
-        Err(End::Cancelled) => return Err(Cancelled(cleaned)),
+        Err(TrialEnd::Cancelled) => return Err(Cancelled(cleaned)),
     };
     Ok(Trial { record, observed, kept })
+}
+
+/// Drops the lane's files from the page cache; the size of those files.
+async fn chill(lane: &Contestant) -> std::io::Result<Option<u64>> {
+    let files = lane.setup.files.clone();
+    let dropped = tokio::task::spawn_blocking(move || drop_page_cache(&files));
+    dropped.await.map_err(std::io::Error::other)?.map(Some)
 }

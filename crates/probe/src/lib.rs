@@ -5,6 +5,7 @@
 //! Nothing here knows which backend made what it looks at, so that all lanes
 //! are measured with the same instrument.
 
+mod cache;
 mod cgroup;
 mod clock;
 mod disk;
@@ -18,6 +19,7 @@ mod process;
 mod sample;
 mod tree;
 
+pub use cache::drop_page_cache;
 pub use cgroup::{
     CgroupLayout, CgroupLimits, CgroupUsage, Setup, cgroup_limits, cgroup_processes, cgroup_setup,
     cgroup_usage,

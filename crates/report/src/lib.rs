@@ -17,6 +17,7 @@ mod lane;
 mod ledger;
 mod lines;
 mod race;
+mod rows;
 mod svg;
 mod text;
 mod theme;
@@ -33,6 +34,7 @@ pub use lane::{accelerator_words, lane_name, lane_title};
 pub use ledger::{LaneLedger, ledger_chart};
 pub use lines::{LaneSeries, cpu_chart, memory_chart};
 pub use race::{RaceData, RaceLane, RaceState, race_chart};
+pub use rows::{report_csv, report_markdown};
 pub use tandem_model::format::{
     Amount, format_bytes, format_bytes_interval, format_cpus, format_duration,
     format_duration_interval, format_number, format_ratio, format_ratio_interval,

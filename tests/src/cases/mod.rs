@@ -11,6 +11,7 @@ mod container;
 mod copy;
 mod crash;
 mod exec;
+mod experiment;
 mod images;
 mod limits;
 mod network;
@@ -59,6 +60,7 @@ pub fn all() -> Vec<Case> {
         crash::CASES,
         rootless::CASES,
         compare::CASES,
+        experiment::CASES,
         window::CASES,
     ]
     .concat()

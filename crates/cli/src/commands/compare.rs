@@ -1,53 +1,17 @@
-use std::path::Path;
-
-use anyhow::Context as _;
 use tandem_app::CompareRequest;
-use tandem_model::{
-    Comparison, OutcomeKind, ResultDocument, RunEvent, Summary, Unit, VerdictOutcome,
-};
-use tandem_report::{
-    format_bytes, format_duration, format_ratio, format_ratio_interval, lane_name,
-};
+use tandem_model::RunEvent;
 
-use super::Context;
-use crate::{
-    grammar::Compare,
-    output::{json, line, plain, table},
-    signals::cancel_on_interrupt,
+use super::{
+    Context,
+    measured::{deliver, report},
 };
+use crate::{grammar::Compare, signals::cancel_on_interrupt};
 
 pub(super) async fn run(context: &Context, compare: Compare) -> anyhow::Result<u8> {
     let request = request(&compare);
-    let to_stdout = compare.json.as_deref() == Some(Path::new("-"));
     let mut show = |event: RunEvent| report(context, &event);
     let result = context.app.compare(&request, &mut show, &cancel_on_interrupt()).await?;
-    if to_stdout {
-        json(&result)?;
-    } else {
-        print(context, &result);
-    }
-    if let Some(file) = compare.json.filter(|_| !to_stdout) {
-        let mut text = serde_json::to_string_pretty(&result)?;
-        text.push('\n');
-        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    if let Some(dir) = compare.report {
-        let files = tandem_report::write_report(&dir, &result)
-            .with_context(|| format!("cannot write the report to {}", dir.display()))?;
-        context.say(&format!(
-            "report: {} ({} files)",
-            dir.join("report.html").display(),
-            files.len()
-        ));
-    }
-    let measured = |lane: &str| {
-        result
-            .trials
-            .iter()
-            .any(|t| t.lane == lane && !t.warmup && t.outcome == OutcomeKind::Measured)
-    };
-    let complete = result.lanes.iter().all(|lane| measured(&lane.id));
-    Ok(if complete { 0 } else { 125 })
+    deliver(context, &result, compare.json.as_deref(), compare.report.as_deref())
 }
 
 fn request(compare: &Compare) -> CompareRequest {
@@ -62,123 +26,4 @@ fn request(compare: &Compare) -> CompareRequest {
     request.time_limit_s = compare.time_limit;
     request.keep = compare.keep;
     request
-}
-
-/// What happens, as plain lines on standard error.
-fn report(context: &Context, event: &RunEvent) {
-    match event {
-        RunEvent::Preparing { message, .. } => context.say(&plain(message)),
-        RunEvent::Log { line, .. } if context.verbose => context.say(&format!("  {}", plain(line))),
-        RunEvent::Planned { image, digest, base_substituted, lanes, .. } => {
-            context.say(&format!("{image} is {digest}"));
-            if let Some(base) = base_substituted {
-                context.say(&format!("its base is {base}, in place of the Dockerfile's"));
-            }
-            for lane in lanes {
-                if let Some(reason) = &lane.unavailable {
-                    context.say(&format!("lane {} cannot run: {}", lane.id, plain(reason)));
-                }
-            }
-        }
-        RunEvent::Parity { parity } if parity.fair => {
-            context.say("parity: every lane runs the same image, gives the same answer, has the same limits");
-        }
-        RunEvent::Parity { parity } => {
-            for difference in &parity.differences {
-                context.say(&format!("parity: UNFAIR: {}", plain(difference)));
-            }
-        }
-        RunEvent::FirstResponse { lane, index, elapsed_ns, .. } => {
-            context.say(&format!(
-                "{lane} #{index}: first answer after {}",
-                format_duration(*elapsed_ns)
-            ));
-        }
-        RunEvent::TrialFinished { lane, index, outcome: OutcomeKind::Failed, reason } => {
-            let reason = reason.as_deref().unwrap_or("no reason known");
-            context.say(&format!("{lane} #{index}: failed: {}", reason.trim_end()));
-        }
-        RunEvent::Kept { name, url, .. } => {
-            context
-                .say(&format!("{name} keeps running at {url} (end it with `tandem rm -f {name}`)"));
-        }
-        RunEvent::Warning { message } => context.say(&format!("warning: {}", plain(message))),
-        RunEvent::Stopped { cleaned, .. } => {
-            for thing in cleaned {
-                context.say(&format!("cleaned up: {}", plain(thing)));
-            }
-        }
-        _ => {}
-    }
-}
-
-/// What the table shows without `--verbose`; the result document has all.
-const PRINCIPAL: [&str; 4] = ["first_response", "memory_host", "image_bytes", "instance_bytes"];
-
-/// The table and the verdicts.
-fn print(context: &Context, result: &ResultDocument) {
-    let shown =
-        |summary: &&Summary| context.verbose || PRINCIPAL.contains(&summary.metric.as_str());
-    let rows: Vec<_> =
-        result.summary.iter().filter(shown).map(|summary| row(result, summary)).collect();
-    line("");
-    table(&["LANE", "METRIC", "MEDIAN", "95 % INTERVAL", "N"], &rows);
-    line("");
-    let principal = |comparison: &&Comparison| {
-        context.verbose || PRINCIPAL.contains(&comparison.metric.as_str())
-    };
-    for comparison in result.comparisons.iter().filter(principal) {
-        line(&format!(
-            "{}: {} has {} that of {} (95 % interval {})",
-            comparison.metric,
-            lane_name(&comparison.b),
-            format_ratio(comparison.ratio),
-            lane_name(&comparison.a),
-            format_ratio_interval(comparison.ci95),
-        ));
-    }
-    line("");
-    for verdict in &result.verdicts {
-        let (word, color) = match verdict.outcome {
-            VerdictOutcome::Supported => ("supported", "32"),
-            VerdictOutcome::Refuted => ("refuted", "31"),
-            VerdictOutcome::Inconclusive => ("not enough evidence", "33"),
-            VerdictOutcome::NotMeasured => ("not measured", "33"),
-        };
-        let word =
-            if context.color { format!("\x1b[{color}m{word}\x1b[0m") } else { word.to_owned() };
-        line(&format!("{}: {word}", verdict.claim));
-        line(&format!("  {}", verdict.why));
-    }
-}
-
-fn row(result: &ResultDocument, summary: &Summary) -> Vec<String> {
-    let text = |value: f64| match summary.unit {
-        Unit::Ns => format_duration(whole(value)),
-        Unit::Bytes => format_bytes(whole(value)),
-        _ => format!("{value}"),
-    };
-    let accelerator =
-        result.lanes.iter().find(|lane| lane.id == summary.lane).and_then(|lane| lane.accelerator);
-    let lane = match accelerator {
-        Some(accelerator) => format!("{} ({accelerator})", summary.lane),
-        None => summary.lane.clone(),
-    };
-    vec![
-        lane,
-        summary.metric.clone(),
-        text(summary.median),
-        format!("{} to {}", text(summary.ci95[0]), text(summary.ci95[1])),
-        summary.n.to_string(),
-    ]
-}
-
-/// A measured value as a whole number of its unit.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "measured times and sizes are never negative and far below 2^63"
-)]
-fn whole(value: f64) -> u64 {
-    value.max(0.0).round() as u64
 }

@@ -6,13 +6,16 @@ mod build;
 mod compare;
 mod doctor;
 mod exec;
+mod experiment;
 mod images;
 mod inspect;
 mod instances;
 mod live;
 mod logs;
+mod measured;
 mod network;
 mod registry;
+mod results;
 mod run;
 mod samples;
 mod state;
@@ -97,6 +100,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::State(command) => state::run(&context, command).await,
         Command::Networking(command) => network::run(&context, command).await,
         Command::Compare(compare) => Box::pin(compare::run(&context, compare)).await,
+        Command::Experiment(it) => Box::pin(experiment::run(&context, it)).await,
+        Command::Result(it) => results::run(&context, it),
         Command::Sample(Sample::Ls(json)) => samples::list(json),
         Command::Sample(Sample::Copy { name, dir }) => samples::copy(&context, &name, &dir),
     }

@@ -3,6 +3,7 @@
 mod archive;
 mod build;
 mod compare;
+mod experiment;
 mod image;
 mod live;
 mod network;
@@ -25,6 +26,7 @@ use crate::attach::DetachKeys;
 pub(crate) use archive::{Archive, Load, Save};
 pub(crate) use build::{Build, BuildNetwork, Progress};
 pub(crate) use compare::Compare;
+pub(crate) use experiment::{Cache, Experiment, Format, RunExperiment, StoredResult};
 pub(crate) use image::{Base, Image, Images};
 pub(crate) use live::{Attach, Exec, Live};
 
@@ -178,6 +180,12 @@ pub(crate) enum Command {
     Networking(Networking),
     /// Build a subject, launch it in each lane, measure and judge
     Compare(Compare),
+    /// Judge the claims about containers and VMs by measuring
+    #[command(subcommand)]
+    Experiment(Experiment),
+    /// Work with results
+    #[command(subcommand)]
+    Result(StoredResult),
     /// Work with volumes
     #[command(subcommand)]
     Volume(Volume),

@@ -1,7 +1,7 @@
 //! From raw trials to summaries, comparisons, verdicts and warnings.
 
 mod format;
-mod verdicts;
+pub(crate) mod verdicts;
 mod warnings;
 
 use tandem_model::{Comparison, OutcomeKind, ResultDocument, RunEvent, Summary, TrialRecord, Unit};
@@ -9,18 +9,26 @@ use tandem_stats::{Ratio, ratio_of_medians, summarize};
 
 pub(crate) use warnings::Warnings;
 
-/// Metrics that are compared between lanes, and told while a run is under way.
-const COMPARED: [&str; 5] =
-    ["first_response", "tenth_response", "memory_host", "image_bytes", "instance_bytes"];
+use crate::Experiment;
 
 /// The unit of a metric.
 pub fn unit_of(metric: &str) -> Unit {
-    let time = ["first_response", "tenth_response", "sampler_cpu", "prober_cpu"];
-    if metric.starts_with("phase.") || time.contains(&metric) {
+    let time = ["_response", "_cpu", "_lag", "_downtime", "_gap", "_time", "_pause"];
+    let times = ["launch_first", "launch_last", "build_cold", "build_cached"];
+    if metric.starts_with("phase.")
+        || metric.starts_with("latency_")
+        || times.contains(&metric)
+        || time.iter().any(|ending| metric.ends_with(ending))
+    {
         Unit::Ns
+    } else if metric.starts_with("survives.") || metric.starts_with("contained.") {
+        Unit::Boolean
+    } else if metric.starts_with("throughput") {
+        Unit::PerSecond
     } else if metric.ends_with("_bytes")
         || metric.starts_with("memory_")
         || metric.starts_with("disk_")
+        || metric.starts_with("marginal_")
     {
         Unit::Bytes
     } else {
@@ -29,18 +37,28 @@ pub fn unit_of(metric: &str) -> Unit {
 }
 
 /// Fills in everything that follows from the raw trials.
-pub(crate) fn complete(document: &mut ResultDocument, mut warnings: Warnings) {
+pub(crate) fn complete(
+    document: &mut ResultDocument,
+    experiment: &dyn Experiment,
+    mut warnings: Warnings,
+) {
     let seed = document.design.seed;
-    document.summary = summaries(document);
-    document.comparisons = comparisons(document);
-    document.verdicts = verdicts::verdicts(document);
-    warnings.of_document(document, seed);
+    document.summary = summaries(document, experiment.compared());
+    document.comparisons = comparisons(document, experiment.compared());
+    document.verdicts = experiment.judge(document);
+    document.verdicts.extend(verdicts::equal_lanes(document, experiment.compared()[0]));
+    warnings.of_document(document, experiment.compared()[0], seed);
     document.warnings = warnings.into_sentences();
 }
 
 /// The estimates that changed with the last trial of a lane.
-pub(crate) fn live_estimates(trials: &[TrialRecord], lane: &str, seed: u64) -> Vec<RunEvent> {
-    let told = COMPARED.iter().filter_map(|metric| {
+pub(crate) fn live_estimates(
+    trials: &[TrialRecord],
+    lane: &str,
+    metrics: &[&str],
+    seed: u64,
+) -> Vec<RunEvent> {
+    let told = metrics.iter().filter_map(|metric| {
         let found = summarize(&values(trials, lane, metric), seed).ok()?;
         Some(RunEvent::Estimate {
             lane: lane.to_owned(),
@@ -60,7 +78,10 @@ pub(crate) fn values(trials: &[TrialRecord], lane: &str, metric: &str) -> Vec<f6
         .filter(|trial| {
             trial.lane == lane && !trial.warmup && trial.outcome == OutcomeKind::Measured
         })
-        .filter_map(|trial| trial.metrics.get(metric)?.as_f64())
+        .filter_map(|trial| {
+            let value = trial.metrics.get(metric)?;
+            value.as_f64().or_else(|| Some(f64::from(u8::from(value.as_bool()?))))
+        })
         .collect()
 }
 
@@ -70,10 +91,10 @@ pub(crate) fn ratio(document: &ResultDocument, metric: &str, a: &str, b: &str) -
     ratio_of_medians(&of(a), &of(b), document.design.seed).ok()
 }
 
-fn summaries(document: &ResultDocument) -> Vec<Summary> {
+fn summaries(document: &ResultDocument, first: &[&str]) -> Vec<Summary> {
     let mut summaries = Vec::new();
     for lane in &document.lanes {
-        for metric in metrics(document) {
+        for metric in metrics(document, first) {
             let values = values(&document.trials, &lane.id, &metric);
             if let Ok(found) = summarize(&values, document.design.seed) {
                 let unit = unit_of(&metric);
@@ -85,13 +106,16 @@ fn summaries(document: &ResultDocument) -> Vec<Summary> {
 }
 
 /// Every metric with a number: the important ones first, then by name.
-fn metrics(document: &ResultDocument) -> Vec<String> {
-    let mut names: Vec<String> = COMPARED.map(str::to_owned).into();
+fn metrics(document: &ResultDocument, first: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = first.iter().map(|name| (*name).to_owned()).collect();
     let mut others: Vec<String> = document
         .trials
         .iter()
         .flat_map(|trial| &trial.metrics)
-        .filter(|(name, value)| value.is_number() && !COMPARED.contains(&name.as_str()))
+        .filter(|(name, value)| {
+            let counts = value.is_number() || unit_of(name) == Unit::Boolean;
+            counts && !first.contains(&name.as_str())
+        })
         .map(|(name, _)| name.clone())
         .collect();
     others.sort();
@@ -101,14 +125,14 @@ fn metrics(document: &ResultDocument) -> Vec<String> {
 }
 
 /// Every lane against the first one.
-fn comparisons(document: &ResultDocument) -> Vec<Comparison> {
+fn comparisons(document: &ResultDocument, compared: &[&str]) -> Vec<Comparison> {
     let Some((first, others)) = document.lanes.split_first() else { return Vec::new() };
     let mut comparisons = Vec::new();
     for other in others {
-        for metric in COMPARED {
+        for metric in compared {
             if let Some(found) = ratio(document, metric, &first.id, &other.id) {
                 comparisons.push(Comparison {
-                    metric: metric.to_owned(),
+                    metric: (*metric).to_owned(),
                     a: first.id.clone(),
                     b: other.id.clone(),
                     ratio: found.ratio,
@@ -223,7 +247,11 @@ pub(crate) mod tests {
         let mut document = document(5);
         document.trials[2].outcome = OutcomeKind::Failed;
         assert_eq!(values(&document.trials, "container", "first_response").len(), 4);
-        complete(&mut document, Warnings::default());
+        complete(
+            &mut document,
+            crate::experiment("compare").unwrap().as_ref(),
+            Warnings::default(),
+        );
         let found = |lane: &str, metric: &str| {
             document.summary.iter().find(|s| s.lane == lane && s.metric == metric).unwrap().clone()
         };

@@ -1,7 +1,13 @@
-//! The claims of the article that a launch can judge: start-up and size.
+//! The claims of the article, judged by the numbers.
+
+mod equal;
+mod growth;
+
+pub(crate) use equal::equal_lanes;
+pub(crate) use growth::{density, resize};
 
 use tandem_model::{
-    Accelerator, BackendKind, LaneReport, ResultDocument, Verdict, VerdictOutcome,
+    Accelerator, BackendKind, CacheState, LaneReport, ResultDocument, Verdict, VerdictOutcome,
     format::format_number,
 };
 use tandem_stats::{
@@ -16,20 +22,31 @@ const FASTER: &str = "Containers are faster to spin up than a VM";
 const HEAVIER: &str = "VMs are heavier than containers: a running VM takes more memory";
 const SIZE: &str = "Virtual machines are heavy (GB), containers are lightweight (MB)";
 
-/// Judges every claim, in a fixed order.
-pub(super) fn verdicts(document: &ResultDocument) -> Vec<Verdict> {
+/// Judges the claim about start-up.
+pub(crate) fn startup(document: &ResultDocument) -> Vec<Verdict> {
+    of_pair(document, &[FASTER], |pair| vec![pair.faster()])
+}
+
+/// Judges the claims about size.
+pub(crate) fn size(document: &ResultDocument) -> Vec<Verdict> {
+    of_pair(document, &[HEAVIER, SIZE], |pair| vec![pair.heavier(), pair.size()])
+}
+
+/// Judges claims about a container and a VM, where the run had both.
+fn of_pair(
+    document: &ResultDocument,
+    claims: &[&str],
+    judge: impl FnOnce(&Pair<'_>) -> Vec<Verdict>,
+) -> Vec<Verdict> {
     let of = |kind: BackendKind| document.lanes.iter().find(|lane| lane.backend == kind);
     match (of(BackendKind::Container), of(BackendKind::Vm)) {
-        (Some(container), Some(vm)) => {
-            let pair = Pair { document, container, vm };
-            vec![pair.faster(), pair.heavier(), pair.size()]
-        }
+        (Some(container), Some(vm)) => judge(&Pair { document, container, vm }),
         (container, _) => {
             let missing = if container.is_none() { "container" } else { "vm" };
             let why = format!(
                 "The claim compares a container with a VM, and this run had no {missing} lane: add it with --lanes container,vm."
             );
-            [FASTER, HEAVIER, SIZE].map(|claim| not_measured(claim, why.clone())).into()
+            claims.iter().map(|claim| not_measured(claim, why.clone())).collect()
         }
     }
 }
@@ -59,7 +76,10 @@ impl Pair<'_> {
             _ => "The VM ran under software emulation (TCG), so the ratio is not the hypervisor's."
                 .to_owned(),
         });
-        why.push("Files were in the page cache. Speed says nothing about isolation: a VM has a kernel of its own, a container shares the host's.".to_owned());
+        if self.document.design.cache == CacheState::Warm {
+            why.push("Files were in the page cache.".to_owned());
+        }
+        why.push("Speed says nothing about isolation: a VM has a kernel of its own, a container shares the host's.".to_owned());
         self.verdict(FASTER, outcome, why)
     }
 
@@ -224,9 +244,15 @@ mod tests {
     use super::*;
     use crate::analysis::tests::document;
 
+    fn both(document: &ResultDocument) -> Vec<Verdict> {
+        let mut all = startup(document);
+        all.extend(size(document));
+        all
+    }
+
     #[test]
     fn a_clear_difference_is_told_with_its_caveat() {
-        let found = verdicts(&document(5));
+        let found = both(&document(5));
         assert_eq!(found[0].outcome, VerdictOutcome::Supported);
         for part in [
             "22.4 times",
@@ -247,13 +273,13 @@ mod tests {
     fn with_kvm_nothing_is_emulated() {
         let mut document = document(5);
         document.lanes[1].accelerator = Some(Accelerator::Kvm);
-        let why = &verdicts(&document)[0].why;
+        let why = &both(&document)[0].why;
         assert!(why.contains("KVM") && !why.contains("emulation"), "{why}");
     }
 
     #[test]
     fn too_few_trials_decide_nothing() {
-        let found = verdicts(&document(3));
+        let found = both(&document(3));
         assert!(
             found.iter().all(|verdict| verdict.outcome == VerdictOutcome::Inconclusive),
             "{found:?}"
@@ -264,11 +290,11 @@ mod tests {
     fn what_did_not_run_is_not_measured() {
         let mut document = document(5);
         document.trials.retain(|trial| trial.lane != "vm/micro");
-        let found = verdicts(&document);
+        let found = both(&document);
         assert!(found.iter().all(|verdict| verdict.outcome == VerdictOutcome::NotMeasured));
         assert!(found[0].why.contains("vm/micro"), "{}", found[0].why);
         document.lanes.pop();
-        assert!(verdicts(&document)[0].why.contains("no vm lane"));
+        assert!(both(&document)[0].why.contains("no vm lane"));
     }
 
     #[test]
@@ -276,6 +302,6 @@ mod tests {
         let mut document = document(5);
         document.lanes[1].parity.fair = false;
         document.lanes[1].parity.differences = vec!["memory limit: a, b".to_owned()];
-        assert!(verdicts(&document)[0].why.starts_with("This comparison is unfair (memory limit"));
+        assert!(both(&document)[0].why.starts_with("This comparison is unfair (memory limit"));
     }
 }

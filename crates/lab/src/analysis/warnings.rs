@@ -3,7 +3,7 @@ use std::{collections::BTreeSet, fmt};
 use tandem_model::{ResultDocument, format::format_number};
 use tandem_stats::{coverage_bound, drift};
 
-use super::{COMPARED, values};
+use super::values;
 use crate::StoreError;
 
 /// A lane whose times spread more than this (standard deviation over mean) is
@@ -26,6 +26,7 @@ enum Warning {
     SomeFailed { lane: String, failed: usize, of: usize },
     AnswersChange { lane: String },
     NotOnDisk { reason: String },
+    ColdCache,
     Engine(String),
 }
 
@@ -87,6 +88,9 @@ impl fmt::Display for Warning {
                 f,
                 "trials are only in memory, for they could not be written: {reason}; save the result with --json"
             ),
+            Self::ColdCache => f.write_str(
+                "before each trial the files of the lane were dropped from the page cache; what other programs hold mapped, the engines' own programs and the disk's own cache stayed warm",
+            ),
             Self::Engine(note) => f.write_str(note),
         }
     }
@@ -102,6 +106,10 @@ pub(crate) struct Warnings {
 impl Warnings {
     pub(crate) fn of_engine(&mut self, note: String) -> String {
         self.add(Warning::Engine(note))
+    }
+
+    pub(crate) fn cold_cache(&mut self) -> String {
+        self.add(Warning::ColdCache)
     }
 
     pub(crate) fn lane_missing(&mut self, lane: &str, reason: &str) -> String {
@@ -128,13 +136,13 @@ impl Warnings {
     }
 
     /// Looks at a document whose summaries are there.
-    pub(super) fn of_document(&mut self, document: &ResultDocument, seed: u64) {
+    pub(super) fn of_document(&mut self, document: &ResultDocument, metric: &str, seed: u64) {
         if document.subject.base_substituted {
             let base = document.subject.base.clone().unwrap_or_else(|| "another image".to_owned());
             self.add(Warning::BaseSubstituted { base });
         }
         for lane in &document.lanes {
-            self.of_lane(document, &lane.id, seed);
+            self.of_lane(document, &lane.id, metric, seed);
             let answered = document.summary.iter().any(|summary| summary.lane == lane.id);
             if answered && !lane.parity.fair {
                 let differences = lane.parity.differences.clone();
@@ -143,12 +151,12 @@ impl Warnings {
         }
     }
 
-    fn of_lane(&mut self, document: &ResultDocument, id: &str, seed: u64) {
+    fn of_lane(&mut self, document: &ResultDocument, id: &str, metric: &str, seed: u64) {
         let lane = id.to_owned();
         let tried: Vec<_> = document.trials.iter().filter(|t| t.lane == id && !t.warmup).collect();
         let failed =
             tried.iter().filter(|trial| trial.outcome == tandem_model::OutcomeKind::Failed).count();
-        let times = values(&document.trials, id, COMPARED[0]);
+        let times = values(&document.trials, id, metric);
         if failed > 0 && !times.is_empty() {
             self.add(Warning::SomeFailed { lane: lane.clone(), failed, of: tried.len() });
         }
@@ -160,7 +168,7 @@ impl Warnings {
         {
             self.add(Warning::Drift { lane: lane.clone(), rho: found.rho });
         }
-        let summary = document.summary.iter().find(|s| s.lane == id && s.metric == COMPARED[0]);
+        let summary = document.summary.iter().find(|s| s.lane == id && s.metric == metric);
         let Some(summary) = summary else { return };
         if summary.outliers > 0 {
             let (count, n) = (summary.outliers, summary.n);
@@ -192,7 +200,11 @@ mod tests {
     use crate::analysis::{complete, tests::document, tests::trial};
 
     fn sentences(mut document: ResultDocument) -> String {
-        complete(&mut document, Warnings::default());
+        complete(
+            &mut document,
+            crate::experiment("compare").unwrap().as_ref(),
+            Warnings::default(),
+        );
         document.warnings.join("\n")
     }
 

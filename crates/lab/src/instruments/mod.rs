@@ -2,10 +2,12 @@
 //! the other nor for whoever listens to the run, and so that what they cost
 //! can be told.
 
+mod available;
 mod calm;
 mod prober;
 mod sampler;
 
+pub(crate) use available::available_memory;
 pub(crate) use calm::wait_for_calm;
 pub(crate) use prober::{Asked, Prober};
 pub(crate) use sampler::Sampler;

@@ -54,7 +54,7 @@ impl Run<'_> {
                 .filter(|_| self.plan.subject.base_substituted),
             lanes: infos,
             trials: self.plan.trials,
-            warmup: self.plan.warmups(),
+            warmup: self.warmups(),
         });
         for note in
             self.contestants.iter().flatten().filter_map(|lane| lane.availability.note.clone())

@@ -49,6 +49,9 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A result with this id is here already.
+    #[error("the result {0} is here already: `tandem result show {0}` shows it")]
+    Known(String),
     /// No run has this id.
     #[error("there is no result `{0}`: `tandem result ls` lists them")]
     NoResult(String),
@@ -70,13 +73,14 @@ impl StoreError {
                 ErrorCode::Internal
             }
             Self::NoResult(_) => ErrorCode::NotFound,
-            Self::Ambiguous(_) => ErrorCode::Usage,
+            Self::Ambiguous(_) | Self::Known(_) => ErrorCode::Usage,
         }
     }
 }
 
 /// A run as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
 pub struct ResultRow {
     /// Its id.
     pub id: String,
@@ -85,11 +89,16 @@ pub struct ResultRow {
     /// What ran.
     pub subject: String,
     /// When it began.
+    #[cfg_attr(feature = "ts", ts(type = "string"))]
     pub started_at: Timestamp,
     /// When it ended; null while it runs, and for one that was killed.
+    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
     pub finished_at: Option<Timestamp>,
     /// Why it has no result, when it was stopped.
     pub stopped: Option<String>,
+    /// Where it came from when it was not measured by this home: `imported`
+    /// or `merged`.
+    pub origin: Option<String>,
     /// Trials on disk.
     pub trials: u32,
 }
@@ -158,9 +167,8 @@ impl ResultStore {
         self.write("write to", sql, params![run, position, trial.lane, trial.index, record])
     }
 
-    /// Stores the result of a finished run. A document from elsewhere becomes
-    /// a run of its own.
-    pub fn finish(&self, document: &ResultDocument) -> Result<(), StoreError> {
+    /// Stores the result of a finished run.
+    pub(crate) fn finish(&self, document: &ResultDocument) -> Result<(), StoreError> {
         let sql = "INSERT INTO run (id, experiment, subject, image, digest, seed, started_at, finished_at, document)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                    ON CONFLICT (id) DO UPDATE SET finished_at = ?8, document = ?9";
@@ -184,6 +192,37 @@ impl ResultStore {
     pub(crate) fn stop(&self, id: &str, why: &str) -> Result<(), StoreError> {
         let sql = "UPDATE run SET stopped = ?2, finished_at = ?3 WHERE id = ?1";
         self.write("write to", sql, params![id, why, Timestamp::now().to_string()])
+    }
+
+    /// Stores a result that was not measured here, with its trials, as one
+    /// step. `origin` says where it came from.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Known`] when a result with its id is here already.
+    pub fn take_in(&self, document: &ResultDocument, origin: &str) -> Result<(), StoreError> {
+        if self.list()?.iter().any(|row| row.id == document.id) {
+            return Err(StoreError::Known(document.id.clone()));
+        }
+        self.write("write to", "BEGIN IMMEDIATE", [])?;
+        let written = self.finish(document).and_then(|()| {
+            let sql = "UPDATE run SET origin = ?2 WHERE id = ?1";
+            self.write("write to", sql, params![document.id, origin])?;
+            (0..)
+                .zip(&document.trials)
+                .try_for_each(|(at, trial)| self.record(&document.id, at, trial))
+        });
+        let end = if written.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.write("write to", end, []);
+        written.and(ended)
+    }
+
+    /// Removes the run with this id, or with an id that begins so, and its
+    /// trials; the whole id.
+    pub fn remove(&self, id: &str) -> Result<String, StoreError> {
+        let row = self.find(id)?;
+        self.write("write to", "DELETE FROM run WHERE id = ?1", [&row.id])?;
+        Ok(row.id)
     }
 
     /// All runs, the latest first.
@@ -253,7 +292,7 @@ impl ResultStore {
 }
 
 const ROW: &str = "SELECT run.id, run.experiment, run.subject, run.started_at, run.finished_at,
-    run.stopped, COUNT(trial.run) FROM run LEFT JOIN trial ON trial.run = run.id";
+    run.stopped, run.origin, COUNT(trial.run) FROM run LEFT JOIN trial ON trial.run = run.id";
 
 fn row(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
     let time = |at: usize| -> rusqlite::Result<Option<Timestamp>> {
@@ -269,7 +308,8 @@ fn row(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
         started_at: time(3)?.unwrap_or_default(),
         finished_at: time(4)?,
         stopped: row.get(5)?,
-        trials: row.get(6)?,
+        origin: row.get(6)?,
+        trials: row.get(7)?,
     })
 }
 

@@ -3,8 +3,9 @@ use rusqlite_migration::{M, Migrations};
 
 /// The steps from an empty database to the present one. A step that was ever
 /// released is never changed; a new version is a new step at the end.
-const STEPS: &[M<'static>] = &[M::up(
-    "CREATE TABLE run (
+const STEPS: &[M<'static>] = &[
+    M::up(
+        "CREATE TABLE run (
         id          TEXT PRIMARY KEY,
         experiment  TEXT NOT NULL,
         subject     TEXT NOT NULL,
@@ -25,7 +26,10 @@ const STEPS: &[M<'static>] = &[M::up(
         record   TEXT NOT NULL,    -- JSON
         PRIMARY KEY (run, position)
     ) STRICT, WITHOUT ROWID;",
-)];
+    ),
+    // Where a result came from that was not measured here.
+    M::up("ALTER TABLE run ADD COLUMN origin TEXT;"),
+];
 
 /// Brings a database up to date; a sentence when it is not ours.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), String> {

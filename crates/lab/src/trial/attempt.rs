@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{Contestant, Request};
 use crate::{
+    experiment::TrialEnd as End,
     instruments::{Prober, Sampler},
     parity::Observed,
     phases::{APP, LAUNCH, contiguous},
@@ -25,29 +26,24 @@ use crate::{
 };
 
 /// A launch while it is measured.
-pub(super) struct Attempt<'a> {
+pub(crate) struct Attempt<'a> {
     pub(super) lane: &'a Contestant,
     pub(super) request: &'a Request,
-    pub(super) t0: HostInstant,
-    pub(super) instance: Option<InstanceId>,
-    pub(super) phases: Vec<Phase>,
-    pub(super) metrics: BTreeMap<String, Value>,
-    pub(super) series: BTreeMap<String, Vec<[f64; 2]>>,
+    pub(crate) t0: HostInstant,
+    pub(crate) instance: Option<InstanceId>,
+    pub(crate) phases: Vec<Phase>,
+    pub(crate) metrics: BTreeMap<String, Value>,
+    pub(crate) series: BTreeMap<String, Vec<[f64; 2]>>,
     pub(super) last_sample: Option<Sample>,
     /// Where the app answers.
-    pub(super) url: String,
-}
-
-/// Why a launch was not measured.
-pub(super) enum End {
-    Cancelled,
-    Failed(String),
+    pub(crate) url: String,
+    pub(crate) address: Option<SocketAddr>,
 }
 
 /// A launch that answered.
-pub(super) struct Measured {
-    pub(super) phases: Vec<TrialPhase>,
-    pub(super) observed: Observed,
+pub(crate) struct Measured {
+    pub(crate) phases: Vec<TrialPhase>,
+    pub(crate) observed: Observed,
 }
 
 /// How often it is looked whether the app has ended.
@@ -61,7 +57,7 @@ const LATE: Duration = Duration::from_secs(10);
 const LINES: usize = 8;
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(lane: &'a Contestant, request: &'a Request) -> Self {
+    pub(crate) fn new(lane: &'a Contestant, request: &'a Request) -> Self {
         Self {
             lane,
             request,
@@ -72,14 +68,16 @@ impl<'a> Attempt<'a> {
             series: BTreeMap::new(),
             last_sample: None,
             url: String::new(),
+            address: None,
         }
     }
 
     /// Launches, measures and looks around. What was made is in `instance`.
-    pub(super) async fn run(&mut self, stage: &mut Stage<'_>) -> Result<Measured, End> {
+    pub(crate) async fn run(&mut self, stage: &mut Stage<'_>) -> Result<Measured, End> {
         let failed = |what: &str, e: std::io::Error| End::Failed(format!("cannot {what}: {e}"));
         let (spec, addr) = self.spec().map_err(|e| failed("find a free port", e))?;
         self.url = url(addr, &self.request.path);
+        self.address = Some(addr);
         let backend = &self.lane.setup.backend;
         let limit = self.request.time_limit;
         let mut prober = Prober::start(addr, &self.request.path, limit)

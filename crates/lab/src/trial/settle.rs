@@ -6,8 +6,9 @@ use tandem_model::{InstanceRecord, Ledger, RunEvent, TrialPhase};
 use tandem_probe::FirstResponse;
 use tokio::time::{Instant, sleep_until};
 
-use super::attempt::{Attempt, End};
+use super::attempt::Attempt;
 use crate::{
+    experiment::TrialEnd as End,
     instruments::{Asked, Prober, Sampler},
     parity::{Observed, facts},
     stage::Stage,

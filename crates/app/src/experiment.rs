@@ -1,0 +1,211 @@
+//! Experiments as a person asks for them.
+
+use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tandem_backend::BackendError;
+use tandem_lab::{CATALOGUE, Description, LabError, LaneSetup, Plan, ResultStore, describe, run};
+use tandem_model::{
+    CacheState, InstanceOptions, Lane, PortMap, Protocol, Resources, ResultDocument, RunEvent,
+};
+
+use crate::{App, AppError, Cancel, RunOptions, spec::exposed_port, subject::Ready};
+
+/// An experiment as a person asks for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ts_rs::TS)]
+pub struct ExperimentRequest {
+    /// Its id, e.g. `startup`.
+    pub experiment: String,
+    /// A sample, a folder with a Dockerfile, or an image.
+    pub subject: String,
+    /// The lanes; the first is what the others are compared with. The same
+    /// lane twice is an A/A run.
+    pub lanes: Vec<Lane>,
+    /// Measured trials a lane.
+    pub trials: u32,
+    /// Trials a lane before those, which do not count.
+    pub warmup: u32,
+    /// Seed of order and intervals; chosen when null.
+    #[ts(type = "number | null")]
+    pub seed: Option<u64>,
+    /// Limits of every lane.
+    pub resources: Resources,
+    /// State of the page cache before each trial.
+    pub cache: CacheState,
+    /// Most instances side by side, where an experiment asks for several.
+    pub instances: u32,
+    /// Port on which the app answers; the image's lowest exposed one when null.
+    pub port: Option<u16>,
+    /// Seconds in which it must answer.
+    pub time_limit_s: u32,
+    /// Leave the last instance of each lane running, where a trial is one
+    /// launch.
+    pub keep: bool,
+}
+
+impl ExperimentRequest {
+    /// The usual request: container and VM, hello-flask, the experiment's own
+    /// number of trials, the same half gigabyte and two processors (one where
+    /// the machine has no more) for both.
+    pub fn new(experiment: &str) -> Self {
+        Self {
+            experiment: experiment.to_owned(),
+            subject: "hello-flask".to_owned(),
+            lanes: vec![Lane::CONTAINER, Lane::VM_MICRO],
+            trials: describe(experiment).map_or(10, |description| description.trials),
+            warmup: u32::from(matches!(experiment, "startup" | "size" | "compare")),
+            seed: None,
+            resources: Resources {
+                memory_bytes: Some(512 << 20),
+                milli_cpus: Some(1000 * processors().min(2)),
+                pids: None,
+            },
+            cache: CacheState::Warm,
+            instances: 8,
+            port: None,
+            time_limit_s: 120,
+            keep: false,
+        }
+    }
+}
+
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1))
+}
+
+impl App {
+    /// All experiments, those too that this version cannot run.
+    pub fn experiments(&self) -> &'static [Description] {
+        CATALOGUE
+    }
+
+    /// The experiment with this id.
+    pub fn describe_experiment(&self, id: &str) -> Result<&'static Description, AppError> {
+        describe(id).ok_or_else(|| AppError::NoExperiment(id.to_owned()))
+    }
+
+    /// Makes the subject ready, carries the experiment out in each lane, and
+    /// judges. Cancelling, or an error, removes whatever the run made.
+    pub async fn experiment(
+        &self,
+        request: &ExperimentRequest,
+        events: &mut (dyn FnMut(RunEvent) + Send),
+        cancel: &Cancel,
+    ) -> Result<ResultDocument, AppError> {
+        let prepared = match self.plan(request, events, cancel).await {
+            Ok((plan, setups)) => self.results().map(|store| (plan, setups, store)),
+            Err(e) => Err(e),
+        };
+        let (plan, setups, store) = match prepared {
+            Ok(prepared) => prepared,
+            Err(e) => {
+                events(RunEvent::Stopped { error: e.to_failure(), cleaned: Vec::new() });
+                return Err(e);
+            }
+        };
+        Ok(run(&plan, setups, &store, events, cancel.receiver()).await?)
+    }
+
+    /// The results of this home.
+    pub(crate) fn results(&self) -> Result<ResultStore, AppError> {
+        Ok(ResultStore::open(&self.home.results()).map_err(LabError::from)?)
+    }
+
+    async fn plan(
+        &self,
+        request: &ExperimentRequest,
+        events: &mut (dyn FnMut(RunEvent) + Send),
+        cancel: &Cancel,
+    ) -> Result<(Plan, Vec<LaneSetup>), AppError> {
+        self.check_request(request)?;
+        let ready = self.ready(&request.subject, events, cancel).await?;
+        if cancel.is_cancelled() {
+            return Err(BackendError::Cancelled.into());
+        }
+        let setups = request
+            .lanes
+            .iter()
+            .map(|lane| self.lane_setup(*lane, request, &ready))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut plan = Plan::new(&*request.experiment, ready.subject);
+        plan.trials = request.trials;
+        plan.warmup = request.warmup;
+        plan.seed = request.seed.unwrap_or(plan.seed);
+        plan.keep = request.keep;
+        plan.cache = request.cache;
+        plan.most_instances = request.instances;
+        plan.time_limit = Duration::from_secs(u64::from(request.time_limit_s));
+        Ok((plan, setups))
+    }
+
+    fn lane_setup(
+        &self,
+        lane: Lane,
+        request: &ExperimentRequest,
+        ready: &Ready,
+    ) -> Result<LaneSetup, AppError> {
+        let port = request
+            .port
+            .or_else(|| exposed_port(&ready.image.config))
+            .or(ready.port)
+            .ok_or_else(|| AppError::NoPort(ready.subject.image.clone()))?;
+        let host_ip = Ipv4Addr::LOCALHOST.into();
+        let options = RunOptions {
+            profile: lane.profile,
+            accelerator: lane.accelerator,
+            ports: vec![PortMap { host_ip, host_port: 0, port, protocol: Protocol::Tcp }],
+            resources: request.resources,
+            options: InstanceOptions { template: lane.template, ..InstanceOptions::default() },
+            ..RunOptions::new(ready.subject.image.clone(), lane.backend)
+        };
+        let spec = self.spec(&ready.image, options)?;
+        let mut setup = LaneSetup::new(lane, spec, self.backend(lane.backend).clone());
+        setup.files = self.shared_files();
+        Ok(setup)
+    }
+
+    /// What launches read and instances share: unpacked layers, kernels, the
+    /// disks made of images.
+    fn shared_files(&self) -> Vec<PathBuf> {
+        vec![self.home.layers(), self.home.kernels(), self.home.cache()]
+    }
+
+    /// What would end in an unequal run, or in none, is said before anything
+    /// is built.
+    fn check_request(&self, request: &ExperimentRequest) -> Result<(), AppError> {
+        let id = &request.experiment;
+        if id != "compare"
+            && let Some(why) = self.describe_experiment(id)?.missing
+        {
+            return Err(AppError::Usage(format!("the experiment `{id}` cannot run: {why}")));
+        }
+        if request.trials == 0 {
+            let text = "no trials are asked for: --trials takes 1 or more";
+            return Err(AppError::Usage(text.to_owned()));
+        }
+        self.check_resources(&request.resources)
+    }
+
+    /// A wish for more than the machine has would make lanes unequal: a
+    /// container is then limited by the machine, a VM is not.
+    fn check_resources(&self, resources: &Resources) -> Result<(), AppError> {
+        let machine = self.machine();
+        let Resources { memory_bytes, milli_cpus, .. } = *resources;
+        if let Some(milli) = milli_cpus
+            && milli > machine.cores * 1000
+        {
+            let cores = machine.cores;
+            return Err(AppError::Usage(format!(
+                "this machine has {cores} processors: ask for at most that with --cpus"
+            )));
+        }
+        if let Some(bytes) = memory_bytes.filter(|bytes| *bytes > machine.memory_bytes) {
+            return Err(AppError::Usage(format!(
+                "{} MiB are more than this machine has ({} MiB): ask for less with --memory",
+                bytes >> 20,
+                machine.memory_bytes >> 20
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Results that are kept: list, show, export, import, merge, remove.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tandem_lab::{LabError, ResultRow, merge, read_document};
+use tandem_model::{ResultDocument, TrialRecord};
+use tandem_report::{Size, Theme, from_result, report_csv, report_html, report_markdown};
+
+use crate::{App, AppError};
+
+/// As what a result is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultFormat {
+    /// The whole document.
+    Json,
+    /// Every raw number, a row each.
+    Csv,
+    /// A report that needs nothing else.
+    Html,
+    /// A table and the verdicts as text.
+    Markdown,
+    /// The first chart as a vector picture.
+    Svg,
+    /// A picture of pixels.
+    Png,
+    /// Pages.
+    Pdf,
+}
+
+/// A stored run as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ShownResult {
+    /// It has a result.
+    Finished(Box<ResultDocument>),
+    /// It was stopped or killed, or runs still: what was measured until then.
+    Unfinished {
+        /// The row of the listing.
+        row: ResultRow,
+        /// Its trials.
+        trials: Vec<TrialRecord>,
+    },
+}
+
+/// Largest file that is read; what is larger is refused by the reader.
+const LARGEST: u64 = 256 << 20;
+
+impl App {
+    /// All runs of this home, the latest first.
+    pub fn list_results(&self) -> Result<Vec<ResultRow>, AppError> {
+        Ok(self.results()?.list().map_err(LabError::from)?)
+    }
+
+    /// The run with this id, or with an id that begins so.
+    pub fn show_result(&self, id: &str) -> Result<ShownResult, AppError> {
+        let found = self.results()?.show(id).map_err(LabError::from)?;
+        Ok(match found.document {
+            Some(document) => ShownResult::Finished(Box::new(document)),
+            None => ShownResult::Unfinished { row: found.row, trials: found.trials },
+        })
+    }
+
+    /// A finished result in a format, as the bytes of a file.
+    pub fn export_result(
+        &self,
+        id: &str,
+        format: ResultFormat,
+        theme: Theme,
+    ) -> Result<String, AppError> {
+        let result = match self.show_result(id)? {
+            ShownResult::Finished(result) => result,
+            ShownResult::Unfinished { row, .. } => {
+                let why = row.stopped.as_deref().unwrap_or("it was killed, or runs still");
+                let id = row.id;
+                return Err(AppError::Usage(format!(
+                    "the run {id} has no result ({why}): `tandem result show {id} --json` prints the trials that it measured"
+                )));
+            }
+        };
+        match format {
+            ResultFormat::Json => {
+                let text = serde_json::to_string_pretty(&result);
+                Ok(text.map_err(tandem_report::ReportError::from)? + "\n")
+            }
+            ResultFormat::Csv => Ok(report_csv(&result)),
+            ResultFormat::Html => Ok(report_html(&result)),
+            ResultFormat::Markdown => Ok(report_markdown(&result)),
+            ResultFormat::Svg => {
+                let first = from_result(&result, Size::wide(900), theme).into_iter().next();
+                first.map(|named| named.chart.svg).ok_or_else(|| {
+                    AppError::Usage("the result has no picture: nothing in it was measured".into())
+                })
+            }
+            ResultFormat::Png | ResultFormat::Pdf => Err(AppError::Usage(
+                "this version writes no pixels and no pages of its own: export html and print it to PDF, or export svg".into(),
+            )),
+        }
+    }
+
+    /// Takes results from files in, each whole or not at all; their ids.
+    pub fn import_results(&self, files: &[PathBuf]) -> Result<Vec<String>, AppError> {
+        // All are read before the first is written.
+        let documents = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+        let store = self.results()?;
+        for document in &documents {
+            store.take_in(document, "imported").map_err(LabError::from)?;
+        }
+        Ok(documents.into_iter().map(|document| document.id).collect())
+    }
+
+    /// Joins results from files into a new one of this home.
+    pub fn merge_results(&self, files: &[PathBuf]) -> Result<ResultDocument, AppError> {
+        let documents = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+        let joined = merge(&documents).map_err(|e| AppError::Usage(e.to_string()))?;
+        self.results()?.take_in(&joined, "merged").map_err(LabError::from)?;
+        Ok(joined)
+    }
+
+    /// Removes a run with its trials; its whole id.
+    pub fn remove_result(&self, id: &str) -> Result<String, AppError> {
+        Ok(self.results()?.remove(id).map_err(LabError::from)?)
+    }
+}
+
+fn read(file: &Path) -> Result<ResultDocument, AppError> {
+    let failed = |e| AppError::io("read", file, e);
+    let meta = fs::metadata(file).map_err(failed)?;
+    if !meta.is_file() || meta.len() > LARGEST {
+        return Err(AppError::Usage(format!(
+            "{} is no file of at most {} MiB: name a result that was exported as json",
+            file.display(),
+            LARGEST >> 20
+        )));
+    }
+    let bytes = fs::read(file).map_err(failed)?;
+    read_document(&bytes)
+        .map_err(|e| AppError::Usage(format!("{} is not taken: {e}", file.display())))
+}

@@ -1,0 +1,110 @@
+use std::path::Path;
+
+use tandem_app::ExperimentRequest;
+use tandem_model::{CacheState, RunEvent};
+
+use super::{
+    Context,
+    measured::{deliver, report},
+};
+use crate::{
+    grammar::{Cache, Experiment, RunExperiment},
+    output::{json, line, table},
+    signals::cancel_on_interrupt,
+};
+
+pub(super) async fn run(context: &Context, command: Experiment) -> anyhow::Result<u8> {
+    match command {
+        Experiment::Ls(wanted) => list(context, wanted.json)?,
+        Experiment::Describe { id, json } => describe(context, &id, json.json)?,
+        Experiment::Run(wanted) => return carry_out(context, &wanted).await,
+    }
+    Ok(0)
+}
+
+fn list(context: &Context, wants_json: bool) -> anyhow::Result<()> {
+    let all = context.app.experiments();
+    if wants_json {
+        return json(&all);
+    }
+    let row = |it: &tandem_app::ExperimentInfo| {
+        let state = if it.missing.is_some() { "not in this version" } else { "ready" };
+        vec![it.id.to_owned(), state.to_owned(), it.question.to_owned()]
+    };
+    table(&["ID", "STATE", "QUESTION"], &all.iter().map(row).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn describe(context: &Context, id: &str, wants_json: bool) -> anyhow::Result<()> {
+    let it = context.app.describe_experiment(id)?;
+    if wants_json {
+        return json(it);
+    }
+    line(&format!("{}: {}", it.id, it.question));
+    let metrics = it.metrics.join(", ");
+    for (name, text) in [
+        ("claim", it.claim),
+        ("method", it.method),
+        ("metrics", &metrics),
+        ("picture", it.picture),
+        ("caveat", it.caveat),
+        ("predict", it.prediction),
+        ("why", it.explanation),
+    ] {
+        line(&format!("  {name:<8} {text}"));
+    }
+    if let Some(missing) = it.missing {
+        line(&format!("  cannot run: {missing}"));
+    }
+    Ok(())
+}
+
+async fn carry_out(context: &Context, wanted: &RunExperiment) -> anyhow::Result<u8> {
+    let several = wanted.ids.len() > 1;
+    if several && wanted.json.is_some() {
+        anyhow::bail!(tandem_app::AppError::Usage(
+            "--json takes one result: run the experiments one by one, or export them later with `tandem result export`".to_owned()
+        ));
+    }
+    // A wrong id is said before anything is measured.
+    for id in &wanted.ids {
+        context.app.describe_experiment(id)?;
+    }
+    let cancel = cancel_on_interrupt();
+    let mut code = 0;
+    for id in &wanted.ids {
+        let mut show = |event: RunEvent| report(context, &event);
+        let request = request(id, wanted);
+        let result = Box::pin(context.app.experiment(&request, &mut show, &cancel)).await?;
+        let folder = wanted
+            .report
+            .as_deref()
+            .map(|dir: &Path| if several { dir.join(id) } else { dir.to_owned() });
+        code = deliver(context, &result, wanted.json.as_deref(), folder.as_deref())?.max(code);
+        context.say(&format!("kept as result {}", result.id));
+    }
+    Ok(code)
+}
+
+fn request(id: &str, wanted: &RunExperiment) -> ExperimentRequest {
+    let usual = ExperimentRequest::new(id);
+    let mut resources = usual.resources;
+    resources.memory_bytes = wanted.memory.or(resources.memory_bytes);
+    resources.milli_cpus = wanted.cpus.or(resources.milli_cpus);
+    ExperimentRequest {
+        subject: wanted.subject.clone(),
+        lanes: wanted.lanes.clone(),
+        trials: wanted.trials.unwrap_or(usual.trials),
+        warmup: wanted.warmup.unwrap_or(usual.warmup),
+        seed: wanted.seed,
+        resources,
+        cache: match wanted.cache {
+            Cache::Warm => CacheState::Warm,
+            Cache::Cold => CacheState::Cold,
+        },
+        instances: wanted.instances,
+        port: wanted.port,
+        time_limit_s: wanted.time_limit,
+        ..usual
+    }
+}

@@ -1,0 +1,95 @@
+use std::path::Path;
+
+use anyhow::Context as _;
+use tandem_app::{ResultFormat, ShownResult, Theme};
+
+use super::{Context, measured::print};
+use crate::{
+    grammar::{Format, StoredResult},
+    output::{ago, json, line, plain, raw, table},
+};
+
+pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8> {
+    match command {
+        StoredResult::Ls(wanted) => list(context, wanted.json)?,
+        StoredResult::Show { id, json } => show(context, &id, json.json)?,
+        StoredResult::Export { id, format, output, dark } => {
+            let theme = if dark { Theme::Dark } else { Theme::Light };
+            let text = context.app.export_result(&id, kind(format), theme)?;
+            if output == Path::new("-") {
+                raw(&text);
+            } else {
+                std::fs::write(&output, text)
+                    .with_context(|| format!("cannot write {}", output.display()))?;
+            }
+        }
+        StoredResult::Import { files } => {
+            context.app.import_results(&files)?.iter().for_each(|id| line(id));
+        }
+        StoredResult::Merge { files, json: wanted } => {
+            let joined = context.app.merge_results(&files)?;
+            if wanted.json {
+                json(&joined)?;
+            } else {
+                print(context, &joined);
+                context.say(&format!("kept as result {}", joined.id));
+            }
+        }
+        StoredResult::Rm { ids } => {
+            for id in ids {
+                line(&context.app.remove_result(&id)?);
+            }
+        }
+    }
+    Ok(0)
+}
+
+fn kind(format: Format) -> ResultFormat {
+    match format {
+        Format::Json => ResultFormat::Json,
+        Format::Csv => ResultFormat::Csv,
+        Format::Html => ResultFormat::Html,
+        Format::Pdf => ResultFormat::Pdf,
+        Format::Svg => ResultFormat::Svg,
+        Format::Png => ResultFormat::Png,
+        Format::Md => ResultFormat::Markdown,
+    }
+}
+
+fn list(context: &Context, wants_json: bool) -> anyhow::Result<()> {
+    let all = context.app.list_results()?;
+    if wants_json {
+        return json(&all);
+    }
+    let row = |it: &tandem_app::ResultRow| {
+        let state = match (&it.stopped, it.finished_at) {
+            (Some(why), _) => format!("stopped: {}", plain(why)),
+            (None, None) => "unfinished".to_owned(),
+            (None, Some(_)) => it.origin.clone().unwrap_or_else(|| "finished".to_owned()),
+        };
+        vec![
+            it.id.clone(),
+            it.experiment.clone(),
+            plain(&it.subject),
+            it.trials.to_string(),
+            ago(it.started_at),
+            state,
+        ]
+    };
+    let rows: Vec<_> = all.iter().map(row).collect();
+    table(&["ID", "EXPERIMENT", "SUBJECT", "TRIALS", "STARTED", "STATE"], &rows);
+    Ok(())
+}
+
+fn show(context: &Context, id: &str, wants_json: bool) -> anyhow::Result<()> {
+    match context.app.show_result(id)? {
+        ShownResult::Finished(result) if wants_json => json(&result)?,
+        ShownResult::Finished(result) => print(context, &result),
+        ShownResult::Unfinished { trials, .. } if wants_json => json(&trials)?,
+        ShownResult::Unfinished { row, trials } => {
+            let why = row.stopped.as_deref().unwrap_or("it was killed, or runs still");
+            line(&format!("{}: no result ({}); {} trials", row.id, plain(why), trials.len()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use tandem_model::{Lane, parse_cpus, parse_size};
+
+use super::Json;
+
+/// `tandem experiment …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Experiment {
+    /// List the experiments
+    Ls(Json),
+    /// Tell what an experiment asks, how it measures and what it cannot say
+    Describe {
+        /// The experiment
+        id: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Carry experiments out
+    Run(Box<RunExperiment>),
+}
+
+/// `tandem experiment run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunExperiment {
+    /// The experiments, one after the other
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// A sample, a folder with a Dockerfile, or an image
+    #[arg(long, default_value = "hello-flask")]
+    pub(crate) subject: String,
+    /// Lanes to compare; the same one twice is an A/A run
+    #[arg(long, value_delimiter = ',', default_value = "container,vm", value_name = "LANES")]
+    pub(crate) lanes: Vec<Lane>,
+    /// Measured trials in each lane [default: the experiment's own number]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
+    pub(crate) trials: Option<u32>,
+    /// Trials before them that do not count
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100), value_name = "N")]
+    pub(crate) warmup: Option<u32>,
+    /// Seed of the order and of the intervals [default: chosen and recorded]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..1 << 53), value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// State of the page cache before each trial
+    #[arg(long, value_enum, default_value_t = Cache::Warm)]
+    pub(crate) cache: Cache,
+    /// Most instances side by side, for density
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=500), value_name = "N")]
+    pub(crate) instances: u32,
+    /// Memory of each lane
+    #[arg(short, long, value_parser = parse_size, value_name = "SIZE")]
+    pub(crate) memory: Option<u64>,
+    /// Processors of each lane
+    #[arg(long, value_parser = parse_cpus, value_name = "N")]
+    pub(crate) cpus: Option<u32>,
+    /// Port on which the app answers [default: the lowest that the image exposes]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// Seconds in which an app must answer
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3600), value_name = "SECONDS")]
+    pub(crate) time_limit: u32,
+    /// Write the result document to a file; - writes it to standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write charts and an HTML report to a folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// State of the page cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Cache {
+    /// Files were read before
+    Warm,
+    /// The files of the lanes are dropped from the page cache
+    Cold,
+}
+
+/// `tandem result …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoredResult {
+    /// List the results of this home
+    Ls(Json),
+    /// Show a result, or what a run that was stopped had measured
+    Show {
+        /// The beginning of its id
+        id: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Write a result to a file
+    Export {
+        /// The beginning of its id
+        id: String,
+        /// As what
+        #[arg(long, value_enum)]
+        format: Format,
+        /// The file; - is standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Draw for a dark ground
+        #[arg(long)]
+        dark: bool,
+    },
+    /// Take results in that were exported as JSON
+    Import {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Join runs of one experiment on one machine into a new result
+    Merge {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Remove results
+    Rm {
+        /// The beginnings of their ids
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// Formats of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The whole document
+    Json,
+    /// Every raw number, a row each
+    Csv,
+    /// A report that needs nothing else
+    Html,
+    /// Pages
+    Pdf,
+    /// The first chart as a vector picture
+    Svg,
+    /// The first chart as pixels
+    Png,
+    /// Verdicts and tables as text
+    Md,
+}

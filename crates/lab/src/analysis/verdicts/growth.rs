@@ -1,0 +1,101 @@
+use tandem_model::{
+    Accelerator, ResultDocument, Unit, Verdict, VerdictOutcome,
+    format::{format_number, format_ratio},
+};
+use tandem_stats::{judge::Thresholds, median};
+
+use super::{Pair, judged, not_measured, of_pair, quantity};
+use crate::analysis::values;
+
+const LIGHT: &str = "Containers are lightweight: more of them fit on one machine";
+const STAYS_UP: &str = "Reallocating resources takes a VM offline, a container stays up";
+
+/// Judges how much a further instance takes.
+pub(crate) fn density(document: &ResultDocument) -> Vec<Verdict> {
+    of_pair(document, &[LIGHT], |pair| vec![fits(pair)])
+}
+
+fn fits(pair: &Pair<'_>) -> Verdict {
+    let Some(ratio) = pair.ratio("marginal_memory") else {
+        return not_measured(LIGHT, pair.missing("marginal_memory"));
+    };
+    let (outcome, evidence) = judged(&ratio);
+    let mut why = vec![
+        format!(
+            "A further VM took {} times as much of the host's memory as a further container ({}).",
+            format_number(ratio.ratio),
+            pair.numbers("marginal_memory", &ratio)
+        ),
+        evidence,
+    ];
+    let count = |lane: &str| median(&values(&pair.document.trials, lane, "fits")).ok();
+    if let (Some(containers), Some(machines)) = (count(&pair.container.id), count(&pair.vm.id)) {
+        why.push(format!(
+            "By that, {} containers or {} VMs fit into the memory that was free; reckoned, not tried.",
+            format_number(containers),
+            format_number(machines)
+        ));
+    }
+    why.push("All of them were idle, and a VM keeps its kernel apart from its neighbours', which a container does not.".to_owned());
+    pair.verdict(LIGHT, outcome, why)
+}
+
+/// Judges what clients lost while limits changed.
+pub(crate) fn resize(document: &ResultDocument) -> Vec<Verdict> {
+    of_pair(document, &[STAYS_UP], |pair| vec![stays_up(pair)])
+}
+
+fn stays_up(pair: &Pair<'_>) -> Verdict {
+    let of = |lane: &str, metric: &str| values(&pair.document.trials, lane, metric);
+    let lost = of(&pair.container.id, "failed_requests");
+    let (offline, hot) =
+        (of(&pair.vm.id, "cold_resize_downtime"), of(&pair.vm.id, "failed_requests"));
+    if lost.is_empty() {
+        return not_measured(STAYS_UP, pair.missing("failed_requests"));
+    }
+    if offline.is_empty() {
+        return not_measured(STAYS_UP, pair.missing("cold_resize_downtime"));
+    }
+    let stayed = lost.iter().all(|count| *count == 0.0);
+    let went = offline.iter().all(|time| *time > 0.0);
+    let n = lost.len().min(offline.len());
+    let outcome = match (stayed, went) {
+        (true, true) if n < Thresholds::default().min_trials => VerdictOutcome::Inconclusive,
+        (true, true) => VerdictOutcome::Supported,
+        _ => VerdictOutcome::Refuted,
+    };
+    let sum: f64 = lost.iter().sum();
+    let mut why = vec![format!(
+        "While its limits changed the container lost {} requests in {} trials; stopped, changed and started, the VM was away for {} (median of {}).",
+        format_number(sum),
+        lost.len(),
+        quantity(median(&offline).unwrap_or(0.0), Unit::Ns),
+        offline.len()
+    )];
+    if outcome == VerdictOutcome::Inconclusive {
+        why.push(format!(
+            "Fewer than {} trials a lane are not enough evidence: run more.",
+            Thresholds::default().min_trials
+        ));
+    }
+    why.push(match hot.iter().sum::<f64>() {
+        _ if hot.is_empty() => "The VM could not be changed while it ran.".to_owned(),
+        lost => format!(
+            "But a VM that was started with room to grow was changed while it ran too, and lost {} requests.",
+            format_number(lost)
+        ),
+    });
+    if let Some(ratio) = pair.ratio("cold_resize_downtime") {
+        why.push(format!(
+            "A container that is stopped for it is away as well; the VM {} as long.",
+            format_ratio(ratio.ratio)
+        ));
+    }
+    if pair.vm.accelerator != Some(Accelerator::Kvm) {
+        why.push(
+            "The VM ran under software emulation (TCG), so its times are not the hypervisor's."
+                .to_owned(),
+        );
+    }
+    pair.verdict(STAYS_UP, outcome, why)
+}

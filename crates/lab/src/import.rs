@@ -1,0 +1,190 @@
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tandem_model::{ResultDocument, SCHEMA, Unit};
+
+use crate::unit_of;
+
+/// Why a file is no result that can be taken in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ImportError {
+    /// It is larger than any result.
+    #[error("it is larger than {} MiB, more than any result has", LARGEST >> 20)]
+    TooLarge,
+    /// It is not JSON, or cut off.
+    #[error("it is not a whole JSON document ({0}): export the result again")]
+    NotJson(String),
+    /// It is of another version, or something else.
+    #[error(
+        "it is `{0}`, and this version reads `{SCHEMA}`: export it with a Tandem of this version"
+    )]
+    OtherVersion(String),
+    /// A field is missing or of another kind.
+    #[error("it does not hold what a result holds: {0}")]
+    Shape(String),
+    /// Its parts contradict each other.
+    #[error("its parts do not fit together: {0}")]
+    Contradiction(String),
+}
+
+/// Largest file that is read, bytes.
+const LARGEST: usize = 256 << 20;
+
+/// Longest name of anything.
+const LONGEST: usize = 200;
+
+/// Reads a result document that may come from anybody, and checks that its
+/// parts fit together: a reader may then index, divide and draw without
+/// looking again.
+pub fn read_document(bytes: &[u8]) -> Result<ResultDocument, ImportError> {
+    if bytes.len() > LARGEST {
+        return Err(ImportError::TooLarge);
+    }
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|e| ImportError::NotJson(e.to_string()))?;
+    match value.get("schema").and_then(Value::as_str) {
+        Some(SCHEMA) => {}
+        Some(other) => {
+            return Err(ImportError::OtherVersion(
+                other.chars().filter(|c| !c.is_control()).take(60).collect(),
+            ));
+        }
+        None => return Err(ImportError::Shape("it names no `schema`".to_owned())),
+    }
+    let document: ResultDocument =
+        serde_json::from_value(value).map_err(|e| ImportError::Shape(e.to_string()))?;
+    check(&document).map_err(ImportError::Contradiction)?;
+    Ok(document)
+}
+
+fn check(document: &ResultDocument) -> Result<(), String> {
+    let plain = |name: &str| {
+        !name.is_empty()
+            && name.len() <= LONGEST
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    if !plain(&document.id) || document.id.len() < 8 {
+        return Err("its id is not a plain word of eight characters or more".to_owned());
+    }
+    if !plain(&document.experiment) {
+        return Err("its experiment is not a plain word".to_owned());
+    }
+    if document.finished_at < document.started_at {
+        return Err("it ended before it began".to_owned());
+    }
+    if document.lanes.is_empty() {
+        return Err("it has no lane".to_owned());
+    }
+    let mut lanes = BTreeSet::new();
+    for lane in &document.lanes {
+        if lane.id.is_empty() || lane.id.len() > LONGEST || lane.id.chars().any(char::is_control) {
+            return Err("a lane's id is no name".to_owned());
+        }
+        if !lanes.insert(lane.id.as_str()) {
+            return Err(format!("the lane {} is there twice", lane.id));
+        }
+    }
+    check_trials(document, &lanes)?;
+    check_summary(document, &lanes)
+}
+
+fn check_trials(document: &ResultDocument, lanes: &BTreeSet<&str>) -> Result<(), String> {
+    for (number, trial) in document.trials.iter().enumerate() {
+        if !lanes.contains(trial.lane.as_str()) {
+            return Err(format!("trial {number} is of a lane that is not there"));
+        }
+        if trial.phases.iter().any(|phase| phase.end_ns < phase.start_ns) {
+            return Err(format!("a phase of trial {number} ends before it begins"));
+        }
+        if trial.metrics.values().any(|value| value.is_array() || value.is_object()) {
+            return Err(format!("a metric of trial {number} is no single value"));
+        }
+    }
+    Ok(())
+}
+
+fn check_summary(document: &ResultDocument, lanes: &BTreeSet<&str>) -> Result<(), String> {
+    for summary in &document.summary {
+        let (metric, unit) = (&summary.metric, unit_of(&summary.metric));
+        if !lanes.contains(summary.lane.as_str()) {
+            return Err(format!("the summary of `{metric}` is of a lane that is not there"));
+        }
+        // What this version does not know may have any unit.
+        if unit != Unit::Count && unit != summary.unit {
+            return Err(format!("`{metric}` is in {:?}, not in {unit:?}", summary.unit));
+        }
+        let [low, high] = summary.ci95;
+        if low > high || summary.min > summary.max || summary.n == 0 {
+            return Err(format!("the interval of `{metric}` is upside down"));
+        }
+    }
+    for comparison in &document.comparisons {
+        if ![&comparison.a, &comparison.b].iter().all(|lane| lanes.contains(lane.as_str())) {
+            return Err(format!(
+                "a ratio of `{}` is of a lane that is not there",
+                comparison.metric
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::analysis::{Warnings, complete, tests::document};
+
+    fn whole() -> ResultDocument {
+        let mut document = document(3);
+        let compare = crate::experiment("compare").unwrap();
+        complete(&mut document, compare.as_ref(), Warnings::default());
+        document
+    }
+
+    fn bytes(document: &ResultDocument) -> Vec<u8> {
+        serde_json::to_vec(document).unwrap()
+    }
+
+    #[test]
+    fn what_was_exported_reads_back() {
+        assert_eq!(read_document(&bytes(&whole())).unwrap(), whole());
+    }
+
+    #[test]
+    fn wrong_units_lanes_and_versions_are_refused() {
+        let refused = |change: fn(&mut ResultDocument)| {
+            let mut document = whole();
+            change(&mut document);
+            read_document(&bytes(&document)).unwrap_err().to_string()
+        };
+        let text = refused(|d| d.summary[0].unit = Unit::Bytes);
+        assert!(text.contains("first_response"), "{text}");
+        assert!(refused(|d| d.trials[0].lane = "gone".into()).contains("not there"));
+        assert!(refused(|d| d.lanes[1].id = "container".into()).contains("twice"));
+        assert!(refused(|d| d.schema = "tandem.result/9".into()).contains("tandem.result/9"));
+        assert!(refused(|d| d.id = "../../x".into()).contains("id"));
+        assert!(refused(|d| d.lanes.clear()).contains("no lane"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_cut_off_file_is_refused(part in 0.0..1.0_f64) {
+            let bytes = bytes(&whole());
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within the length")]
+            let end = ((bytes.len() as f64) * part) as usize;
+            prop_assert!(matches!(read_document(&bytes[..end]), Err(ImportError::NotJson(_))));
+        }
+
+        #[test]
+        fn a_changed_byte_never_panics(at in any::<prop::sample::Index>(), byte: u8) {
+            let mut bytes = bytes(&whole());
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = read_document(&bytes);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Experiments with few trials, and the results that they leave.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::{Case, Need, Start, World, validate_result};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "experiment::equal_lanes_and_results_that_travel",
+        needs: &[Need::Root],
+        start: Start::Built,
+        run: equal_lanes,
+    },
+    Case {
+        name: "experiment::containers_side_by_side_and_resized_under_load",
+        needs: &[Need::Root],
+        start: Start::Built,
+        run: density_and_resize,
+    },
+    Case {
+        name: "experiment::what_cannot_run_is_one_sentence",
+        needs: &[],
+        start: Start::Empty,
+        run: wrong,
+    },
+];
+
+const LIMIT: Duration = Duration::from_mins(5);
+
+/// Runs an experiment in container lanes and returns its checked document.
+fn measure(world: &World, id: &str, options: &[&str]) -> Result<Value> {
+    let file = format!("{id}.json");
+    let mut arguments = vec!["experiment", "run", id, "--json", &file];
+    arguments.extend(options);
+    world.tandem_within(LIMIT, arguments)?.ok()?;
+    let document: Value = serde_json::from_str(&fs::read_to_string(world.scratch().join(&file))?)?;
+    validate_result(&document)?;
+    ensure!(document["experiment"] == id, "{}", document["experiment"]);
+    Ok(document)
+}
+
+fn equal_lanes(world: &World) -> Result<()> {
+    let options = ["--lanes", "container,container", "--trials", "1", "--cache", "cold"];
+    let document = measure(world, "startup", &options)?;
+    let ids: Vec<_> = document["lanes"].as_array().context("no lanes")?.iter().collect();
+    ensure!(ids.len() == 2 && ids[1]["id"] == "container#2", "{ids:?}");
+    ensure!(document["design"]["cache"] == "cold", "{}", document["design"]);
+    let verdicts = document["verdicts"].to_string();
+    ensure!(verdicts.contains("A/A"), "equal lanes are not judged: {verdicts}");
+    let trials = document["trials"].as_array().context("no trials")?;
+    let dropped = |trial: &Value| trial["metrics"]["cache_dropped_bytes"].as_u64();
+    ensure!(trials.iter().all(|trial| dropped(trial) > Some(1 << 20)), "nothing was dropped");
+
+    let id = document["id"].as_str().context("no id")?;
+    let listed: Value =
+        serde_json::from_str(&world.tandem(["result", "ls", "--json"])?.ok()?.stdout)?;
+    ensure!(listed[0]["id"] == id && listed[0]["trials"] == 4, "{listed}");
+    for format in ["json", "csv", "html", "svg", "md"] {
+        let file = format!("out.{format}");
+        world.tandem(["result", "export", id, "--format", format, "-o", &file])?.ok()?;
+        ensure!(fs::metadata(world.scratch().join(&file))?.len() > 100, "{file} is empty");
+    }
+    // What is here already is not taken twice; what was removed comes back.
+    let again = world.tandem(["result", "import", "out.json"])?;
+    ensure!(again.code == Some(2) && again.stderr.contains("already"), "{again}");
+    world.tandem(["result", "rm", id])?.ok()?;
+    world.tandem(["result", "import", "out.json"])?.ok()?;
+    let shown: Value =
+        serde_json::from_str(&world.tandem(["result", "show", id, "--json"])?.ok()?.stdout)?;
+    ensure!(shown == document, "the imported result is another one");
+    let text = fs::read_to_string(world.scratch().join("out.json"))?;
+    world.write("cut.json", &text[..text.len() / 2])?;
+    let cut = world.tandem(["result", "import", "cut.json"])?;
+    ensure!(cut.code == Some(2) && cut.stderr.contains("not a whole JSON"), "{cut}");
+    Ok(())
+}
+
+fn density_and_resize(world: &World) -> Result<()> {
+    let options = ["--lanes", "container", "--trials", "1", "--instances", "2"];
+    let density = measure(world, "density", &options)?;
+    let metrics = &density["trials"][0]["metrics"];
+    ensure!(metrics["instances"].as_f64() >= Some(1.0), "{metrics}");
+    let memory = density["trials"][0]["series"]["memory"].as_array().context("no curve")?;
+    ensure!(!memory.is_empty(), "no memory");
+
+    let resize = measure(world, "resize", &["--lanes", "container", "--trials", "1"])?;
+    let metrics = &resize["trials"][0]["metrics"];
+    ensure!(metrics["failed_requests"].as_f64() == Some(0.0), "requests were lost: {metrics}");
+    ensure!(metrics["cold_failed_requests"].as_f64() > Some(0.0), "no gap when cold: {metrics}");
+    ensure!(metrics["cold_resize_downtime"].as_f64() > Some(0.0), "{metrics}");
+    Ok(())
+}
+
+fn wrong(world: &World) -> Result<()> {
+    let listed: Value =
+        serde_json::from_str(&world.tandem(["experiment", "ls", "--json"])?.ok()?.stdout)?;
+    ensure!(listed.as_array().is_some_and(|all| all.len() == 12), "{listed}");
+    for (arguments, word) in [
+        (["experiment", "run", "nonsense"], "no experiment `nonsense`"),
+        (["experiment", "run", "neighbour"], "not written yet"),
+        (["result", "show", "ffff"], "no result"),
+    ] {
+        let output = world.tandem(arguments)?;
+        ensure!(output.code != Some(0) && output.stderr.contains(word), "{output}");
+        ensure!(output.stderr.trim().lines().count() == 1, "{output}");
+    }
+    Ok(())
+}
