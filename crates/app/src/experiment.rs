@@ -4,12 +4,16 @@ use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
-use tandem_lab::{CATALOGUE, Description, LabError, LaneSetup, Plan, ResultStore, describe, run};
+use tandem_lab::{
+    CATALOGUE, Description, LabError, LaneSetup, Plan, ResultStore, describe, run, run_with,
+};
 use tandem_model::{
     CacheState, InstanceOptions, Lane, PortMap, Protocol, Resources, ResultDocument, RunEvent,
 };
 
-use crate::{App, AppError, Cancel, RunOptions, spec::exposed_port, subject::Ready};
+use crate::{
+    App, AppError, Cancel, RunOptions, course::Course, spec::exposed_port, subject::Ready,
+};
 
 /// An experiment as a person asks for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ts_rs::TS)]
@@ -93,17 +97,22 @@ impl App {
         cancel: &Cancel,
     ) -> Result<ResultDocument, AppError> {
         let prepared = match self.plan(request, events, cancel).await {
-            Ok((plan, setups)) => self.results().map(|store| (plan, setups, store)),
+            Ok((plan, setups, ready)) => self.results().map(|store| (plan, setups, ready, store)),
             Err(e) => Err(e),
         };
-        let (plan, setups, store) = match prepared {
+        let (plan, setups, ready, store) = match prepared {
             Ok(prepared) => prepared,
             Err(e) => {
                 events(RunEvent::Stopped { error: e.to_failure(), cleaned: Vec::new() });
                 return Err(e);
             }
         };
-        Ok(run(&plan, setups, &store, events, cancel.receiver()).await?)
+        let cancel = cancel.receiver();
+        if let Some(course) = Course::of(self, request, ready, plan.seed) {
+            let run = run_with(&plan, &course, setups, &store, events, cancel);
+            return Ok(Box::pin(run).await?);
+        }
+        Ok(run(&plan, setups, &store, events, cancel).await?)
     }
 
     /// The results of this home.
@@ -116,7 +125,7 @@ impl App {
         request: &ExperimentRequest,
         events: &mut (dyn FnMut(RunEvent) + Send),
         cancel: &Cancel,
-    ) -> Result<(Plan, Vec<LaneSetup>), AppError> {
+    ) -> Result<(Plan, Vec<LaneSetup>, Ready), AppError> {
         self.check_request(request)?;
         let ready = self.ready(&request.subject, events, cancel).await?;
         if cancel.is_cancelled() {
@@ -127,7 +136,7 @@ impl App {
             .iter()
             .map(|lane| self.lane_setup(*lane, request, &ready))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut plan = Plan::new(&*request.experiment, ready.subject);
+        let mut plan = Plan::new(&*request.experiment, ready.subject.clone());
         plan.trials = request.trials;
         plan.warmup = request.warmup;
         plan.seed = request.seed.unwrap_or(plan.seed);
@@ -135,7 +144,7 @@ impl App {
         plan.cache = request.cache;
         plan.most_instances = request.instances;
         plan.time_limit = Duration::from_secs(u64::from(request.time_limit_s));
-        Ok((plan, setups))
+        Ok((plan, setups, ready))
     }
 
     fn lane_setup(

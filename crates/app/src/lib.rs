@@ -14,6 +14,7 @@ mod commit;
 mod compare;
 mod control;
 mod copy;
+mod course;
 mod doctor;
 mod error;
 mod exchange;

@@ -37,7 +37,7 @@ mod stage;
 mod store;
 mod trial;
 
-pub use analysis::unit_of;
+pub use analysis::{unit_of, values};
 pub use error::LabError;
 pub use experiment::{
     Bench, CATALOGUE, Description, Experiment, Launched, Load, TrialEnd, describe, experiment,
@@ -46,5 +46,5 @@ pub use import::{ImportError, read_document};
 pub use merge::{MergeError, merge};
 pub use order::blocks;
 pub use plan::{LaneSetup, Plan};
-pub use run::run;
+pub use run::{run, run_with};
 pub use store::{ResultRow, ResultStore, StoreError, StoredRun};

@@ -45,14 +45,34 @@ pub async fn run(
     events: &mut (dyn FnMut(RunEvent) + Send),
     cancel: watch::Receiver<bool>,
 ) -> Result<ResultDocument, LabError> {
+    match plan.experiment() {
+        Ok(experiment) => {
+            Box::pin(run_with(plan, experiment.as_ref(), lanes, store, events, cancel)).await
+        }
+        Err(e) => {
+            events(RunEvent::Stopped { error: e.to_failure(), cleaned: Vec::new() });
+            Err(e)
+        }
+    }
+}
+
+/// [`run`] with an experiment of the caller's.
+///
+/// # Errors
+///
+/// See [`LabError`]. Trials measured before are in `store`.
+pub async fn run_with(
+    plan: &Plan,
+    experiment: &dyn Experiment,
+    lanes: Vec<LaneSetup>,
+    store: &ResultStore,
+    events: &mut (dyn FnMut(RunEvent) + Send),
+    cancel: watch::Receiver<bool>,
+) -> Result<ResultDocument, LabError> {
     let mut stage = Stage { events, cancel };
     let mut cleaned = Vec::new();
-    let checked = plan.check(&lanes).and_then(|()| plan.experiment());
-    let outcome = match checked {
-        Ok(experiment) => {
-            let run = Run::new(plan, experiment.as_ref(), lanes, store);
-            run.go(&mut stage, &mut cleaned).await
-        }
+    let outcome = match plan.check(&lanes) {
+        Ok(()) => Run::new(plan, experiment, lanes, store).go(&mut stage, &mut cleaned).await,
         Err(e) => Err(e),
     };
     match outcome {

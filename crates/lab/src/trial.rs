@@ -108,7 +108,8 @@ pub(crate) async fn carry_out(
             kept = Some(Kept { backend, id: made.id, name: made.name, url: made.url });
         }
     }
-    let cleaned = bench.clear().await;
+    let mut cleaned = bench.clear().await;
+    cleaned.extend(experiment.clean_up().await);
     record.phases = bench.phases;
     record.series = bench.series;
     let (metrics, seen) = (bench.metrics, bench.observed);

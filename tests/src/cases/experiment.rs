@@ -21,6 +21,18 @@ pub(super) const CASES: &[Case] = &[
         run: density_and_resize,
     },
     Case {
+        name: "experiment::courses_in_containers_tell_the_truth",
+        needs: &[Need::Root],
+        start: Start::Built,
+        run: courses,
+    },
+    Case {
+        name: "experiment::a_memory_comes_back_with_a_machine_only",
+        needs: &[Need::Root, Need::Program("qemu-system-x86_64")],
+        start: Start::Built,
+        run: snapshots,
+    },
+    Case {
         name: "experiment::what_cannot_run_is_one_sentence",
         needs: &[],
         start: Start::Empty,
@@ -94,13 +106,72 @@ fn density_and_resize(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// The metrics of the only trial of a lane.
+fn found<'a>(document: &'a Value, lane: &str) -> Result<&'a Value> {
+    let trials = document["trials"].as_array().context("no trials")?;
+    let trial = trials.iter().find(|trial| trial["lane"] == lane).context("no such lane")?;
+    ensure!(trial["outcome"] == "measured", "{trial}");
+    Ok(&trial["metrics"])
+}
+
+fn courses(world: &World) -> Result<()> {
+    let once = ["--lanes", "container", "--trials", "1"];
+    let document = measure(world, "persistence", &once)?;
+    let kept = found(&document, "container")?;
+    // A stopped container keeps its files, a new one has none, a volume stays.
+    for (metric, yes) in [
+        ("layer_restart", true),
+        ("layer_anew", false),
+        ("volume_restart", true),
+        ("volume_anew", true),
+    ] {
+        ensure!(kept[format!("survives.{metric}")] == yes, "{metric}: {kept}");
+    }
+    let document = measure(world, "isolation", &once)?;
+    let seen = found(&document, "container")?;
+    for metric in ["own_kernel", "sees_host_processes", "sees_host_files", "can_mount"] {
+        ensure!(seen[metric] == false, "{metric}: {seen}");
+    }
+    ensure!(seen["contained.bomb"] == true && seen["kernel"].is_string(), "{seen}");
+    let document = measure(world, "portability", &once)?;
+    let moved = found(&document, "container")?;
+    for metric in ["same_answer", "same_digest", "file_came_along"] {
+        ensure!(moved[metric] == true, "{metric}: {moved}");
+    }
+    let document = measure(world, "elasticity", &[&once[..], &["--memory", "96m"]].concat())?;
+    let grown = found(&document, "container")?;
+    ensure!(grown["killed_for_memory"] == true, "{grown}");
+    ensure!(grown["reached_without_limit_bytes"] == grown["demand_bytes"], "{grown}");
+    ensure!(grown["reached_bytes"].as_u64() <= grown["limit_bytes"].as_u64(), "{grown}");
+    let document = measure(world, "build", &once)?;
+    let built = found(&document, "container")?;
+    ensure!(built["build_cached"].as_u64() < built["build_cold"].as_u64(), "{built}");
+    let document = measure(world, "overhead", &["--lanes", "process,container", "--trials", "1"])?;
+    ensure!(found(&document, "process")?["cpu_time"].as_u64() > Some(0), "{document}");
+    let document = measure(world, "neighbour", &once)?;
+    let felt = found(&document, "container")?;
+    ensure!(felt["latency_p99"].as_f64() >= felt["latency_p50"].as_f64(), "{felt}");
+    Ok(())
+}
+
+fn snapshots(world: &World) -> Result<()> {
+    let document = measure(world, "snapshot", &["--lanes", "container,vm", "--trials", "1"])?;
+    let (container, vm) = (found(&document, "container")?, found(&document, "vm/micro")?);
+    ensure!(
+        container["survives.disk"] == true && container["survives.memory"] == false,
+        "{container}"
+    );
+    ensure!(vm["survives.disk"] == true && vm["survives.memory"] == true, "{vm}");
+    ensure!(document["verdicts"][0]["outcome"] == "supported", "{}", document["verdicts"]);
+    Ok(())
+}
+
 fn wrong(world: &World) -> Result<()> {
     let listed: Value =
         serde_json::from_str(&world.tandem(["experiment", "ls", "--json"])?.ok()?.stdout)?;
     ensure!(listed.as_array().is_some_and(|all| all.len() == 12), "{listed}");
     for (arguments, word) in [
         (["experiment", "run", "nonsense"], "no experiment `nonsense`"),
-        (["experiment", "run", "neighbour"], "not written yet"),
         (["result", "show", "ffff"], "no result"),
     ] {
         let output = world.tandem(arguments)?;

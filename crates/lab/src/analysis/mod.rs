@@ -4,6 +4,7 @@ mod format;
 pub(crate) mod verdicts;
 mod warnings;
 
+use serde_json::Value;
 use tandem_model::{Comparison, OutcomeKind, ResultDocument, RunEvent, Summary, TrialRecord, Unit};
 use tandem_stats::{Ratio, ratio_of_medians, summarize};
 
@@ -72,7 +73,7 @@ pub(crate) fn live_estimates(
 }
 
 /// What a lane's measured trials say of a metric, in the order of the run.
-pub(crate) fn values(trials: &[TrialRecord], lane: &str, metric: &str) -> Vec<f64> {
+pub fn values(trials: &[TrialRecord], lane: &str, metric: &str) -> Vec<f64> {
     trials
         .iter()
         .filter(|trial| {
@@ -97,12 +98,19 @@ fn summaries(document: &ResultDocument, first: &[&str]) -> Vec<Summary> {
         for metric in metrics(document, first) {
             let values = values(&document.trials, &lane.id, &metric);
             if let Ok(found) = summarize(&values, document.design.seed) {
-                let unit = unit_of(&metric);
+                let unit =
+                    if is_boolean(document, &metric) { Unit::Boolean } else { unit_of(&metric) };
                 summaries.push(found.into_summary(lane.id.clone(), metric, unit));
             }
         }
     }
     summaries
+}
+
+/// Whether a metric is a yes or a no.
+fn is_boolean(document: &ResultDocument, metric: &str) -> bool {
+    let yes_or_no = |trial: &TrialRecord| trial.metrics.get(metric).is_some_and(Value::is_boolean);
+    unit_of(metric) == Unit::Boolean || document.trials.iter().any(yes_or_no)
 }
 
 /// Every metric with a number: the important ones first, then by name.
@@ -113,7 +121,7 @@ fn metrics(document: &ResultDocument, first: &[&str]) -> Vec<String> {
         .iter()
         .flat_map(|trial| &trial.metrics)
         .filter(|(name, value)| {
-            let counts = value.is_number() || unit_of(name) == Unit::Boolean;
+            let counts = value.is_number() || value.is_boolean();
             counts && !first.contains(&name.as_str())
         })
         .map(|(name, _)| name.clone())

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use serde_json::Value;
 use tandem_backend::{Backend, BackendError};
-use tandem_model::{HostInstant, InstanceId, InstanceSpec, RunEvent, TrialPhase};
+use tandem_model::{HostInstant, InstanceId, InstanceSpec, Lane, RunEvent, TrialPhase};
 use tandem_probe::{FirstResponse, ReadyOptions, Shot, now, open_loop, wait_for_first_response};
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -74,6 +74,21 @@ impl<'a, 's> Bench<'a, 's> {
             series: BTreeMap::new(),
             observed: None,
         }
+    }
+
+    /// The lane.
+    pub fn lane(&self) -> Lane {
+        self.lane.setup.lane
+    }
+
+    /// Which trial of the lane it is.
+    pub fn index(&self) -> u32 {
+        self.request.index
+    }
+
+    /// Takes down what was found in any other way.
+    pub fn take(&mut self, metrics: BTreeMap<String, Value>) {
+        self.metrics.extend(metrics);
     }
 
     /// The backend of the lane.

@@ -1,0 +1,167 @@
+use std::{net::Ipv4Addr, time::Duration};
+
+use tandem_image::Image;
+use tandem_model::{ExecSpec, InstanceOptions, InstanceRecord, Lane, PortMap, Protocol, Resources};
+use tandem_probe::{ReadyOptions, identity, wait_for_first_response};
+
+use crate::{App, AppError, LogOptions, RunOptions, prober::reachable};
+
+/// What every course works with.
+pub(super) struct Bench<'a> {
+    pub(super) app: &'a App,
+    pub(super) image: Image,
+    /// Where the app answers inside.
+    pub(super) port: Option<u16>,
+    pub(super) resources: Resources,
+    /// Begins the name of everything that is made.
+    pub(super) prefix: String,
+    pub(super) limit: Duration,
+}
+
+/// An instance whose app has answered.
+pub(super) struct Launched {
+    pub(super) record: InstanceRecord,
+    /// Its first answer.
+    pub(super) body: Vec<u8>,
+}
+
+/// What a command inside said.
+pub(super) struct Said {
+    pub(super) code: i32,
+    pub(super) text: String,
+}
+
+impl Said {
+    pub(super) fn is_ok(&self) -> bool {
+        self.code == 0
+    }
+}
+
+/// A sentence of an error.
+pub(super) fn told(e: AppError) -> String {
+    e.to_string()
+}
+
+impl Bench<'_> {
+    /// A name of this course.
+    pub(super) fn name(&self, of: &str, lane: Lane, index: u32) -> String {
+        let lane = lane.to_string().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        format!("{}-{of}-{lane}-{index}", self.prefix)
+    }
+
+    /// The image in a lane, not run yet.
+    pub(super) fn options(&self, lane: Lane, name: &str) -> RunOptions {
+        RunOptions {
+            profile: lane.profile,
+            accelerator: lane.accelerator,
+            name: Some(name.to_owned()),
+            resources: self.resources,
+            // Whatever becomes of us, it ends too.
+            owner: identity(std::process::id()),
+            options: InstanceOptions { template: lane.template, ..InstanceOptions::default() },
+            ..RunOptions::new(self.image.reference.to_string(), lane.backend)
+        }
+    }
+
+    /// Launches the app and waits for its first answer.
+    pub(super) async fn launch(&self, mut options: RunOptions) -> Result<Launched, String> {
+        let port = self.port.ok_or("the image exposes no port that could be asked")?;
+        let host_ip = Ipv4Addr::LOCALHOST.into();
+        options.ports = vec![PortMap { host_ip, host_port: 0, port, protocol: Protocol::Tcp }];
+        let record = self.app.run(options, &mut |_| {}, &mut |_| {}).await.map_err(told)?;
+        let (record, _, body) = self.answered(record).await?;
+        Ok(Launched { record, body })
+    }
+
+    /// Waits until an instance answers; a restart gives it another port.
+    pub(super) async fn answered(
+        &self,
+        record: InstanceRecord,
+    ) -> Result<(InstanceRecord, tandem_model::HostInstant, Vec<u8>), String> {
+        let name = record.spec.name.clone();
+        let record = self.app.inspect(&name).map_err(told)?;
+        let address = record.ports.iter().find_map(reachable);
+        let address = address.ok_or_else(|| format!("{name} has no port"))?;
+        let options = ReadyOptions { limit: self.limit, ..ReadyOptions::default() };
+        let first = wait_for_first_response(address, "/", options)
+            .await
+            .map_err(|e| format!("{name} gave {e}"))?;
+        Ok((record, first.at, first.body))
+    }
+
+    /// Runs a line of shell inside.
+    pub(super) async fn sh(&self, instance: &str, script: &str) -> Result<Said, String> {
+        let args = ["sh", "-c", script].map(str::to_owned).into();
+        let spec = ExecSpec { args, user: Some("0".to_owned()), ..ExecSpec::default() };
+        let command = self.app.exec(instance, &spec).await.map_err(told)?;
+        let mut command = tokio::process::Command::from(command);
+        command.stdin(std::process::Stdio::null()).kill_on_drop(true);
+        let output = tokio::time::timeout(self.limit, command.output())
+            .await
+            .map_err(|_| "a command inside does not end".to_owned())?
+            .map_err(|e| format!("a command inside cannot be run: {e}"))?;
+        Ok(Said {
+            code: output.status.code().unwrap_or(-1),
+            text: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        })
+    }
+
+    /// The same, and it must succeed.
+    pub(super) async fn must(&self, instance: &str, script: &str) -> Result<String, String> {
+        let said = self.sh(instance, script).await?;
+        if said.is_ok() {
+            return Ok(said.text);
+        }
+        Err(format!("`{script}` inside ended with code {}", said.code))
+    }
+
+    /// Runs another program of the image to its end; gives its exit and its
+    /// lines with the host's times, nanoseconds since 1970.
+    pub(super) async fn to_the_end(
+        &self,
+        mut options: RunOptions,
+        program: &[&str],
+    ) -> Result<(Option<tandem_model::Exit>, Vec<(i128, String)>), String> {
+        let name = options.name.clone().unwrap_or_default();
+        options.entrypoint = program.first().map(|it| (*it).to_owned());
+        options.command = program.iter().skip(1).map(|it| (*it).to_owned()).collect();
+        self.app.run(options, &mut |_| {}, &mut |_| {}).await.map_err(told)?;
+        let exit = tokio::time::timeout(self.limit, self.app.wait(&name))
+            .await
+            .map_err(|_| format!("{name} does not end"))?
+            .map_err(told)?;
+        let mut lines = Vec::new();
+        let mut take = |line: tandem_backend::LogLine| {
+            lines.push((line.time.as_nanosecond(), line.text.trim_end().to_owned()));
+        };
+        self.app.logs(&name, LogOptions::default(), &mut take).await.map_err(told)?;
+        self.remove(&name).await;
+        Ok((exit, lines))
+    }
+
+    pub(super) async fn remove(&self, name: &str) {
+        // What cannot go now goes at the end, which says so.
+        let _ = self.app.remove(name, true, true).await;
+    }
+
+    /// Removes everything whose name begins with ours.
+    pub(super) async fn clean_up(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let ours = |name: &str| name.starts_with(&self.prefix);
+        for record in self.app.instances.list().unwrap_or_default() {
+            let name = &record.spec.name;
+            if ours(name) {
+                lines.push(match self.app.remove(name, true, true).await {
+                    Ok(()) => format!("instance {name}"),
+                    Err(e) => format!("instance {name} stays: {e}"),
+                });
+            }
+        }
+        for volume in self.app.volumes().unwrap_or_default() {
+            if ours(&volume.name) && self.app.remove_volume(&volume.name, true).is_ok() {
+                lines.push(format!("volume {}", volume.name));
+            }
+        }
+        lines
+    }
+}

@@ -1,0 +1,137 @@
+//! Experiments that need more than a backend can do: images, snapshots,
+//! commands inside, another home. Each is a course of use cases, carried out
+//! by the laboratory like every other experiment.
+
+mod bench;
+mod judge;
+mod resources;
+mod sandbox;
+mod storage;
+mod work;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tandem_lab::{Experiment, TrialEnd};
+use tandem_model::{BackendKind, Lane, ResultDocument, Verdict};
+
+use crate::{App, ExperimentRequest, spec::exposed_port, subject::Ready};
+
+use bench::Bench;
+
+/// Metric id to value; times in nanoseconds, sizes in bytes.
+type Metrics = BTreeMap<String, Value>;
+
+/// What says what is being done.
+type Note<'a> = &'a mut (dyn for<'l> FnMut(&'l str) + Send);
+
+/// The experiments that are courses, with what is compared between lanes.
+const COURSES: [(&str, &[&str]); 8] = [
+    ("elasticity", &["reached_bytes"]),
+    ("snapshot", &["snapshot_time", "restore_time", "snapshot_pause", "snapshot_bytes"]),
+    ("persistence", &["survives.layer_restart", "survives.layer_anew", "survives.volume_anew"]),
+    ("portability", &["export_bytes", "export_time", "import_time"]),
+    ("isolation", &["own_kernel", "contained.bomb"]),
+    ("neighbour", &["latency_p50", "latency_p99", "latency_p50_beside", "latency_p99_beside"]),
+    ("overhead", &["cpu_time", "memory_time", "disk_time"]),
+    ("build", &["edit_to_response", "build_cold", "build_cached"]),
+];
+
+/// One such experiment under way.
+pub(crate) struct Course<'a> {
+    id: &'static str,
+    compared: &'static [&'static str],
+    subject: String,
+    bench: Bench<'a>,
+}
+
+impl<'a> Course<'a> {
+    /// The course of a request; `None` when the experiment is none.
+    pub(crate) fn of(
+        app: &'a App,
+        request: &ExperimentRequest,
+        ready: Ready,
+        seed: u64,
+    ) -> Option<Self> {
+        let (id, compared) = COURSES.into_iter().find(|(id, _)| *id == request.experiment)?;
+        let port = request.port.or_else(|| exposed_port(&ready.image.config)).or(ready.port);
+        let bench = Bench {
+            app,
+            image: ready.image,
+            port,
+            resources: request.resources,
+            // Part of the seed keeps runs apart that go on at once.
+            prefix: format!("{id}-{:x}-{:x}", std::process::id(), seed & 0xffff),
+            limit: Duration::from_secs(u64::from(request.time_limit_s)),
+        };
+        Some(Self { id, compared, subject: request.subject.clone(), bench })
+    }
+
+    async fn go(&self, lane: Lane, index: u32, note: Note<'_>) -> Result<Metrics, String> {
+        let bench = &self.bench;
+        match self.id {
+            "elasticity" => Box::pin(resources::elasticity(bench, lane, index, note)).await,
+            "snapshot" => Box::pin(storage::snapshot(bench, lane, index, note)).await,
+            "persistence" => Box::pin(storage::persistence(bench, lane, index, note)).await,
+            "portability" => Box::pin(storage::portability(bench, lane, index, note)).await,
+            "isolation" => Box::pin(sandbox::isolation(bench, lane, index, note)).await,
+            "neighbour" => Box::pin(sandbox::neighbour(bench, lane, index, note)).await,
+            "overhead" => Box::pin(work::overhead(bench, lane, index, note)).await,
+            _ => Box::pin(work::build(bench, &self.subject, lane, index, note)).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Experiment for Course<'_> {
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn compared(&self) -> &'static [&'static str] {
+        self.compared
+    }
+
+    fn compares_answers(&self) -> bool {
+        false
+    }
+
+    async fn clean_up(&self) -> Vec<String> {
+        self.bench.clean_up().await
+    }
+
+    async fn trial(&self, bench: &mut tandem_lab::Bench<'_, '_>) -> Result<(), TrialEnd> {
+        let (lane, index) = (bench.lane(), bench.index());
+        let (sender, mut lines) = tokio::sync::mpsc::unbounded_channel();
+        let mut note = move |line: &str| {
+            // Nobody listens any more only when the trial is over.
+            let _ = sender.send(line.to_owned());
+        };
+        let course = self.go(lane, index, &mut note);
+        tokio::pin!(course);
+        let done = loop {
+            let either = async {
+                tokio::select! {
+                    biased;
+                    Some(line) = lines.recv() => Err(line),
+                    done = &mut course => Ok(done),
+                }
+            };
+            match bench.unless_cancelled(either).await? {
+                Ok(done) => break done,
+                Err(line) => bench.say(&line),
+            }
+        };
+        bench.take(done.map_err(TrialEnd::Failed)?);
+        Ok(())
+    }
+
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
+        judge::verdicts(document)
+    }
+}
+
+fn is_vm(lane: Lane) -> bool {
+    lane.backend == BackendKind::Vm
+}

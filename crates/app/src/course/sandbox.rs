@@ -1,0 +1,112 @@
+//! What an instance can see and do, and what it feels of its neighbours.
+
+use std::{net::SocketAddr, time::Duration};
+
+use serde_json::json;
+use tandem_model::Lane;
+use tandem_probe::open_loop;
+use tandem_stats::quantile;
+
+use super::{Metrics, Note, bench::Bench, is_vm};
+use crate::prober::reachable;
+
+/// Processes that the bomb may have.
+const FUSE: u32 = 64;
+
+pub(super) async fn isolation(
+    bench: &Bench<'_>,
+    lane: Lane,
+    index: u32,
+    note: Note<'_>,
+) -> Result<Metrics, String> {
+    let name = bench.name("app", lane, index);
+    let mut options = bench.options(lane, &name);
+    options.resources.pids = Some(FUSE);
+    let launched = bench.launch(options).await?;
+    let mut metrics = Metrics::new();
+    // The same number in the same boot of the same kernel.
+    let boot = "/proc/sys/kernel/random/boot_id";
+    let ours = std::fs::read_to_string(boot).unwrap_or_default();
+    let theirs = bench.must(&name, &format!("cat {boot}")).await?;
+    metrics.insert("own_kernel".into(), json!(ours.trim() != theirs));
+    metrics.insert("kernel".into(), json!(bench.must(&name, "uname -r").await?));
+    // Our own process, by its number and its command line.
+    let own = std::process::id();
+    let line = std::fs::read_to_string(format!("/proc/{own}/cmdline")).unwrap_or_default();
+    let seen = bench.sh(&name, &format!("cat /proc/{own}/cmdline 2>/dev/null")).await?;
+    let sees = !line.is_empty() && seen.text.trim_end_matches('\0') == line.trim_end_matches('\0');
+    metrics.insert("sees_host_processes".into(), json!(sees));
+    let count = bench.must(&name, "ls -d /proc/[0-9]* | wc -l").await?;
+    metrics.insert("processes_seen".into(), json!(count.parse::<u64>().unwrap_or(0)));
+    // A file of the host that nobody could guess.
+    let scratch = bench.app.home.scratch("canary").map_err(|e| e.to_string())?;
+    let canary = scratch.path().join("canary");
+    std::fs::write(&canary, "host").map_err(|e| e.to_string())?;
+    let seen = bench.sh(&name, &format!("cat '{}' 2>/dev/null", canary.display())).await?;
+    metrics.insert("sees_host_files".into(), json!(seen.text == "host"));
+    let mount = "mkdir -p /tmp/m && mount -t tmpfs none /tmp/m && umount /tmp/m";
+    metrics.insert("can_mount".into(), json!(bench.sh(&name, mount).await?.is_ok()));
+    note("letting a bomb of processes go off");
+    let bomb = "i=0; while [ $i -lt 400 ]; do sleep 5 & i=$((i+1)); echo $i; done";
+    let said = bench.sh(&name, bomb).await?;
+    let started: u32 = said.text.lines().last().and_then(|it| it.parse().ok()).unwrap_or(0);
+    metrics.insert("bomb_processes".into(), json!(started));
+    metrics.insert("contained.bomb".into(), json!(started < 400));
+    bench.answered(launched.record).await?;
+    Ok(metrics)
+}
+
+/// How long the answers are measured; under emulation they are few.
+fn watch(lane: Lane) -> Duration {
+    Duration::from_secs(if is_vm(lane) { 10 } else { 3 })
+}
+
+pub(super) async fn neighbour(
+    bench: &Bench<'_>,
+    lane: Lane,
+    index: u32,
+    note: Note<'_>,
+) -> Result<Metrics, String> {
+    let name = bench.name("app", lane, index);
+    let launched = bench.launch(bench.options(lane, &name)).await?;
+    let address = launched.record.ports.iter().find_map(reachable).ok_or("it has no port")?;
+    let mut metrics = Metrics::new();
+    note("measuring alone");
+    // The first answers pay for what is loaded late.
+    latencies(address, lane, Duration::from_millis(800)).await;
+    let alone = latencies(address, lane, watch(lane)).await;
+    note("measuring beside a neighbour");
+    let beside = bench.name("noise", lane, index);
+    let mut options = bench.options(lane, &beside);
+    options.entrypoint = Some("sh".to_owned());
+    options.command = ["-c", "while :; do :; done & while :; do :; done"].map(str::to_owned).into();
+    bench.app.run(options, &mut |_| {}, &mut |_| {}).await.map_err(|e| e.to_string())?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let disturbed = latencies(address, lane, watch(lane)).await;
+    for (suffix, found) in [("", alone), ("_beside", disturbed)] {
+        if found.times.is_empty() {
+            return Err("no request was answered".to_owned());
+        }
+        for (name, at) in [("latency_p50", 0.5), ("latency_p99", 0.99)] {
+            let value = quantile(&found.times, at).map_err(|e| e.to_string())?;
+            metrics.insert(format!("{name}{suffix}"), json!(value));
+        }
+        metrics.insert(format!("failed_requests{suffix}"), json!(found.failed));
+    }
+    Ok(metrics)
+}
+
+struct Answers {
+    /// From the moment each request was to be sent, nanoseconds.
+    times: Vec<f64>,
+    failed: usize,
+}
+
+async fn latencies(address: SocketAddr, lane: Lane, time: Duration) -> Answers {
+    let interval = Duration::from_millis(if is_vm(lane) { 400 } else { 5 });
+    let end = tokio::time::sleep(time);
+    let shots = open_loop(address, "/", interval, Duration::from_secs(5), end).await;
+    let answered = shots.iter().filter(|shot| shot.error.is_none());
+    let times: Vec<f64> = answered.map(|shot| shot.ended.since(shot.intended) as f64).collect();
+    Answers { failed: shots.len() - times.len(), times }
+}
