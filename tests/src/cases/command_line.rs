@@ -7,6 +7,7 @@ use crate::{Case, Start, World};
 pub(super) const CASES: &[Case] = &[
     case("command_line::version", version),
     case("command_line::wrong_usage_is_code_2", wrong_usage),
+    case("command_line::completions_and_manual_pages", manual),
     case("command_line::doctor_lists_capabilities", doctor),
     case("command_line::an_empty_home_lists_nothing", empty_home),
 ];
@@ -34,6 +35,18 @@ fn wrong_usage(world: &World) -> Result<()> {
         let output = world.tandem(args)?.code_is(2)?;
         ensure!(output.stdout.is_empty(), "an error belongs on standard error\n{output}");
     }
+    Ok(())
+}
+
+fn manual(world: &World) -> Result<()> {
+    for shell in ["bash", "zsh", "fish"] {
+        let text = world.tandem(["completion", shell])?.ok()?;
+        ensure!(text.stdout.contains("snapshot"), "{shell} does not know the commands");
+    }
+    ensure!(world.tandem(["man"])?.ok()?.stdout.contains(".TH tandem 1"), "no manual page");
+    world.tandem(["man", "--dir", "pages"])?.ok()?;
+    let page = std::fs::read_to_string(world.scratch().join("pages/tandem-run.1"))?;
+    ensure!(page.contains("\\-\\-publish"), "{page}");
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod inspect;
 mod instances;
 mod live;
 mod logs;
+mod manual;
 mod measured;
 mod network;
 mod registry;
@@ -61,6 +62,18 @@ fn own_program() -> std::io::Result<PathBuf> {
 
 /// Runs the command and returns the exit code.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
+    // These need no home.
+    match &cli.command {
+        Command::Completion { shell } => {
+            manual::completion(*shell);
+            return Ok(0);
+        }
+        Command::Man { dir } => {
+            manual::pages(dir.as_deref())?;
+            return Ok(0);
+        }
+        _ => {}
+    }
     let context = Context::open(&cli.global)?;
     // Every command begins with a truthful home.
     for line in context.app.reap().await? {
@@ -102,6 +115,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Compare(compare) => Box::pin(compare::run(&context, compare)).await,
         Command::Experiment(it) => Box::pin(experiment::run(&context, it)).await,
         Command::Result(it) => results::run(&context, it),
+        Command::Completion { .. } | Command::Man { .. } => Ok(0),
         Command::Sample(Sample::Ls(json)) => samples::list(json),
         Command::Sample(Sample::Copy { name, dir }) => samples::copy(&context, &name, &dir),
     }

@@ -192,6 +192,17 @@ pub(crate) enum Command {
     /// Look after the home: what it takes, what can go, whether it is sound
     #[command(subcommand)]
     System(System),
+    /// Print what makes a shell complete our commands
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write those of all commands
+    Man {
+        /// Write a page for each command into this folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Work with the samples
     #[command(subcommand)]
     Sample(Sample),
