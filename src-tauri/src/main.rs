@@ -7,6 +7,7 @@ mod commands;
 mod program;
 mod session;
 mod shell;
+mod work;
 
 use tauri::{Manager as _, RunEvent, WindowEvent};
 
@@ -35,6 +36,38 @@ fn main() -> anyhow::Result<()> {
             commands::instances::stop,
             commands::instances::discard,
             commands::instances::open,
+            commands::images::images,
+            commands::images::image_detail,
+            commands::images::tag_image,
+            commands::images::remove_image,
+            commands::images::prune_images,
+            commands::images::pull,
+            commands::images::run_image,
+            commands::images::cancel_work,
+            commands::instances::restart,
+            commands::instances::pause,
+            commands::instances::update,
+            commands::instances::follow_log,
+            commands::instances::snapshots,
+            commands::instances::take_snapshot,
+            commands::instances::restore_snapshot,
+            commands::instances::remove_snapshot,
+            commands::projects::open_project,
+            commands::projects::new_project,
+            commands::projects::save_project_file,
+            commands::projects::build_project,
+            commands::results::results,
+            commands::results::view_result,
+            commands::results::export_result,
+            commands::results::remove_result,
+            commands::results::experiments,
+            commands::results::experiment_defaults,
+            commands::results::run_experiment,
+            commands::settings::data_folder,
+            commands::settings::disk_use,
+            commands::settings::prune,
+            commands::settings::login,
+            commands::settings::logout,
         ])
         .setup(|app| {
             let shell = app.state::<Shell>();

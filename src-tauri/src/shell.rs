@@ -13,7 +13,7 @@ use tandem_model::Failure;
 use tauri::{AppHandle, Manager as _};
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard};
 
-use crate::{program, session::Session};
+use crate::{program, session::Session, work::Work};
 
 /// Cleaning up after a cancel is given this long when the window closes.
 const CLEAN_UP: Duration = Duration::from_secs(45);
@@ -32,6 +32,7 @@ pub(crate) struct Shell {
     /// The failure is shown by the page, which opens all the same.
     app: Result<Arc<App>, Failure>,
     session: Arc<Session>,
+    work_going_on: Work,
     reaped: OnceCell<Vec<String>>,
     /// Number of the page load whose instances are followed.
     followers: Arc<AtomicU64>,
@@ -46,6 +47,7 @@ impl Shell {
         Self {
             app,
             session: Arc::default(),
+            work_going_on: Work::default(),
             reaped: OnceCell::new(),
             followers: Arc::default(),
             work: RwLock::default(),
@@ -60,6 +62,11 @@ impl Shell {
     /// The comparison that runs or ran last.
     pub(crate) fn session(&self) -> Arc<Session> {
         Arc::clone(&self.session)
+    }
+
+    /// Pulls, builds and experiments that go on.
+    pub(crate) fn work(&self) -> &Work {
+        &self.work_going_on
     }
 
     /// Who follows the instances from now on; earlier followers stop.
@@ -94,6 +101,7 @@ pub(crate) fn end(handle: AppHandle) {
         };
     }
     session.cancel();
+    handle.state::<Shell>().work_going_on.cancel_all();
     tauri::async_runtime::spawn(async move {
         // Whatever is left after that belongs to supervisors, which see that
         // their owner is gone.

@@ -2,8 +2,10 @@
 //! the folder that is named: `cargo xtask bindings` runs it.
 
 use tandem_app::{
-    ChartView, Charts, CompareRequest, ExperimentInfo, ExperimentRequest, Frame, InstanceRow,
-    Opening, ResultRow, SubjectInfo,
+    Building, ChartView, Charts, CompareRequest, DfReport, ExperimentInfo, ExperimentRequest,
+    Frame, ImageDetail, ImageRow, InstanceRow, LogRow, Opening, Project, Pruned, Pulling,
+    RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SnapshotRow, SubjectInfo,
+    Taken, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -20,6 +22,23 @@ fn main() -> Result<(), ExportError> {
     ResultRow::export_all(&config)?;
     SubjectInfo::export_all(&config)?;
     InstanceRow::export_all(&config)?;
+    Building::export_all(&config)?;
+    DfReport::export_all(&config)?;
+    ImageDetail::export_all(&config)?;
+    ImageRow::export_all(&config)?;
+    LogRow::export_all(&config)?;
+    Project::export_all(&config)?;
+    Pruned::export_all(&config)?;
+    Pulling::export_all(&config)?;
+    RemovedImage::export_all(&config)?;
+    Restored::export_all(&config)?;
+    ResultFormat::export_all(&config)?;
+    ResultView::export_all(&config)?;
+    RunWish::export_all(&config)?;
+    SnapshotRow::export_all(&config)?;
+    Taken::export_all(&config)?;
+    UpdateMode::export_all(&config)?;
+    UpdateReport::export_all(&config)?;
     Opening::export_all(&config)?;
     Capability::export_all(&config)?;
     Failure::export_all(&config)

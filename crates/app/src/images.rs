@@ -28,7 +28,7 @@ pub struct ImageRow {
 }
 
 /// What a removal took away.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ts_rs::TS)]
 pub struct RemovedImage {
     /// The names that are gone.
     pub names: Vec<String>,
@@ -36,6 +36,7 @@ pub struct RemovedImage {
     /// instance.
     pub digest: Option<Digest>,
     /// Bytes given back.
+    #[ts(type = "number")]
     pub freed_bytes: u64,
 }
 

@@ -1,7 +1,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use jiff::Timestamp;
-use tandem_backend::{LogLine, LogReader};
+use tandem_backend::{LogLine, LogReader, Stream};
 
 use crate::{App, AppError};
 
@@ -16,6 +16,25 @@ pub struct LogOptions {
     pub since: Option<Timestamp>,
     /// Only what was written before that moment.
     pub until: Option<Timestamp>,
+}
+
+/// A line of a log as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, ts_rs::TS)]
+pub struct LogRow {
+    /// RFC 3339.
+    #[ts(type = "string")]
+    pub time: Timestamp,
+    /// It was written to standard error.
+    pub error: bool,
+    /// The line without its end.
+    pub text: String,
+}
+
+impl From<LogLine> for LogRow {
+    fn from(line: LogLine) -> Self {
+        let text = line.text.trim_end_matches(['\r', '\n']).to_owned();
+        Self { time: line.time, error: line.stream == Stream::Stderr, text }
+    }
 }
 
 impl LogOptions {

@@ -7,12 +7,16 @@ use std::{
 
 use tandem_lab::{LabError, ResultRow, merge, read_document};
 use tandem_model::{ResultDocument, TrialRecord};
-use tandem_report::{Size, Theme, from_result, report_csv, report_html, report_markdown};
+use tandem_report::{
+    NamedChart, Size, Theme, equivalent_command, from_result, report_csv, report_html,
+    report_markdown,
+};
 
 use crate::{App, AppError};
 
 /// As what a result is exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, ts_rs::TS)]
+#[serde(rename_all = "snake_case")]
 pub enum ResultFormat {
     /// The whole document.
     Json,
@@ -44,6 +48,21 @@ pub enum ShownResult {
     },
 }
 
+/// A stored run with its pictures.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, ts_rs::TS)]
+pub struct ResultView {
+    /// The result; null for a run that has none.
+    pub document: Option<ResultDocument>,
+    /// Its charts.
+    pub charts: Vec<NamedChart>,
+    /// Its trials, raw.
+    pub trials: Vec<TrialRecord>,
+    /// Why there is no result.
+    pub why: Option<String>,
+    /// What measures the same again, as a command.
+    pub command: Option<String>,
+}
+
 /// Largest file that is read; what is larger is refused by the reader.
 const LARGEST: u64 = 256 << 20;
 
@@ -59,6 +78,26 @@ impl App {
         Ok(match found.document {
             Some(document) => ShownResult::Finished(Box::new(document)),
             None => ShownResult::Unfinished { row: found.row, trials: found.trials },
+        })
+    }
+
+    /// A stored run with its charts, drawn so wide.
+    pub fn view_result(&self, id: &str, width: u32, theme: Theme) -> Result<ResultView, AppError> {
+        Ok(match self.show_result(id)? {
+            ShownResult::Finished(document) => ResultView {
+                charts: from_result(&document, Size::wide(width), theme),
+                trials: document.trials.clone(),
+                why: None,
+                command: Some(equivalent_command(&document)),
+                document: Some(*document),
+            },
+            ShownResult::Unfinished { row, trials } => ResultView {
+                document: None,
+                charts: Vec::new(),
+                trials,
+                why: Some(row.stopped.unwrap_or_else(|| "it was killed, or runs still".to_owned())),
+                command: None,
+            },
         })
     }
 

@@ -63,11 +63,12 @@ pub(crate) struct Head {
 }
 
 /// A snapshot in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
 pub struct SnapshotRow {
     /// Its name.
     pub name: String,
     /// RFC 3339.
+    #[ts(type = "string")]
     pub created_at: jiff::Timestamp,
     /// The snapshot it came from.
     pub parent: Option<String>,
@@ -78,25 +79,29 @@ pub struct SnapshotRow {
     /// It holds the memory of a virtual machine.
     pub memory: bool,
     /// Bytes of its files, allocated.
+    #[ts(type = "number")]
     pub size_bytes: u64,
     /// Bytes that its removal would free.
+    #[ts(type = "number")]
     pub unique_bytes: u64,
 }
 
 /// A snapshot that was just taken.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
 pub struct Taken {
     /// Its name.
     pub name: String,
     /// Nanoseconds that the app was held still; absent when it did not run.
+    #[ts(type = "number | null")]
     pub pause_ns: Option<u64>,
     /// Nanoseconds that a client waited for an answer meanwhile, at most;
     /// absent when the app answers no HTTP, or answered none of the requests.
+    #[ts(type = "number | null")]
     pub longest_wait_ns: Option<u64>,
 }
 
 /// What a restore came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
 pub struct Restored {
     /// The instance that has the snapshot's files now.
     pub instance: String,

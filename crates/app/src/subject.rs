@@ -176,7 +176,7 @@ fn build_event(event: BuildEvent) -> Option<RunEvent> {
 }
 
 /// The image name for a folder: its own name in the grammar of references.
-fn tag_of(dir: &Path) -> String {
+pub(crate) fn tag_of(dir: &Path) -> String {
     let name = dir.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let words: Vec<_> =
         name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();

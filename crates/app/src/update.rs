@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// How limits are changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, ts_rs::TS)]
+#[serde(rename_all = "snake_case")]
 pub enum UpdateMode {
     /// Hot where the backend can, else cold.
     #[default]
@@ -24,7 +25,7 @@ pub enum UpdateMode {
 }
 
 /// How they were changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ts_rs::TS)]
 #[serde(rename_all = "snake_case")]
 pub enum UpdateHow {
     /// While the app ran on.
@@ -36,7 +37,7 @@ pub enum UpdateHow {
 }
 
 /// What changing the limits of one instance came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
 pub struct UpdateReport {
     /// The instance.
     pub id: String,
@@ -45,21 +46,26 @@ pub struct UpdateReport {
     /// How.
     pub how: UpdateHow,
     /// From the request to the confirmed limits, nanoseconds.
+    #[ts(type = "number")]
     pub elapsed_ns: u64,
     /// Time without service, nanoseconds: none while hot. Cold, when the app
     /// answers HTTP, from the first lost request to the next answer; otherwise
     /// from the stop to the start. Absent when nothing ran.
+    #[ts(type = "number | null")]
     pub downtime_ns: Option<u64>,
     /// What the guest's kernel says that it has now; absent for a container.
+    #[ts(type = "{ cpus: number, memory_bytes: number } | null")]
     pub guest: Option<GuestSize>,
     /// Bytes of memory that the host got back while hot (PSS before less PSS
     /// after); negative when the machine took more, absent for a container.
+    #[ts(type = "number | null")]
     pub returned_bytes: Option<i64>,
     /// Limits before.
     pub before: Resources,
     /// Limits now.
     pub after: Resources,
     /// When it is started again now; absent when that was not to change.
+    #[ts(skip)]
     pub restart: Option<RestartPolicy>,
 }
 

@@ -1,10 +1,17 @@
 use std::sync::{Arc, atomic::Ordering};
 
-use tandem_app::InstanceRow;
-use tandem_model::{ErrorCode, Failure};
+use tandem_app::{
+    InstanceRow, LogOptions, LogRow, Restored, SnapshotRow, Taken, UpdateMode, UpdateReport,
+    UpdateWishes,
+};
+use tandem_model::{ErrorCode, Failure, Resources};
 use tauri::{State, ipc::Channel};
+use tokio::sync::mpsc;
 
-use crate::shell::Shell;
+use crate::{shell::Shell, work::batched};
+
+/// Lines of a log that are shown when it is opened.
+const LOG_LINES: usize = 5000;
 
 /// Sends all instances now and whenever one changed, whoever changed it, as
 /// long as the page is there that asked last.
@@ -58,4 +65,94 @@ pub(crate) fn open(shell: State<'_, Shell>, name: String) -> Result<(), Failure>
         let message = format!("no browser could be started ({e}): open {url} yourself");
         Failure::new(ErrorCode::Unavailable, message)
     })
+}
+
+/// Stops an instance and starts it again.
+#[tauri::command]
+pub(crate) async fn restart(shell: State<'_, Shell>, name: String) -> Result<(), Failure> {
+    shell.app()?.restart(&name, None).await.map(drop).map_err(|e| e.to_failure())
+}
+
+/// Holds an instance still, or lets it go on.
+#[tauri::command]
+pub(crate) async fn pause(
+    shell: State<'_, Shell>,
+    name: String,
+    paused: bool,
+) -> Result<(), Failure> {
+    let app = shell.app()?;
+    let done = if paused { app.pause(&name).await } else { app.unpause(&name).await };
+    done.map_err(|e| e.to_failure())
+}
+
+/// Changes an instance's limits; how, and what it cost.
+#[tauri::command]
+pub(crate) async fn update(
+    shell: State<'_, Shell>,
+    name: String,
+    resources: Resources,
+    mode: UpdateMode,
+) -> Result<UpdateReport, Failure> {
+    let wishes = UpdateWishes { resources, restart: None };
+    shell.app()?.update(&name, wishes, mode).await.map_err(|e| e.to_failure())
+}
+
+/// Follows an instance's log until another one is followed.
+#[tauri::command]
+pub(crate) async fn follow_log(
+    shell: State<'_, Shell>,
+    name: String,
+    lines: Channel<Vec<LogRow>>,
+) -> Result<(), Failure> {
+    let app = shell.app()?;
+    let cancel = shell.work().replace("log");
+    let (send, told) = mpsc::unbounded_channel();
+    let mut tell = move |line| drop(send.send(LogRow::from(line)));
+    let options = LogOptions { follow: true, tail: Some(LOG_LINES), ..LogOptions::default() };
+    let following = cancel.or_cancelled(app.logs(&name, options, &mut tell));
+    batched(following, told, |all| drop(lines.send(all))).await
+}
+
+/// An instance's snapshots.
+#[tauri::command(async)]
+pub(crate) fn snapshots(
+    shell: State<'_, Shell>,
+    name: String,
+) -> Result<Vec<SnapshotRow>, Failure> {
+    shell.app()?.snapshots(&name).map_err(|e| e.to_failure())
+}
+
+/// Takes one.
+#[tauri::command]
+pub(crate) async fn take_snapshot(
+    shell: State<'_, Shell>,
+    name: String,
+    snapshot: String,
+    memory: bool,
+) -> Result<Taken, Failure> {
+    let app = shell.app()?;
+    Box::pin(app.snapshot(&name, &snapshot, memory)).await.map_err(|e| e.to_failure())
+}
+
+/// Gives an instance a snapshot's files again, or makes a new one of them.
+#[tauri::command]
+pub(crate) async fn restore_snapshot(
+    shell: State<'_, Shell>,
+    name: String,
+    snapshot: String,
+    into: Option<String>,
+) -> Result<Restored, Failure> {
+    let app = shell.app()?;
+    let restored = Box::pin(app.restore(&name, &snapshot, into.as_deref(), true));
+    restored.await.map_err(|e| e.to_failure())
+}
+
+/// Removes one.
+#[tauri::command(async)]
+pub(crate) fn remove_snapshot(
+    shell: State<'_, Shell>,
+    name: String,
+    snapshot: String,
+) -> Result<(), Failure> {
+    shell.app()?.remove_snapshot(&name, &snapshot).map_err(|e| e.to_failure())
 }

@@ -1,5 +1,9 @@
 //! What the page can ask for: one short command each.
 
 pub(crate) mod compare;
+pub(crate) mod images;
 pub(crate) mod instances;
 pub(crate) mod machine;
+pub(crate) mod projects;
+pub(crate) mod results;
+pub(crate) mod settings;

@@ -16,6 +16,7 @@ pub(super) const CASES: &[Case] = &[
     case("window::instances_of_the_command_line_show_at_once", instances),
     case("window::a_cancelled_launch_cleans_up", cancelled),
     case("window::a_window_closed_in_the_middle_cleans_up", closed),
+    case("window::pages_work_on_real_projects_images_and_instances", pages),
     case("window::both_lanes_race_to_a_verdict", race),
 ];
 
@@ -260,4 +261,61 @@ fn shows(desktop: &Desktop, state: &str) -> Result<()> {
         let script = "return document.querySelector('[data-testid=instance-row-shown]')?.dataset.state ?? ''";
         Ok((page.execute(script, Vec::new()).await? == state).then_some(()))
     })
+}
+
+/// The pages beside the Lab, on a real project, image and instance.
+fn pages(world: &World) -> Result<()> {
+    let desktop = open(world, Look::Light)?;
+    let folder = world.scratch().join("bench-app");
+    desktop.click("nav-workbench")?;
+    desktop.fill("project-folder", &folder.display().to_string())?;
+    desktop.click("project-new")?;
+    desktop.wait("editor", SOON)?;
+    desktop.until("the editor in its shadow", SOON, async |page| {
+        let script = "const root = document.querySelector('[data-testid=editor]').shadowRoot;
+            return root?.querySelectorAll('.cm-line').length > 3
+                && getComputedStyle(root.querySelector('.cm-scroller')).display === 'flex'";
+        Ok((page.execute(script, Vec::new()).await? == true).then_some(()))
+    })?;
+    desktop.click("build-start")?;
+    let build = "return document.querySelector('[data-testid=build-log]').dataset.state";
+    desktop.until("the build", COMPARISON, async |page| {
+        Ok((page.execute(build, Vec::new()).await? == "done").then_some(()))
+    })?;
+    let command = desktop.text("cli-equivalent")?;
+    ensure!(command.starts_with("tandem build -t bench-app "), "{command}");
+
+    world.tandem(["run", "-d", "--name", "shown", "-p", "0:8080", "bench-app"])?.ok()?;
+    shows(&desktop, "running")?;
+    desktop.click("instance-choose")?;
+    desktop.wait("instance-log", SOON)?;
+    desktop.screenshot("workbench-light")?;
+
+    desktop.click("nav-images")?;
+    desktop.wait("image-row-bench-app", SOON)?;
+    let open = "document.querySelector('[data-testid=image-row-bench-app] [data-testid=image-open]').click()";
+    desktop.script(open)?;
+    desktop.wait("image-layer", SOON)?;
+    desktop.screenshot("images-light")?;
+    let command = desktop.text("cli-equivalent")?;
+    ensure!(command == "tandem image tree bench-app:latest", "{command}");
+    // Nobody answers there: the error says so, and what was typed stays.
+    desktop.fill("pull-reference", "127.0.0.1:1/none")?;
+    desktop.click("pull-start")?;
+    desktop.wait("error-banner", SOON)?;
+    let typed = "return document.querySelector('[data-testid=pull-reference]').value";
+    ensure!(desktop.script(typed)? == "127.0.0.1:1/none");
+
+    desktop.click("nav-experiments")?;
+    desktop.wait("experiment-card-startup", SOON)?;
+    desktop.screenshot("experiments-light")?;
+    desktop.click("experiment-card-startup")?;
+    desktop.wait("experiment-run", SOON)?;
+    desktop.click("nav-results")?;
+    desktop.wait("results-empty", SOON)?;
+    desktop.click("nav-settings")?;
+    desktop.wait("settings-disk", SOON)?;
+    desktop.screenshot("settings-light")?;
+    world.tandem(["rm", "-f", "shown"])?.ok()?;
+    desktop.close(ENDING)
 }

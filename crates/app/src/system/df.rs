@@ -12,18 +12,20 @@ use crate::{App, AppError};
 
 /// What the home takes on the disk, by kind. The bytes add up to what `du`
 /// says: allocated blocks, each file with several names once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ts_rs::TS)]
 pub struct DfReport {
     /// A row for each kind, in a fixed order.
     pub rows: Vec<DfRow>,
     /// The sum of the rows.
+    #[ts(type = "number")]
     pub bytes: u64,
     /// The sum of what can be given back.
+    #[ts(type = "number")]
     pub reclaimable_bytes: u64,
 }
 
 /// One kind of thing in the home.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ts_rs::TS)]
 pub struct DfRow {
     /// `images`, `layers`, `instances`, `volumes`, `kernels`, `disks`,
     /// `builds`, `downloads`, `results` or `other`.
@@ -33,8 +35,10 @@ pub struct DfRow {
     /// How many of them are in use.
     pub active: usize,
     /// Allocated bytes.
+    #[ts(type = "number")]
     pub bytes: u64,
     /// Those of them that a prune gives back.
+    #[ts(type = "number")]
     pub reclaimable_bytes: u64,
 }
 

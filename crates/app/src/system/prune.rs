@@ -15,7 +15,7 @@ pub struct PruneRequest {
 }
 
 /// What was removed.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ts_rs::TS)]
 pub struct Pruned {
     /// Names of instances that did not run.
     pub instances: Vec<String>,
@@ -26,6 +26,7 @@ pub struct Pruned {
     /// Names of volumes.
     pub volumes: Vec<String>,
     /// Bytes that the home is smaller by.
+    #[ts(type = "number")]
     pub freed_bytes: u64,
 }
 

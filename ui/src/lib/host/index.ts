@@ -8,6 +8,30 @@ import type { CompareRequest } from "../bindings/CompareRequest";
 import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
+import type { Building } from "../bindings/Building";
+import type { DfReport } from "../bindings/DfReport";
+import type { Description } from "../bindings/Description";
+import type { ExperimentRequest } from "../bindings/ExperimentRequest";
+import type { ImageDetail } from "../bindings/ImageDetail";
+import type { ImageRow } from "../bindings/ImageRow";
+import type { LogRow } from "../bindings/LogRow";
+import type { Project } from "../bindings/Project";
+import type { Pruned } from "../bindings/Pruned";
+import type { Pulling } from "../bindings/Pulling";
+import type { RemovedImage } from "../bindings/RemovedImage";
+import type { Resources } from "../bindings/Resources";
+import type { Restored } from "../bindings/Restored";
+import type { ResultDocument } from "../bindings/ResultDocument";
+import type { ResultFormat } from "../bindings/ResultFormat";
+import type { ResultRow } from "../bindings/ResultRow";
+import type { ResultView } from "../bindings/ResultView";
+import type { RunEvent } from "../bindings/RunEvent";
+import type { RunWish } from "../bindings/RunWish";
+import type { SnapshotRow } from "../bindings/SnapshotRow";
+import type { Taken } from "../bindings/Taken";
+import type { Theme } from "../bindings/Theme";
+import type { UpdateMode } from "../bindings/UpdateMode";
+import type { UpdateReport } from "../bindings/UpdateReport";
 import type { Opening } from "../bindings/Opening";
 import type { SubjectInfo } from "../bindings/SubjectInfo";
 
@@ -43,6 +67,54 @@ export interface Host {
   discard(name: string): Promise<void>;
   /** Opens a running instance's app in the browser. */
   open(name: string): Promise<void>;
+  /** Stops an instance and starts it again. */
+  restart(name: string): Promise<void>;
+  /** Holds an instance still, or lets it go on. */
+  pause(name: string, paused: boolean): Promise<void>;
+  /** Changes limits; how, and what it cost. */
+  update(name: string, resources: Resources, mode: UpdateMode): Promise<UpdateReport>;
+  /** Follows a log until another one is followed or the instance ends. */
+  followLog(name: string, onLines: (lines: LogRow[]) => void): Promise<void>;
+  snapshots(name: string): Promise<SnapshotRow[]>;
+  takeSnapshot(name: string, snapshot: string, memory: boolean): Promise<Taken>;
+  /** Restores in place, or into a new instance. */
+  restoreSnapshot(name: string, snapshot: string, into: string | null): Promise<Restored>;
+  removeSnapshot(name: string, snapshot: string): Promise<void>;
+
+  images(): Promise<ImageRow[]>;
+  imageDetail(name: string): Promise<ImageDetail>;
+  tagImage(from: string, to: string): Promise<void>;
+  removeImage(name: string): Promise<RemovedImage>;
+  pruneImages(): Promise<RemovedImage>;
+  /** Fetches an image from its registry. */
+  pull(name: string, onProgress: (progress: Pulling) => void): Promise<void>;
+  /** Runs an image as it was filled in; the instance's name. */
+  runImage(wish: RunWish): Promise<string>;
+  /** Asks the pull, build or experiment that goes on to stop and clean up. */
+  cancelWork(kind: "pull" | "build" | "experiment"): Promise<void>;
+
+  openProject(folder: string): Promise<Project>;
+  newProject(sample: string, folder: string): Promise<Project>;
+  saveProjectFile(folder: string, name: string, text: string): Promise<void>;
+  /** Builds a project; the image's digest. */
+  buildProject(folder: string, onEvents: (events: Building[]) => void): Promise<string>;
+
+  results(): Promise<ResultRow[]>;
+  viewResult(id: string, width: number, theme: Theme): Promise<ResultView>;
+  /** Writes a result to a new file. */
+  exportResult(id: string, format: ResultFormat, file: string): Promise<void>;
+  removeResult(id: string): Promise<void>;
+  experiments(): Promise<Description[]>;
+  experimentDefaults(id: string): Promise<ExperimentRequest>;
+  runExperiment(request: ExperimentRequest, onEvents: (events: RunEvent[]) => void): Promise<ResultDocument>;
+
+  /** The folder that holds everything. */
+  dataFolder(): Promise<string>;
+  diskUse(): Promise<DfReport>;
+  prune(): Promise<Pruned>;
+  /** Signs in to a registry; where the password is kept. */
+  login(registry: string, name: string, secret: string): Promise<string>;
+  logout(registry: string): Promise<void>;
 }
 
 /** Anything thrown on the way to the program, as a failure to show. */

@@ -5,6 +5,12 @@ import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import type { Host } from "./index";
 
+function channel<T>(onMessage: (message: T) => void): Channel<T> {
+  const messages = new Channel<T>();
+  messages.onmessage = onMessage;
+  return messages;
+}
+
 export const tauriHost: Host = {
   opening: () => invoke("opening"),
   doctor: () => invoke("doctor"),
@@ -28,4 +34,40 @@ export const tauriHost: Host = {
   stop: (name) => invoke("stop", { name }),
   discard: (name) => invoke("discard", { name }),
   open: (name) => invoke("open", { name }),
+  restart: (name) => invoke("restart", { name }),
+  pause: (name, paused) => invoke("pause", { name, paused }),
+  update: (name, resources, mode) => invoke("update", { name, resources, mode }),
+  followLog: (name, onLines) => invoke("follow_log", { name, lines: channel(onLines) }),
+  snapshots: (name) => invoke("snapshots", { name }),
+  takeSnapshot: (name, snapshot, memory) => invoke("take_snapshot", { name, snapshot, memory }),
+  restoreSnapshot: (name, snapshot, into) => invoke("restore_snapshot", { name, snapshot, into }),
+  removeSnapshot: (name, snapshot) => invoke("remove_snapshot", { name, snapshot }),
+
+  images: () => invoke("images"),
+  imageDetail: (name) => invoke("image_detail", { name }),
+  tagImage: (from, to) => invoke("tag_image", { from, to }),
+  removeImage: (name) => invoke("remove_image", { name }),
+  pruneImages: () => invoke("prune_images"),
+  pull: (name, onProgress) => invoke("pull", { name, progress: channel(onProgress) }),
+  runImage: (wish) => invoke("run_image", { wish }),
+  cancelWork: (kind) => invoke("cancel_work", { kind }),
+
+  openProject: (folder) => invoke("open_project", { folder }),
+  newProject: (sample, folder) => invoke("new_project", { sample, folder }),
+  saveProjectFile: (folder, name, text) => invoke("save_project_file", { folder, name, text }),
+  buildProject: (folder, onEvents) => invoke("build_project", { folder, events: channel(onEvents) }),
+
+  results: () => invoke("results"),
+  viewResult: (id, width, theme) => invoke("view_result", { id, width, theme }),
+  exportResult: (id, format, file) => invoke("export_result", { id, format, file }),
+  removeResult: (id) => invoke("remove_result", { id }),
+  experiments: () => invoke("experiments"),
+  experimentDefaults: (id) => invoke("experiment_defaults", { id }),
+  runExperiment: (request, onEvents) => invoke("run_experiment", { request, events: channel(onEvents) }),
+
+  dataFolder: () => invoke("data_folder"),
+  diskUse: () => invoke("disk_use"),
+  prune: () => invoke("prune"),
+  login: (registry, name, secret) => invoke("login", { registry, name, secret }),
+  logout: (registry) => invoke("logout", { registry }),
 };

@@ -30,9 +30,9 @@ function host(own: Partial<Host> = {}): Host & { frame: (frame: Partial<Frame>) 
     stop: vi.fn().mockResolvedValue(undefined),
     discard: vi.fn().mockResolvedValue(undefined),
     open: vi.fn().mockResolvedValue(undefined),
-    frame: (frame) => send({ first: false, now_ms: 0, events: [], charts: null, ...frame }),
+    frame: (frame: Partial<Frame>) => send({ first: false, now_ms: 0, events: [], charts: null, ...frame }),
     ...own,
-  };
+  } as unknown as Host & { frame: (frame: Partial<Frame>) => void };
 }
 
 async function opened(own: Partial<Host> = {}) {

@@ -5,7 +5,7 @@ import type { Machine } from "../bindings/Machine";
 import { type Host, toFailure } from "../host";
 import type { Failure } from "../bindings/Failure";
 
-export type PageId = "lab" | "doctor";
+export type PageId = "lab" | "workbench" | "images" | "experiments" | "results" | "doctor" | "settings";
 
 export interface PageEntry {
   id: PageId;
@@ -15,7 +15,12 @@ export interface PageEntry {
 /** The pages, in the order of the side bar and of Ctrl+1, Ctrl+2, … */
 export const PAGES: readonly PageEntry[] = [
   { id: "lab", title: "Lab" },
+  { id: "workbench", title: "Workbench" },
+  { id: "images", title: "Images" },
+  { id: "experiments", title: "Experiments" },
+  { id: "results", title: "Results" },
   { id: "doctor", title: "Doctor" },
+  { id: "settings", title: "Settings" },
 ];
 
 /** A line about this machine at the foot of the side bar. */
@@ -26,6 +31,8 @@ export interface StateLine {
 
 export class Shell {
   page: PageId = $state("lab");
+  /** The palette, which is the help as well, is open. */
+  palette = $state(false);
   machine: Machine | null = $state.raw(null);
   capabilities: Capability[] | null = $state.raw(null);
   probing = $state(false);
@@ -66,6 +73,7 @@ export class Shell {
   /** Ctrl with a digit shows a page. Returns whether the key was one of ours. */
   key(event: { key: string; ctrlKey: boolean; altKey: boolean; metaKey: boolean }): boolean {
     if (!event.ctrlKey || event.altKey || event.metaKey) return false;
+    if (event.key === "k") return (this.palette = true);
     const page = /^[1-9]$/.test(event.key) ? PAGES[Number(event.key) - 1] : undefined;
     if (!page) return false;
     this.page = page.id;

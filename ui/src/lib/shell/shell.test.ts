@@ -12,7 +12,7 @@ const press = (key: string) => ({ key, ctrlKey: true, altKey: false, metaKey: fa
 describe("the shell", () => {
   it("opens pages by their number", () => {
     const shell = new Shell({} as Host);
-    expect(shell.key(press("2"))).toBe(true);
+    expect(shell.key(press("6"))).toBe(true);
     expect(shell.page).toBe("doctor");
     expect(shell.key(press("9"))).toBe(false);
     expect(shell.key({ ...press("1"), ctrlKey: false })).toBe(false);

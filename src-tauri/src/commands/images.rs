@@ -1,0 +1,83 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tandem_app::{ImageDetail, ImageRow, Pulling, RemovedImage, RunWish};
+use tandem_model::{Failure, ImageRef};
+use tauri::{State, ipc::Channel};
+
+use crate::{shell::Shell, work::while_ticking};
+
+/// The local images.
+#[tauri::command(async)]
+pub(crate) fn images(shell: State<'_, Shell>) -> Result<Vec<ImageRow>, Failure> {
+    shell.app()?.images(true).map_err(|e| e.to_failure())
+}
+
+/// Layers, history and settings of an image.
+#[tauri::command]
+pub(crate) async fn image_detail(
+    shell: State<'_, Shell>,
+    name: String,
+) -> Result<ImageDetail, Failure> {
+    shell.app()?.image_detail(&name).await.map_err(|e| e.to_failure())
+}
+
+/// Gives an image a further name.
+#[tauri::command(async)]
+pub(crate) fn tag_image(shell: State<'_, Shell>, from: String, to: String) -> Result<(), Failure> {
+    shell.app()?.tag_image(&from, &to).map_err(|e| e.to_failure())
+}
+
+/// Takes a name away from an image, and the image with its last.
+#[tauri::command(async)]
+pub(crate) fn remove_image(shell: State<'_, Shell>, name: String) -> Result<RemovedImage, Failure> {
+    shell.app()?.remove_image(&name, false).map_err(|e| e.to_failure())
+}
+
+/// Removes what no image needs any more.
+#[tauri::command(async)]
+pub(crate) fn prune_images(shell: State<'_, Shell>) -> Result<RemovedImage, Failure> {
+    shell.app()?.prune_images(false).map_err(|e| e.to_failure())
+}
+
+/// Fetches an image, and tells how far it has come.
+#[tauri::command]
+pub(crate) async fn pull(
+    shell: State<'_, Shell>,
+    name: String,
+    progress: Channel<Pulling>,
+) -> Result<(), Failure> {
+    let app = shell.app()?;
+    let reference: ImageRef = name
+        .trim()
+        .parse()
+        .map_err(|e| Failure::new(tandem_model::ErrorCode::Usage, format!("{e}")))?;
+    let cancel = shell.work().begin("pull")?;
+    let state = Arc::new(Mutex::new((Pulling::default(), false)));
+    let told = Arc::clone(&state);
+    let pulling = app.pull(&reference, None, move |event| {
+        let mut state = told.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0.apply(&event);
+        state.1 = true;
+    });
+    let pulled = cancel.or_cancelled(pulling);
+    let pulled = while_ticking(pulled, || {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut state.1) {
+            let _ = progress.send(state.0.clone());
+        }
+    });
+    pulled.await.map(drop)
+}
+
+/// Runs an image as it was filled in; the instance's name.
+#[tauri::command]
+pub(crate) async fn run_image(shell: State<'_, Shell>, wish: RunWish) -> Result<String, Failure> {
+    shell.reaped().await?;
+    shell.app()?.run_wish(&wish).await.map_err(|e| e.to_failure())
+}
+
+/// Asks a pull or a build to stop and clean up.
+#[tauri::command]
+pub(crate) fn cancel_work(shell: State<'_, Shell>, kind: String) {
+    shell.work().cancel(&kind);
+}

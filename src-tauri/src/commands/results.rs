@@ -1,0 +1,92 @@
+use std::path::PathBuf;
+
+use tandem_app::{ExperimentInfo, ExperimentRequest, ResultFormat, ResultRow, ResultView, Theme};
+use tandem_model::{ErrorCode, Failure, ResultDocument, RunEvent};
+use tauri::{State, ipc::Channel};
+use tokio::sync::mpsc;
+
+use crate::{shell::Shell, work::batched};
+
+/// The runs that are kept.
+#[tauri::command(async)]
+pub(crate) fn results(shell: State<'_, Shell>) -> Result<Vec<ResultRow>, Failure> {
+    shell.app()?.list_results().map_err(|e| e.to_failure())
+}
+
+/// One of them with its charts.
+#[tauri::command(async)]
+pub(crate) fn view_result(
+    shell: State<'_, Shell>,
+    id: String,
+    width: u32,
+    theme: Theme,
+) -> Result<ResultView, Failure> {
+    shell.app()?.view_result(&id, width.clamp(320, 4000), theme).map_err(|e| e.to_failure())
+}
+
+/// Writes one of them to a new file.
+#[tauri::command(async)]
+pub(crate) fn export_result(
+    shell: State<'_, Shell>,
+    id: String,
+    format: ResultFormat,
+    file: String,
+) -> Result<(), Failure> {
+    let text = shell.app()?.export_result(&id, format, Theme::Light).map_err(|e| e.to_failure())?;
+    let path = PathBuf::from(file.trim());
+    let failed = |why: String| {
+        let text =
+            format!("cannot write {}: {why}: give the whole path of a new file", path.display());
+        Failure::new(ErrorCode::Usage, text)
+    };
+    if !path.is_absolute() {
+        return Err(failed("it is not a whole path".to_owned()));
+    }
+    let mut options = std::fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create_new(true).open(&path).map_err(|e| failed(e.to_string()))?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|e| failed(e.to_string()))
+}
+
+/// Removes one of them.
+#[tauri::command(async)]
+pub(crate) fn remove_result(shell: State<'_, Shell>, id: String) -> Result<(), Failure> {
+    shell.app()?.remove_result(&id).map(drop).map_err(|e| e.to_failure())
+}
+
+/// The catalogue of experiments.
+#[tauri::command]
+pub(crate) fn experiments(shell: State<'_, Shell>) -> Result<Vec<ExperimentInfo>, Failure> {
+    Ok(shell.app()?.experiments().to_vec())
+}
+
+/// An experiment as it is set when nothing was changed.
+#[tauri::command]
+pub(crate) fn experiment_defaults(id: String) -> ExperimentRequest {
+    ExperimentRequest::new(&id)
+}
+
+/// Runs an experiment; its result.
+#[tauri::command]
+pub(crate) async fn run_experiment(
+    shell: State<'_, Shell>,
+    request: ExperimentRequest,
+    events: Channel<Vec<RunEvent>>,
+) -> Result<ResultDocument, Failure> {
+    shell.reaped().await?;
+    let app = shell.app()?;
+    let cancel = shell.work().begin("experiment")?;
+    let _working = shell.working().await;
+    let (send, told) = mpsc::unbounded_channel();
+    let mut tell = move |event| {
+        // Samples are many, and the page draws none of them.
+        if !matches!(event, RunEvent::Sample { .. } | RunEvent::Finished { .. }) {
+            let _ = send.send(event);
+        }
+    };
+    let run = async {
+        let run = Box::pin(app.experiment(&request, &mut tell, cancel.wish()));
+        run.await.map_err(|e| e.to_failure())
+    };
+    batched(run, told, |all| drop(events.send(all))).await
+}

@@ -1,0 +1,102 @@
+// The Experiments page's controller: the catalogue, the experiment that is
+// open, and the one that runs.
+
+import type { Description } from "../bindings/Description";
+import type { ExperimentRequest } from "../bindings/ExperimentRequest";
+import type { Failure } from "../bindings/Failure";
+import type { ResultView } from "../bindings/ResultView";
+import type { RunEvent } from "../bindings/RunEvent";
+import { experimentCommand } from "../command";
+import { type Host, toFailure } from "../host";
+
+/** A run as it goes. */
+export interface Progress {
+  id: string;
+  /** What goes on, one line. */
+  now: string;
+  trials: { lane: string; index: number; outcome: string }[];
+  /** All trials that will be, once known. */
+  planned: number | null;
+  warnings: string[];
+}
+
+export class Experiments {
+  catalogue: Description[] = $state.raw([]);
+  open: Description | null = $state.raw(null);
+  request: ExperimentRequest | null = $state(null);
+  /** What a person expects, kept by experiment. */
+  predictions: Record<string, string> = $state({});
+  running: Progress | null = $state(null);
+  /** Results by experiment. */
+  views: Record<string, ResultView> = $state.raw({});
+  failure: Failure | null = $state.raw(null);
+  cancelling = $state(false);
+
+  #host: Host;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  get command(): string {
+    return this.request ? experimentCommand(this.request) : "tandem experiment ls";
+  }
+
+  async load(): Promise<void> {
+    await this.#try(async () => {
+      this.catalogue = await this.#host.experiments();
+    });
+  }
+
+  async choose(description: Description | null): Promise<void> {
+    this.open = description;
+    this.request = null;
+    this.failure = null;
+    if (!description) return;
+    await this.#try(async () => {
+      this.request = await this.#host.experimentDefaults(description.id);
+    });
+  }
+
+  async run(): Promise<void> {
+    const request = this.request;
+    if (!request || this.running) return;
+    const id = request.experiment;
+    this.running = { id, now: "Starting", trials: [], planned: null, warnings: [] };
+    await this.#try(async () => {
+      const result = await this.#host.runExperiment($state.snapshot(request), (events) => this.take(events));
+      const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+      const view = await this.#host.viewResult(result.id, 900, dark ? "dark" : "light");
+      this.views = { ...this.views, [id]: view };
+    });
+    this.running = null;
+    this.cancelling = false;
+  }
+
+  async cancel(): Promise<void> {
+    this.cancelling = true;
+    await this.#try(() => this.#host.cancelWork("experiment"));
+  }
+
+  take(events: RunEvent[]): void {
+    const run = this.running;
+    if (!run) return;
+    for (const event of events) {
+      if (event.type === "preparing") run.now = event.message;
+      else if (event.type === "planned") run.planned = event.lanes.length * (event.trials + event.warmup);
+      else if (event.type === "trial_started") run.now = `${event.lane}, trial ${event.index}`;
+      else if (event.type === "trial_finished") run.trials.push({ lane: event.lane, index: event.index, outcome: event.reason ?? event.outcome });
+      else if (event.type === "warning") run.warnings.push(event.message);
+    }
+  }
+
+  async #try(work: () => Promise<void>): Promise<void> {
+    this.failure = null;
+    try {
+      await work();
+    } catch (thrown) {
+      const failure = toFailure(thrown);
+      if (failure.code !== "cancelled") this.failure = failure;
+    }
+  }
+}

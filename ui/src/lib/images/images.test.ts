@@ -1,0 +1,55 @@
+import { mount, unmount } from "svelte";
+import { describe, expect, it, vi } from "vitest";
+import type { ImageRow } from "../bindings/ImageRow";
+import type { Pulling } from "../bindings/Pulling";
+import type { Host } from "../host";
+import ImagesPage from "./ImagesPage.svelte";
+import { Images } from "./images.svelte";
+
+const row = (name: string): ImageRow => ({ name, tag: "latest", digest: `sha256:${"a".repeat(64)}`, size_bytes: 4096, unique_bytes: 1024, created_at: null, layers: 2 });
+
+function images(own: Partial<Host> = {}): Images {
+  return new Images({ images: vi.fn().mockResolvedValue([row("<b>bold</b>")]), ...own } as unknown as Host);
+}
+
+describe("the Images page", () => {
+  it("shows names as text and opens one", async () => {
+    const imageDetail = vi.fn().mockResolvedValue({ image: "x", digest: "sha256:1", size_bytes: 1, unique_bytes: 1, layers: [], history: [], command: ["python"], ports: ["8080/tcp"] });
+    const page = images({ imageDetail });
+    await page.refresh();
+    const view = mount(ImagesPage, { target: document.body, props: { images: page } });
+    expect(document.querySelector("b b, table b")).toBeNull();
+    expect(document.querySelector("[data-testid='image-row-<b>bold</b>']")).not.toBeNull();
+    await page.choose("<b>bold</b>:latest");
+    expect(page.command).toBe("tandem image tree '<b>bold</b>:latest'");
+    page.prepareRun("<b>bold</b>:latest");
+    expect(page.wish?.ports).toEqual(["8080:8080"]);
+    void unmount(view);
+  });
+
+  it("keeps what was typed when a pull fails, and shows its layers meanwhile", async () => {
+    let fail: (reason: unknown) => void = () => {};
+    const pull = vi.fn((_: string, onProgress: (p: Pulling) => void) => {
+      onProgress({ layers: [{ digest: "sha256:1", done: 1, total: 2, state: "moving" }], note: null });
+      return new Promise<void>((_, reject) => (fail = reject));
+    });
+    const page = images({ pull });
+    page.reference = "nowhere/none";
+    const going = page.pull();
+    expect(page.pulling?.layers[0]?.done).toBe(1);
+    expect(page.command).toBe("tandem pull nowhere/none");
+    fail({ code: "not_found", message: "no such image" });
+    await going;
+    expect(page.failure?.code).toBe("not_found");
+    expect(page.reference).toBe("nowhere/none");
+    expect(page.pulling).toBeNull();
+  });
+
+  it("takes a cancel for no error", async () => {
+    const page = images({ pull: vi.fn().mockRejectedValue({ code: "cancelled", message: "" }) });
+    page.reference = "big";
+    await page.pull();
+    expect(page.failure).toBeNull();
+    expect(page.note).toContain("Cancelled");
+  });
+});
