@@ -66,7 +66,7 @@ pub(crate) async fn pull(
             let _ = progress.send(state.0.clone());
         }
     });
-    pulled.await.map(drop)
+    Box::pin(pulled).await.map(drop)
 }
 
 /// Runs an image as it was filled in; the instance's name.

@@ -130,7 +130,7 @@ export class Workbench {
     if (!build) return;
     for (const event of events) {
       if (event.type === "notice") {
-        build.notices.push(event.text);
+        if (!build.notices.includes(event.text)) build.notices.push(event.text);
         continue;
       }
       if (event.type === "step") {
@@ -142,7 +142,7 @@ export class Workbench {
       const step = build.steps.findLast((one) => one.index === event.index);
       if (!step) continue;
       if (event.type === "cached") step.state = "cached";
-      else if (event.type === "output") step.output.push(event.text);
+      else if (event.type === "output") step.output.push(plainText(event.text));
       else Object.assign(step, { state: step.state === "cached" ? "cached" : "done", elapsedNs: event.elapsed_ns, bytes: event.bytes });
     }
   }
@@ -212,7 +212,8 @@ export class Workbench {
   async #follow(name: string): Promise<void> {
     try {
       await this.#host.followLog(name, (lines) => {
-        if (this.chosen === name) this.log = [...this.log, ...lines].slice(-LOG_LINES);
+        const plain = lines.map((line) => ({ ...line, text: plainText(line.text) }));
+        if (this.chosen === name) this.log = [...this.log, ...plain].slice(-LOG_LINES);
       });
     } catch (thrown) {
       const failure = toFailure(thrown);
@@ -248,4 +249,9 @@ export class Workbench {
       return false;
     }
   }
+}
+
+/** A line without the codes that colour it in a terminal (ECMA-48, 5.4). */
+export function plainText(line: string): string {
+  return line.replace(/\u001b\[[0-?]*[ -/]*[@-~]/g, "");
 }

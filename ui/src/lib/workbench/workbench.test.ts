@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Building } from "../bindings/Building";
 import type { Host } from "../host";
-import { Workbench } from "./workbench.svelte";
+import { plainText, Workbench } from "./workbench.svelte";
 
 const PROJECT = { folder: "/home/me/app", tag: "app", files: [{ name: "app.py", text: "old" }, { name: "Dockerfile", text: "FROM x" }] };
 
@@ -13,6 +13,10 @@ function bench(own: Partial<Host> = {}) {
 }
 
 describe("the Workbench", () => {
+  it("leaves a terminal's colours out of what is read", () => {
+    expect(plainText("\u001b[31m\u001b[1mWARNING\u001b[0m: [x]")).toBe("WARNING: [x]");
+  });
+
   it("opens a project, saves what changed and remembers the folder", async () => {
     const { bench: page, host, storage } = bench();
     await page.open("/home/me/app");
