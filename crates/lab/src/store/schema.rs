@@ -33,5 +33,14 @@ const STEPS: &[M<'static>] = &[
 
 /// Brings a database up to date; a sentence when it is not ours.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), String> {
-    Migrations::from_slice(STEPS).to_latest(connection).map_err(|e| e.to_string())
+    let steps = Migrations::from_slice(STEPS);
+    // Somebody else may be making the same tables at this moment; afterwards
+    // there is nothing left to do.
+    for _ in 0..10 {
+        if steps.to_latest(connection).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    steps.to_latest(connection).map_err(|e| e.to_string())
 }
