@@ -9,6 +9,7 @@ pub mod bench;
 mod case;
 pub mod cases;
 pub mod desktop;
+mod differential;
 pub mod docker_peer;
 mod leaks;
 mod need;

@@ -83,7 +83,7 @@ pub struct HistoryStep {
 impl App {
     /// Layers, history and settings of a local image.
     pub async fn image_detail(&self, name: &str) -> Result<ImageDetail, AppError> {
-        let config = self.image_configuration(name)?.config().clone().unwrap_or_default();
+        let config = self.image(name)?.config.config().clone().unwrap_or_default();
         let history = self.image_history(name)?.into_iter().map(HistoryStep::from).collect();
         let tree = self.image_tree(name).await?;
         let words = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();

@@ -1,4 +1,3 @@
-use oci_spec::image::ImageConfiguration;
 use serde::Serialize;
 use tandem_image::{HistoryEntry, Image, ImageError, Removed, TreeLayer};
 use tandem_model::{Digest, ErrorCode, Failure, ImageRef, closest};
@@ -77,8 +76,8 @@ impl App {
     }
 
     /// The OCI configuration of a local image.
-    pub fn image_configuration(&self, name: &str) -> Result<ImageConfiguration, AppError> {
-        Ok(self.image(name)?.config)
+    pub fn image_configuration(&self, name: &str) -> Result<serde_json::Value, AppError> {
+        Ok(self.images.config_document(&self.image(name)?)?)
     }
 
     /// Gives an image a further name.

@@ -12,6 +12,12 @@ pub(super) const CASES: &[Case] = &[
     case("build::a_context_comes_from_standard_input", streamed),
     case("build::files_and_archives_are_written", outputs),
     case("build::files_of_the_web_are_checked", fetched),
+    Case {
+        name: "build::gives_what_docker_gives",
+        needs: &[Need::Root, Need::Program("dockerd")],
+        start: Start::Empty,
+        run: crate::differential::run,
+    },
 ];
 
 const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {

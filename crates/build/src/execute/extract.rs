@@ -35,7 +35,8 @@ pub(super) fn extract(
     upper.ensure_folder(base, owner.unwrap_or(Owner::ROOT))?;
     upper.replace = true;
     let mut archive = Archive::new(reader);
-    let mut unpacking = Unpacking { upper, base, owner };
+    // As in Docker the archive says who owns its members, whatever --chown says.
+    let mut unpacking = Unpacking { upper, base };
     for entry in archive.entries()? {
         interrupt.check()?;
         let mut entry = entry?;
@@ -94,16 +95,15 @@ fn is_header(block: &[u8; 512]) -> bool {
 struct Unpacking<'a> {
     upper: &'a mut Upper,
     base: &'a Path,
-    owner: Option<Owner>,
 }
 
 impl Unpacking<'_> {
     fn put(&mut self, entry: &mut Entry<'_, impl Read>, interrupt: &Interrupt) -> io::Result<()> {
         let Some(path) = self.place(&entry.path()?)? else { return Ok(()) };
         if let Some(parent) = path.parent() {
-            self.upper.ensure_folder(parent, self.owner.unwrap_or(Owner::ROOT))?;
+            self.upper.ensure_folder(parent, Owner::ROOT)?;
         }
-        let attributes = self.attributes(entry)?;
+        let attributes = Self::attributes(entry)?;
         let link = |entry: &Entry<'_, _>| {
             let target = entry.link_name()?.map(std::borrow::Cow::into_owned);
             target.ok_or_else(|| io::Error::other("a link without a target"))
@@ -153,15 +153,16 @@ impl Unpacking<'_> {
         Ok(Some(self.base.join(resolve(&below, parent, true)?).join(last)))
     }
 
-    fn attributes(&self, entry: &Entry<'_, impl Read>) -> io::Result<Attributes> {
+    fn attributes(entry: &Entry<'_, impl Read>) -> io::Result<Attributes> {
         let header = entry.header();
         let id = |value: u64| {
             u32::try_from(value).map_err(|_| io::Error::other("an owner's number is too large"))
         };
-        let (uid, gid) = match self.owner {
-            Some(owner) => (owner.uid, owner.gid),
-            None => (id(header.uid()?)?, id(header.gid()?)?),
-        };
+        // A field that is left empty is a zero.
+        let old = header.as_old();
+        let empty = |field: &[u8]| field.iter().all(|byte| matches!(byte, 0 | b' '));
+        let uid = if empty(&old.uid) { 0 } else { id(header.uid()?)? };
+        let gid = if empty(&old.gid) { 0 } else { id(header.gid()?)? };
         let mtime = i64::try_from(header.mtime()?).unwrap_or(0);
         Ok(Attributes { mode: header.mode()? & 0o7777, uid, gid, mtime: (mtime, 0) })
     }

@@ -41,6 +41,7 @@ impl Builder<'_> {
         if config.variable("PATH").is_none() {
             env.push(format!("PATH={DEFAULT_PATH}"));
         }
+        env.retain(|pair| !arguments.iter().any(|(name, _)| pair.split('=').next() == Some(name)));
         env.extend(arguments.iter().map(|(name, value)| format!("{name}={value}")));
         let (folder, user) = (config.folder().to_owned(), config.user.clone().unwrap_or_default());
         let isolated = match (run.network, self.options.network) {

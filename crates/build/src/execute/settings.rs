@@ -46,7 +46,7 @@ impl Scope<'_> {
             Kind::Env(pairs) => {
                 let pairs = self.pairs(state, pairs)?;
                 for (key, value) in &pairs {
-                    state.document.config.set_variable(key, value);
+                    state.set_variable(key, value);
                 }
                 format!("ENV {}", joined(&pairs))
             }
@@ -175,9 +175,11 @@ impl Scope<'_> {
     }
 }
 
-/// `8080/tcp` and so on for each port of `FROM[-TO][/PROTOCOL]`.
+/// `8080/tcp` and so on for each port of `[[IP:]HOST:]FROM[-TO][/PROTOCOL]`;
+/// of a mapping only the container's side counts, as in Docker.
 fn port_range(text: &str) -> Option<Vec<String>> {
     let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let numbers = numbers.rsplit(':').next().unwrap_or(numbers);
     let protocol = protocol.to_ascii_lowercase();
     let (from, to) = numbers.split_once('-').unwrap_or((numbers, numbers));
     let (from, to): (u16, u16) = (from.parse().ok()?, to.parse().ok()?);
@@ -244,8 +246,9 @@ mod tests {
     fn ports_have_ranges_and_protocols() {
         assert_eq!(port_range("8080").unwrap(), ["8080/tcp"]);
         assert_eq!(port_range("53/UDP").unwrap(), ["53/udp"]);
+        assert_eq!(port_range("127.0.0.1:80:81").unwrap(), ["81/tcp"]);
         assert_eq!(port_range("1-3/tcp").unwrap(), ["1/tcp", "2/tcp", "3/tcp"]);
-        for bad in ["", "x", "0", "3-1", "70000", "80/http", "80:80"] {
+        for bad in ["", "x", "0", "3-1", "70000", "80/http", "80:"] {
             assert_eq!(port_range(bad), None, "{bad}");
         }
     }

@@ -42,7 +42,6 @@ impl State {
     pub(super) fn child(&self) -> Self {
         let mut child = self.clone();
         child.own_cmd = false;
-        child.document.config.on_build = None;
         child
     }
 
@@ -51,13 +50,13 @@ impl State {
         Layers::new(&self.dirs)
     }
 
-    /// A variable's value: ENV comes before ARG.
+    /// A variable's value. ARG and ENV of one name: the later one counts.
     pub(super) fn value(&self, name: &str) -> Option<String> {
-        if let Some(value) = self.document.config.variable(name) {
-            return Some(value.to_owned());
+        let argument = self.arguments.iter().find(|(key, _)| key == name);
+        if let Some((_, Some(value))) = argument {
+            return Some(value.clone());
         }
-        let (_, value) = self.arguments.iter().find(|(key, _)| key == name)?;
-        value.clone()
+        self.document.config.variable(name).map(str::to_owned)
     }
 
     /// Declares an argument, or gives it a new value.
@@ -68,14 +67,16 @@ impl State {
         }
     }
 
+    /// Sets a variable of the image; an argument of that name is over.
+    pub(super) fn set_variable(&mut self, name: &str, value: &str) {
+        self.arguments.retain(|(key, _)| key != name);
+        self.document.config.set_variable(name, value);
+    }
+
     /// The arguments that RUN sees, `NAME=value`.
     pub(super) fn visible_arguments(&self) -> Vec<(String, String)> {
-        let hidden = |name: &str| self.document.config.variable(name).is_some();
-        self.arguments
-            .iter()
-            .filter(|(name, _)| !hidden(name))
-            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
-            .collect()
+        let known = |(name, value): &(String, Option<String>)| Some((name.clone(), value.clone()?));
+        self.arguments.iter().filter_map(known).collect()
     }
 
     /// Takes over what a step made.

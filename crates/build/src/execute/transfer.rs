@@ -15,8 +15,8 @@ use super::{
     users::{Owner, owner},
 };
 use crate::{
-    BuildError, ContextSource, expand,
-    ignore::Ignore,
+    BuildError, BuildEvent, ContextSource, expand,
+    ignore::{Glob, Ignore},
     parse::{Heredoc, Instruction, Transfer, Word, is_url, names_folder},
     plan::{Origin, refused},
     tree::{Context, Layers, Tree, lexical},
@@ -244,6 +244,13 @@ impl Builder<'_> {
             let searched = text.clone();
             let found = self.blocking(move || Ok(select(&*tree, &searched))).await?;
             let found = found.map_err(|e| self.stuck(instruction, ErrorCode::Internal, e))?;
+            if found.is_empty() && Glob::is_pattern(&text) {
+                // Nothing to copy is no error in Docker when it is a pattern.
+                let message = format!("`{text}` matches nothing in {}", from.name);
+                let line = Some(word.span.start.line);
+                (self.events)(BuildEvent::Warning { line, message });
+                continue;
+            }
             if found.is_empty() {
                 let hint =
                     if from.name == "the build context" { self.hint(&text) } else { String::new() };

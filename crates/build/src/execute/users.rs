@@ -18,7 +18,9 @@ impl Owner {
 /// both, as in `COPY --chown`. The error is a sentence.
 pub(super) fn owner(tree: &dyn Tree, text: &str) -> Result<Owner, String> {
     let (user, group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
-    let mut owner = if let Ok(id) = user.parse() {
+    let mut owner = if user.is_empty() && group.is_some() {
+        Owner::ROOT
+    } else if let Ok(id) = user.parse() {
         Owner { uid: id, gid: id }
     } else {
         let fields = record(tree, "etc/passwd", user)?.ok_or_else(|| {
@@ -33,7 +35,8 @@ pub(super) fn owner(tree: &dyn Tree, text: &str) -> Result<Owner, String> {
         }
     };
     match group {
-        None | Some("") => {}
+        None => {}
+        Some("") => owner.gid = 0,
         Some(group) => {
             owner.gid = match group.parse() {
                 Ok(id) => id,

@@ -76,14 +76,16 @@ impl Ignore {
     }
 }
 
-/// The pattern without `.`, empty and `..` components and without a slash at
-/// either end (Go, `filepath.Clean`, below the context's root).
+/// The pattern as Go's `filepath.Clean` leaves it, without a slash in front:
+/// no `.` and no empty components, and `..` only where it leads out of the
+/// context, where it matches nothing.
 fn clean(pattern: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for component in pattern.split('/') {
         match component {
             "" | "." => {}
-            ".." => _ = kept.pop(),
+            ".." if kept.last().is_some_and(|last| *last != "..") => _ = kept.pop(),
+            ".." if pattern.starts_with('/') => {}
             _ => kept.push(component),
         }
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use tandem_model::parse_duration;
 
 use super::{Healthcheck, SyntaxError, Warning, Word, command, flags, rest::Rest};
@@ -12,6 +14,10 @@ pub(crate) fn healthcheck(
     let mut time = |name| -> Result<u64, SyntaxError> {
         flags::value(&rest, &mut flags, name)?.map_or(Ok(0), |word| {
             match parse_duration(&word.text) {
+                Ok(time) if !time.is_zero() && time < SHORTEST => {
+                    let message = format!("`{}` is shorter than 1ms", word.text);
+                    Err(rest.error_at(word.span, message))
+                }
                 Ok(time) => Ok(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)),
                 Err(e) => Err(rest.error_at(word.span, e.to_string())),
             }
@@ -35,6 +41,9 @@ pub(crate) fn healthcheck(
     };
     Ok(Healthcheck { command, interval, timeout, start_period, start_interval, retries })
 }
+
+/// Docker refuses anything shorter.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 fn number(rest: &Rest<'_>, word: &Word) -> Result<u32, SyntaxError> {
     word.text.parse().map_err(|_| {

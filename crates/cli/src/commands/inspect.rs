@@ -19,7 +19,7 @@ fn one(context: &Context, name: &str) -> anyhow::Result<Value> {
         Err(e) => e,
     };
     match context.app.image_configuration(name) {
-        Ok(configuration) => Ok(serde_json::to_value(configuration)?),
+        Ok(configuration) => Ok(configuration),
         Err(_) => Err(missing.into()),
     }
 }

@@ -147,14 +147,16 @@ fn run(spec: &StepSpec, filter: &Filter, socket: &UnixStream) -> Result<i32, Bac
     Ok(code)
 }
 
-/// Makes the places to mount on while the layer can still be watched.
+/// Makes the places to mount on while the layer can still be watched. As with
+/// Docker the folders of kernel file systems stay in it, and the files do not.
 fn make_stubs(root: &Root, merged: &Path, files: &[(&Path, &Path)]) -> io::Result<Stubs> {
     let mut stubs = Stubs::default();
-    let folders = ["/proc", "/sys", "/dev"].map(|path| (Path::new(path), Kind::Directory));
-    let files = files.iter().map(|(_, place)| (*place, Kind::File));
-    for (place, kind) in folders.into_iter().chain(files) {
+    for folder in ["/proc", "/sys", "/dev"] {
+        root.make_dirs(Path::new(folder))?;
+    }
+    for (_, place) in files {
         stubs.make(merged, place, || {
-            let target = Target::open(root, place, kind)?;
+            let target = Target::open(root, place, Kind::File)?;
             Ok(((), target.made))
         })?;
     }

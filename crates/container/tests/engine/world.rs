@@ -218,7 +218,7 @@ pub(crate) fn port(inside: u16) -> PortMap {
 
 /// A root file system of busybox alone.
 fn rootfs(dir: &Path) -> Result<()> {
-    for path in ["bin", "etc", "srv", "tmp", "root"] {
+    for path in ["bin", "etc", "srv", "tmp", "root", "proc", "sys", "dev"] {
         fs::create_dir_all(dir.join(path))?;
     }
     let source: PathBuf = busybox().context("busybox")?.to_owned();
