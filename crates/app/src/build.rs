@@ -105,10 +105,9 @@ impl App {
         let mut head = Vec::new();
         from.by_ref().take(TAR_BLOCK).read_to_end(&mut head).map_err(failed)?;
         let tar = head.get(257..262) == Some(b"ustar");
-        let compressed = [&[0x1f, 0x8b][..], &[0x28, 0xb5, 0x2f, 0xfd]];
-        if tar || compressed.iter().any(|magic| head.starts_with(magic)) {
+        if tar || tandem_image::is_compressed(&head) {
             let all = head.chain(from);
-            let plain = tandem_image::decompressed(all).map_err(failed)?;
+            let plain = tandem_image::decompressed_archive(all).map_err(failed)?;
             let options = Extract {
                 rebase: Rebase::Keep,
                 owner: None,

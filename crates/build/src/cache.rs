@@ -58,7 +58,7 @@ pub fn forget_stale_steps(home: &Home, store: &Store) -> Result<(), BuildError> 
 }
 
 /// Identity of a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key(String);
 
 impl Key {

@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
+use tandem_image::LayoutImage;
 use tandem_model::ImageRef;
 
 use crate::parse::RunNetwork;
@@ -78,6 +79,8 @@ pub enum ContextSource {
     Image(ImageRef),
     /// A folder.
     Dir(PathBuf),
+    /// `oci-layout://FOLDER[:TAG|@DIGEST]`.
+    Layout(PathBuf, LayoutImage),
 }
 
 /// The text is no `NAME=SOURCE`.
@@ -91,9 +94,12 @@ pub enum ParseBuildContextError {
     Image(#[from] tandem_model::ParseImageRefError),
     /// A kind of source that BuildKit knows and Tandem does not.
     #[error(
-        "Tandem cannot use `{0}` as a build context yet: expected a folder or docker-image://IMAGE"
+        "Tandem cannot use `{0}` as a build context: expected a folder, docker-image://IMAGE or oci-layout://FOLDER:TAG"
     )]
     Kind(String),
+    /// Behind `oci-layout://…@` stands no digest.
+    #[error("`{0}` names no image of a layout: expected oci-layout://FOLDER:TAG or @sha256:HEX")]
+    Layout(String),
 }
 
 impl std::str::FromStr for BuildContext {
@@ -108,11 +114,29 @@ impl std::str::FromStr for BuildContext {
         }
         let source = match source.split_once("://") {
             Some(("docker-image", reference)) => ContextSource::Image(reference.parse()?),
+            Some(("oci-layout", place)) => layout(place)?,
             Some(_) => return Err(ParseBuildContextError::Kind(source.to_owned())),
             None => ContextSource::Dir(source.into()),
         };
         Ok(Self { name: name.to_owned(), source })
     }
+}
+
+/// `FOLDER`, `FOLDER:TAG`, `FOLDER@DIGEST`.
+fn layout(place: &str) -> Result<ContextSource, ParseBuildContextError> {
+    let bad = || ParseBuildContextError::Layout(place.to_owned());
+    let (folder, which) = if let Some((folder, digest)) = place.split_once('@') {
+        (folder, LayoutImage::Digest(digest.parse().map_err(|_| bad())?))
+    } else {
+        match place.rsplit_once(':') {
+            Some((folder, tag)) if !tag.contains('/') => (folder, LayoutImage::Tag(tag.to_owned())),
+            _ => (place, LayoutImage::Only),
+        }
+    };
+    if folder.is_empty() {
+        return Err(bad());
+    }
+    Ok(ContextSource::Layout(folder.into(), which))
 }
 
 impl BuildContext {

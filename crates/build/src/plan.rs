@@ -128,6 +128,16 @@ impl Plan {
         }
     }
 
+    /// The stages that an instruction of a stage takes from.
+    pub(crate) fn taken_from(&self, stage: usize, step: &Instruction) -> Vec<usize> {
+        let origins = named_sources(step).into_iter().map(|from| self.origin(stage, &from.text));
+        let stages = origins.filter_map(|origin| match origin {
+            Some(Origin::Stage(at)) => Some(at),
+            _ => None,
+        });
+        stages.collect()
+    }
+
     fn mark_needed(&mut self, dockerfile: &Dockerfile) -> Result<(), BuildError> {
         let mut todo = vec![self.target];
         let mut seen = BTreeSet::new();
@@ -139,12 +149,7 @@ impl Plan {
                 todo.push(base);
             }
             for step in &self.stages[at].steps {
-                let sources: Vec<&Word> = match &step.kind {
-                    Kind::Copy(transfer) | Kind::Add(transfer) => transfer.from.iter().collect(),
-                    Kind::Run(run) => run.mounts.iter().filter_map(|it| it.from.as_ref()).collect(),
-                    _ => continue,
-                };
-                for from in sources {
+                for from in named_sources(step) {
                     if from.text.contains('$') {
                         return Err(refused(
                             dockerfile,
@@ -176,6 +181,15 @@ impl Plan {
             self.stages[at].needed = true;
         }
         Ok(())
+    }
+}
+
+/// Every `from` of an instruction.
+fn named_sources(step: &Instruction) -> Vec<&Word> {
+    match &step.kind {
+        Kind::Copy(transfer) | Kind::Add(transfer) => transfer.from.iter().collect(),
+        Kind::Run(run) => run.mounts.iter().filter_map(|it| it.from.as_ref()).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -36,13 +36,15 @@ mod registry;
 mod store;
 mod tree_copy;
 
-pub use archive::{ArchiveError, ArchiveFormat, ArchiveSource, load, save, save_into};
+pub use archive::{
+    ArchiveError, ArchiveFormat, ArchiveSource, LayoutImage, load, load_layout, save, save_into,
+};
 pub use error::ImageError;
 pub use fetch::{Fetched, fetch_file};
 pub use image::{Image, Layer, NewLayer, chain_ids};
 pub use layer::{
-    DiskUsage, Extract, LayerError, Limits, OverlayXattrs, Rebase, decompressed, extract,
-    pack_layer, pack_tree, parse_pax, pax::PaxRecord, unpack_layer,
+    DiskUsage, Extract, LayerError, Limits, OverlayXattrs, Rebase, decompressed_archive, extract,
+    is_compressed, pack_layer, pack_tree, parse_pax, pax::PaxRecord, unpack_layer,
 };
 pub use platform::{ParsePlatformError, Platform};
 pub use registry::{

@@ -1,6 +1,10 @@
 //! What a build takes besides its context, and where its result goes.
 
-use std::fs;
+use std::{
+    fs,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Result, ensure};
 
@@ -12,6 +16,7 @@ pub(super) const CASES: &[Case] = &[
     case("build::a_context_comes_from_standard_input", streamed),
     case("build::files_and_archives_are_written", outputs),
     case("build::files_of_the_web_are_checked", fetched),
+    case("build::repositories_are_cloned", cloned),
     Case {
         name: "build::gives_what_docker_gives",
         needs: &[Need::Root, Need::Program("dockerd")],
@@ -26,7 +31,7 @@ const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
 
 /// Runs a line of shell in which `$TANDEM` is the program.
 fn shell(world: &World, line: &str) -> Result<Output> {
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     command.args(["-c", line]);
     world.prepare(&mut command);
     command.env("TANDEM", world.program("tandem"));
@@ -101,6 +106,18 @@ fn outputs(world: &World) -> Result<()> {
     world.tandem(["image", "rm", "out:1"])?.ok()?;
     ensure!(world.tandem(["load", "-i", "image.tar"])?.ok()?.line() == "out:1", "another name");
     world.tandem(["image", "rm", "out:1"])?.ok()?;
+    // As a folder it is a context that a stage can begin with.
+    fs::create_dir_all(world.scratch().join("layout"))?;
+    shell(world, "tar xf image.tar -C layout")?.ok()?;
+    world.write("l/Dockerfile", "FROM base\nCOPY --from=base /d/b /e\n")?;
+    let from = |place: &str| {
+        world.tandem(["build", "-o", "both", "--build-context", &format!("base={place}"), "l"])
+    };
+    from("oci-layout://layout:1")?.ok()?;
+    ensure!(fs::read_to_string(world.scratch().join("both/e"))? == "A");
+    from("oci-layout://layout:2")?.code_is(125)?.says(&["no image with the tag 2, but 1"])?;
+    from("oci-layout://nowhere")?.code_is(125)?.says(&["there is no archive nowhere"])?;
+    world.tandem(["image", "rm", "out:1"])?.ok()?;
     // Nothing that nobody could name stays.
     let images = world.tandem(["images", "--json"])?.ok()?;
     ensure!(!images.stdout.contains("tandem/build"), "{images}");
@@ -113,23 +130,10 @@ fn outputs(world: &World) -> Result<()> {
 fn fetched(world: &World) -> Result<()> {
     world.write("web/file.txt", "of the web")?;
     let port = world.free_port()?;
-    let mut server = std::process::Command::new("python3");
-    server.args([
-        "-m",
-        "http.server",
-        "--bind",
-        "127.0.0.1",
-        "--directory",
-        "web",
-        &port.to_string(),
-    ]);
-    world.prepare(&mut server);
-    server.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    let mut server = server.spawn()?;
-    let result = (|| {
-        poll::until("the server", std::time::Duration::from_secs(30), || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
-        })?;
+    let mut server = Command::new("python3");
+    server.args(["-m", "http.server", "--bind", "127.0.0.1", "--directory", "web"]);
+    server.arg(port.to_string());
+    serving(world, server, port, || {
         let url = format!("http://127.0.0.1:{port}/file.txt");
         let digest =
             shell(world, "sha256sum web/file.txt | cut -d' ' -f1")?.ok()?.line().to_owned();
@@ -144,7 +148,62 @@ fn fetched(world: &World) -> Result<()> {
         other.says(&["another digest"])?;
         build(&format!("{url}x /d/"))?.code_is(125)?.says(&["404"])?;
         Ok(())
-    })();
+    })
+}
+
+fn cloned(world: &World) -> Result<()> {
+    let commit = shell(
+        world,
+        "set -e; export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+git init -q -b main repos/r; cd repos/r; mkdir docs; echo one > docs/page; echo x > run; chmod 755 run
+git add .; git commit -qm one; git tag v1; git rev-parse HEAD
+echo two > docs/page; git commit -qam two",
+    )?
+    .ok()?;
+    let commit = commit.line().to_owned();
+    let place = shell(world, "git --exec-path")?.ok()?.line().to_owned();
+    let port = world.free_port()?;
+    let mut server = Command::new(format!("{place}/git-daemon"));
+    server.args(["--export-all", "--listen=127.0.0.1", "--base-path=repos"]);
+    server.arg(format!("--port={port}"));
+    serving(world, server, port, || {
+        let url = format!("git://127.0.0.1:{port}/r");
+        let build = |add: &str| {
+            let _ = fs::remove_dir_all(world.scratch().join("clone"));
+            world.write("g/Dockerfile", &format!("FROM scratch\nADD {add}\n"))?;
+            world.tandem(["build", "-o", "clone", "g"])
+        };
+        let page = |path: &str| fs::read_to_string(world.scratch().join("clone").join(path));
+        build(&format!("{url} /r"))?.ok()?;
+        ensure!(page("r/docs/page")? == "two\n" && page("r/.git/HEAD").is_err());
+        build(&format!("--keep-git-dir=true {url}#v1 /r"))?.ok()?;
+        ensure!(page("r/docs/page")? == "one\n" && page("r/.git/HEAD").is_ok());
+        build(&format!("--checksum={commit} {url}#{commit}:docs /d/"))?.ok()?;
+        ensure!(page("d/page")? == "one\n");
+        let other = build(&format!("--checksum={commit} {url} /r"))?.code_is(125)?;
+        other.says(&["is at the commit", "--checksum says"])?;
+        build(&format!("{url}#nothing /r"))?.code_is(125)?.says(&["cannot be cloned"])?;
+        // Nothing of this machine is a repository, and no option is a name.
+        build(&format!("{url}#--upload-pack=x /r"))?.code_is(2)?;
+        build("git@-oProxyCommand=touch$IFS-canary2:r /r")?.code_is(125)?;
+        ensure!(!world.scratch().join("g/canary2").exists(), "a host name became an option");
+        Ok(())
+    })
+}
+
+/// Runs a check while a server listens on loopback.
+fn serving(
+    world: &World,
+    mut server: Command,
+    port: u16,
+    check: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    world.prepare(&mut server);
+    let mut server = server.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let result = poll::until("the server", Duration::from_secs(30), || {
+        std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    let result = result.and_then(|_| check());
     server.kill()?;
     server.wait()?;
     result

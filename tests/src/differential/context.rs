@@ -75,7 +75,13 @@ pub(super) fn make(root: &Path) -> Result<()> {
 
 /// Archives for ADD.
 fn archives(root: &Path) -> Result<()> {
-    for (name, flag) in [("plain.tar", "-c"), ("packed.tar.gz", "-cz"), ("misnamed.txt", "-cz")] {
+    for (name, flag) in [
+        ("plain.tar", "-c"),
+        ("packed.tar.gz", "-cz"),
+        ("packed.tar.xz", "-cJ"),
+        ("packed.tar.bz2", "-cj"),
+        ("misnamed.txt", "-cz"),
+    ] {
         let mut tar = Command::new("tar");
         tar.current_dir(root).args([flag, "--mtime=2015-05-05 UTC", "--owner=7", "--group=8"]);
         tar.args(["--numeric-owner", "-f", name, "dir", "a", "links/target", "links/hard"]);

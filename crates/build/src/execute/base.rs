@@ -1,12 +1,17 @@
 //! What a stage, or `COPY --from`, begins with.
 
-use std::future::Future;
+use std::{future::Future, path::Path, sync::Arc};
 
-use tandem_image::{Image, ImageError, PullOptions, RegistryError, pull};
+use tandem_image::{Image, ImageError, LayoutImage, PullOptions, RegistryError, load_layout, pull};
 use tandem_model::{ErrorCode, ImageRef};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{builder::Builder, document::Document, state::State};
+use super::{
+    builder::Builder,
+    document::Document,
+    shared::{Ended, locked},
+    state::State,
+};
 use crate::{
     BuildError, BuildEvent, ContextSource, Substitution,
     parse::Instruction,
@@ -16,52 +21,70 @@ use crate::{
 impl Builder<'_> {
     /// The state that a stage begins with.
     pub(super) async fn base(&mut self, stage: &Stage) -> Result<State, BuildError> {
-        match &stage.base {
-            Base::Scratch => Ok(State::scratch()),
-            Base::Stage(at) => self.finished(*at, &stage.from).map(State::child),
-            Base::Image(written) => {
+        let below = match &stage.base {
+            // It may take a while, and this step has not begun.
+            Base::Stage(at) => Some(self.finished(*at, &stage.from).await?),
+            Base::Scratch | Base::Image(_) => None,
+        };
+        let started = self.begin(&stage.name, &stage.from);
+        let state = match (&stage.base, below) {
+            (Base::Image(written), _) => {
                 let mut state = self.image(written, &stage.from).await?;
                 if let Some(epoch) = self.epoch {
                     state.time = (epoch, 0);
                 }
-                Ok(state)
+                state
             }
-        }
+            (_, Some(below)) => below.child(),
+            (_, None) => State::scratch(),
+        };
+        self.finish(&stage.from, started, &Ended { cached: false, bytes: 0 });
+        Ok(state)
     }
 
-    /// A stage that was built before.
-    pub(super) fn finished(
+    /// Another stage, when it is finished.
+    pub(super) async fn finished(
         &self,
         at: usize,
         instruction: &Instruction,
-    ) -> Result<&State, BuildError> {
-        self.done[at].as_ref().ok_or_else(|| {
+    ) -> Result<State, BuildError> {
+        if !self.plan.stages[at].needed {
             // Only an ONBUILD trigger can name a stage that the plan left out.
             let name = &self.plan.stages[at].name;
-            self.stuck(
-                instruction,
-                ErrorCode::Usage,
-                format!("stage {name} was not built for this target"),
-            )
-        })
+            let problem = format!("stage {name} was not built for this target");
+            return Err(self.stuck(instruction, ErrorCode::Usage, problem));
+        }
+        let mut done = self.done[at].subscribe();
+        let state = done.wait_for(Option::is_some).await.ok().and_then(|state| state.clone());
+        state.ok_or(BuildError::Cancelled)
     }
 
     /// An image by the name in the Dockerfile: a named context, else the
     /// store, else a registry.
     pub(super) async fn image(
-        &mut self,
+        &self,
         written: &str,
         instruction: &Instruction,
     ) -> Result<State, BuildError> {
-        if let Some(state) = self.images.get(written) {
-            return Ok(state.clone());
-        }
+        let cell = Arc::clone(locked(&self.images).entry(written.to_owned()).or_default());
+        cell.get_or_try_init(|| self.found_image(written, instruction)).await.cloned()
+    }
+
+    async fn found_image(
+        &self,
+        written: &str,
+        instruction: &Instruction,
+    ) -> Result<State, BuildError> {
         let context = self.options.build_contexts.iter().find(|it| it.stands_for(written));
         let (reference, fetch) = match context.map(|context| &context.source) {
             Some(ContextSource::Dir(_)) => {
                 return Err(self.stuck(instruction, ErrorCode::Usage, format!(
                     "the build context `{written}` is a folder, and a stage cannot begin with one: give an image, --build-context {written}=docker-image://IMAGE"
                 )));
+            }
+            Some(ContextSource::Layout(folder, which)) => {
+                self.substituted(written, folder.display().to_string());
+                return self.layout(folder, which, instruction).await;
             }
             Some(ContextSource::Image(reference)) => {
                 let reference = reference.clone();
@@ -80,21 +103,45 @@ impl Builder<'_> {
             }
         };
         let image = self.local_or_pulled(written, &reference, fetch, instruction).await?;
-        let state = self.opened(&image).await?;
-        self.images.insert(written.to_owned(), state.clone());
-        Ok(state)
+        self.opened(&image).await
     }
 
-    pub(super) fn substituted(&mut self, from: &str, to: String) {
+    /// An image of a layout. It has no name in the store, and its layers stay
+    /// for as long as this build.
+    async fn layout(
+        &self,
+        folder: &Path,
+        which: &LayoutImage,
+        instruction: &Instruction,
+    ) -> Result<State, BuildError> {
+        let (store, folder, which) = (self.store.clone(), folder.to_owned(), which.clone());
+        let interrupt = self.interrupt.clone();
+        let loaded = self.blocking(move || {
+            let stop = || interrupt.check().is_err();
+            Ok(load_layout(&store, &folder, &which, &stop, &|_| ()))
+        });
+        let image = loaded.await?.map_err(|error| match error {
+            ImageError::Archive(error) => self.stuck(instruction, error.code(), error.to_string()),
+            other => other.into(),
+        })?;
+        let state = self.opened(&image).await;
+        let gone = self.store.remove(&image.reference, true);
+        gone?;
+        state
+    }
+
+    pub(super) fn substituted(&self, from: &str, to: String) {
         let substitution = Substitution { from: from.to_owned(), to };
-        if !self.substitutions.contains(&substitution) {
-            (self.events)(BuildEvent::Substituted(substitution.clone()));
-            self.substitutions.push(substitution);
+        let mut known = locked(&self.substitutions);
+        if !known.contains(&substitution) {
+            known.push(substitution.clone());
+            drop(known);
+            self.event(BuildEvent::Substituted(substitution));
         }
     }
 
     async fn local_or_pulled(
-        &mut self,
+        &self,
         written: &str,
         reference: &ImageRef,
         fetch: bool,
@@ -145,7 +192,7 @@ impl Builder<'_> {
     }
 
     /// An image of the store, unpacked.
-    async fn opened(&mut self, image: &Image) -> Result<State, BuildError> {
+    async fn opened(&self, image: &Image) -> Result<State, BuildError> {
         let document: Document = serde_json::from_value(self.store.config_document(image)?)
             .map_err(|e| ImageError::Damaged {
                 what: format!("the configuration of {}", image.reference),
@@ -153,7 +200,7 @@ impl Builder<'_> {
             })?;
         let (lines, received) = unbounded_channel();
         let (store, unpacked) = (self.store.clone(), image.clone());
-        let scratch = std::sync::Arc::clone(&self.scratch);
+        let scratch = Arc::clone(&self.scratch);
         let work = tokio::task::spawn_blocking(move || {
             let dirs = store.layer_dirs(&unpacked, &|line| _ = lines.send(line.to_owned()));
             drop(scratch);
@@ -173,7 +220,7 @@ impl Builder<'_> {
 
     /// Waits for work and passes on what it says meanwhile.
     async fn narrated<T>(
-        &mut self,
+        &self,
         work: impl Future<Output = T>,
         mut lines: UnboundedReceiver<String>,
     ) -> T {

@@ -3,10 +3,11 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Seek as _},
+    io::{self, Read, Seek as _},
     path::{Path, PathBuf},
 };
 
+use tandem_image::decompressed_archive;
 use tar::{Archive, Entry, EntryType};
 
 use super::{
@@ -53,30 +54,16 @@ type Reader = Box<dyn Read>;
 
 /// The uncompressed archive, if the file is one.
 fn tar_reader(mut file: File) -> io::Result<Option<Reader>> {
-    let mut magic = [0; 6];
-    let length = read_up_to(&mut file, &mut magic)?;
-    file.rewind()?;
-    let open = |file: File| -> io::Result<Option<Reader>> {
-        Ok(Some(match &magic[..length] {
-            [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::new(file)?),
-            b"\xfd7zXZ\0" | [b'B', b'Z', b'h', ..] => {
-                return Err(io::Error::other(
-                    "Tandem cannot unpack xz and bzip2 archives yet: use gzip or zstd, or COPY it",
-                ));
-            }
-            _ => Box::new(BufReader::new(file)),
-        }))
-    };
     // A compressed file need not be an archive: its first block decides.
     let mut block = [0; 512];
-    let Some(mut reader) = open(file.try_clone()?)? else { return Ok(None) };
+    let mut reader = decompressed_archive(file.try_clone()?)?;
     let is_tar = match read_up_to(&mut reader, &mut block) {
         Ok(512) => is_header(&block),
         _ => false,
     };
+    drop(reader);
     file.rewind()?;
-    if is_tar { open(file) } else { Ok(None) }
+    if is_tar { decompressed_archive(file).map(Some) } else { Ok(None) }
 }
 
 /// A tar header has the sum of its own bytes, the sum's field taken as

@@ -29,7 +29,7 @@ impl Builder<'_> {
     /// Fetches a file of the web. The cache knows it by its content, so it is
     /// fetched each time.
     pub(super) async fn fetched(
-        &mut self,
+        &self,
         state: &State,
         instruction: &Instruction,
         transfer: &Transfer,

@@ -9,11 +9,13 @@ mod copy;
 mod document;
 mod extract;
 mod fetched;
+mod git;
 mod interrupt;
 mod mounts;
 mod run;
 mod select;
 mod settings;
+mod shared;
 mod state;
 mod times;
 mod transfer;
@@ -23,17 +25,24 @@ mod users;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, atomic::AtomicU32},
+};
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tandem_backend::StepRunner;
 use tandem_home::Home;
 use tandem_image::{Image, Store};
 use tandem_model::ImageRef;
+use tokio::sync::{Semaphore, watch};
 
 use builder::Builder;
 pub use change::{Commit, commit_document};
 pub use document::architecture;
 use interrupt::Interrupt;
+use shared::{Shared, locked};
 use state::State;
 
 use crate::{
@@ -83,23 +92,26 @@ pub async fn build(
     let _interrupt_on_drop = interrupt.on_drop();
     // Layers that no image names yet must not be collected meanwhile.
     let _lease = store.lease()?;
-    let (target, count) = (plan.target, plan.stages.len());
-    let mut builder = Builder {
+    let target = plan.target;
+    let needed: Vec<usize> = (0..plan.stages.len()).filter(|at| plan.stages[*at].needed).collect();
+    let shared = Shared {
         store,
         runner,
         options,
-        events,
+        events: Mutex::new(events),
         cache: Cache::open(home)?,
         context: Arc::new(tree),
         scratch: Arc::new(home.scratch("build")?),
         interrupt,
-        images: BTreeMap::new(),
-        done: vec![None; count],
-        substitutions: Vec::new(),
-        steps: Vec::new(),
-        index: 0,
-        total: u32::try_from(plan.steps()).unwrap_or(u32::MAX),
-        rooms: 0,
+        images: Mutex::default(),
+        done: plan.stages.iter().map(|_| watch::Sender::new(None)).collect(),
+        substitutions: Mutex::default(),
+        steps: Mutex::default(),
+        started: AtomicU32::new(0),
+        total: AtomicU32::new(u32::try_from(plan.steps()).unwrap_or(u32::MAX)),
+        rooms: AtomicU32::new(0),
+        making: Mutex::default(),
+        workers: Semaphore::new(workers()),
         epoch: epoch(options)?,
         proxies: proxies(options),
         certificates: options.corporate_network.then(host_certificates).flatten(),
@@ -107,16 +119,27 @@ pub async fn build(
         dockerfile,
         plan,
     };
-    for at in 0..count {
-        if builder.plan.stages[at].needed {
-            Box::pin(builder.stage(at)).await?;
-        }
+    // The first failure ends the others too.
+    let mut stages: FuturesUnordered<_> =
+        needed.into_iter().map(|at| Builder::new(&shared, at).stage()).collect();
+    while let Some(finished) = stages.next().await {
+        finished?;
     }
-    let state = builder.done[target].take().ok_or(BuildError::Cancelled)?;
-    builder.warn_of_unused_arguments();
-    let image = builder.store_image(state)?;
-    (builder.events)(BuildEvent::Done { digest: image.digest.clone() });
-    Ok(Built { image, substitutions: builder.substitutions, steps: builder.steps })
+    drop(stages);
+    let state = shared.done[target].send_replace(None).ok_or(BuildError::Cancelled)?;
+    shared.warn_of_unused_arguments();
+    let image = shared.store_image(state)?;
+    shared.event(BuildEvent::Done { digest: image.digest.clone() });
+    let mut steps = std::mem::take(&mut *locked(&shared.steps));
+    steps.sort_by_key(|(stage, _)| *stage);
+    let steps = steps.into_iter().map(|(_, report)| report).collect();
+    let substitutions = std::mem::take(&mut *locked(&shared.substitutions));
+    Ok(Built { image, substitutions, steps })
+}
+
+/// How many steps of independent stages are carried out at once.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into).max(4)
 }
 
 /// Copies everything in a tree into an empty folder, owners kept.
@@ -128,7 +151,7 @@ pub(crate) fn merge(tree: &Layers, to: &std::path::Path) -> std::io::Result<()> 
     upper.finish()
 }
 
-impl Builder<'_> {
+impl Shared<'_> {
     fn store_image(&self, mut state: State) -> Result<Image, BuildError> {
         if !self.options.labels.is_empty() {
             let labels = state.document.config.labels.get_or_insert_default();
@@ -148,7 +171,7 @@ impl Builder<'_> {
         Ok(image)
     }
 
-    fn warn_of_unused_arguments(&mut self) {
+    fn warn_of_unused_arguments(&self) {
         use crate::parse::Kind;
         let declared: Vec<&str> = self
             .dockerfile
@@ -171,7 +194,7 @@ impl Builder<'_> {
         for name in unused {
             let message =
                 format!("the build argument `{name}` is used by no ARG of the Dockerfile");
-            (self.events)(BuildEvent::Warning { line: None, message });
+            self.event(BuildEvent::Warning { line: None, message });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `RUN --mount`: what a step sees besides the layers.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
@@ -85,7 +86,7 @@ struct Seed {
 impl Builder<'_> {
     /// Finds out what the mounts of a step are.
     pub(super) async fn plan_mounts(
-        &mut self,
+        &self,
         stage: usize,
         state: &State,
         instruction: &Instruction,
@@ -123,7 +124,7 @@ impl Builder<'_> {
     }
 
     async fn plan_bind(
-        &mut self,
+        &self,
         stage: usize,
         state: &State,
         instruction: &Instruction,
@@ -168,7 +169,7 @@ impl Builder<'_> {
     }
 
     async fn plan_cache(
-        &mut self,
+        &self,
         stage: usize,
         state: &State,
         instruction: &Instruction,
@@ -273,10 +274,11 @@ impl Builder<'_> {
     /// Makes what has to be there for the mounts; the locks are to be held
     /// until the step has ended.
     pub(super) async fn prepare_mounts(
-        &mut self,
+        &self,
         mounts: Mounts,
     ) -> Result<(Vec<StepMount>, Vec<Lock>), BuildError> {
-        let (mut ready, mut locks) = (Vec::new(), Vec::new());
+        let caches = self.cache_folders(&mounts.planned).await?;
+        let mut ready = Vec::new();
         for Planned { target, read_only, what } in mounts.planned {
             let source = match what {
                 What::Files { tree, sources, single } => {
@@ -303,9 +305,8 @@ impl Builder<'_> {
                     let (upper, work) = (self.folder("upper")?, self.folder("work")?);
                     StepSource::Layers { lower: dirs, upper, work, path }
                 }
-                What::Cache { id, sharing, mode, owner, seed } => {
-                    let (dir, lock) = self.cache_folder(&id, sharing).await?;
-                    locks.push(lock);
+                What::Cache { id, mode, owner, seed, .. } => {
+                    let Some((dir, _)) = caches.get(&id) else { return Err(BuildError::Cancelled) };
                     let data = dir.join("data");
                     if !data.is_dir() {
                         self.make_cache(&data, mode, owner, seed).await?;
@@ -324,12 +325,32 @@ impl Builder<'_> {
             };
             ready.push(StepMount { target, read_only, source });
         }
-        Ok((ready, locks))
+        Ok((ready, caches.into_values().map(|(_, lock)| lock).collect()))
+    }
+
+    /// The folders of the caches, each once. They are locked in the order of
+    /// their names, so that no two steps wait for each other.
+    async fn cache_folders(
+        &self,
+        planned: &[Planned],
+    ) -> Result<BTreeMap<String, (PathBuf, Lock)>, BuildError> {
+        let mut wanted = BTreeMap::new();
+        for it in planned {
+            if let What::Cache { id, sharing, .. } = &it.what {
+                wanted.insert(id.clone(), *sharing);
+            }
+        }
+        let mut caches = BTreeMap::new();
+        for (id, sharing) in wanted {
+            let folder = self.cache_folder(&id, sharing).await?;
+            caches.insert(id, folder);
+        }
+        Ok(caches)
     }
 
     /// The folder of a cache, and the lock that says that it is in use.
     async fn cache_folder(
-        &mut self,
+        &self,
         id: &str,
         sharing: Sharing,
     ) -> Result<(PathBuf, Lock), BuildError> {
@@ -359,7 +380,7 @@ impl Builder<'_> {
     }
 
     async fn make_cache(
-        &mut self,
+        &self,
         data: &Path,
         mode: u32,
         owner: Owner,
@@ -382,7 +403,7 @@ impl Builder<'_> {
 
     /// Copies sources into an empty folder.
     async fn fill(
-        &mut self,
+        &self,
         dir: PathBuf,
         tree: SharedTree,
         sources: Vec<Source>,
@@ -399,7 +420,7 @@ impl Builder<'_> {
     }
 
     async fn found(
-        &mut self,
+        &self,
         instruction: &Instruction,
         from: &From,
         mount: &RunMount,

@@ -2,11 +2,7 @@ use std::collections::VecDeque;
 
 use tandem_backend::{StepMount, StepSource, StepSpec, Stream};
 
-use super::{
-    builder::{Builder, Ended},
-    document::DEFAULT_PATH,
-    state::State,
-};
+use super::{builder::Builder, document::DEFAULT_PATH, shared::Ended, state::State};
 use crate::{
     BuildError, BuildEvent, OutputStream,
     network::PROXY_VARIABLES,
@@ -22,7 +18,7 @@ const LAST_LINES: usize = 20;
 impl Builder<'_> {
     /// RUN: a command in a container over the layers so far.
     pub(super) async fn run(
-        &mut self,
+        &self,
         stage: usize,
         state: &mut State,
         instruction: &Instruction,
@@ -50,6 +46,7 @@ impl Builder<'_> {
         };
         let facts = ("run", &state.chain, &args, &env, &folder, &user, isolated);
         let key = self.key(&(facts, &mounts.facts, &run.script))?;
+        let _turn = self.turn(&key).await;
         if let Some(made) = self.remembered(&key) {
             return Ok(self.recall(state, &made, line));
         }
@@ -93,7 +90,7 @@ impl Builder<'_> {
     }
 
     /// A here-document that is a program of its own.
-    fn script(&mut self, text: &str) -> Result<StepMount, BuildError> {
+    fn script(&self, text: &str) -> Result<StepMount, BuildError> {
         let path = self.folder("script")?.join("script");
         std::fs::write(&path, text).map_err(BuildError::io("write", &path))?;
         let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
@@ -102,14 +99,9 @@ impl Builder<'_> {
         Ok(StepMount { target: SCRIPT.to_owned(), read_only: true, source })
     }
 
-    async fn execute(
-        &mut self,
-        step: &StepSpec,
-        instruction: &Instruction,
-    ) -> Result<(), BuildError> {
+    async fn execute(&self, step: &StepSpec, instruction: &Instruction) -> Result<(), BuildError> {
         let mut last: VecDeque<String> = VecDeque::with_capacity(LAST_LINES);
         let index = self.index;
-        let events = &mut *self.events;
         let mut output = |stream: Stream, text: &str| {
             let line = text.trim_end_matches(['\r', '\n']).to_owned();
             if last.len() == LAST_LINES {
@@ -120,7 +112,7 @@ impl Builder<'_> {
                 Stream::Stdout => OutputStream::Stdout,
                 Stream::Stderr => OutputStream::Stderr,
             };
-            events(BuildEvent::Output { index, stream, line });
+            self.event(BuildEvent::Output { index, stream, line });
         };
         let ended = self.runner.run_step(step, &mut output).await;
         let (place, instruction) = (self.place(instruction), instruction.text.clone());

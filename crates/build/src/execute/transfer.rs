@@ -7,9 +7,10 @@ use std::{
 use tandem_model::{Digest, ErrorCode};
 
 use super::{
-    builder::{Builder, Ended},
+    builder::Builder,
     copy::{Destination, copy, write_document},
     select::{Source, digest, exclude, select},
+    shared::Ended,
     state::State,
     upper::Upper,
     users::{Owner, owner},
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     BuildError, BuildEvent, ContextSource, expand,
     ignore::{Glob, Ignore},
-    parse::{Heredoc, Instruction, Transfer, Word, is_url, names_folder},
+    parse::{Heredoc, Instruction, Transfer, Word, is_git, is_url, names_folder},
     plan::{Origin, refused},
     tree::{Context, Layers, Tree, lexical},
 };
@@ -57,7 +58,7 @@ pub(super) struct Batch {
 impl Builder<'_> {
     /// COPY and ADD.
     pub(super) async fn transfer(
-        &mut self,
+        &self,
         stage: usize,
         state: &mut State,
         instruction: &Instruction,
@@ -72,14 +73,22 @@ impl Builder<'_> {
         let documents = self.documents(state, transfer)?;
         let to = self.destination(state, instruction, transfer)?;
         let keep_owners = from.layers.is_some() && to.owner.is_none();
-        let is_remote = |(_, text): &(Word, String)| name == "ADD" && is_url(text);
+        let is_remote =
+            |(_, text): &(Word, String)| name == "ADD" && (is_url(text) || is_git(text));
         let (remote, local): (Vec<_>, Vec<_>) = written.iter().cloned().partition(is_remote);
         let mut sources = self.sources(instruction, &from, local).await?;
         exclude(&mut sources, &self.excluded(state, transfer)?);
         let unpack = name == "ADD" && transfer.unpack.unwrap_or(true);
         let mut batches = vec![Batch { tree: from.tree, sources, unpack }];
         for (word, url) in remote {
-            batches.push(self.fetched(state, instruction, transfer, &word, &url, &to).await?);
+            let batch = if is_git(&url) {
+                let mut batch = self.cloned(state, instruction, transfer, &word, &url).await?;
+                exclude(&mut batch.sources, &self.excluded(state, transfer)?);
+                batch
+            } else {
+                self.fetched(state, instruction, transfer, &word, &url, &to).await?
+            };
+            batches.push(batch);
         }
         let count = batches.iter().map(|it| it.sources.len()).sum::<usize>() + documents.len();
         if count > 1 && !to.path.ends_with('/') {
@@ -112,6 +121,7 @@ impl Builder<'_> {
         let facts = (name, &state.chain, &to.path, to.owner, to.mode, &content, keep_owners);
         let key = self.key(&(facts, &documents, transfer.link, placed))?;
         let line = history_line(name, transfer, &written, &to);
+        let _turn = self.turn(&key).await;
         if let Some(made) = self.remembered(&key) {
             return Ok(self.recall(state, &made, line));
         }
@@ -156,7 +166,7 @@ impl Builder<'_> {
 
     /// WORKDIR: a setting, and a folder when it is not there.
     pub(super) async fn workdir(
-        &mut self,
+        &self,
         state: &mut State,
         instruction: &Instruction,
         path: &Word,
@@ -167,6 +177,7 @@ impl Builder<'_> {
         let line = format!("WORKDIR {folder}");
         let user = state.document.config.user.clone().unwrap_or_default();
         let key = self.key(&("workdir", &state.chain, &folder, &user))?;
+        let _turn = self.turn(&key).await;
         if let Some(made) = self.remembered(&key) {
             return Ok(self.recall(state, &made, line));
         }
@@ -196,7 +207,7 @@ impl Builder<'_> {
     }
 
     pub(super) async fn origin(
-        &mut self,
+        &self,
         stage: usize,
         instruction: &Instruction,
         from: Option<&Word>,
@@ -208,7 +219,7 @@ impl Builder<'_> {
         let name = &word.text;
         match self.plan.origin(stage, name) {
             Some(Origin::Stage(at)) => {
-                Ok(From::state(self.finished(at, instruction)?, format!("stage {name}")))
+                Ok(From::state(&self.finished(at, instruction).await?, format!("stage {name}")))
             }
             Some(Origin::Named(written)) => {
                 let context = self.options.build_contexts.iter().find(|it| it.stands_for(&written));
@@ -233,7 +244,7 @@ impl Builder<'_> {
     }
 
     pub(super) async fn sources(
-        &mut self,
+        &self,
         instruction: &Instruction,
         from: &From,
         written: Vec<(Word, String)>,
@@ -248,7 +259,7 @@ impl Builder<'_> {
                 // Nothing to copy is no error in Docker when it is a pattern.
                 let message = format!("`{text}` matches nothing in {}", from.name);
                 let line = Some(word.span.start.line);
-                (self.events)(BuildEvent::Warning { line, message });
+                self.event(BuildEvent::Warning { line, message });
                 continue;
             }
             if found.is_empty() {

@@ -125,6 +125,8 @@ pub struct Transfer {
     pub checksum: Option<Word>,
     /// Whether archives are unpacked, where that was said (`ADD`).
     pub unpack: Option<bool>,
+    /// Keep `.git` of a repository (`ADD`).
+    pub keep_git_dir: bool,
     /// Paths and wildcards.
     pub sources: Vec<Word>,
     /// Files whose content stands in the Dockerfile.

@@ -24,7 +24,7 @@ pub use ast::{
 };
 pub use position::{Position, Span, SyntaxError};
 
-pub(crate) use transfer::{is_url, names_folder};
+pub(crate) use transfer::{is_git, is_url, names_folder};
 
 use logical::Lines;
 

@@ -156,7 +156,6 @@ fn mounts_of_steps_are_read() {
         ("RUN --security=insecure x", "sandbox only"),
         ("COPY --link=maybe a b", "--link=true"),
         ("ADD --checksum=sha256:00 a b", "goes with a URL only"),
-        ("ADD https://example.org/r.git /r", "Git repository"),
     ] {
         let message = refused(&format!("FROM a\n{text}"));
         assert!(message.contains(part), "{text}: {message}");

@@ -15,6 +15,7 @@ pub(crate) fn transfer(mut rest: Rest<'_>, lines: &mut Lines<'_>) -> Result<Tran
     let link = flags::switch(&rest, &mut flags, "link")?.unwrap_or(false);
     let parents = flags::switch(&rest, &mut flags, "parents")?.unwrap_or(false);
     let unpack = flags::switch(&rest, &mut flags, "unpack")?;
+    let keep_git_dir = flags::switch(&rest, &mut flags, "keep-git-dir")?.unwrap_or(false);
     let mut exclude = Vec::new();
     for flag in flags::all(&mut flags, "exclude") {
         match flag.value.filter(|value| !value.text.is_empty()) {
@@ -53,18 +54,8 @@ pub(crate) fn transfer(mut rest: Rest<'_>, lines: &mut Lines<'_>) -> Result<Tran
             ),
         ));
     }
-    let remote = |word: &&Word| rest.name == "ADD" && is_git(&word.text);
-    if let Some(word) = words.iter().find(remote) {
-        return Err(rest.error_at(
-            word.span,
-            format!(
-                "Tandem cannot ADD from a Git repository: clone `{}` into the build context, or use RUN git clone",
-                word.text
-            ),
-        ));
-    }
     if let Some(word) = &checksum
-        && !words.iter().all(|word| is_url(&word.text))
+        && !words.iter().all(|word| is_url(&word.text) || is_git(&word.text))
     {
         return Err(rest.error_at(word.span, "--checksum goes with a URL only".to_owned()));
     }
@@ -77,6 +68,7 @@ pub(crate) fn transfer(mut rest: Rest<'_>, lines: &mut Lines<'_>) -> Result<Tran
         exclude,
         checksum,
         unpack,
+        keep_git_dir,
         sources: words,
         documents,
         destination,
@@ -93,8 +85,8 @@ pub(crate) fn is_url(source: &str) -> bool {
     (source.starts_with("http://") || source.starts_with("https://")) && !is_git(source)
 }
 
-/// Whether Docker would clone this source of ADD.
-fn is_git(source: &str) -> bool {
+/// Whether a source of ADD is a Git repository.
+pub(crate) fn is_git(source: &str) -> bool {
     let path = source.split(['#', '?']).next().unwrap_or(source);
     let http = source.starts_with("http://") || source.starts_with("https://");
     ["git://", "git@", "ssh://"].iter().any(|it| source.starts_with(it))

@@ -1,3 +1,4 @@
+mod log;
 mod output;
 mod secrets;
 
@@ -7,12 +8,13 @@ use anyhow::Context as _;
 use tandem_app::{AppError, StreamedContext};
 use tandem_build::{BuildContext, BuildEvent, BuildOptions, DockerfileSource, parse::RunNetwork};
 
+use log::Log;
 use output::Output;
 
 use super::{Context, run::labels};
 use crate::{
-    grammar::{Build, BuildNetwork, Progress},
-    output::{line, plain},
+    grammar::{Build, BuildNetwork},
+    output::line,
     signals::cancel_on_interrupt,
 };
 
@@ -27,7 +29,8 @@ pub(super) async fn run(context: &Context, build: Build) -> anyhow::Result<u8> {
         _ => None,
     };
     let request = request(build, stream.as_ref())?;
-    let mut show = |event: BuildEvent| report(context, progress, &event);
+    let mut log = Log::new(context, progress);
+    let mut show = |event: BuildEvent| log.write(&event);
     let cancel = cancel_on_interrupt();
     let built = context.app.build(&request, &mut show, &cancel).await?;
     drop(stream);
@@ -105,26 +108,4 @@ fn request(build: Build, stream: Option<&StreamedContext>) -> anyhow::Result<Bui
         (None, _) => DockerfileSource::InContext,
     };
     Ok(request)
-}
-
-fn report(context: &Context, progress: Progress, event: &BuildEvent) {
-    if progress == Progress::Json {
-        eprintln!("{}", serde_json::to_string(event).unwrap_or_default());
-        return;
-    }
-    match event {
-        BuildEvent::StepStarted { index, total, instruction, .. } => {
-            context.say(&format!("[{index}/{total}] {}", plain(instruction)));
-        }
-        BuildEvent::StepCached { .. } => context.say("      cached"),
-        BuildEvent::Output { line, .. } => context.say(&format!("      {}", plain(line))),
-        BuildEvent::Substituted(it) => {
-            context.say(&format!("tandem: {} stands in for {}", plain(&it.to), plain(&it.from)));
-        }
-        BuildEvent::Warning { message, .. } => context.say(&format!("warning: {}", plain(message))),
-        BuildEvent::StepFinished { elapsed_ns, .. } => {
-            context.say(&format!("      done in {}", tandem_report::format_duration(*elapsed_ns)));
-        }
-        BuildEvent::Done { .. } => {}
-    }
 }

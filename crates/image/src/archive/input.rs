@@ -12,7 +12,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tandem_home::Scratch;
 
 use super::{ArchiveError, Stop};
-use crate::{ImageError, Limits, Store, layer::decompressed};
+use crate::{
+    ImageError, Limits, Store,
+    layer::{decompressed_archive, is_compressed},
+};
 
 /// Where an archive comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +47,7 @@ pub(super) struct Input<'a> {
 }
 
 /// Beginnings of files that other programs have compressed.
-const FOREIGN: [(&[u8], &str); 3] =
-    [(b"\xfd7zXZ\0", "xz"), (b"BZh", "bzip2"), (b"\x04\x22\x4d\x18", "lz4")];
-const COMPRESSED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+const FOREIGN: [(&[u8], &str); 2] = [(b"\x04\x22\x4d\x18", "lz4"), (b"LZIP", "lzip")];
 
 impl<'a> Input<'a> {
     /// Opens an archive. What is compressed, or comes through a pipe, is
@@ -78,10 +79,8 @@ impl<'a> Input<'a> {
         let mut head = [0; 8];
         let plain = metadata.is_file() && *source != ArchiveSource::Stdin && {
             let count = file.read_at(&mut head, 0).map_err(ImageError::io("read", &name))?;
-            !COMPRESSED
-                .iter()
-                .chain(FOREIGN.iter().map(|(magic, _)| magic))
-                .any(|magic| head[..count].starts_with(magic))
+            let head = &head[..count];
+            !is_compressed(head) && !FOREIGN.iter().any(|(magic, _)| head.starts_with(magic))
         };
         if plain {
             let size = metadata.len();
@@ -101,7 +100,8 @@ impl<'a> Input<'a> {
         let out = File::options().read(true).write(true).create_new(true).open(&path);
         let mut out = out.map_err(ImageError::io("make", &path))?;
         let limit = Limits::default().bytes;
-        let mut tar = decompressed(reader).map_err(|e| unreadable(&name, &e, stop))?.take(limit);
+        let mut tar =
+            decompressed_archive(reader).map_err(|e| unreadable(&name, &e, stop))?.take(limit);
         let mut buffer = vec![0; 256 << 10];
         let mut size = 0;
         loop {

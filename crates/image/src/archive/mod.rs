@@ -18,6 +18,7 @@
 mod docker;
 mod error;
 mod input;
+mod layout;
 mod load;
 mod members;
 mod oci;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use error::ArchiveError;
 pub use input::ArchiveSource;
+pub use layout::{LayoutImage, load_layout};
 pub use load::load;
 pub use save::{ArchiveFormat, save, save_into};
 

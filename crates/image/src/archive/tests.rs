@@ -12,19 +12,19 @@ use tandem_model::Digest;
 use super::*;
 use crate::{Image, ImageError, Layer, Store, Transfer, image::sha256};
 
-struct Place {
+pub(super) struct Place {
     dir: tempfile::TempDir,
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::open(Some(&dir.path().join("home"))).unwrap();
         Self { store: Store::open(&home).unwrap(), dir }
     }
 
-    fn image(&self, tag: &str, files: &[&str]) -> Image {
+    pub(super) fn image(&self, tag: &str, files: &[&str]) -> Image {
         let mut layers: Vec<Layer> = Vec::new();
         let mut parent: Option<Digest> = None;
         for file in files {
@@ -42,7 +42,7 @@ impl Place {
         self.store.put_image(&tag.parse().unwrap(), config, &layers).unwrap()
     }
 
-    fn save(&self, images: &[Image], format: ArchiveFormat) -> Vec<u8> {
+    pub(super) fn save(&self, images: &[Image], format: ArchiveFormat) -> Vec<u8> {
         let mut bytes = Vec::new();
         save_into(&self.store, images, format, &mut bytes, &|| false, &|_| ()).unwrap();
         bytes
@@ -60,7 +60,7 @@ impl Place {
     }
 
     /// Nothing in the store and nothing on the way to it.
-    fn assert_empty(&self) {
+    pub(super) fn assert_empty(&self) {
         let home = self.store.home();
         let visible = |dir: &Path| {
             let entries = fs::read_dir(dir).unwrap().flatten();
@@ -153,15 +153,20 @@ fn compressed_archives_are_read_and_others_named() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&bytes).unwrap();
     let zstd = zstd::encode_all(&bytes[..], 1).unwrap();
-    for packed in [gzip.finish().unwrap(), zstd] {
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(&bytes).unwrap();
+    let options = lzma_rust2::XzOptions::default();
+    let mut xz = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    xz.write_all(&bytes).unwrap();
+    for packed in [gzip.finish().unwrap(), zstd, bzip2.finish().unwrap(), xz.finish().unwrap()] {
         assert_eq!(Place::new().load(&packed).unwrap().len(), 1);
         let to = Place::new();
         let error = to.load(&packed[..packed.len() / 2]).unwrap_err().to_string();
         assert!(error.contains("is not an archive of images"), "{error}");
         to.assert_empty();
     }
-    let error = Place::new().load(b"\xfd7zXZ\0rest").unwrap_err().to_string();
-    assert!(error.contains("xz -d"), "{error}");
+    let error = Place::new().load(b"\x04\x22\x4d\x18rest").unwrap_err().to_string();
+    assert!(error.contains("lz4 -d"), "{error}");
 }
 
 #[test]

@@ -27,7 +27,8 @@ mod usage;
 mod tests;
 
 pub(crate) use archive::Archive;
-pub use compression::decompressed;
+pub(crate) use compression::decompressed;
+pub use compression::{decompressed_archive, is_compressed};
 pub use error::LayerError;
 pub use extract::{Extract, Rebase, extract};
 pub(crate) use header::Kind;

@@ -90,6 +90,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     needed(Group::Run, "uidmap", "shadow-utils-subid"),
     needed(Group::Run, "xz-utils", "xz"),
     needed(Group::Run, "zstd", "zstd"),
+    // ADD of a repository.
+    optional(Group::Run, "git", "git"),
     // Disks and the machine itself.
     needed(Group::Run, "e2fsprogs", "e2fsprogs"),
     needed(Group::Run, QEMU_SYSTEM, "qemu-system-x86-core"),
@@ -120,6 +122,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     optional(Group::Test, "docker-cli", "moby-engine"),
     optional(Group::Test, "podman", "podman"),
     optional(Group::Test, "runc", "runc"),
+    // How the archives for ADD are packed.
+    needed(Group::Test, "bzip2", "bzip2"),
     // The client that the article uses.
     optional(Group::Test, "postgresql-client", "postgresql"),
     // A program without libraries, for images made from nothing.

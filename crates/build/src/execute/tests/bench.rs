@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tandem_backend::{BackendError, StepRunner, StepSpec, Stream};
 use tandem_home::Home;
 use tandem_image::Store;
+use tokio::sync::Barrier;
 
 use crate::{
     BuildError, BuildEvent, BuildOptions, Built, DockerfileSource, build,
@@ -25,10 +26,17 @@ pub(super) struct Bench {
 }
 
 /// Understands a few words of shell: `write PATH TEXT`, `env PATH`, `fail N`,
-/// `hang`; anything else does nothing.
-#[derive(Default)]
+/// `hang`, `meet` (wait for a second step that does); anything else does
+/// nothing.
 pub(super) struct Script {
     pub(super) ran: Mutex<Vec<StepSpec>>,
+    meeting: Barrier,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { ran: Mutex::default(), meeting: Barrier::new(2) }
+    }
 }
 
 #[async_trait]
@@ -57,6 +65,10 @@ impl StepRunner for Script {
             ["hang"] => {
                 write("half", "done");
                 std::future::pending::<()>().await;
+            }
+            ["meet", path] => {
+                self.meeting.wait().await;
+                write(path, "met");
             }
             _ => {}
         }

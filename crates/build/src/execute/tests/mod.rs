@@ -9,5 +9,6 @@ mod copying;
 mod failing;
 mod mounts;
 mod sources;
+mod stages;
 
 use bench::Bench;
