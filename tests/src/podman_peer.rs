@@ -27,16 +27,23 @@ impl PodmanPeer {
         Ok(Self { folder: folder.to_owned(), cgroups_before: cgroups() })
     }
 
-    /// Runs it. crun refuses hybrid cgroups, and without systemd nobody makes
-    /// its slices.
+    /// Runs it.
     pub fn run(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Self::command(&self.folder);
+        command.args(arguments).stdin(Stdio::null());
+        process::run(command, LIMIT)
+    }
+
+    /// Podman over the storage below a folder. crun refuses hybrid cgroups, and
+    /// without systemd nobody makes its slices.
+    pub fn command(folder: &Path) -> Command {
         let mut command = Command::new("podman");
         for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
-            command.arg(option).arg(self.folder.join(name));
+            command.arg(option).arg(folder.join(name));
         }
         command.args(["--cgroup-manager=cgroupfs", "--events-backend=file", "--runtime=runc"]);
-        command.arg("--storage-driver=overlay").args(arguments).stdin(Stdio::null());
-        process::run(command, LIMIT)
+        command.arg("--storage-driver=overlay");
+        command
     }
 
     /// Runs a command in a new container without a network.

@@ -12,6 +12,8 @@ impl App {
         findings.extend(checkpoint.await.ok());
         findings.extend(self.process.capabilities().await);
         findings.extend(self.vm.capabilities().await);
+        findings.extend(self.docker.capabilities().await);
+        findings.extend(self.podman.capabilities().await);
         findings.push(base::capability());
         findings.push(self.disk_capability());
         findings

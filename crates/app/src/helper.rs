@@ -8,6 +8,7 @@ use tandem_container::{
     EXEC, FILES, NETWORK, STEP, container_payload, exec_main, files_main, network_main,
     process_payload, step_main,
 };
+use tandem_docker::engine_payload;
 use tandem_model::{BackendKind, InstanceRecord};
 use tandem_vm::{DISK, VM_EXEC, disk_main, vm_exec_main, vm_payload};
 
@@ -41,5 +42,6 @@ fn payload(
         BackendKind::Container => container_payload(store, record),
         BackendKind::Process => process_payload(store, record),
         BackendKind::Vm => vm_payload(store, record),
+        BackendKind::Docker | BackendKind::Podman => engine_payload(store, record),
     }
 }

@@ -59,6 +59,7 @@ use std::{
 
 use tandem_backend::{Backend, InstanceStore, SupervisedBackend};
 use tandem_container::{ContainerEngine, ProcessEngine};
+use tandem_docker::EngineApi;
 use tandem_home::Home;
 use tandem_image::Store;
 use tandem_model::{BackendKind, Machine};
@@ -105,6 +106,8 @@ pub struct App {
     container: Arc<dyn Backend>,
     process: Arc<dyn Backend>,
     vm: Arc<dyn Backend>,
+    docker: Arc<dyn Backend>,
+    podman: Arc<dyn Backend>,
 }
 
 impl App {
@@ -122,6 +125,10 @@ impl App {
         let (store, tandem) = supervised(&instances);
         let vm =
             SupervisedBackend::new(VmEngine::new(home.clone(), program.clone()), store, tandem);
+        let (store, tandem) = supervised(&instances);
+        let docker = SupervisedBackend::new(EngineApi::docker(home.clone()), store, tandem);
+        let (store, tandem) = supervised(&instances);
+        let podman = SupervisedBackend::new(EngineApi::podman(home.clone()), store, tandem);
         Ok(Arc::new(Self {
             home,
             instances,
@@ -130,6 +137,8 @@ impl App {
             container: Arc::new(container),
             process: Arc::new(process),
             vm: Arc::new(vm),
+            docker: Arc::new(docker),
+            podman: Arc::new(podman),
         }))
     }
 
@@ -148,6 +157,8 @@ impl App {
             BackendKind::Container => &self.container,
             BackendKind::Process => &self.process,
             BackendKind::Vm => &self.vm,
+            BackendKind::Docker => &self.docker,
+            BackendKind::Podman => &self.podman,
         }
     }
 }

@@ -30,6 +30,7 @@ mod store;
 mod supervised;
 mod supervisor;
 mod terminal;
+mod usage;
 mod volume;
 
 pub use attach::{
@@ -47,4 +48,5 @@ pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
 pub use supervisor::{Executor, Launch, Payload, Running, Serve, signal_number, supervise};
 pub use terminal::{RawMode, WindowSize};
+pub use usage::{memory_ledger, sample};
 pub use volume::{VolumeRecord, VolumeStore};

@@ -62,6 +62,13 @@ pub trait Supervised: Send + Sync {
     /// mounts, network devices, cgroups. Returns a line for each thing taken
     /// away. Called with the instance's lock held; must be safe to repeat.
     async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError>;
+
+    /// Takes away what an instance that does not run has outside its folder,
+    /// before the folder is deleted. Called with the instance's lock held; must
+    /// be safe to repeat.
+    async fn discard(&self, _record: &InstanceRecord) -> Result<(), BackendError> {
+        Ok(())
+    }
 }
 
 /// A [`Backend`] whose instances have a supervisor process each.
@@ -280,6 +287,7 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
             );
             return Err(Self::wrong_state(&record, "running", next));
         };
+        self.inner.discard(&record).await?;
         self.store.delete(id)
     }
 
@@ -299,6 +307,7 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         let lost = if was_up { "its supervisor" } else { "the command that made it" };
         cleaned.insert(0, format!("instance {} had lost {lost}", record.spec.name));
         if ownerless || record.spec.remove {
+            self.inner.discard(&record).await?;
             self.store.delete(id)?;
             return Ok(cleaned);
         }

@@ -13,6 +13,10 @@ pub enum BackendKind {
     Container,
     /// A virtual machine under QEMU.
     Vm,
+    /// A container of Docker's.
+    Docker,
+    /// A container of Podman's.
+    Podman,
 }
 
 /// How a virtual machine is put together.
@@ -67,7 +71,7 @@ pub struct Lane {
 /// The text is not a lane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a lane: write container, vm, vm/micro, vm/micro+template, vm/micro@tcg, vm/micro@kvm or process"
+    "`{0}` is not a lane: write container, vm, vm/micro, vm/micro+template, vm/micro@tcg, vm/micro@kvm, docker, podman or process"
 )]
 pub struct ParseLaneError(String);
 
@@ -100,7 +104,13 @@ macro_rules! words {
     };
 }
 
-words!(BackendKind { Process = "process", Container = "container", Vm = "vm" });
+words!(BackendKind {
+    Process = "process",
+    Container = "container",
+    Vm = "vm",
+    Docker = "docker",
+    Podman = "podman",
+});
 words!(Profile { Micro = "micro" });
 words!(Accelerator { Kvm = "kvm", Tcg = "tcg" });
 words!(AcceleratorChoice { Auto = "auto", Kvm = "kvm", Tcg = "tcg" });
@@ -208,6 +218,8 @@ mod tests {
         for text in [
             "container",
             "process",
+            "docker",
+            "podman",
             "vm/micro",
             "vm/micro@tcg",
             "vm/micro@kvm",

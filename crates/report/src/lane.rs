@@ -38,6 +38,8 @@ pub fn lane_name(id: &str) -> String {
         BackendKind::Process => "Process".to_owned(),
         BackendKind::Container => "Container".to_owned(),
         BackendKind::Vm => "VM".to_owned(),
+        BackendKind::Docker => "Docker".to_owned(),
+        BackendKind::Podman => "Podman".to_owned(),
     };
     if let Some(profile) = lane.profile {
         name.push_str(" · ");
@@ -91,6 +93,8 @@ pub(crate) fn looks(ids: &[&str], theme: Theme) -> Vec<Look> {
             let (own, shape) = match backend {
                 Some(BackendKind::Container) => (palette.container, Shape::Disc),
                 Some(BackendKind::Vm) => (palette.vm, Shape::Square),
+                Some(BackendKind::Docker) => (OTHERS[0], Shape::Disc),
+                Some(BackendKind::Podman) => (OTHERS[1], Shape::Disc),
                 _ => (palette.process, Shape::Diamond),
             };
             let wanted = match number {
@@ -129,7 +133,7 @@ mod tests {
 
     #[test]
     fn no_two_lanes_share_a_colour() {
-        let ids = ["container", "vm/micro@tcg", "vm/micro@kvm", "container#2", "process"];
+        let ids = ["container", "vm/micro@tcg", "vm/micro@kvm", "docker", "process"];
         let fills: Vec<Colour> = looks(&ids, Theme::Light).iter().map(|look| look.fill).collect();
         for (at, fill) in fills.iter().enumerate() {
             assert!(!fills[..at].contains(fill), "{fills:?}");

@@ -10,6 +10,7 @@ mod compare;
 mod container;
 mod copy;
 mod crash;
+mod engines;
 mod exec;
 mod experiment;
 mod images;
@@ -47,6 +48,7 @@ pub fn all() -> Vec<Case> {
         run_errors::CASES,
         registry::CASES,
         archive::CASES,
+        engines::CASES,
         images::CASES,
         system::CASES,
         state::CASES,

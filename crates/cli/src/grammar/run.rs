@@ -18,7 +18,7 @@ pub(crate) enum Template {
 /// `tandem run` and `tandem create`.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// What runs it: container, vm or process
+    /// What runs it: container, vm, docker, podman or process
     #[arg(long, default_value = "container", value_name = "BACKEND")]
     pub(crate) backend: BackendKind,
     /// Kind of virtual machine: micro

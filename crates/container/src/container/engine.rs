@@ -85,11 +85,11 @@ impl Supervised for ContainerEngine {
     }
 
     async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError> {
-        usage::sample(record)
+        tandem_backend::sample(record)
     }
 
     async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
-        usage::memory_ledger(record)
+        tandem_backend::memory_ledger(record)
     }
 
     async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {

@@ -18,6 +18,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tandem-build", &["tandem-model", "tandem-home", "tandem-image", "tandem-backend"]),
     ("tandem-container", ENGINE),
     (
+        "tandem-docker",
+        &["tandem-model", "tandem-home", "tandem-image", "tandem-backend", "tandem-probe"],
+    ),
+    (
         "tandem-vm",
         &[
             "tandem-model",
@@ -45,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tandem-image",
             "tandem-build",
             "tandem-container",
+            "tandem-docker",
             "tandem-vm",
             "tandem-lab",
             "tandem-report",

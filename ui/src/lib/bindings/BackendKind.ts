@@ -3,4 +3,4 @@
 /**
  * What runs an image.
  */
-export type BackendKind = "process" | "container" | "vm";
+export type BackendKind = "process" | "container" | "vm" | "docker" | "podman";

@@ -5,6 +5,8 @@ import type { BackendKind } from "../bindings/BackendKind";
 /** Phases that a lane is expected to go through, so that the next one can be shown before it ends. */
 export const EXPECTED: Record<BackendKind, readonly string[]> = {
   process: ["launch", "rootfs", "create", "app"],
+  docker: ["launch", "create", "start", "app"],
+  podman: ["launch", "create", "start", "app"],
   container: ["launch", "rootfs", "network", "create", "app"],
   vm: ["launch", "disk", "spawn", "kernel", "userspace", "app"],
 };
@@ -18,6 +20,7 @@ const MEANINGS: Record<string, string> = {
   spawn: "QEMU starts",
   kernel: "the guest's kernel boots",
   userspace: "the guest's first program starts the app",
+  start: "the engine starts the container",
   app: "the app starts and gives its first answer",
 };
 

@@ -64,6 +64,10 @@ function name(result: ResultDocument, id: string): string {
       return "The container";
     case "vm":
       return "The virtual machine";
+    case "docker":
+      return "Docker's container";
+    case "podman":
+      return "Podman's container";
     case "process":
       return "The plain process";
     default:

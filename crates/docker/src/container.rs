@@ -1,0 +1,168 @@
+//! One container of ours, behind the API.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::{Value, json};
+use tandem_model::{InstanceId, InstanceRecord, PortMap, Resources};
+
+use crate::{
+    api::{Api, ApiError},
+    create::{HOME, INSTANCE, limits},
+};
+
+/// The container of an instance.
+#[derive(Debug, Clone)]
+pub(crate) struct Container {
+    pub(crate) api: Api,
+    id: InstanceId,
+    home: String,
+}
+
+impl Container {
+    pub(crate) fn new(api: Api, id: &InstanceId, home: String) -> Self {
+        Self { api, id: id.clone(), home }
+    }
+
+    /// Its name in the engine.
+    pub(crate) fn name(&self) -> String {
+        format!("tandem-{}", self.id)
+    }
+
+    fn path(&self, verb: &str) -> String {
+        format!("/containers/{}{verb}", self.name())
+    }
+
+    /// What the engine knows of it. `None` when there is none, and when the
+    /// one of this name has not our labels: then it is somebody else's.
+    pub(crate) async fn inspect(&self, query: &str) -> Result<Option<Value>, ApiError> {
+        let found = match self.api.get(&self.path(&format!("/json{query}"))).await {
+            Err(e) if e.is_missing() => return Ok(None),
+            other => other?,
+        };
+        let labels = &found["Config"]["Labels"];
+        let ours = labels[INSTANCE] == self.id.as_str() && labels[HOME] == self.home.as_str();
+        Ok(ours.then_some(found))
+    }
+
+    pub(crate) async fn create(&self, request: &Value) -> Result<(), ApiError> {
+        let path = format!("/containers/create?name={}", self.name());
+        self.api.post(&path, Some(request)).await.map(drop)
+    }
+
+    /// Both outputs from now on, as one stream of frames.
+    pub(crate) async fn attach(&self) -> Result<hyper::body::Incoming, ApiError> {
+        self.api.stream(&self.path("/attach?stream=1&stdout=1&stderr=1")).await
+    }
+
+    pub(crate) async fn start(&self) -> Result<(), ApiError> {
+        self.api.post(&self.path("/start"), None).await.map(drop)
+    }
+
+    /// Resolves with the exit code when it does not run.
+    pub(crate) async fn wait(&self) -> Result<i32, ApiError> {
+        let end = self.api.post(&self.path("/wait"), None).await?;
+        let code = end["StatusCode"].as_i64().and_then(|code| i32::try_from(code).ok());
+        code.ok_or_else(|| ApiError::Strange(end.to_string()))
+    }
+
+    /// One that does not run takes no signal and needs none.
+    pub(crate) async fn signal(&self, number: i32) -> Result<(), ApiError> {
+        gone_is_fine(self.api.post(&self.path(&format!("/kill?signal={number}")), None).await)
+    }
+
+    pub(crate) async fn pause(&self, still: bool) -> Result<(), ApiError> {
+        let verb = if still { "/pause" } else { "/unpause" };
+        self.api.post(&self.path(verb), None).await.map(drop)
+    }
+
+    pub(crate) async fn update(&self, resources: &Resources) -> Result<(), ApiError> {
+        let limits = limits(resources);
+        if limits.is_empty() {
+            return Ok(());
+        }
+        self.api.post(&self.path("/update"), Some(&json!(limits))).await.map(drop)
+    }
+
+    /// Removes it with the volumes made for it alone, running or not. Nothing
+    /// happens to one without our labels.
+    pub(crate) async fn remove(&self) -> Result<bool, ApiError> {
+        if self.inspect("").await?.is_none() {
+            return Ok(false);
+        }
+        gone_is_fine(self.api.delete(&self.path("?force=1&v=1")).await.map(|()| Value::Null))?;
+        Ok(true)
+    }
+
+    /// Ends it at once, when it is ours and runs; whether it did.
+    pub(crate) async fn end(&self) -> Result<bool, ApiError> {
+        let Some(found) = self.inspect("").await? else { return Ok(false) };
+        if !found["State"]["Running"].as_bool().unwrap_or(false) {
+            return Ok(false);
+        }
+        self.signal(9).await?;
+        self.wait().await?;
+        Ok(true)
+    }
+}
+
+fn gone_is_fine(answer: Result<Value, ApiError>) -> Result<(), ApiError> {
+    match answer {
+        Err(e) if e.is_missing() || e.is_conflict() => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Writes down what an engine says of a container that runs: its first
+/// process, its address, the ports that were taken.
+pub(crate) fn note(record: &mut InstanceRecord, found: &Value) {
+    let pid = found["State"]["Pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+    record.runtime.process = pid.filter(|pid| *pid > 0).and_then(tandem_probe::identity);
+    record.runtime.cgroups = record.runtime.process.map_or_else(Vec::new, |it| cgroups(it.pid));
+    let network = &found["NetworkSettings"];
+    record.runtime.ip = network["IPAddress"].as_str().and_then(|text| text.parse().ok());
+    let taken = |wanted: &PortMap| {
+        let bound = network["Ports"][format!("{}/{}", wanted.port, wanted.protocol)].as_array()?;
+        let of = |one: &Value| one["HostPort"].as_str()?.parse().ok();
+        let same = |one: &&Value| one["HostIp"] == wanted.host_ip.to_string().as_str();
+        let host_port = bound.iter().find(same).or(bound.first()).and_then(of)?;
+        Some(PortMap { host_port, ..*wanted })
+    };
+    record.ports = record.spec.ports.iter().map(|it| taken(it).unwrap_or(*it)).collect();
+}
+
+/// The folders of a process's control groups, from `/proc/PID/cgroup`
+/// (cgroups(7)).
+fn cgroups(pid: u32) -> Vec<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    text.lines().flat_map(folders).filter(|folder| folder.is_dir()).collect()
+}
+
+fn folders(line: &str) -> Vec<PathBuf> {
+    const ROOT: &str = "/sys/fs/cgroup";
+    let mut parts = line.splitn(3, ':').skip(1);
+    let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { return Vec::new() };
+    // The root group is the whole machine.
+    if path == "/" || !path.starts_with('/') {
+        return Vec::new();
+    }
+    match controllers {
+        "" => [format!("{ROOT}{path}"), format!("{ROOT}/unified{path}")].map(Into::into).into(),
+        named if named.starts_with("name=") => Vec::new(),
+        named => named.split(',').map(|one| format!("{ROOT}/{one}{path}").into()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_both_versions_name_folders() {
+        assert_eq!(folders("0::/x/y")[0], PathBuf::from("/sys/fs/cgroup/x/y"));
+        let both = folders("4:cpu,cpuacct:/docker/1");
+        assert_eq!(both[1], PathBuf::from("/sys/fs/cgroup/cpuacct/docker/1"));
+        for none in ["0::/", "1:name=systemd:/docker/1", "", "x", "0::relative"] {
+            assert!(folders(none).is_empty(), "{none}");
+        }
+    }
+}

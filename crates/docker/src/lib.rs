@@ -1,0 +1,30 @@
+//! Docker and Podman as lanes, through the API that both answer (Docker
+//! Engine API, version 1.40 and later) on a unix socket of this machine.
+//!
+//! ```text
+//! supervisor ── Payload ── Api ── unix socket ── dockerd | podman service
+//!     │            │
+//!     │            └─ create, attach, start, wait, kill … of one container
+//!     └─ log, control socket, restarts: as for every backend
+//! ```
+//!
+//! A container is named `tandem-ID` and carries labels with the instance and
+//! its home. Whatever lacks them belongs to somebody else and is never
+//! touched; an image is loaded under a name of Tandem's own, so that nobody's
+//! tag moves.
+
+mod api;
+mod body;
+mod container;
+mod create;
+mod engine;
+mod frames;
+mod image;
+mod payload;
+mod place;
+mod refusal;
+mod running;
+mod socket;
+
+pub use engine::EngineApi;
+pub use payload::engine_payload;

@@ -1,0 +1,42 @@
+use tandem_backend::BackendError;
+use tandem_model::InstanceSpec;
+
+use crate::api::ApiError;
+
+/// What an engine's refusal to start a container means: the engines say it in
+/// the words of their runtimes, which scripts cannot act on.
+pub(crate) fn of_start(error: &ApiError, spec: &InstanceSpec) -> BackendError {
+    let text = error.to_string();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let program = || spec.args.first().cloned().unwrap_or_default();
+    if has(&["port is already allocated", "address already in use"]) {
+        let wanted = spec.ports.iter().find(|map| text.contains(&map.host_port.to_string()));
+        if let Some(port) = wanted.or(spec.ports.first()) {
+            return BackendError::PortInUse(*port);
+        }
+    }
+    if has(&["executable file not found", "no such file or directory"]) && text.contains("exec") {
+        return BackendError::CommandNotFound(program());
+    }
+    if has(&["permission denied", "exec format error"]) && text.contains("exec") {
+        return BackendError::NotExecutable { program: program(), reason: text };
+    }
+    if has(&["unable to find user", "no matching entries in passwd"]) {
+        return BackendError::NoUser(spec.user.clone());
+    }
+    BackendError::engine("the engine", text)
+}
+
+/// The failure of a change of limits, of a container that is there.
+pub(crate) fn of_update(error: ApiError) -> BackendError {
+    if error.is_missing() {
+        // Podman has the request since version 5.
+        return BackendError::Unsupported("changing limits in this version of the engine");
+    }
+    other(error)
+}
+
+/// Any other failure.
+pub(crate) fn other(error: ApiError) -> BackendError {
+    BackendError::engine("the engine", error)
+}
