@@ -132,11 +132,12 @@ pub async fn pump(mut source: impl AsyncRead + Unpin, stream: Stream, output: Ou
         };
         pending.extend_from_slice(&buffer[..count]);
         let mut begin = 0;
-        while let Some(length) = line_length(&pending[begin..]) {
-            let line = &pending[begin..begin + length];
-            output.log.write(stream, &String::from_utf8_lossy(line));
+        let lines = std::iter::from_fn(|| {
+            let length = line_length(&pending[begin..])?;
             begin += length;
-        }
+            Some(&pending[begin - length..begin])
+        });
+        output.log.write_lines(stream, lines);
         pending.drain(..begin);
         output.pass_on(stream, &buffer[..count]).await;
     }

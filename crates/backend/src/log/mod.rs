@@ -92,6 +92,27 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_come_together_fill_files_like_single_ones() {
+        let lines: Vec<_> = (0..40).map(|number| format!("line {number}\n")).collect();
+        let limits = LogLimits { max_size_bytes: 300, max_files: 100 };
+        let kept = |write: &dyn Fn(&LogWriter)| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("log");
+            write(&LogWriter::open(&path, limits).unwrap());
+            let files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
+            assert!(files.iter().all(|file| file.metadata().unwrap().len() <= 300));
+            assert!(files.len() > 8);
+            texts(&mut LogReader::open(&path).unwrap().unwrap())
+        };
+        let together = kept(&|log| {
+            log.write_lines(Stream::Stdout, lines.iter().map(String::as_bytes));
+        });
+        assert_eq!(together, lines);
+        let one_by_one = kept(&|log| lines.iter().for_each(|line| log.write(Stream::Stdout, line)));
+        assert_eq!(one_by_one, lines);
+    }
+
+    #[test]
     fn a_line_that_was_cut_costs_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");

@@ -1,6 +1,6 @@
 use std::{
     fs::{self, File},
-    io::{self, BufRead as _, BufReader, Seek as _, SeekFrom},
+    io::{self, BufRead as _, BufReader},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -14,6 +14,7 @@ use crate::BackendError;
 pub struct LogReader {
     path: PathBuf,
     file: BufReader<File>,
+    /// The beginning of a line whose end was not there yet.
     partial: Vec<u8>,
 }
 
@@ -39,16 +40,15 @@ impl LogReader {
                 return Some(line);
             }
             self.file = BufReader::new(next);
+            self.partial.clear();
         }
     }
 
     fn next_here(&mut self) -> Option<LogLine> {
         loop {
-            let at = self.file.stream_position().ok()?;
             let count = self.file.read_until(b'\n', &mut self.partial).unwrap_or(0);
             if count == 0 || !self.partial.ends_with(b"\n") {
-                self.partial.clear();
-                let _ = self.file.seek(SeekFrom::Start(at));
+                // The rest of the line may come.
                 return None;
             }
             let line = serde_json::from_slice(&self.partial).ok();

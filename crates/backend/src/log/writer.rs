@@ -8,9 +8,10 @@ use std::{
 };
 
 use jiff::Timestamp;
+use serde::Serialize;
 use tandem_model::LogLimits;
 
-use super::{LogLine, Stream, aside};
+use super::{Stream, aside};
 use crate::BackendError;
 
 /// Writes an app's log. Clones share one file.
@@ -41,13 +42,42 @@ impl LogWriter {
         Ok(Self { open: Rc::new(RefCell::new(open)) })
     }
 
-    /// Adds a line. A full disk loses log lines, never the app.
+    /// Adds a line.
     pub fn write(&self, stream: Stream, text: &str) {
-        let line = LogLine { time: Timestamp::now(), stream, text: text.to_owned() };
-        let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
-        bytes.push(b'\n');
-        self.open.borrow_mut().append(&bytes);
+        self.write_lines(stream, [text.as_bytes()]);
     }
+
+    /// Adds lines that were read together. A full disk loses log lines, never
+    /// the app.
+    pub fn write_lines<'t>(&self, stream: Stream, lines: impl IntoIterator<Item = &'t [u8]>) {
+        let time = Timestamp::now().to_string();
+        let mut open = self.open.borrow_mut();
+        let mut batch = Vec::new();
+        for line in lines {
+            let start = batch.len();
+            let text = String::from_utf8_lossy(line);
+            let entry = Entry { time: &time, stream, text: &text };
+            // Writing to memory does not fail.
+            let _ = serde_json::to_writer(&mut batch, &entry);
+            batch.push(b'\n');
+            if start > 0 && open.exceeded_with(batch.len()) {
+                let first_of_next = batch.split_off(start);
+                open.append(&batch);
+                batch = first_of_next;
+            }
+        }
+        if !batch.is_empty() {
+            open.append(&batch);
+        }
+    }
+}
+
+/// A [`super::LogLine`] on its way to the file.
+#[derive(Serialize)]
+struct Entry<'a> {
+    time: &'a str,
+    stream: Stream,
+    text: &'a str,
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -62,8 +92,13 @@ fn last_byte(file: &mut File) -> io::Result<u8> {
 }
 
 impl Open {
-    fn append(&mut self, line: &[u8]) {
-        if self.size > 0 && self.size + line.len() as u64 > self.limits.max_size_bytes {
+    fn exceeded_with(&self, more: usize) -> bool {
+        self.size + more as u64 > self.limits.max_size_bytes
+    }
+
+    /// Adds whole lines, which go to one file.
+    fn append(&mut self, lines: &[u8]) {
+        if self.size > 0 && self.exceeded_with(lines.len()) {
             // When it cannot be put aside the file grows on.
             let _ = self.put_aside();
         }
@@ -71,7 +106,7 @@ impl Open {
             self.cut = !self.push(b"\n");
         }
         if !self.cut {
-            self.cut = !self.push(line);
+            self.cut = !self.push(lines);
         }
     }
 

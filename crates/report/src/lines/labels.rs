@@ -71,12 +71,31 @@ pub(super) fn place_ends<'a>(
         let mut candidates = shifts.clone().map(rect);
         let best = candidates
             .find(|rect| free_of_labels(rect) && free_of_lines(rect))
-            .or_else(|| shifts.map(rect).find(free_of_labels))
-            .unwrap_or_else(|| rect(0.0));
+            .or_else(|| shifts.map(rect).find(free_of_labels));
+        // Those that were placed have left gaps that are all too small.
+        let Some(best) = best else { return spread(ends, bounds, lines) };
         taken.push(best);
         placed.push((end, (best.x, best.y + height / 2.0)));
     }
     placed
+}
+
+/// All labels one beneath the other, in the order of their ends and as near to
+/// them as that lets them be; the picture is high enough for all.
+fn spread(ends: &[End], bounds: Rect, lines: usize) -> Vec<(&End, (f64, f64))> {
+    let height = height(lines);
+    let mut order: Vec<&End> = ends.iter().collect();
+    order.sort_by(|a, b| a.y.total_cmp(&b.y));
+    let mut least = bounds.y;
+    let placed = order.iter().enumerate().map(|(at, end)| {
+        let beneath = (order.len() - 1 - at) as f64;
+        let most = bounds.bottom() - height / 2.0 - beneath * height;
+        let y = end.y.min(most).max(least);
+        least = y + height;
+        let x = (end.x + 10.0).min(bounds.right() - wide(&end.words, lines));
+        (*end, (x, y))
+    });
+    placed.collect()
 }
 
 /// How high a label is on `lines` lines.
