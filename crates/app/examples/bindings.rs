@@ -2,10 +2,11 @@
 //! the folder that is named: `cargo xtask bindings` runs it.
 
 use tandem_app::{
-    Building, ChartView, Charts, CompareRequest, DfReport, ExperimentInfo, ExperimentRequest,
-    Frame, ImageDetail, ImageRow, InstanceRow, LogRow, Opening, Project, Pruned, Pulling,
-    RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SnapshotRow, SubjectInfo,
-    Taken, UpdateMode, UpdateReport,
+    Building, ChartView, Charts, CheckOutcome, CommandEnd, CompareRequest, DfReport,
+    ExperimentInfo, ExperimentRequest, Frame, ImageDetail, ImageRow, InstanceRow, LessonRow,
+    LessonView, LogRow, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
+    ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode,
+    UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -26,6 +27,12 @@ fn main() -> Result<(), ExportError> {
     DfReport::export_all(&config)?;
     ImageDetail::export_all(&config)?;
     ImageRow::export_all(&config)?;
+    CheckOutcome::export_all(&config)?;
+    CommandEnd::export_all(&config)?;
+    LessonRow::export_all(&config)?;
+    LessonView::export_all(&config)?;
+    SaidBy::export_all(&config)?;
+    Spot::export_all(&config)?;
     LogRow::export_all(&config)?;
     Project::export_all(&config)?;
     Pruned::export_all(&config)?;

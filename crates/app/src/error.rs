@@ -43,6 +43,17 @@ pub enum AppError {
     /// No experiment is called so.
     #[error("there is no experiment `{0}`: `tandem experiment ls` lists them")]
     NoExperiment(String),
+    /// No lesson is called so.
+    #[error("there is no lesson `{id}`{hint} (`tandem lesson ls` lists them)")]
+    NoLesson {
+        /// What was asked for.
+        id: String,
+        /// `: did you mean …?`, or nothing.
+        hint: String,
+    },
+    /// A lesson cannot be read.
+    #[error("the lesson cannot be read: {0}")]
+    Lesson(#[from] tandem_lesson::ParseLessonError),
     /// The image names no command and none was given.
     #[error(
         "the image `{0}` has no command: add CMD or ENTRYPOINT to its Dockerfile, or write a command behind the image"
@@ -126,7 +137,9 @@ impl AppError {
             | Self::NotPublished { .. }
             | Self::NoSubject(_)
             | Self::NoSample(_)
+            | Self::NoLesson { .. }
             | Self::NoExperiment(_) => ErrorCode::NotFound,
+            Self::Lesson(_) => ErrorCode::Syntax,
             Self::NoCommand(_) => ErrorCode::NoCommand,
             Self::NoPort(_) | Self::Usage(_) | Self::Reference(_) => ErrorCode::Usage,
             Self::Backend(e) => e.code(),

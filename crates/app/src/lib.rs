@@ -27,6 +27,7 @@ pub mod helper;
 mod image_detail;
 mod images;
 mod instances;
+mod lesson;
 mod live;
 mod logs;
 mod machine_exchange;
@@ -78,6 +79,9 @@ pub use health::HealthWishes;
 pub use image_detail::{ChangedPath, HistoryStep, ImageDetail, LayerDetail};
 pub use images::{ImageRow, ImageTree, RemovedImage};
 pub use instances::InstanceRow;
+pub use lesson::{
+    CheckOutcome, CommandEnd, Done, LessonProgress, LessonRow, LessonView, Looked, SaidBy, Spot,
+};
 pub use live::{ChartView, Charts, Curve, LineChart, Live};
 pub use logs::{LogOptions, LogRow};
 pub use network::{Member, NetworkRow, PortRow};

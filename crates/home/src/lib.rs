@@ -153,6 +153,11 @@ impl Home {
         self.root.join("members")
     }
 
+    /// Lessons of one's own, how far each is done, and their folders.
+    pub fn lessons(&self) -> PathBuf {
+        self.root.join("lessons")
+    }
+
     /// The results database.
     pub fn results(&self) -> PathBuf {
         self.root.join("results.db")

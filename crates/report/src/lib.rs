@@ -39,5 +39,6 @@ pub use tandem_model::format::{
     Amount, format_bytes, format_bytes_interval, format_cpus, format_duration,
     format_duration_interval, format_number, format_ratio, format_ratio_interval,
 };
+pub use text::escape;
 pub use theme::{Colour, Palette, Theme};
 pub use write::{ReportError, write_report};

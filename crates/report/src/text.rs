@@ -117,7 +117,7 @@ pub(crate) fn wrap_parts(
 /// `text` for XML and HTML: the five special characters as entities, what XML
 /// 1.0 forbids (§ 2.2) replaced, and controls of writing direction left out,
 /// for a foreign name must not turn the text around it.
-pub(crate) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

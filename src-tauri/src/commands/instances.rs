@@ -61,7 +61,12 @@ pub(crate) fn open(shell: State<'_, Shell>, name: String) -> Result<(), Failure>
         let message = format!("`{name}` does not run or publishes no port: launch it again");
         return Err(Failure::new(ErrorCode::NotFound, message));
     };
-    tauri_plugin_opener::open_url(&url, None::<&str>).map_err(|e| {
+    browse(&url)
+}
+
+/// Opens an address in the person's browser.
+pub(super) fn browse(url: &str) -> Result<(), Failure> {
+    tauri_plugin_opener::open_url(url, None::<&str>).map_err(|e| {
         let message = format!("no browser could be started ({e}): open {url} yourself");
         Failure::new(ErrorCode::Unavailable, message)
     })

@@ -3,6 +3,7 @@
 pub(crate) mod compare;
 pub(crate) mod images;
 pub(crate) mod instances;
+pub(crate) mod lessons;
 pub(crate) mod machine;
 pub(crate) mod projects;
 pub(crate) mod results;

@@ -33,6 +33,11 @@ pub(crate) fn export_result(
     file: String,
 ) -> Result<(), Failure> {
     let text = shell.app()?.export_result(&id, format, Theme::Light).map_err(|e| e.to_failure())?;
+    write_new(&file, text.as_bytes())
+}
+
+/// Writes a file that is not there yet.
+pub(super) fn write_new(file: &str, bytes: &[u8]) -> Result<(), Failure> {
     let path = PathBuf::from(file.trim());
     let failed = |why: String| {
         let text =
@@ -45,7 +50,7 @@ pub(crate) fn export_result(
     let mut options = std::fs::OpenOptions::new();
     let mut file =
         options.write(true).create_new(true).open(&path).map_err(|e| failed(e.to_string()))?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(|e| failed(e.to_string()))
+    std::io::Write::write_all(&mut file, bytes).map_err(|e| failed(e.to_string()))
 }
 
 /// Removes one of them.

@@ -14,6 +14,7 @@ mod engines;
 mod exec;
 mod experiment;
 mod images;
+mod lesson;
 mod limits;
 mod network;
 mod postgres;
@@ -55,6 +56,7 @@ pub fn all() -> Vec<Case> {
         copy::CASES,
         snapshot::CASES,
         volumes::CASES,
+        lesson::CASES,
         security::CASES,
         postgres::CASES,
         vm::CASES,

@@ -17,6 +17,7 @@ pub(super) const CASES: &[Case] = &[
     case("window::a_cancelled_launch_cleans_up", cancelled),
     case("window::a_window_closed_in_the_middle_cleans_up", closed),
     case("window::pages_work_on_real_projects_images_and_instances", pages),
+    case("window::a_lesson_is_done_in_either_theme", lesson),
     case("window::both_lanes_race_to_a_verdict", race),
 ];
 
@@ -320,4 +321,57 @@ fn pages(world: &World) -> Result<()> {
     desktop.screenshot("settings-light")?;
     world.tandem(["rm", "-f", "shown"])?.ok()?;
     desktop.close(ENDING)
+}
+
+fn lesson(world: &World) -> Result<()> {
+    let desktop = open(world, Look::Light)?;
+    desktop.click("nav-lessons")?;
+    desktop.wait("lesson-card-hello-flask", SOON)?;
+    desktop.screenshot("lessons-light")?;
+    desktop.click("lesson-card-hello-flask")?;
+    desktop.wait("lesson-step", SOON)?;
+    // The file is not there before the command was run.
+    desktop.click("lesson-look-2")?;
+    says(&desktop, "lesson-check-2", "it is not there")?;
+    desktop.click("lesson-run-1-0")?;
+    desktop.wait("lesson-output", SOON)?;
+    desktop.click("lesson-look-2")?;
+    desktop.until("the check", SOON, async |page| {
+        let script = "return document.querySelector('[data-testid=lesson-check-2]').dataset.done";
+        Ok((page.execute(script, Vec::new()).await? == "true").then_some(()))
+    })?;
+    desktop.click("lesson-choice-3-1")?;
+    says(&desktop, "lesson-step", "no: try again")?;
+    desktop.click("lesson-choice-3-0")?;
+    says(&desktop, "lesson-step", "A container has a network of its own")?;
+    desktop.screenshot("lesson-light")?;
+    let command = desktop.text("cli-equivalent")?;
+    ensure!(command == "tandem lesson run hello-flask --step 1", "{command}");
+
+    desktop.click("nav-settings")?;
+    let dark = "const list = document.querySelector('[data-testid=settings-theme]');
+        list.value = 'dark'; list.dispatchEvent(new Event('change', { bubbles: true }));
+        return document.documentElement.dataset.theme";
+    ensure!(desktop.script(dark)? == "dark", "the theme does not change");
+    desktop.screenshot("settings-dark")?;
+    for page in ["lessons", "workbench", "images", "experiments", "results", "doctor", "lab"] {
+        desktop.click(&format!("nav-{page}"))?;
+        std::thread::sleep(Duration::from_millis(500));
+        desktop.screenshot(&format!("{page}-dark"))?;
+    }
+    // What was done is there for the command line too.
+    let rows = world.tandem(["lesson", "ls", "--json"])?.ok()?.json()?;
+    let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["id"] == "hello-flask"));
+    ensure!(row.is_some_and(|row| row["done"] == 3), "{rows}");
+    world.tandem(["lesson", "reset", "hello-flask"])?.ok()?;
+    desktop.close(ENDING)
+}
+
+/// Waits until a part of the page says something.
+fn says(desktop: &Desktop, id: &str, words: &str) -> Result<()> {
+    let script = format!("return document.querySelector('[data-testid={id}]')?.innerText ?? ''");
+    desktop.until(words, SOON, async |page| {
+        let text = page.execute(&script, Vec::new()).await?;
+        Ok(text.as_str().is_some_and(|text| text.contains(words)).then_some(()))
+    })
 }

@@ -12,6 +12,7 @@ import { Results } from "./results/results.svelte";
 import ResultsPage from "./results/ResultsPage.svelte";
 import SettingsPage from "./settings/SettingsPage.svelte";
 import { Shell } from "./shell/shell.svelte";
+import { Theme } from "./shell/theme.svelte";
 import { TextSize } from "./shell/text-size.svelte";
 import { Workbench } from "./workbench/workbench.svelte";
 import WorkbenchPage from "./workbench/WorkbenchPage.svelte";
@@ -41,7 +42,7 @@ async function findings<P extends Record<string, unknown>>(page: Component<P>, p
 }
 
 beforeAll(() => {
-  vi.stubGlobal("matchMedia", () => ({ matches: false }));
+  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => {} }));
   vi.stubGlobal("ResizeObserver", class { observe() {} unobserve() {} disconnect() {} });
 });
 
@@ -62,7 +63,7 @@ describe("axe finds nothing serious", () => {
   }, 60_000);
 
   it("on Experiments, with the one that is open", async () => {
-    const experiments = new Experiments(host);
+    const experiments = new Experiments(host, () => false);
     await experiments.load();
     expect(experiments.command).toBe("tandem experiment ls");
     await experiments.choose(EXPERIMENT);
@@ -71,7 +72,7 @@ describe("axe finds nothing serious", () => {
   }, 60_000);
 
   it("on Results, where names are text", async () => {
-    const results = new Results(host);
+    const results = new Results(host, () => false);
     await results.refresh();
     expect(await findings(ResultsPage, { results })).toEqual([]);
     expect(document.querySelector("i")).toBeNull();
@@ -79,6 +80,6 @@ describe("axe finds nothing serious", () => {
 
   it("on Settings", async () => {
     const textSize = new TextSize({ getItem: () => null, setItem: () => {} });
-    expect(await findings(SettingsPage, { host, shell: new Shell(host), textSize })).toEqual([]);
+    expect(await findings(SettingsPage, { host, shell: new Shell(host), textSize, theme: new Theme({ getItem: () => null, setItem: () => {} }) })).toEqual([]);
   }, 60_000);
 });

@@ -10,6 +10,7 @@ mod experiment;
 mod images;
 mod inspect;
 mod instances;
+mod lesson;
 mod live;
 mod logs;
 mod manual;
@@ -115,6 +116,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Compare(compare) => Box::pin(compare::run(&context, compare)).await,
         Command::Experiment(it) => Box::pin(experiment::run(&context, it)).await,
         Command::Result(it) => results::run(&context, it),
+        Command::Lesson(it) => Box::pin(lesson::run(&context, it)).await,
         Command::Completion { .. } | Command::Man { .. } => Ok(0),
         Command::Sample(Sample::Ls(json)) => samples::list(json),
         Command::Sample(Sample::Copy { name, dir }) => samples::copy(&context, &name, &dir),

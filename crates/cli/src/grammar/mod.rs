@@ -5,6 +5,7 @@ mod build;
 mod compare;
 mod experiment;
 mod image;
+mod lesson;
 mod live;
 mod network;
 mod ps;
@@ -28,6 +29,7 @@ pub(crate) use build::{Build, BuildNetwork, Progress};
 pub(crate) use compare::Compare;
 pub(crate) use experiment::{Cache, Experiment, Format, RunExperiment, StoredResult};
 pub(crate) use image::{Base, Image, Images};
+pub(crate) use lesson::Lesson;
 pub(crate) use live::{Attach, Exec, Live};
 
 pub(crate) use network::{Network, Networking};
@@ -186,6 +188,9 @@ pub(crate) enum Command {
     /// Work with results
     #[command(subcommand)]
     Result(StoredResult),
+    /// Learn with lessons that run real commands and look at the real state
+    #[command(subcommand)]
+    Lesson(Lesson),
     /// Work with volumes
     #[command(subcommand)]
     Volume(Volume),

@@ -39,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "tandem-lab",
         &["tandem-model", "tandem-home", "tandem-backend", "tandem-probe", "tandem-stats"],
     ),
+    ("tandem-lesson", &["tandem-model"]),
     ("tandem-report", &["tandem-model", "tandem-stats"]),
     (
         "tandem-app",
@@ -52,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tandem-docker",
             "tandem-vm",
             "tandem-lab",
+            "tandem-lesson",
             "tandem-report",
             "tandem-stats",
             "tandem-probe",
@@ -82,6 +84,7 @@ const SHELL: &[&str] = &[
     "tandem-backend",
     "tandem-image",
     "tandem-build",
+    "tandem-lesson",
     "tandem-report",
 ];
 

@@ -1,5 +1,6 @@
 // From a place on a chart to the data there, by the scales that came with it.
 
+import type { BackendKind } from "../bindings/BackendKind";
 import type { Rect } from "../bindings/Rect";
 import type { Scales } from "../bindings/Scales";
 
@@ -8,7 +9,7 @@ export interface Series {
   lane: string;
   name: string;
   /** Colour of the lane. */
-  tone: "container" | "vm" | "process";
+  tone: BackendKind;
   points: readonly (readonly [number, number])[];
 }
 

@@ -33,9 +33,11 @@ export class Experiments {
   cancelling = $state(false);
 
   #host: Host;
+  #isDark: () => boolean;
 
-  constructor(host: Host) {
+  constructor(host: Host, isDark: () => boolean) {
     this.#host = host;
+    this.#isDark = isDark;
   }
 
   get command(): string {
@@ -65,8 +67,7 @@ export class Experiments {
     this.running = { id, now: "Starting", trials: [], planned: null, warnings: [] };
     await this.#try(async () => {
       const result = await this.#host.runExperiment($state.snapshot(request), (events) => this.take(events));
-      const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-      const view = await this.#host.viewResult(result.id, 900, dark ? "dark" : "light");
+      const view = await this.#host.viewResult(result.id, 900, this.#isDark() ? "dark" : "light");
       this.views = { ...this.views, [id]: view };
     });
     this.running = null;

@@ -2,8 +2,10 @@
 // interface; `tauri.ts` is the only file that knows the window's technique.
 
 import type { Capability } from "../bindings/Capability";
+import type { CheckOutcome } from "../bindings/CheckOutcome";
 import type { Charts } from "../bindings/Charts";
 import type { ChartView } from "../bindings/ChartView";
+import type { CommandEnd } from "../bindings/CommandEnd";
 import type { CompareRequest } from "../bindings/CompareRequest";
 import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
@@ -14,6 +16,9 @@ import type { Description } from "../bindings/Description";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { ImageDetail } from "../bindings/ImageDetail";
 import type { ImageRow } from "../bindings/ImageRow";
+import type { LessonProgress } from "../bindings/LessonProgress";
+import type { LessonRow } from "../bindings/LessonRow";
+import type { LessonView } from "../bindings/LessonView";
 import type { LogRow } from "../bindings/LogRow";
 import type { Project } from "../bindings/Project";
 import type { Pruned } from "../bindings/Pruned";
@@ -27,12 +32,14 @@ import type { ResultRow } from "../bindings/ResultRow";
 import type { ResultView } from "../bindings/ResultView";
 import type { RunEvent } from "../bindings/RunEvent";
 import type { RunWish } from "../bindings/RunWish";
+import type { SaidBy } from "../bindings/SaidBy";
 import type { SnapshotRow } from "../bindings/SnapshotRow";
 import type { Taken } from "../bindings/Taken";
 import type { Theme } from "../bindings/Theme";
 import type { UpdateMode } from "../bindings/UpdateMode";
 import type { UpdateReport } from "../bindings/UpdateReport";
 import type { Opening } from "../bindings/Opening";
+import type { Spot } from "../bindings/Spot";
 import type { SubjectInfo } from "../bindings/SubjectInfo";
 
 export interface Host {
@@ -90,8 +97,8 @@ export interface Host {
   pull(name: string, onProgress: (progress: Pulling) => void): Promise<void>;
   /** Runs an image as it was filled in; the instance's name. */
   runImage(wish: RunWish): Promise<string>;
-  /** Asks the pull, build or experiment that goes on to stop and clean up. */
-  cancelWork(kind: "pull" | "build" | "experiment"): Promise<void>;
+  /** Asks the pull, build, experiment or lesson's command that goes on to stop and clean up. */
+  cancelWork(kind: "pull" | "build" | "experiment" | "lesson"): Promise<void>;
 
   openProject(folder: string): Promise<Project>;
   newProject(sample: string, folder: string): Promise<Project>;
@@ -107,6 +114,19 @@ export interface Host {
   experiments(): Promise<Description[]>;
   experimentDefaults(id: string): Promise<ExperimentRequest>;
   runExperiment(request: ExperimentRequest, onEvents: (events: RunEvent[]) => void): Promise<ResultDocument>;
+
+  lessons(): Promise<LessonRow[]>;
+  lesson(id: string): Promise<LessonView>;
+  /** Runs a command of a run block. */
+  runLessonCommand(id: string, spot: Spot, number: number, onLines: (lines: SaidBy[]) => void): Promise<CommandEnd>;
+  checkLesson(id: string, spot: Spot): Promise<CheckOutcome>;
+  answerLesson(id: string, spot: Spot, choice: number): Promise<LessonProgress>;
+  /** Forgets what was done, and empties the lesson's folder. */
+  resetLesson(id: string): Promise<LessonProgress>;
+  /** Writes a worksheet to a new file. */
+  exportLesson(id: string, file: string): Promise<void>;
+  /** Opens a link that stands in the lesson. */
+  openLessonLink(id: string, url: string): Promise<void>;
 
   /** The folder that holds everything. */
   dataFolder(): Promise<string>;

@@ -65,6 +65,15 @@ export const tauriHost: Host = {
   experimentDefaults: (id) => invoke("experiment_defaults", { id }),
   runExperiment: (request, onEvents) => invoke("run_experiment", { request, events: channel(onEvents) }),
 
+  lessons: () => invoke("lessons"),
+  lesson: (id) => invoke("lesson", { id }),
+  runLessonCommand: (id, spot, number, onLines) => invoke("run_lesson_command", { id, spot, number, lines: channel(onLines) }),
+  checkLesson: (id, spot) => invoke("check_lesson", { id, spot }),
+  answerLesson: (id, spot, choice) => invoke("answer_lesson", { id, spot, choice }),
+  resetLesson: (id) => invoke("reset_lesson", { id }),
+  exportLesson: (id, file) => invoke("export_lesson", { id, file }),
+  openLessonLink: (id, url) => invoke("open_lesson_link", { id, url }),
+
   dataFolder: () => invoke("data_folder"),
   diskUse: () => invoke("disk_use"),
   prune: () => invoke("prune"),

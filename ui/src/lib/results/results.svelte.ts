@@ -19,9 +19,11 @@ export class Results {
   file = $state("");
 
   #host: Host;
+  #isDark: () => boolean;
 
-  constructor(host: Host) {
+  constructor(host: Host, isDark: () => boolean) {
     this.#host = host;
+    this.#isDark = isDark;
   }
 
   get command(): string {
@@ -42,8 +44,7 @@ export class Results {
     this.note = null;
     if (!id) return;
     await this.#try(async () => {
-      const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-      const view = await this.#host.viewResult(id, 900, dark ? "dark" : "light");
+      const view = await this.#host.viewResult(id, 900, this.#isDark() ? "dark" : "light");
       if (this.chosen === id) this.view = view;
     });
   }

@@ -5,7 +5,7 @@ import type { Machine } from "../bindings/Machine";
 import { type Host, toFailure } from "../host";
 import type { Failure } from "../bindings/Failure";
 
-export type PageId = "lab" | "workbench" | "images" | "experiments" | "results" | "doctor" | "settings";
+export type PageId = "lab" | "workbench" | "images" | "experiments" | "lessons" | "results" | "doctor" | "settings";
 
 export interface PageEntry {
   id: PageId;
@@ -18,6 +18,7 @@ export const PAGES: readonly PageEntry[] = [
   { id: "workbench", title: "Workbench" },
   { id: "images", title: "Images" },
   { id: "experiments", title: "Experiments" },
+  { id: "lessons", title: "Lessons" },
   { id: "results", title: "Results" },
   { id: "doctor", title: "Doctor" },
   { id: "settings", title: "Settings" },

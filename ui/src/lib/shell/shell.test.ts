@@ -4,6 +4,7 @@ import type { Machine } from "../bindings/Machine";
 import type { Host } from "../host";
 import { machineWords, Shell, stateLines } from "./shell.svelte";
 import { TextSize } from "./text-size.svelte";
+import { Theme } from "./theme.svelte";
 
 const MACHINE = { cores: 2, memory_bytes: 24.9 * 2 ** 30, os: "Debian GNU/Linux 12 (bookworm)" } as Machine;
 const capability = (id: string, status: Capability["status"]): Capability => ({ id, status, detail: "", fix: null });
@@ -12,7 +13,7 @@ const press = (key: string) => ({ key, ctrlKey: true, altKey: false, metaKey: fa
 describe("the shell", () => {
   it("opens pages by their number", () => {
     const shell = new Shell({} as Host);
-    expect(shell.key(press("6"))).toBe(true);
+    expect(shell.key(press("7"))).toBe(true);
     expect(shell.page).toBe("doctor");
     expect(shell.key(press("9"))).toBe(false);
     expect(shell.key({ ...press("1"), ctrlKey: false })).toBe(false);
@@ -51,5 +52,22 @@ describe("text size", () => {
     expect(new TextSize(storage).scale).toBe(2);
     size.key(press("0"));
     expect(size.scale).toBe(1);
+  });
+});
+
+describe("the theme", () => {
+  it("follows the system until one is chosen, and is kept", () => {
+    let dark = true;
+    vi.stubGlobal("matchMedia", (query: string) => ({ matches: dark && query.includes("dark"), addEventListener: () => {} }));
+    const kept = new Map<string, string>();
+    const storage = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) };
+    const theme = new Theme(storage);
+    expect([theme.dark, document.documentElement.dataset.theme]).toEqual([true, "dark"]);
+    theme.set("contrast-light");
+    expect([theme.dark, document.documentElement.dataset.theme, document.documentElement.dataset.contrast]).toEqual([false, "light", "more"]);
+    dark = false;
+    expect(new Theme(storage).wish).toBe("contrast-light");
+    kept.set("theme", "pink");
+    expect(new Theme(storage).wish).toBe("system");
   });
 });

@@ -1,0 +1,195 @@
+//! Lessons as use cases: which there are, doing their commands for real,
+//! looking their checks up in the real state, and how far one is.
+
+mod carry;
+mod check;
+mod progress;
+mod sheet;
+
+use std::{fs, path::PathBuf};
+
+use serde::Serialize;
+use tandem_home::make_private_dir;
+use tandem_image::bootstrap::{BaseKind, bootstrap_name};
+use tandem_lesson::{BUILTIN, Block, Lesson, parse};
+use tandem_model::did_you_mean;
+
+pub use carry::{CommandEnd, SaidBy};
+pub use check::{CheckOutcome, Looked};
+pub use progress::{Done, LessonProgress, Spot};
+
+use crate::{App, AppError};
+
+/// Files that are no lesson are not read further.
+const LONGEST: u64 = 1 << 20;
+/// Most lessons of one's own.
+const MOST: usize = 200;
+
+/// A lesson in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ts_rs::TS)]
+pub struct LessonRow {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// What it is about.
+    pub summary: String,
+    /// How many things there are to do.
+    pub tasks: usize,
+    /// How many of them are done.
+    pub done: usize,
+    /// It is one of the person's own.
+    pub own: bool,
+    /// Why it cannot be read, with the line.
+    pub problem: Option<String>,
+}
+
+/// A lesson with how far it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ts_rs::TS)]
+pub struct LessonView {
+    /// The lesson.
+    pub lesson: Lesson,
+    /// The folder that its commands work in.
+    pub folder: String,
+    /// How far it is done.
+    pub progress: LessonProgress,
+}
+
+struct Found {
+    id: String,
+    text: String,
+    own: bool,
+}
+
+impl App {
+    /// The lessons that come with the program, then those in the home's
+    /// `lessons` folder.
+    pub fn lessons(&self) -> Result<Vec<LessonRow>, AppError> {
+        let all = self.all_progress()?;
+        let rows = self.found_lessons()?.into_iter().map(|found| {
+            let mut row = LessonRow {
+                id: found.id.clone(),
+                title: found.id.clone(),
+                summary: String::new(),
+                tasks: 0,
+                done: 0,
+                own: found.own,
+                problem: None,
+            };
+            match parse(&found.id, &found.text) {
+                Ok(lesson) => {
+                    let progress = all.get(&found.id).cloned().unwrap_or_default();
+                    let spots = spots(&lesson);
+                    row.tasks = spots.len();
+                    row.done = spots.iter().filter(|spot| progress.is_done(**spot)).count();
+                    (row.title, row.summary) = (lesson.title, lesson.summary);
+                }
+                Err(problem) => row.problem = Some(problem.to_string()),
+            }
+            row
+        });
+        Ok(rows.collect())
+    }
+
+    /// A lesson with how far it is done.
+    pub fn lesson(&self, id: &str) -> Result<LessonView, AppError> {
+        let lesson = self.read_lesson(id)?;
+        let folder = self.lesson_folder(id)?.display().to_string();
+        let progress = self.progress_of(id)?;
+        Ok(LessonView { lesson, folder, progress })
+    }
+
+    /// Forgets how far a lesson is done, and empties its folder.
+    pub fn reset_lesson(&self, id: &str) -> Result<LessonProgress, AppError> {
+        self.read_lesson(id)?;
+        let folder = self.home.lessons().join("work").join(id);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(|e| AppError::io("remove", &folder, e))?;
+        }
+        self.change_progress(id, |progress| *progress = LessonProgress::default())
+    }
+
+    /// A worksheet of a lesson to print, as HTML that needs nothing else.
+    pub fn lesson_sheet(&self, id: &str) -> Result<String, AppError> {
+        Ok(sheet::html(&self.read_lesson(id)?))
+    }
+
+    fn read_lesson(&self, id: &str) -> Result<Lesson, AppError> {
+        let all = self.found_lessons()?;
+        let Some(found) = all.iter().find(|found| found.id == id) else {
+            let ids: Vec<&str> = all.iter().map(|found| found.id.as_str()).collect();
+            let hint = did_you_mean(id, &ids);
+            return Err(AppError::NoLesson { id: id.to_owned(), hint });
+        };
+        Ok(parse(id, &found.text)?)
+    }
+
+    fn found_lessons(&self) -> Result<Vec<Found>, AppError> {
+        let builtin = BUILTIN.iter().map(|it| (it.id.to_owned(), it.text.to_owned(), false));
+        let mut all: Vec<Found> =
+            builtin.map(|(id, text, own)| Found { id, text: with_bases(&text), own }).collect();
+        let folder = self.home.lessons();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(all),
+            Err(e) => return Err(AppError::io("read", &folder, e)),
+        };
+        let mut own: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|it| it == "md") && path.is_file())
+            .collect();
+        own.sort();
+        for path in own.into_iter().take(MOST) {
+            let Some(id) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
+            // An id becomes the name of a folder.
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if !id.chars().all(plain) || all.iter().any(|found| found.id == id) {
+                continue;
+            }
+            let size = fs::metadata(&path).map_or(0, |it| it.len());
+            let bytes =
+                if size > LONGEST { Vec::new() } else { fs::read(&path).unwrap_or_default() };
+            let text = with_bases(&String::from_utf8_lossy(&bytes));
+            all.push(Found { id: id.to_owned(), text, own: true });
+        }
+        Ok(all)
+    }
+
+    /// The folder that a lesson's commands work in.
+    fn lesson_folder(&self, id: &str) -> Result<PathBuf, AppError> {
+        let folder = self.home.lessons().join("work").join(id);
+        make_private_dir(&folder)?;
+        Ok(folder)
+    }
+}
+
+/// The names of the bases that this machine makes, in the places kept for
+/// them.
+fn with_bases(text: &str) -> String {
+    let name = |kind| bootstrap_name(kind).to_string();
+    text.replace("{{python-base}}", &name(BaseKind::Python))
+        .replace("{{debian-base}}", &name(BaseKind::Debian))
+}
+
+/// Every place where there is something to do.
+fn spots(lesson: &Lesson) -> Vec<Spot> {
+    let mut spots = Vec::new();
+    for (step, at) in lesson.steps.iter().zip(0..) {
+        for (block, number) in step.blocks.iter().zip(0..) {
+            if block.is_task() {
+                spots.push(Spot { step: at, block: number });
+            }
+        }
+    }
+    spots
+}
+
+/// The block at a place, or why there is none.
+fn block_at(lesson: &Lesson, spot: Spot) -> Result<&Block, AppError> {
+    let step = lesson.steps.get(spot.step as usize);
+    step.and_then(|step| step.blocks.get(spot.block as usize)).ok_or_else(|| {
+        let text = format!("the lesson {} has nothing at step {}", lesson.id, spot.step + 1);
+        AppError::Usage(text)
+    })
+}

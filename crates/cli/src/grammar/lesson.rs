@@ -1,0 +1,44 @@
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::Json;
+
+/// `tandem lesson …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lesson {
+    /// List the lessons and how far each is done
+    Ls(Json),
+    /// Print a lesson
+    Show {
+        /// The lesson
+        id: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Do a lesson: run its commands and look its checks up
+    Run {
+        /// The lesson
+        id: String,
+        /// Only this step
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+        step: Option<u32>,
+        /// Run no command, only look the checks up
+        #[arg(long)]
+        check: bool,
+    },
+    /// Forget how far lessons are done, and empty their folders
+    Reset {
+        /// The lessons
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Write a worksheet to print, as HTML
+    Export {
+        /// The lesson
+        id: String,
+        /// The file; - is standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}

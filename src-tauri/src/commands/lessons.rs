@@ -1,0 +1,92 @@
+use tandem_app::{CheckOutcome, CommandEnd, LessonProgress, LessonRow, LessonView, SaidBy, Spot};
+use tandem_model::{ErrorCode, Failure};
+use tauri::{State, ipc::Channel};
+use tokio::sync::mpsc;
+
+use super::{instances::browse, results::write_new};
+use crate::{shell::Shell, work::batched};
+
+/// The lessons and how far each is done.
+#[tauri::command(async)]
+pub(crate) fn lessons(shell: State<'_, Shell>) -> Result<Vec<LessonRow>, Failure> {
+    shell.app()?.lessons().map_err(|e| e.to_failure())
+}
+
+/// One of them.
+#[tauri::command(async)]
+pub(crate) fn lesson(shell: State<'_, Shell>, id: String) -> Result<LessonView, Failure> {
+    shell.app()?.lesson(&id).map_err(|e| e.to_failure())
+}
+
+/// Runs a command of a lesson.
+#[tauri::command]
+pub(crate) async fn run_lesson_command(
+    shell: State<'_, Shell>,
+    id: String,
+    spot: Spot,
+    number: u32,
+    lines: Channel<Vec<SaidBy>>,
+) -> Result<CommandEnd, Failure> {
+    shell.reaped().await?;
+    let app = shell.app()?;
+    let cancel = shell.work().begin("lesson")?;
+    let (send, told) = mpsc::unbounded_channel();
+    let mut say = move |line| drop(send.send(line));
+    let running = async {
+        let run = app.run_lesson_command(&id, spot, number, &mut say, cancel.wish());
+        run.await.map_err(|e| e.to_failure())
+    };
+    Box::pin(batched(running, told, |all| drop(lines.send(all)))).await
+}
+
+/// Looks the checks of a lesson up.
+#[tauri::command]
+pub(crate) async fn check_lesson(
+    shell: State<'_, Shell>,
+    id: String,
+    spot: Spot,
+) -> Result<CheckOutcome, Failure> {
+    shell.app()?.check_lesson(&id, spot).await.map_err(|e| e.to_failure())
+}
+
+/// Takes an answer.
+#[tauri::command(async)]
+pub(crate) fn answer_lesson(
+    shell: State<'_, Shell>,
+    id: String,
+    spot: Spot,
+    choice: u32,
+) -> Result<LessonProgress, Failure> {
+    shell.app()?.answer_lesson(&id, spot, choice).map_err(|e| e.to_failure())
+}
+
+/// Forgets how far a lesson is done.
+#[tauri::command(async)]
+pub(crate) fn reset_lesson(shell: State<'_, Shell>, id: String) -> Result<LessonProgress, Failure> {
+    shell.app()?.reset_lesson(&id).map_err(|e| e.to_failure())
+}
+
+/// Writes a worksheet to a new file.
+#[tauri::command(async)]
+pub(crate) fn export_lesson(
+    shell: State<'_, Shell>,
+    id: String,
+    file: String,
+) -> Result<(), Failure> {
+    let sheet = shell.app()?.lesson_sheet(&id).map_err(|e| e.to_failure())?;
+    write_new(&file, sheet.as_bytes())
+}
+
+/// Opens a link of a lesson in the browser, and no other address.
+#[tauri::command(async)]
+pub(crate) fn open_lesson_link(
+    shell: State<'_, Shell>,
+    id: String,
+    url: String,
+) -> Result<(), Failure> {
+    let view = shell.app()?.lesson(&id).map_err(|e| e.to_failure())?;
+    if !view.lesson.links().any(|link| link == url) {
+        return Err(Failure::new(ErrorCode::Usage, format!("the lesson has no link to {url}")));
+    }
+    browse(&url)
+}

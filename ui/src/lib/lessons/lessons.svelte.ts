@@ -1,0 +1,223 @@
+// The Lessons page's controller: the lessons, the one that is open, and what
+// was done and seen in it.
+
+import type { Block } from "../bindings/Block";
+import type { CheckOutcome } from "../bindings/CheckOutcome";
+import type { Failure } from "../bindings/Failure";
+import type { LessonProgress } from "../bindings/LessonProgress";
+import type { LessonRow } from "../bindings/LessonRow";
+import type { LessonView } from "../bindings/LessonView";
+import type { ResultView } from "../bindings/ResultView";
+import type { SaidBy } from "../bindings/SaidBy";
+import type { Spot } from "../bindings/Spot";
+import { command } from "../command";
+import { type Host, toFailure } from "../host";
+import { plainText } from "../workbench/workbench.svelte";
+
+/** A command of a lesson, as it goes or went. */
+export interface Carried {
+  lines: SaidBy[];
+  /** The exit code, once it has ended. */
+  code: number | null;
+}
+
+/** Lines of a command that are kept. */
+const KEPT = 400;
+
+const TASKS: ReadonlySet<Block["type"]> = new Set(["run", "check", "predict", "quiz"]);
+
+export class Lessons {
+  rows: LessonRow[] | null = $state.raw(null);
+  view: LessonView | null = $state.raw(null);
+  /** The step that is shown, from 0. */
+  step = $state(0);
+  failure: Failure | null = $state.raw(null);
+  note: string | null = $state(null);
+  /** Where the worksheet goes, as typed. */
+  file = $state("");
+  /** What commands said, by place and number. */
+  carried: Record<string, Carried> = $state({});
+  /** What checks found, by place. */
+  outcomes: Record<string, CheckOutcome> = $state.raw({});
+  /** Latest results by experiment; null when there is none. */
+  results: Record<string, ResultView | null> = $state.raw({});
+  /** The command that runs. */
+  running: string | null = $state(null);
+  checking = $state(false);
+
+  #host: Host;
+  #isDark: () => boolean;
+
+  constructor(host: Host, isDark: () => boolean) {
+    this.#host = host;
+    this.#isDark = isDark;
+  }
+
+  get command(): string {
+    if (!this.view) return "tandem lesson ls";
+    return command("lesson", "run", this.view.lesson.id, "--step", String(this.step + 1));
+  }
+
+  async refresh(): Promise<void> {
+    await this.#try(async () => {
+      this.rows = await this.#host.lessons();
+    });
+  }
+
+  /** Opens a lesson at the first step with something left to do. */
+  async choose(id: string | null): Promise<void> {
+    this.note = null;
+    if (id === null) {
+      this.view = null;
+      await this.refresh();
+      return;
+    }
+    await this.#try(async () => {
+      this.view = await this.#host.lesson(id);
+      [this.carried, this.outcomes] = [{}, {}];
+      const open = this.view.lesson.steps.findIndex((_, at) => this.left(at) > 0);
+      await this.show(Math.max(open, 0));
+    });
+  }
+
+  async show(step: number): Promise<void> {
+    this.step = step;
+    for (const block of this.view?.lesson.steps[step]?.blocks ?? []) if (block.type === "result") await this.#load(block.experiment);
+  }
+
+  /** What is left to do in a step. */
+  left(step: number): number {
+    const blocks = this.view?.lesson.steps[step]?.blocks ?? [];
+    return blocks.filter((block, at) => TASKS.has(block.type) && !this.isDone({ step, block: at })).length;
+  }
+
+  isDone(spot: Spot): boolean {
+    return this.#done(spot)?.whole ?? false;
+  }
+
+  /** Whether a command of a run block succeeded. */
+  hasRun(spot: Spot, number: number): boolean {
+    return this.#done(spot)?.commands.includes(number) ?? false;
+  }
+
+  choice(spot: Spot): number | null {
+    return this.#done(spot)?.choice ?? null;
+  }
+
+  /** The step's prediction was made, or it asks for none. */
+  mayExplain(step: number): boolean {
+    const blocks = this.view?.lesson.steps[step]?.blocks ?? [];
+    // A prediction may stand a step before what it is about.
+    const asks = blocks.some((block) => block.type === "predict") ? step : step - 1;
+    const asked = this.view?.lesson.steps[asks]?.blocks ?? [];
+    return asked.every((block, at) => block.type !== "predict" || this.isDone({ step: asks, block: at }));
+  }
+
+  async run(spot: Spot, number: number): Promise<void> {
+    const id = this.view?.lesson.id;
+    const key = place(spot, number);
+    if (!id || this.running !== null) return;
+    this.running = key;
+    this.carried[key] = { lines: [], code: null };
+    await this.#try(async () => {
+      const end = await this.#host.runLessonCommand(id, spot, number, (lines) => this.take(key, lines));
+      const carried = this.carried[key];
+      if (carried) carried.code = end.code;
+      this.#progress(end.progress);
+    });
+    this.running = null;
+    const block = this.view?.lesson.steps[spot.step]?.blocks[spot.block];
+    if (block?.type === "run" && /\b(experiment run|compare)\b/.test(block.commands[number] ?? "")) {
+      this.results = {};
+      await this.show(this.step);
+    }
+  }
+
+  take(key: string, lines: SaidBy[]): void {
+    const carried = this.carried[key];
+    if (!carried) return;
+    const plain = lines.map((line) => ({ ...line, text: plainText(line.text) }));
+    carried.lines = [...carried.lines, ...plain].slice(-KEPT);
+  }
+
+  async cancel(): Promise<void> {
+    await this.#try(() => this.#host.cancelWork("lesson"));
+  }
+
+  async check(spot: Spot): Promise<void> {
+    const id = this.view?.lesson.id;
+    if (!id || this.checking) return;
+    this.checking = true;
+    await this.#try(async () => {
+      const outcome = await this.#host.checkLesson(id, spot);
+      this.outcomes = { ...this.outcomes, [place(spot)]: outcome };
+      this.#progress(outcome.progress);
+    });
+    this.checking = false;
+  }
+
+  async answer(spot: Spot, choice: number): Promise<void> {
+    const id = this.view?.lesson.id;
+    if (!id) return;
+    await this.#try(async () => this.#progress(await this.#host.answerLesson(id, spot, choice)));
+  }
+
+  async open(url: string): Promise<void> {
+    const id = this.view?.lesson.id;
+    if (id) await this.#try(() => this.#host.openLessonLink(id, url));
+  }
+
+  async reset(): Promise<void> {
+    const id = this.view?.lesson.id;
+    if (!id) return;
+    await this.#try(async () => {
+      this.#progress(await this.#host.resetLesson(id));
+      [this.carried, this.outcomes, this.step] = [{}, {}, 0];
+    });
+  }
+
+  async save(): Promise<void> {
+    const [id, file] = [this.view?.lesson.id, this.file.trim()];
+    if (!id || !file) return;
+    await this.#try(async () => {
+      await this.#host.exportLesson(id, file);
+      this.note = `Written to ${file}.`;
+      this.file = "";
+    });
+  }
+
+  async #load(experiment: string): Promise<void> {
+    if (experiment in this.results) return;
+    await this.#try(async () => {
+      const rows = await this.#host.results();
+      const latest = rows
+        .filter((row) => row.experiment === experiment && row.finished_at !== null && row.stopped === null)
+        .sort((a, b) => b.started_at.localeCompare(a.started_at))[0];
+      const view = latest ? await this.#host.viewResult(latest.id, 820, this.#isDark() ? "dark" : "light") : null;
+      this.results = { ...this.results, [experiment]: view };
+    });
+  }
+
+  #done(spot: Spot) {
+    return this.view?.progress.done.find((one) => one.spot.step === spot.step && one.spot.block === spot.block);
+  }
+
+  #progress(progress: LessonProgress): void {
+    if (this.view) this.view = { ...this.view, progress };
+  }
+
+  async #try(work: () => Promise<void>): Promise<void> {
+    this.failure = null;
+    try {
+      await work();
+    } catch (thrown) {
+      const failure = toFailure(thrown);
+      if (failure.code !== "cancelled") this.failure = failure;
+    }
+  }
+}
+
+/** A key for a place, or for a command at it. */
+export function place(spot: Spot, number?: number): string {
+  return [spot.step, spot.block, ...(number === undefined ? [] : [number])].join(".");
+}

@@ -1,0 +1,109 @@
+import axe from "axe-core";
+import { mount, tick, unmount } from "svelte";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import type { LessonProgress } from "../bindings/LessonProgress";
+import type { LessonView } from "../bindings/LessonView";
+import type { SaidBy } from "../bindings/SaidBy";
+import type { Host } from "../host";
+import { Lessons, place } from "./lessons.svelte";
+import LessonsPage from "./LessonsPage.svelte";
+
+const plain = { strong: false, emphasis: false, code: false, link: null };
+const VIEW: LessonView = {
+  folder: "/home/lessons/work/x",
+  progress: { done: [] },
+  lesson: {
+    id: "x",
+    title: "A <i>title</i>",
+    summary: "About.",
+    steps: [
+      {
+        title: "One",
+        blocks: [
+          { type: "paragraph", text: [{ ...plain, text: "<script>alert(1)</script>" }] },
+          { type: "predict", question: "What?", choices: ["a", "b"] },
+          { type: "explain", text: ["Because of that."] },
+          { type: "run", commands: ["tandem ps"], any: false },
+        ],
+      },
+      {
+        title: "Two",
+        blocks: [
+          { type: "check", checks: [{ asks: "the image app is there", check: { type: "image", name: "app" } }] },
+          { type: "quiz", question: "Which?", choices: ["no", "yes"], right: 1, why: "So it is." },
+          { type: "result", experiment: "startup" },
+        ],
+      },
+    ],
+  },
+};
+
+const done = (step: number, block: number, more: object): LessonProgress => ({ done: [{ spot: { step, block }, whole: true, commands: [], choice: null, ...more }] });
+
+function host(more: object): Host {
+  return { lessons: () => Promise.resolve([]), lesson: () => Promise.resolve(structuredClone(VIEW)), results: () => Promise.resolve([]), ...more } as unknown as Host;
+}
+
+let view: Record<string, unknown> | undefined;
+
+beforeAll(() => vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => {} })));
+
+afterEach(() => {
+  if (view) void unmount(view);
+  view = undefined;
+});
+
+async function show(lessons: Lessons): Promise<string> {
+  view = mount(LessonsPage, { target: document.body, props: { lessons } });
+  await tick();
+  return document.body.textContent ?? "";
+}
+
+describe("lessons", () => {
+  it("show foreign markup as text, and explain after the prediction", async () => {
+    const answerLesson = vi.fn().mockResolvedValue(done(0, 1, { choice: 0 }));
+    const lessons = new Lessons(host({ answerLesson }), () => false);
+    await lessons.choose("x");
+    expect(await show(lessons)).toContain("<script>alert(1)</script>");
+    expect(document.querySelector("script, i")).toBeNull();
+    expect(document.body.textContent).not.toContain("Because of that.");
+    await lessons.answer({ step: 0, block: 1 }, 0);
+    await tick();
+    expect(document.body.textContent).toContain("Because of that.");
+    expect(lessons.command).toBe("tandem lesson run x --step 1");
+  });
+
+  it("run commands one at a time and keep what they say", async () => {
+    const runLessonCommand = vi.fn((_id: string, _spot: object, _n: number, onLines: (lines: SaidBy[]) => void) => {
+      onLines([{ error: false, text: "\u001b[1mNAME\u001b[0m" }]);
+      return Promise.resolve({ code: 0, progress: done(0, 3, { commands: [0] }) });
+    });
+    const lessons = new Lessons(host({ runLessonCommand }), () => false);
+    await lessons.choose("x");
+    const spot = { step: 0, block: 3 };
+    await Promise.all([lessons.run(spot, 0), lessons.run(spot, 0)]);
+    expect(runLessonCommand).toHaveBeenCalledTimes(1);
+    expect(lessons.carried[place(spot, 0)]?.lines).toEqual([{ error: false, text: "NAME" }]);
+    expect(lessons.hasRun(spot, 0)).toBe(true);
+    expect(lessons.left(0)).toBe(1);
+  });
+
+  it("tell what a check found instead", async () => {
+    const checkLesson = vi.fn().mockResolvedValue({ whole: false, found: [{ asks: "the image app is there", instead: "there is none" }], progress: { done: [] } });
+    const lessons = new Lessons(host({ checkLesson }), () => false);
+    await lessons.choose("x");
+    await lessons.show(1);
+    await lessons.check({ step: 1, block: 0 });
+    expect(await show(lessons)).toContain("there is none");
+    expect(document.querySelector("[data-testid=lesson-no-result]")).not.toBeNull();
+  });
+
+  it("have nothing that axe finds serious", async () => {
+    const lessons = new Lessons(host({}), () => false);
+    await lessons.choose("x");
+    await lessons.show(1);
+    await show(lessons);
+    const found = await axe.run(document.body, { rules: { "color-contrast": { enabled: false }, region: { enabled: false } } });
+    expect(found.violations.filter((one) => one.impact === "serious" || one.impact === "critical").map((one) => one.id)).toEqual([]);
+  }, 60_000);
+});
