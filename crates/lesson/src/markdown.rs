@@ -85,8 +85,7 @@ impl<'t> Reader<'t> {
     }
 
     fn fault(&self, at: usize, problem: impl Into<String>) -> ParseLessonError {
-        let before = self.source.as_bytes().get(..at).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + self.source.get(..at).unwrap_or_default().matches('\n').count();
         ParseLessonError { name: self.id.to_owned(), line, problem: problem.into() }
     }
 

@@ -327,6 +327,8 @@ fn lesson(world: &World) -> Result<()> {
     let desktop = open(world, Look::Light)?;
     desktop.click("nav-lessons")?;
     desktop.wait("lesson-card-hello-flask", SOON)?;
+    // What is there may not be painted yet.
+    std::thread::sleep(Duration::from_millis(500));
     desktop.screenshot("lessons-light")?;
     desktop.click("lesson-card-hello-flask")?;
     desktop.wait("lesson-step", SOON)?;

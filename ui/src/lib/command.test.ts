@@ -5,6 +5,7 @@ import { command, runCommand } from "./command";
 describe("commands", () => {
   it("are read back by a shell as they were meant", () => {
     expect(command("rm", "it's; rm -rf /")).toBe(`tandem rm 'it'\\''s; rm -rf /'`);
+    expect(command("sample", "copy", "x", "~/my apps/x")).toBe("tandem sample copy x ~/'my apps/x'");
   });
 
   it("leave out what was not filled in", () => {

@@ -3,8 +3,9 @@
 import type { ExperimentRequest } from "./bindings/ExperimentRequest";
 import type { RunWish } from "./bindings/RunWish";
 
-/** A word as a POSIX shell reads it back. */
+/** A word as a POSIX shell reads it back; the person's home stays `~/`. */
 export function quote(word: string): string {
+  if (word.startsWith("~/") && word.length > 2) return `~/${quote(word.slice(2))}`;
   return /^[\w\-./:@=,+%]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 

@@ -10,14 +10,14 @@ use std::{
 
 use serde::Serialize;
 use tandem_lesson::{Block, Check, Condition, InstanceWish};
-use tandem_model::ErrorCode;
+use tandem_model::{ErrorCode, InstanceState};
 use tandem_probe::get;
 
 use super::{LessonProgress, Spot, block_at};
 use crate::{App, AppError};
 
 /// How long an app may take to answer: it may have just been started.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long it may answer something else first.
 const SETTLED: Duration = Duration::from_secs(3);
 /// One request of it, and the time between two.
@@ -113,7 +113,7 @@ impl App {
             Err(e) => return Err(e.into()),
         };
         let holds = match wish {
-            InstanceWish::Running => state.is_some_and(|state| state.is_up()),
+            InstanceWish::Running => state.is_some_and(InstanceState::is_up),
             InstanceWish::Stopped => state.is_some_and(|state| !state.is_up()),
             InstanceWish::Absent => state.is_none(),
         };

@@ -78,13 +78,13 @@ impl App {
         })
     }
 
-    pub(super) fn progress_of(&self, id: &str) -> Result<LessonProgress, AppError> {
-        Ok(self.all_progress()?.remove(id).unwrap_or_default())
+    pub(super) fn progress_of(&self, id: &str) -> LessonProgress {
+        self.all_progress().remove(id).unwrap_or_default()
     }
 
     /// A file that cannot be read counts for nothing: only ticks are lost.
-    pub(super) fn all_progress(&self) -> Result<All, AppError> {
-        Ok(read_json(&self.home.lessons().join(FILE)).ok().flatten().unwrap_or_default())
+    pub(super) fn all_progress(&self) -> All {
+        read_json(&self.home.lessons().join(FILE)).ok().flatten().unwrap_or_default()
     }
 
     pub(super) fn change_progress(
@@ -96,7 +96,7 @@ impl App {
         make_private_dir(&folder)?;
         // The window and a command may be at it together.
         let _lock = Lock::exclusive(&folder.join(".lock"))?;
-        let mut all = self.all_progress()?;
+        let mut all = self.all_progress();
         let progress = all.entry(id.to_owned()).or_default();
         change(progress);
         let now = progress.clone();

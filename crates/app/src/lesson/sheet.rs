@@ -31,17 +31,16 @@ fn write_block(out: &mut String, block: &Block) {
         Block::Note { text } => writeln!(out, "<div class=\"box\"><p>{}</p></div>", spans(text)),
         Block::List { ordered, items } => {
             let tag = if *ordered { "ol" } else { "ul" };
-            let items: String =
-                items.iter().map(|item| format!("<li>{}</li>", spans(&item.text))).collect();
+            let items = joined(items.iter().map(|it| format!("<li>{}</li>", spans(&it.text))));
             writeln!(out, "<{tag}>{items}</{tag}>")
         }
         Block::Code { text, .. } => writeln!(out, "<pre>{}</pre>", escape(text)),
         Block::Table { header, rows } => {
             let row = |cells: &[Vec<Span>], tag: &str| -> String {
                 let cells = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", spans(cell)));
-                format!("<tr>{}</tr>", cells.collect::<String>())
+                format!("<tr>{}</tr>", joined(cells))
             };
-            let body: String = rows.iter().map(|cells| row(cells, "td")).collect();
+            let body = joined(rows.iter().map(|cells| row(cells, "td")));
             writeln!(out, "<table>{}{body}</table>", row(header, "th"))
         }
         Block::Run { commands, any } => {
@@ -51,13 +50,11 @@ fn write_block(out: &mut String, block: &Block) {
             writeln!(out, "<pre>{}</pre>", lines.join(between))
         }
         Block::Check { checks } => {
-            let lines: String =
-                checks.iter().map(|it| format!("<p>☐ {}</p>", escape(&it.asks))).collect();
+            let lines = joined(checks.iter().map(|it| box_of(&it.asks)));
             writeln!(out, "<div class=\"box\">{lines}</div>")
         }
         Block::Predict { question, choices } | Block::Quiz { question, choices, .. } => {
-            let lines: String =
-                choices.iter().map(|it| format!("<p>☐ {}</p>", escape(it))).collect();
+            let lines = joined(choices.iter().map(|it| box_of(it)));
             writeln!(
                 out,
                 "<div class=\"box\"><p><b>{}</b></p>{lines}<div class=\"line\">Because:</div></div>",
@@ -72,6 +69,14 @@ fn write_block(out: &mut String, block: &Block) {
             escape(experiment)
         ),
     };
+}
+
+fn box_of(words: &str) -> String {
+    format!("<p>☐ {}</p>", escape(words))
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect()
 }
 
 fn spans(text: &[Span]) -> String {

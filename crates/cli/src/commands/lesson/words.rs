@@ -1,5 +1,7 @@
 //! A lesson as plain text.
 
+use std::fmt::Write as _;
+
 use tandem_lesson::{Block, Lesson, Span};
 
 use crate::output::plain;
@@ -8,7 +10,7 @@ use crate::output::plain;
 pub(super) fn lesson(lesson: &Lesson) -> String {
     let mut out = format!("{}\n\n{}\n", plain(&lesson.title), plain(&lesson.summary));
     for (step, number) in lesson.steps.iter().zip(1..) {
-        out.push_str(&format!("\n{number}. {}\n", plain(&step.title)));
+        let _ = writeln!(out, "\n{number}. {}", plain(&step.title));
         for block in &step.blocks {
             out.push_str(&block_text(block));
         }
@@ -18,13 +20,13 @@ pub(super) fn lesson(lesson: &Lesson) -> String {
 
 /// A question with its choices.
 pub(super) fn question(question: &str, choices: &[String]) -> String {
-    let choices: String = choices.iter().map(|it| format!("     [ ] {}\n", plain(it))).collect();
-    format!("   ? {}\n{choices}", plain(question))
+    let choices = choices.iter().map(|it| format!("     [ ] {}\n", plain(it)));
+    format!("   ? {}\n{}", plain(question), joined(choices))
 }
 
 fn block_text(block: &Block) -> String {
     let indented = |text: &str| -> String {
-        text.lines().map(|line| format!("     {}\n", plain(line))).collect()
+        joined(text.lines().map(|line| format!("     {}\n", plain(line))))
     };
     match block {
         Block::Paragraph { text } => format!("\n{}\n", spans(text)),
@@ -33,8 +35,7 @@ fn block_text(block: &Block) -> String {
             let item = |depth: u32, text: &[Span]| {
                 format!("{:indent$}- {}\n", "", spans(text), indent = 2 * depth as usize + 2)
             };
-            let items: String = items.iter().map(|it| item(it.depth, &it.text)).collect();
-            format!("\n{items}")
+            format!("\n{}", joined(items.iter().map(|it| item(it.depth, &it.text))))
         }
         Block::Code { text, .. } => format!("\n{}", indented(text)),
         Block::Table { header, rows } => {
@@ -42,8 +43,7 @@ fn block_text(block: &Block) -> String {
                 let cells: Vec<String> = cells.iter().map(|cell| spans(cell)).collect();
                 format!("     {}\n", cells.join(" | "))
             };
-            let rows: String = std::iter::once(header).chain(rows).map(row).collect();
-            format!("\n{rows}")
+            format!("\n{}", joined(std::iter::once(header).chain(rows).map(row)))
         }
         Block::Run { commands, any } => {
             let lines: Vec<String> =
@@ -51,9 +51,8 @@ fn block_text(block: &Block) -> String {
             format!("\n{}", lines.join(if *any { "   or\n" } else { "" }))
         }
         Block::Check { checks } => {
-            let lines: String =
-                checks.iter().map(|it| format!("   [ ] {}\n", plain(&it.asks))).collect();
-            format!("\n{lines}")
+            let lines = checks.iter().map(|it| format!("   [ ] {}\n", plain(&it.asks)));
+            format!("\n{}", joined(lines))
         }
         Block::Predict { question: text, choices }
         | Block::Quiz { question: text, choices, .. } => {
@@ -64,6 +63,10 @@ fn block_text(block: &Block) -> String {
             format!("\n   The result: tandem result ls shows that of {}\n", plain(experiment))
         }
     }
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect()
 }
 
 fn spans(text: &[Span]) -> String {
