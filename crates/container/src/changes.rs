@@ -11,7 +11,7 @@ use serde::Serialize;
 use tandem_backend::BackendError;
 use tandem_home::Home;
 use tandem_image::OverlayXattrs;
-use tandem_model::{BackendKind, InstanceRecord};
+use tandem_model::InstanceRecord;
 
 use crate::{
     launch::{image_of, layers_of, open_images},
@@ -61,7 +61,7 @@ pub fn changes(home: &Home, record: &InstanceRecord) -> Result<Vec<Change>, Back
 /// # Errors
 /// [`BackendError::Unsupported`] for a virtual machine, which has a disk.
 pub fn upper_of(home: &Home, record: &InstanceRecord) -> Result<PathBuf, BackendError> {
-    if record.spec.backend == BackendKind::Vm {
+    if !record.spec.backend.keeps_files_here() {
         return Err(BackendError::Unsupported("reaching the files of an instance"));
     }
     Ok(InstanceDirs::new(home.instances().join(record.id.as_str())).upper())

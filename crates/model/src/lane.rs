@@ -19,6 +19,14 @@ pub enum BackendKind {
     Podman,
 }
 
+impl BackendKind {
+    /// Whether an instance's files lie in its folder in our home: a machine
+    /// has them on a disk, and other engines keep them themselves.
+    pub fn keeps_files_here(self) -> bool {
+        matches!(self, Self::Container | Self::Process)
+    }
+}
+
 /// How a virtual machine is put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

@@ -100,6 +100,16 @@ impl Lane<'_> {
             // Podman learned it in version 5.
             self.tandem(&["update", "--memory", "96m", "web"])?.ok()?;
         }
+        // Its files are the engine's: nothing is kept that would be empty.
+        for words in [
+            &["snapshot", "create", "web", "s"][..],
+            &["commit", "web", "copy:1"],
+            &["diff", "web"],
+            &["export", "web", "-o", "web.tandem"],
+        ] {
+            let seen = self.tandem(words)?.code_is(125)?;
+            seen.is_one_sentence(&["is not possible with this backend"])?;
+        }
         self.tandem(&["stop", "web"])?.ok()?;
         let row = self.row("web")?;
         ensure!(row["state"] == "exited" && row["exit_code"] == 3, "{row}");

@@ -23,11 +23,15 @@ pub(super) fn enter(
     store: &InstanceStore,
     record: &InstanceRecord,
 ) -> Result<Option<Lock>, BackendError> {
+    let files = Err(BackendError::Unsupported("reaching the files of an instance"));
     if record.spec.backend == BackendKind::Vm {
-        return Err(BackendError::Unsupported("reaching the files of an instance"));
+        return files;
     }
     let lock = store.lock_ended(&record.id)?;
     if lock.is_some() {
+        if !record.spec.backend.keeps_files_here() {
+            return files;
+        }
         enter_stopped(store, record)?;
     } else {
         enter_running(record)?;

@@ -59,7 +59,7 @@ impl Engine for Podman {
     /// Its default limits on files and processes lie above what the machine
     /// may give; then nothing would start.
     fn lane(&self) -> &'static [&'static str] {
-        &["--ulimit", "host"]
+        &["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
     }
 
     fn publish(&self) -> Result<(String, SocketAddr)> {
