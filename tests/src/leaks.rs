@@ -24,7 +24,11 @@ impl Snapshot {
         let mut things = BTreeSet::new();
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         things.extend(mounts(&table, &marks).map(|mount| format!("mount {mount}")));
-        things.extend(processes(&marks));
+        things.extend(
+            processes(&marks)
+                .into_iter()
+                .map(|(pid, command)| format!("process {pid} ({})", shortened(&command))),
+        );
         things.extend(links().map(|name| format!("network device {name}")));
         things.extend(cgroups(Path::new("/sys/fs/cgroup")).map(|dir| format!("cgroup {dir}")));
         things.extend(
@@ -56,9 +60,16 @@ fn mounts<'a>(table: &'a str, marks: &'a [String]) -> impl Iterator<Item = &'a s
         .filter_map(|line| line.split(' ').nth(4))
 }
 
-/// Processes that belong to the folders: by their arguments, their
-/// environment, or the mounts of their own namespace.
-fn processes(marks: &[String]) -> Vec<String> {
+/// Every living process that belongs to the folders.
+pub(crate) fn processes_of(folders: &[&Path]) -> Vec<u32> {
+    let marks: Vec<String> =
+        folders.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
+    processes(&marks).into_iter().map(|(pid, _)| pid).collect()
+}
+
+/// Processes that belong to the folders, with their arguments: by these, by
+/// their environment, or by the mounts of their own namespace.
+fn processes(marks: &[String]) -> Vec<(u32, String)> {
     let own = fs::read_link("/proc/self/ns/mnt").unwrap_or_default();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
@@ -74,7 +85,7 @@ fn processes(marks: &[String]) -> Vec<String> {
             let belongs = named(&command)
                 || named(&nul_separated(&dir.join("environ")))
                 || is_mounted_inside(&dir, &own, marks);
-            belongs.then(|| format!("process {pid} ({})", shortened(&command)))
+            belongs.then_some((pid, command))
         })
         .collect()
 }

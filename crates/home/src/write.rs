@@ -1,16 +1,24 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
-    os::unix::fs::{FileExt as _, MetadataExt as _},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{FileExt as _, MetadataExt as _},
+    },
     path::Path,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, linkat, openat},
+    io::Errno,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::HomeError;
 
 /// Writes a whole file so that readers and crashes see the old one or the new
-/// one: temporary file in the same folder, fsync, rename, fsync of the folder.
+/// one: a file without a name, fsync, name, fsync of the folder.
 /// The file is 0600.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), HomeError> {
     let io = |e| HomeError::io("write", path, e);
@@ -54,13 +62,57 @@ fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn replace(path: &Path, bytes: &[u8], sync: bool) -> Result<(), HomeError> {
     let io = |e| HomeError::io("write", path, e);
     let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    if sync {
-        file.as_file().sync_data().map_err(io)?;
+    let fill = |mut file: &File| {
+        file.write_all(bytes)?;
+        if sync { file.sync_data() } else { Ok(()) }
+    };
+    if let Some(file) = nameless(dir).map_err(io)? {
+        fill(&file).map_err(io)?;
+        match name(&file, path) {
+            // Without `/proc` it gets no name.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            other => return other.map_err(io),
+        }
     }
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+    let file = tempfile::Builder::new().prefix(FRESH).tempfile_in(dir).map_err(io)?;
+    fill(file.as_file()).map_err(io)?;
+    file.persist(path).map(drop).map_err(|e| io(e.error))
+}
+
+/// What names of half-written files begin with.
+const FRESH: &str = ".new-";
+
+/// A file without a name: of a writer that is killed nothing is left. `None`
+/// where the file system has none (`open(2)`, `O_TMPFILE`).
+fn nameless(dir: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    match openat(CWD, dir, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Gives a whole file its name, which another one may have. A link cannot take
+/// its place at once, so for a moment there are two.
+fn name(file: &File, path: &Path) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |to: &Path| linkat(CWD, &own, CWD, to, AtFlags::SYMLINK_FOLLOW);
+    match link(path) {
+        Err(Errno::EXIST) => {}
+        other => return Ok(other?),
+    }
+    let fresh = loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let fresh = path.with_file_name(format!("{FRESH}{}-{count}", std::process::id()));
+        match link(&fresh) {
+            Ok(()) => break fresh,
+            Err(Errno::EXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+    };
+    fs::rename(&fresh, path).inspect_err(|_| drop(fs::remove_file(&fresh)))
 }
 
 fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, HomeError> {
@@ -85,6 +137,26 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeErro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_has_no_name_until_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("value");
+        if let Some(file) = nameless(dir.path()).unwrap() {
+            (&file).write_all(b"half").unwrap();
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        }
+        write_atomic(&path, b"one").unwrap();
+        // Somebody who was killed in the one moment left this.
+        let left = dir.path().join(format!(".new-{}-0", std::process::id()));
+        fs::write(&left, "left").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(fs::read_to_string(&left).unwrap(), "left");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        assert!(write_atomic(&dir.path().join("none/value"), b"").is_err());
+    }
 
     #[test]
     fn a_value_survives_and_no_temporary_file_stays() {

@@ -62,6 +62,14 @@ pub(super) fn build_box(world: &World) -> Result<String> {
     digest(world, world.home(), "box", "1")
 }
 
+/// Builds `box:1` with all of busybox's programs by their names.
+pub(super) fn build_tools(world: &World) -> Result<()> {
+    build_box(world)?;
+    let recipe = "FROM box:1\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n";
+    world.write("tools/Dockerfile", recipe)?;
+    world.tandem(["build", "-t", "box:1", "tools"])?.ok().map(drop)
+}
+
 /// Runs `tandem` in another home.
 pub(super) fn elsewhere(world: &World, home: &Path, arguments: &[&str]) -> Result<Output> {
     let mut command = world.command(arguments);

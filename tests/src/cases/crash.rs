@@ -13,6 +13,7 @@ use crate::{Case, Need, Start, World, poll};
 
 pub(super) const CASES: &[Case] = &[
     case("crash::a_killed_supervisor_is_reaped", supervisor, &[]),
+    case("crash::a_killed_supervisor_of_a_paused_app_is_reaped", paused, &[]),
     case("crash::a_killed_app_is_noticed", app, &[]),
     case("crash::a_killed_comparison_is_reaped", comparison, &[]),
     case("crash::a_cancelled_comparison_cleans_up", cancelled, &[]),
@@ -55,6 +56,19 @@ fn killed_supervisor(world: &World, options: &[&str]) -> Result<()> {
 
 fn supervisor(world: &World) -> Result<()> {
     killed_supervisor(world, &["--backend", "container"])
+}
+
+/// Its app stands still, and nobody is left to let it go on.
+fn paused(world: &World) -> Result<()> {
+    world.tandem(["run", "-d", "--name", "still", "hello-flask"])?.ok()?;
+    world.tandem(["pause", "still"])?.ok()?;
+    let record = world.tandem(["inspect", "still"])?.ok()?.json()?;
+    kill_hard(&record[0]["runtime"]["supervisor"]["pid"])?;
+    poll::until("the instance to count as ended", LIMIT, || {
+        row(world, "still").ok().filter(|row| row["state"] == "exited")
+    })?;
+    world.tandem(["rm", "still"])?.ok()?;
+    Ok(())
 }
 
 fn machine(world: &World) -> Result<()> {

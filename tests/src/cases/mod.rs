@@ -13,6 +13,9 @@ mod crash;
 mod engines;
 mod exec;
 mod experiment;
+mod faults;
+mod faults_many;
+mod hostile;
 mod images;
 mod lesson;
 mod limits;
@@ -58,10 +61,13 @@ pub fn all() -> Vec<Case> {
         volumes::CASES,
         lesson::CASES,
         security::CASES,
+        hostile::CASES,
         postgres::CASES,
         vm::CASES,
         vm_state::CASES,
         crash::CASES,
+        faults::CASES,
+        faults_many::CASES,
         rootless::CASES,
         compare::CASES,
         experiment::CASES,

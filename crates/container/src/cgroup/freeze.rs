@@ -1,5 +1,6 @@
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -41,6 +42,19 @@ pub(crate) async fn freeze(folders: &[PathBuf], still: bool) -> Result<(), Backe
         write(if still { on } else { off })?;
     }
     Ok(())
+}
+
+/// Lets go of whatever a supervisor that was killed held still: where groups
+/// are of version 1 a signal waits until then, even the last one.
+pub(crate) fn let_go(folders: &[PathBuf]) {
+    for folder in folders {
+        for (file, off) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+            // Most folders have neither.
+            if let Ok(mut file) = fs::OpenOptions::new().write(true).open(folder.join(file)) {
+                let _ = file.write_all(off.as_bytes());
+            }
+        }
+    }
 }
 
 fn version_1(state: &Path) -> Option<bool> {

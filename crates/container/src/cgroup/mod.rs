@@ -24,7 +24,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tandem_model::InstanceId;
 
 pub(crate) use delegated::{Guest, HOW_TO_DELEGATE, make_room};
-pub(crate) use freeze::freeze;
+pub(crate) use freeze::{freeze, let_go};
 pub(crate) use layout::Layout;
 pub(crate) use limits::{CPU_PERIOD, check_limits, counts_swap, cpu_quota, refuse_impossible};
 pub(crate) use update::update;
@@ -45,12 +45,8 @@ pub(crate) fn kill_all(folders: &[PathBuf]) {
                 let _ = kill_process(pid, Signal::KILL);
             }
         }
-        // In version 1 a process that is held still does not end.
-        if let Ok(mut state) = fs::OpenOptions::new().write(true).open(folder.join("freezer.state"))
-        {
-            let _ = io::Write::write_all(&mut state, b"THAWED");
-        }
     }
+    let_go(folders);
 }
 
 /// The processes in a folder, as the reader's pid namespace numbers them.

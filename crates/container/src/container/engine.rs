@@ -106,7 +106,6 @@ impl Supervised for ContainerEngine {
     }
 
     async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError> {
-        let mut cleaned = reap::processes(&record.id)?;
         // The names follow from the id: what was made before the record could
         // say so is found too.
         let mut folders = record.runtime.cgroups.clone();
@@ -115,6 +114,8 @@ impl Supervised for ContainerEngine {
         }
         folders.sort();
         folders.dedup();
+        cgroup::let_go(&folders);
+        let mut cleaned = reap::processes(&record.id)?;
         cgroup::kill_all(&folders);
         let removed = cgroup::remove(&folders)
             .map_err(|e| BackendError::engine("removing the control group", e))?;

@@ -8,7 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Timespec, Timestamps, UTIME_OMIT, futimens};
+use rustix::{
+    fs::{
+        AtFlags, FileType, Mode, OFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, futimens,
+        openat2, statat, unlinkat,
+    },
+    io::Errno,
+};
 
 /// What tells whether a folder was changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +27,17 @@ struct State {
 impl State {
     /// The state of a folder; `None` when there is none.
     fn of(path: &Path) -> Option<Self> {
-        let found = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir)?;
-        Some(Self {
+        fs::symlink_metadata(path).ok().filter(fs::Metadata::is_dir).as_ref().map(Self::from)
+    }
+}
+
+impl From<&fs::Metadata> for State {
+    fn from(found: &fs::Metadata) -> Self {
+        Self {
             modified: (found.mtime(), found.mtime_nsec()),
             mode: found.mode(),
             owner: (found.uid(), found.gid()),
-        })
+        }
     }
 }
 
@@ -78,47 +89,72 @@ impl Stubs {
     }
 
     /// Removes from `upper` what is still as it was made: empty files and
-    /// folders. What the command put content into stays.
+    /// folders. What the command put content into stays. The command may have
+    /// put links on the way: what lies behind them is not ours.
     pub(super) fn remove(&self, upper: &Path) -> io::Result<()> {
-        let now: Vec<_> =
-            self.parents.iter().map(|parent| State::of(&below(upper, &parent.path))).collect();
+        let state = |parent: &Parent| {
+            let folder = inside(upper, &parent.path)?;
+            folder.map(|folder| Ok(State::from(&folder.metadata()?))).transpose()
+        };
+        let now: Vec<_> = self.parents.iter().map(state).collect::<io::Result<_>>()?;
         for path in self.made.iter().rev() {
-            remove_if_empty(&below(upper, path))?;
+            remove_if_empty(upper, path)?;
         }
         for (parent, now) in self.parents.iter().zip(now) {
             let Some(now) = now else { continue };
-            let folder = below(upper, &parent.path);
             if now != parent.after {
-                set_modified(&folder, now.modified)?;
-            } else if parent.path == Path::new("/") || fs::remove_dir(&folder).is_err() {
+                set_modified(upper, &parent.path, now.modified)?;
+            } else if parent.path == Path::new("/") || !remove_if_empty(upper, &parent.path)? {
                 // Not empty: the command changed something further below.
-                set_modified(&folder, parent.before.modified)?;
+                set_modified(upper, &parent.path, parent.before.modified)?;
             }
         }
         Ok(())
     }
 }
 
-fn remove_if_empty(path: &Path) -> io::Result<()> {
-    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
-    if found.is_file() && found.size() == 0 {
-        return fs::remove_file(path);
+/// The folder at a path of the root; `None` when it is not there, or only
+/// behind a link.
+fn inside(upper: &Path, path: &Path) -> io::Result<Option<fs::File>> {
+    let root = fs::File::open(upper)?;
+    let path = path.strip_prefix("/").unwrap_or(path);
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match openat2(&root, path, flags, Mode::empty(), resolve) {
+        Ok(folder) => Ok(Some(folder.into())),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(e) => Err(e.into()),
     }
-    if found.is_dir() {
-        match fs::remove_dir(path) {
-            Err(e) if e.kind() != io::ErrorKind::DirectoryNotEmpty => return Err(e),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
-fn set_modified(folder: &Path, (seconds, nanoseconds): (i64, i64)) -> io::Result<()> {
+/// Removes an empty file or folder; whether there is none now.
+fn remove_if_empty(upper: &Path, path: &Path) -> io::Result<bool> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(false) };
+    let Some(parent) = inside(upper, parent)? else { return Ok(true) };
+    let found = match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(true),
+        other => other?,
+    };
+    let flags = match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile if found.st_size == 0 => AtFlags::empty(),
+        FileType::Directory => AtFlags::REMOVEDIR,
+        _ => return Ok(false),
+    };
+    match unlinkat(&parent, name, flags) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn set_modified(upper: &Path, path: &Path, (seconds, nanoseconds): (i64, i64)) -> io::Result<()> {
+    let Some(folder) = inside(upper, path)? else { return Ok(()) };
     let times = Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         last_modification: Timespec { tv_sec: seconds, tv_nsec: nanoseconds },
     };
-    Ok(futimens(fs::File::open(folder)?, &times)?)
+    Ok(futimens(folder, &times)?)
 }
 
 #[cfg(test)]
@@ -190,5 +226,20 @@ mod tests {
         fs::write(dir.path().join("etc/hosts"), "mine").unwrap();
         stubs.remove(dir.path()).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("etc/hosts")).unwrap(), "mine");
+    }
+
+    #[test]
+    fn nothing_behind_a_link_is_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("hosts"), "").unwrap();
+        fs::File::open(outside.path()).unwrap().set_modified(old()).unwrap();
+        let stubs = with_stub(dir.path());
+        // The command moves the folder away and points at the machine.
+        fs::rename(dir.path().join("etc"), dir.path().join("moved")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), dir.path().join("etc")).unwrap();
+        stubs.remove(dir.path()).unwrap();
+        assert!(outside.path().join("hosts").exists());
+        assert_eq!(fs::metadata(outside.path()).unwrap().modified().unwrap(), old());
     }
 }

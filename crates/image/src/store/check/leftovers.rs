@@ -15,6 +15,8 @@ use crate::{DiskUsage, ImageError};
 /// A write takes a moment; a file that has been half-written for so long was
 /// given up.
 const WRITING: Duration = Duration::from_mins(10);
+/// Folders above the deepest file that is written so: `cache/build/steps/XX/`.
+const DEPTH: usize = 5;
 /// What names of half-written files begin with.
 const FRESH: &str = ".new-";
 
@@ -66,7 +68,7 @@ impl Checking<'_> {
 
     pub(super) fn leftovers(&mut self) -> Result<(), ImageError> {
         let mut found = Vec::new();
-        half_written(self.store.home.root(), 3, &mut found);
+        half_written(self.store.home.root(), DEPTH, &mut found);
         for path in found {
             let bytes = DiskUsage::of(&path).map_or(0, |usage| usage.allocated_bytes);
             let detail = format!("a program that was killed left it ({bytes} bytes)");

@@ -161,12 +161,15 @@ fn what_is_left_over_is_removed() {
     assert!(kept.exists());
     fs::write(home.layers().join(format!("{orphan}.json")), "{}").unwrap();
     assert!(place.mended().what.contains("note"));
-    let half = home.images().join(".new-abc");
-    fs::write(&half, "{").unwrap();
-    assert_eq!(place.check(false), [], "it may be in the middle of being written");
-    let old = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
-    fs::File::open(&half).unwrap().set_modified(old).unwrap();
-    assert_eq!(place.mended().kind, FindingKind::Leftover);
+    let deep = home.cache().join("build/steps/72");
+    fs::create_dir_all(&deep).unwrap();
+    for half in [home.images().join(".new-abc"), deep.join(".new-abc")] {
+        fs::write(&half, "{").unwrap();
+        assert_eq!(place.check(false), [], "it may be in the middle of being written");
+        let old = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+        fs::File::open(&half).unwrap().set_modified(old).unwrap();
+        assert_eq!(place.mended().kind, FindingKind::Leftover);
+    }
 }
 
 #[test]
