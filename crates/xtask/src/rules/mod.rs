@@ -8,6 +8,7 @@ mod lock_files;
 mod manifests;
 mod map;
 mod text;
+mod third_party;
 mod tree;
 
 use std::{fmt, path::Path};
@@ -50,6 +51,17 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
+/// Everything that is built here, with the crates of others.
+fn graph() -> Result<serde_json::Value> {
+    let target = ["--filter-platform", "x86_64-unknown-linux-gnu"];
+    let fixed = ["metadata", "--locked", "--format-version", "1"];
+    let output = shell::cargo(&[&fixed[..], &target].concat()).output()?;
+    if !output.status.success() {
+        bail!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
 fn check(root: &Path) -> Result<Vec<Finding>> {
     let metadata = shell::cargo(&["metadata", "--no-deps", "--format-version", "1"]).output()?;
     let metadata = serde_json::from_slice(&metadata.stdout)?;
@@ -62,5 +74,6 @@ fn check(root: &Path) -> Result<Vec<Finding>> {
     findings.extend(text::check(root, &files));
     findings.extend(host::check(&files));
     findings.extend(lock_files::check(&files));
+    findings.extend(third_party::check(&graph()?));
     Ok(findings)
 }
