@@ -126,8 +126,16 @@ impl App {
 }
 
 fn file(folder: &Path, path: &str, contains: Option<&str>) -> Option<String> {
+    let real = folder.join(path).canonicalize();
+    let beneath = folder.canonicalize().is_ok_and(|folder| {
+        real.as_ref().is_ok_and(|real| real.starts_with(folder) && real.is_file())
+    });
+    if real.is_ok() && !beneath {
+        // A link could lead anywhere, and a pipe would be waited for.
+        return Some("it is no file in the lesson's folder".to_owned());
+    }
     let mut bytes = Vec::new();
-    let read = File::open(folder.join(path)).and_then(|it| it.take(READ).read_to_end(&mut bytes));
+    let read = real.and_then(File::open).and_then(|it| it.take(READ).read_to_end(&mut bytes));
     match (read, contains) {
         (Err(e), _) if e.kind() == std::io::ErrorKind::NotFound => Some("it is not there".into()),
         (Err(e), _) => Some(e.to_string()),
@@ -163,5 +171,27 @@ async fn port(ports: &[u16], contains: Option<&str>, mut patience: Duration) -> 
             return Some(last);
         }
         tokio::time::sleep(AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_in_the_folder_and_nowhere_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(outside.path(), "word").unwrap();
+        std::fs::write(folder.path().join("inside"), "word").unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
+        std::fs::create_dir(folder.path().join("folder")).unwrap();
+        let found = |path: &str| file(folder.path(), path, Some("word"));
+        assert_eq!(found("inside"), None);
+        assert_eq!(found("none").as_deref(), Some("it is not there"));
+        assert_eq!(file(folder.path(), "inside", Some("x")).as_deref(), Some("it does not"));
+        for path in ["link", "folder"] {
+            assert!(found(path).unwrap().contains("no file in the lesson's folder"), "{path}");
+        }
     }
 }

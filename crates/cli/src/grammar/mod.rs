@@ -246,6 +246,22 @@ mod tests {
     }
 
     #[test]
+    fn every_command_of_a_lesson_can_be_typed() {
+        for lesson in tandem_lesson::BUILTIN {
+            let read = tandem_lesson::parse(lesson.id, lesson.text).unwrap();
+            for block in read.steps.iter().flat_map(|step| &step.blocks) {
+                let tandem_lesson::Block::Run { commands, .. } = block else { continue };
+                for line in commands {
+                    let command: tandem_lesson::Command = line.parse().unwrap();
+                    let words = std::iter::once("tandem".to_owned()).chain(command.arguments);
+                    let typed = Cli::try_parse_from(words);
+                    assert!(typed.is_ok(), "{}: `{line}`: {}", lesson.id, typed.unwrap_err());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_stands_behind_the_image_belongs_to_the_app() {
         let cli =
             Cli::try_parse_from(["tandem", "run", "--rm", "alpine", "ls", "-a", "--name"]).unwrap();
