@@ -18,6 +18,7 @@ use tandem_vm::{
 use crate::{
     App, AppError,
     exchange::{Manifest, refused, write_exported},
+    machine_snapshot::refuse_volumes,
     snapshot::{RECORD, Snapshot, all, rename},
 };
 
@@ -40,6 +41,7 @@ impl App {
         record: InstanceRecord,
         file: &Path,
     ) -> Result<(), AppError> {
+        refuse_volumes(&record, "an export")?;
         let machine = self.instances.dir(&record.id);
         let dir = self.snapshots_dir(&record)?;
         let _lock = Lock::exclusive(&dir.join(".lock"))?;

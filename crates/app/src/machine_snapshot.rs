@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use tandem_backend::BackendError;
 use tandem_home::{Lock, make_private_dir, write_json};
-use tandem_model::{InstanceRecord, InstanceSpec};
+use tandem_model::{InstanceRecord, InstanceSpec, MountSource, MountSpec};
 use tandem_vm::{
     Chain, Saved, give_back, give_to_new, layers_of, save_running, save_stopped, sweep_layers,
 };
@@ -27,6 +27,7 @@ impl App {
         head: Head,
         memory: bool,
     ) -> Result<Option<u64>, AppError> {
+        refuse_volumes(&record, "a snapshot")?;
         let machine = self.instances.dir(&record.id);
         let scratch = self.home.scratch("snapshot")?;
         let fresh = scratch.path().join("snapshot");
@@ -111,6 +112,21 @@ impl App {
             snapshots.iter().filter_map(|it| it.machine.as_ref()).map(|it| &it.chain).collect();
         Ok(sweep_layers(&self.instances.dir(&record.id), &saved)?)
     }
+}
+
+/// A machine's volumes are disks of their own, which no layer freezes: a state
+/// without them would belong to files that have changed since.
+pub(crate) fn refuse_volumes(record: &InstanceRecord, what: &str) -> Result<(), AppError> {
+    let is_volume = |mount: &MountSpec| matches!(mount.source, MountSource::Volume { .. });
+    if !record.spec.options.mounts.iter().any(is_volume) {
+        return Ok(());
+    }
+    Err(BackendError::Unavailable {
+        what: format!("{what} of {}", record.spec.name),
+        why: "it has volumes, and those of a virtual machine cannot be kept with it".to_owned(),
+        fix: "keep the data in the machine's own disk, or use --backend container".to_owned(),
+    }
+    .into())
 }
 
 fn stopped(record: &InstanceRecord, machine: &Path, memory: bool) -> Result<Saved, AppError> {

@@ -23,7 +23,7 @@ pub struct VolumeRow {
     pub labels: BTreeMap<String, String>,
     /// Names of the instances that have it.
     pub instances: Vec<String>,
-    /// The folder with its files.
+    /// The folder with its files, or the disk of a virtual machine.
     pub path: std::path::PathBuf,
 }
 
@@ -52,7 +52,9 @@ impl App {
 
     fn volume_row(&self, volume: VolumeRecord) -> Result<VolumeRow, AppError> {
         let instances = VolumeStore::users(&self.instances, &volume.name)?;
-        let path = self.volume_store().data(&volume.name);
+        let store = self.volume_store();
+        let is_disk = store.is_disk(&volume.name);
+        let path = if is_disk { store.disk(&volume.name) } else { store.data(&volume.name) };
         let VolumeRecord { name, created_at, anonymous, labels, .. } = volume;
         Ok(VolumeRow { name, created_at, anonymous, labels, instances, path })
     }

@@ -2,7 +2,9 @@
 //!
 //! `volumes/NAME/` holds `volume.json`, `data/`, which is what is mounted, and
 //! `lock`, which every running instance that has it mounted holds together
-//! with the others. `volumes/.lock` keeps the making of instances and the
+//! with the others. One that virtual machines use has its files on `disk.raw`
+//! instead: a folder and a disk cannot be the same bytes, so what a volume is
+//! used by first decides. `volumes/.lock` keeps the making of instances and the
 //! removal of volumes apart.
 
 use std::{collections::BTreeMap, fs, io::Read as _, path::PathBuf};
@@ -49,6 +51,16 @@ impl VolumeStore {
     /// The folder that is mounted.
     pub fn data(&self, name: &str) -> PathBuf {
         self.dir(name).join("data")
+    }
+
+    /// The disk that a virtual machine mounts.
+    pub fn disk(&self, name: &str) -> PathBuf {
+        self.dir(name).join("disk.raw")
+    }
+
+    /// Whether a virtual machine has used it.
+    pub fn is_disk(&self, name: &str) -> bool {
+        self.disk(name).exists()
     }
 
     /// The lock that running instances with this volume share.

@@ -25,6 +25,7 @@ use crate::{
     snapshot::MachineState,
     template::{Key, is_there, make},
     usage,
+    volume::VolumeDisks,
 };
 
 /// The virtual machine lane.
@@ -194,6 +195,7 @@ impl Supervised for VmEngine {
         if let Some(refusal) = refusal(&spec.options) {
             return Err(refusal);
         }
+        VolumeDisks::check(&self.home, &spec.options)?;
         let qemu = Qemu::find()?;
         let guest = guest_program(&self.program)?;
         let kernel = self.kernel(progress).await?;

@@ -35,6 +35,7 @@ mod snapshot;
 mod template;
 mod tool;
 mod usage;
+mod volume;
 
 pub use disk::{
     Carried, CarryError, Chain, DISK, MEMORY_PART, disk_main, layers_of, pack_disk, pack_file,

@@ -13,6 +13,7 @@ pub(super) const CASES: &[Case] = &[
     case("vm::foreground_passes_output_and_code", foreground),
     case("vm::runs_the_image_as_it_says", environment),
     case("vm::obeys_the_verbs_of_containers", verbs),
+    case("vm::volumes_are_disks_that_outlive_machines", volumes),
     case("vm::kvm_counts_only_when_it_works", kvm),
 ];
 
@@ -103,9 +104,48 @@ fn verbs(world: &World) -> Result<()> {
     exec(&["verbs", "true"])?.code_is(0)?;
     world.tandem_within(ANSWER, ["rm", "-f", "verbs"])?.ok()?;
 
-    let mount = ["-v", "data:/data", "hello-flask"];
+    let mount = ["-v", ".:/data", "hello-flask"];
     let refused = world.tandem_within(ANSWER, [&["run"], &TCG[..], &mount].concat())?;
-    refused.code_is(125)?.is_one_sentence(&["volume", "tandem cp"])?;
+    refused.code_is(125)?.is_one_sentence(&["folder of the host", "tandem cp"])?;
+    Ok(())
+}
+
+/// Two machines, one after the other, and a container between them.
+fn volumes(world: &World) -> Result<()> {
+    let machine = |head: &[&str], tail: &[&str]| {
+        let arguments = [&["run"], head, &TCG[..], &["-v", "e2e-disk:/app"], tail].concat();
+        world.tandem_within(ANSWER, arguments)
+    };
+    let sleeps = ["--entrypoint", "sleep", "hello-flask", "100000"];
+    let memory = ["--tmpfs", "/app/fast"];
+    machine(&["-d", "--name", "first"], &[&memory[..], &sleeps].concat())?.ok()?;
+    let script = "ls /app; ls -A /app/lost+found 2>&1 | head -1; echo kept > /app/file; chown 33 /app/file; grep -c ' /app/fast tmpfs' /proc/mounts";
+    let output = world.tandem_within(ANSWER, ["exec", "first", "sh", "-c", script])?.ok()?;
+    let has = |text: &str| output.stdout.lines().any(|line| line == text);
+    ensure!(has("app.py") && has("1") && output.stdout.contains("No such file"), "{output}");
+
+    let second = machine(&["--rm", "--name", "second"], &sleeps)?.code_is(125)?;
+    second.is_one_sentence(&["e2e-disk", "for itself"])?;
+    let container = ["run", "--rm", "-v", "e2e-disk:/d", "hello-flask"];
+    world.tandem(container)?.code_is(125)?.is_one_sentence(&["e2e-disk", "--backend vm"])?;
+    let snapshot = world.tandem(["snapshot", "create", "--memory", "first", "s"])?.code_is(125)?;
+    snapshot.is_one_sentence(&["volumes"])?;
+    world.tandem_within(ANSWER, ["rm", "-f", "first"])?.ok()?;
+
+    let look = "cat /app/file; stat -c %u /app/file; touch /app/x 2>/dev/null || echo refused";
+    let arguments = ["run", "--rm", "-v", "e2e-disk:/d:ro", "--entrypoint", "sh"];
+    let look = look.replace("/app", "/d");
+    let arguments = [&arguments[..], &TCG, &["hello-flask", "-c", &look]].concat();
+    let output = world.tandem_within(ANSWER, arguments)?.code_is(0)?;
+    ensure!(output.stdout == "kept\n33\nrefused\n", "{output}");
+    world.tandem(["volume", "rm", "e2e-disk"])?.ok()?;
+
+    let folder = ["run", "--rm", "-v", "e2e-folder:/d", "--entrypoint", "touch", "hello-flask"];
+    world.tandem(folder.into_iter().chain(["/d/file"]))?.ok()?;
+    let mixed = ["run", "--rm", "-v", "e2e-folder:/d", "hello-flask"];
+    let mixed = world.tandem_within(ANSWER, [&mixed[..1], &TCG, &mixed[1..]].concat())?;
+    mixed.code_is(125)?.is_one_sentence(&["e2e-folder", "--backend container"])?;
+    world.tandem(["volume", "rm", "e2e-folder"])?.ok()?;
     Ok(())
 }
 

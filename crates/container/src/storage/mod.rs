@@ -125,12 +125,22 @@ fn volume(
     let volumes = VolumeStore::new(home.clone());
     volumes.ensure(name, anonymous, BTreeMap::new())?;
     let (data, lock) = (volumes.data(name), volumes.lock_path(name));
+    let refuse_disk = || {
+        if volumes.is_disk(name) {
+            let why = "it is a virtual machine's disk; use another volume, or --backend vm";
+            return Err(bad(format!("volume `{name}`"), spec, why));
+        }
+        Ok(())
+    };
+    refuse_disk()?;
     // Whoever is alone with it may put other files in its place.
     if !no_copy && let Some(_alone) = Lock::try_exclusive(&lock)? {
         fill::fill(home, root, Path::new(&spec.target), &data)
             .map_err(|e| BackendError::io("fill the volume", &data, e))?;
     }
     let lock = Lock::shared(&lock)?;
+    // A machine may have been quicker.
+    refuse_disk()?;
     Ok((open(&data, spec)?, lock))
 }
 

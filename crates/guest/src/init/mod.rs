@@ -7,6 +7,7 @@ mod files;
 mod modules;
 mod mounts;
 mod network;
+mod volumes;
 
 use std::{fs, io, path::Path, process::ExitCode};
 
@@ -73,8 +74,8 @@ fn boot() -> Result<(Session, Drivers), Failure> {
     files.mount();
     nix::unistd::sethostname(&boot.hostname)
         .map_err(|e| step("setting the host name")(e.into()))?;
+    mounts::over(&boot.mounts).map_err(step("mounting volumes and memory"))?;
     fs::create_dir_all(&boot.app.cwd).map_err(step("making the working directory"))?;
-    mounts::memory(&boot.memory_mounts).map_err(step("mounting memory"))?;
     if boot.read_only {
         mounts::read_only().map_err(step("making the root file system read-only"))?;
     }

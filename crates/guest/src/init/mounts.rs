@@ -13,7 +13,9 @@ use nix::{
     errno::Errno,
     mount::{MsFlags, mount},
 };
-use tandem_guest::wire::MemoryMount;
+use tandem_guest::wire::{MemoryMount, Mount};
+
+use super::volumes;
 
 /// Where the root file system is mounted before it becomes `/`.
 const NEW_ROOT: &str = "/root";
@@ -87,21 +89,32 @@ pub(super) fn enter(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Mounts memory over the image's files.
-pub(super) fn memory(mounts: &[MemoryMount]) -> io::Result<()> {
-    for wanted in mounts {
-        fs::create_dir_all(&wanted.target)?;
-        let mut options = format!("mode={:o}", wanted.mode.unwrap_or(0o1777));
-        if let Some(size) = wanted.size_bytes {
-            let _ = write!(options, ",size={size}");
-        }
-        let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        flags.set(MsFlags::MS_NOEXEC, !wanted.exec);
-        flags.set(MsFlags::MS_RDONLY, wanted.read_only);
-        let target = wanted.target.as_str();
-        mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options.as_str()))?;
+/// Mounts memory and volumes over the image's files, outer places before those
+/// within them.
+pub(super) fn over(mounts: &[Mount]) -> io::Result<()> {
+    let mut ordered: Vec<&Mount> = mounts.iter().collect();
+    ordered.sort_by_key(|mount| mount.target().matches('/').count());
+    for wanted in ordered {
+        let done = match wanted {
+            Mount::Memory(wanted) => memory(wanted),
+            Mount::Volume(wanted) => volumes::attach(wanted),
+        };
+        done.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", wanted.target())))?;
     }
     Ok(())
+}
+
+fn memory(wanted: &MemoryMount) -> io::Result<()> {
+    fs::create_dir_all(&wanted.target)?;
+    let mut options = format!("mode={:o}", wanted.mode.unwrap_or(0o1777));
+    if let Some(size) = wanted.size_bytes {
+        let _ = write!(options, ",size={size}");
+    }
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    flags.set(MsFlags::MS_NOEXEC, !wanted.exec);
+    flags.set(MsFlags::MS_RDONLY, wanted.read_only);
+    let target = wanted.target.as_str();
+    Ok(mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options.as_str()))?)
 }
 
 /// Lets nobody change the image's files any more.

@@ -21,8 +21,8 @@ pub struct Boot {
     pub app: Execute,
     /// What the app and later commands may do.
     pub confinement: Confinement,
-    /// Memory mounted over the image's files, in order.
-    pub memory_mounts: Vec<MemoryMount>,
+    /// What is mounted over the image's files.
+    pub mounts: Vec<Mount>,
     /// The image's files cannot be changed.
     pub read_only: bool,
 }
@@ -49,6 +49,39 @@ pub struct Limit {
     pub soft: u64,
     /// How far a program may raise it.
     pub hard: u64,
+}
+
+/// What is mounted over the image's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mount {
+    /// Memory.
+    Memory(MemoryMount),
+    /// A disk of its own.
+    Volume(VolumeMount),
+}
+
+impl Mount {
+    /// Absolute path.
+    pub fn target(&self) -> &str {
+        match self {
+            Self::Memory(memory) => &memory.target,
+            Self::Volume(volume) => &volume.target,
+        }
+    }
+}
+
+/// A disk with files that outlive the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeMount {
+    /// The disk's serial number.
+    pub serial: String,
+    /// Absolute path.
+    pub target: String,
+    /// Nothing can be written to it.
+    pub read_only: bool,
+    /// An empty one stays so; otherwise it begins with the image's files.
+    pub no_copy: bool,
 }
 
 /// A file system in memory.

@@ -22,7 +22,7 @@ mod mark;
 mod message;
 mod tool;
 
-pub use boot::{Boot, Confinement, Limit, MemoryMount, Modules, Network};
+pub use boot::{Boot, Confinement, Limit, MemoryMount, Modules, Mount, Network, VolumeMount};
 pub use frame::{APP, Body, Frame, FrameError, Frames, LONGEST, Stream, cost};
 pub use mark::{Failure, Found, LONGEST_FAILURE, Mark, Marks};
 pub use message::{

@@ -106,14 +106,20 @@ pub(crate) fn mke2fs_found() -> bool {
         .any(|path| Path::new(path).exists())
 }
 
-fn run_helper(program: &Path, order: &Order) -> Result<(), BackendError> {
-    if !mke2fs_found() {
-        return Err(BackendError::Unavailable {
-            what: "mke2fs".to_owned(),
-            why: "it is not installed, and a virtual machine's disk is made with it".to_owned(),
-            fix: "run `sudo apt-get install e2fsprogs`".to_owned(),
-        });
+/// Says what to do when it is not there.
+pub(crate) fn need_mke2fs() -> Result<(), BackendError> {
+    if mke2fs_found() {
+        return Ok(());
     }
+    Err(BackendError::Unavailable {
+        what: "mke2fs".to_owned(),
+        why: "it is not installed, and a virtual machine's disk is made with it".to_owned(),
+        fix: "run `sudo apt-get install e2fsprogs`".to_owned(),
+    })
+}
+
+fn run_helper(program: &Path, order: &Order) -> Result<(), BackendError> {
+    need_mke2fs()?;
     let failed = |e: io::Error| BackendError::io("run", program, e);
     let mut child = Command::new(program)
         .arg(DISK)

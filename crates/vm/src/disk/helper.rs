@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Write as _,
-    fs::{self, File},
+    fs,
     io::{self, Read as _},
     os::{
         fd::{AsRawFd as _, OwnedFd},
@@ -20,6 +20,8 @@ use nix::{
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use tandem_rootless::Standing;
+
+use super::ext4;
 
 /// First argument of the hidden entry point that makes a base disk; what to
 /// make comes as JSON on standard input.
@@ -42,10 +44,10 @@ pub(super) struct Order {
 
 /// The room that instances have beyond the image's files, in bytes. It is
 /// sparse and costs nothing until it is used.
-const ROOM: u64 = 8 << 30;
+pub(super) const ROOM: u64 = 8 << 30;
 
 /// File nodes beyond the image's.
-const SPARE_NODES: u64 = 128 * 1024;
+pub(super) const SPARE_NODES: u64 = 128 * 1024;
 
 /// The hidden entry point `tandem __disk`. An error goes to standard error,
 /// with exit code 28 when the disk is full and 1 otherwise.
@@ -182,44 +184,17 @@ fn measure(root: &Path) -> io::Result<Content> {
     Ok(content)
 }
 
-/// Debian keeps file system tools where an ordinary user's PATH does not lead.
-const PATH: &str = "/usr/sbin:/sbin:/usr/bin:/bin";
-
 /// Copies the tree into a new ext4 file system in a sparse file.
 fn make_file_system(order: &Order, tree: &Path, content: &Content) -> io::Result<()> {
     let size = (content.needed() + ROOM).next_multiple_of(1 << 20);
-    File::create_new(&order.disk)?.set_len(size)?;
-    let output = Command::new("mke2fs")
-        .env("PATH", PATH)
-        .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-m", "0", "-J", "size=16"])
-        // Checksums cost the guest time and protect against a damaged disk,
-        // which this one is not: it lies in a file of the host.
-        .args(["-O", "^metadata_csum,^resize_inode"])
-        .args(["-E", &format!("lazy_itable_init=0,nodiscard,hash_seed={}", order.uuid)])
-        .args(["-N", &(content.nodes + SPARE_NODES).to_string()])
-        .args(["-U", &order.uuid])
-        .arg("-d")
-        .arg(tree)
+    let nodes = content.nodes + SPARE_NODES;
+    ext4::make(&order.disk, size, nodes, Some((tree, &order.uuid)))?;
+    // No container has this folder either. Without it the disk is as good.
+    let _ = Command::new("debugfs")
+        .env("PATH", ext4::PATH)
+        .args(["-w", "-R", "rmdir lost+found"])
         .arg(&order.disk)
         .stdin(Stdio::null())
-        .output()
-        .map_err(|e| named("run mke2fs", &e))?;
-    if output.status.success() {
-        // No container has this folder either. Without it the disk is as good.
-        let _ = Command::new("debugfs")
-            .env("PATH", PATH)
-            .args(["-w", "-R", "rmdir lost+found"])
-            .arg(&order.disk)
-            .stdin(Stdio::null())
-            .output();
-        return Ok(());
-    }
-    let text = String::from_utf8_lossy(&output.stderr);
-    let line = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-    let kind = if text.contains("No space left") {
-        io::ErrorKind::StorageFull
-    } else {
-        io::ErrorKind::Other
-    };
-    Err(io::Error::new(kind, format!("mke2fs: {line}")))
+        .output();
+    Ok(())
 }

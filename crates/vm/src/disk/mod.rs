@@ -3,14 +3,16 @@
 mod base;
 mod carry;
 mod chain;
+mod ext4;
 mod helper;
 mod qcow2;
 mod record;
 mod sparse;
 
-pub(crate) use base::{BaseDisk, image_of, mke2fs_found};
+pub(crate) use base::{BaseDisk, image_of, mke2fs_found, need_mke2fs};
 pub use carry::{Carried, CarryError, MEMORY_PART, pack_disk, pack_file, unpack_disk, unpack_file};
 pub use chain::{Chain, layers_of, sweep_layers};
+pub(crate) use ext4::make_empty;
 pub use helper::{DISK, disk_main};
 pub(crate) use qcow2::{Backing, make_overlay};
 pub(crate) use record::{BaseRecord, digest_digits};

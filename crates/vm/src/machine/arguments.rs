@@ -88,6 +88,8 @@ pub(crate) struct Disk<'a> {
     pub(crate) base: &'a Path,
     /// The layers on it, the lowest first.
     pub(crate) layers: &'a [PathBuf],
+    /// Raw disks of volumes.
+    pub(crate) volumes: &'a [PathBuf],
 }
 
 /// What the guest's memory is.
@@ -228,6 +230,14 @@ impl Arguments<'_> {
         let top = disk.layers.last().map(|layer| node_name(layer)).unwrap_or_default();
         let device = format!("virtio-blk-pci,drive={top},rerror=report,werror=report");
         line.option("-device", device);
+        for (at, volume) in disk.volumes.iter().enumerate() {
+            let name = volume_name(at);
+            let node = json!({"driver": "raw", "node-name": name, "file": file_node(volume)});
+            line.option("-blockdev", node.to_string());
+            let device =
+                format!("virtio-blk-pci,drive={name},serial={name},rerror=report,werror=report");
+            line.option("-device", device);
+        }
     }
 
     fn network(&self, line: &mut Line) {
@@ -269,6 +279,11 @@ pub(crate) const MORE: &str = "more0";
 /// The name that a layer has in QEMU: its file's without the ending.
 pub(crate) fn node_name(layer: &Path) -> String {
     layer.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The name of a volume's disk in QEMU, and its serial number in the guest.
+pub(crate) fn volume_name(at: usize) -> String {
+    format!("volume{at}")
 }
 
 /// A file as QEMU is to open it. The path goes in as JSON: no character in it
@@ -360,7 +375,8 @@ mod tests {
     fn formats_are_explicit_and_paths_are_only_paths() {
         let odd = Path::new("/home/a,b:c=\"d\"/disk.qcow2");
         let layers = [odd.to_owned(), "/home/disk-1.qcow2".into()];
-        let disk = Disk { base: Path::new("/base.ext4"), layers: &layers };
+        let volumes = [PathBuf::from("/v,1/disk.raw")];
+        let disk = Disk { base: Path::new("/base.ext4"), layers: &layers, volumes: &volumes };
         let line = line(Some(disk), &[]);
         let node: serde_json::Value = serde_json::from_str(after(&line, "-blockdev")[0]).unwrap();
         assert_eq!(node["driver"], "qcow2");
@@ -370,6 +386,9 @@ mod tests {
         assert_eq!((&below["driver"], &below["read-only"]), (&json!("qcow2"), &json!(true)));
         assert_eq!(below["backing"]["driver"], "raw");
         assert_eq!(below["backing"]["read-only"], true);
+        let volume: Value = serde_json::from_str(after(&line, "-blockdev")[1]).unwrap();
+        assert_eq!((&volume["driver"], &volume["node-name"]), (&json!("raw"), &json!("volume0")));
+        assert_eq!(volume["file"]["filename"], "/v,1/disk.raw");
         assert!(!line.iter().any(|one| one == "-drive" || one == "-hda"));
     }
 
@@ -377,7 +396,8 @@ mod tests {
     fn nothing_listens_but_the_published_ports() {
         let ports = ["8080:80".parse().unwrap(), "0.0.0.0:90:91/udp".parse().unwrap()];
         let layers = ["/d".into()];
-        let line = line(Some(Disk { base: Path::new("/b"), layers: &layers }), &ports);
+        let line =
+            line(Some(Disk { base: Path::new("/b"), layers: &layers, volumes: &[] }), &ports);
         assert_eq!(
             after(&line, "-netdev"),
             [

@@ -6,6 +6,7 @@ mod program;
 
 pub(crate) use arguments::{
     Arguments, BLOCK, Descriptors, Disk, LEAST_MEMORY, MORE, Memory, Shape, file_node, node_name,
+    volume_name,
 };
 pub(crate) use process::{Machine, Started};
 pub(crate) use program::{QEMU_FIX, Qemu};

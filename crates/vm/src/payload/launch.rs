@@ -31,6 +31,7 @@ use crate::{
     running::{Console, Parts as RunningParts, RunningVm},
     snapshot::{MachineState, Resume},
     template::{Key, begin_with, memory_in_the_making},
+    volume::VolumeDisks,
 };
 
 /// How often another free port is tried when somebody took it between our
@@ -47,6 +48,8 @@ pub(super) struct VmPayload {
     files: InstanceFiles,
     quota: Option<Quota>,
     qemu: Option<ProcessIdentity>,
+    /// Nobody else has these as long as the payload lives.
+    volumes: VolumeDisks,
 }
 
 /// What a machine is started from.
@@ -72,7 +75,7 @@ impl VmPayload {
         files: InstanceFiles,
         quota: Option<Quota>,
     ) -> Self {
-        Self { home, shape, files, quota, qemu: None }
+        Self { home, shape, files, quota, qemu: None, volumes: VolumeDisks::default() }
     }
 
     /// Finds what `prepare` made; makes what is missing.
@@ -193,7 +196,11 @@ impl VmPayload {
                 name: &name,
                 kernel: &kernel,
                 initrd: resume.is_none().then_some(self.files.initrd.as_path()),
-                disk: Some(Disk { base: &parts.base, layers: &parts.layers }),
+                disk: Some(Disk {
+                    base: &parts.base,
+                    layers: &parts.layers,
+                    volumes: self.volumes.paths(),
+                }),
                 memory,
                 mac: &mac,
                 ports,
@@ -210,6 +217,7 @@ impl Payload for VmPayload {
     async fn launch(&mut self, launch: &mut Launch<'_>) -> Result<Box<dyn Running>, BackendError> {
         let start = now();
         ports::choose(&launch.record.spec.ports)?;
+        self.volumes = VolumeDisks::open(launch.store.home(), &launch.record.spec.options)?;
         let parts = self.parts(launch.store, launch.record).await?;
         let runtime = &mut launch.record.runtime;
         runtime.accelerator = Some(parts.chosen.accelerator);

@@ -1,14 +1,20 @@
 //! What an instance's specification comes to in a machine.
 
 use tandem_backend::BackendError;
-use tandem_guest::wire::{Boot, Confinement, Execute, Limit, MemoryMount, Network};
+use tandem_guest::wire::{
+    Boot, Confinement, Execute, Limit, MemoryMount, Mount, Network, VolumeMount,
+};
 use tandem_model::{
     CAPABILITIES, InstanceOptions, InstanceRecord, MountSource, NetworkChoice, SeccompChoice,
     SecurityOptions,
 };
 
 use super::identity::{DEVICE, hostname_of};
-use crate::kernel::Kernel;
+use crate::{
+    kernel::Kernel,
+    machine::volume_name,
+    volume::{VolumeDisks, Wanted},
+};
 
 /// The limits of setrlimit(2) by number (`<asm-generic/resource.h>`).
 const LIMITS: [&str; 16] = [
@@ -37,12 +43,19 @@ pub(crate) fn refusal(options: &InstanceOptions) -> Option<BackendError> {
         let [what, why, fix] = [what, why, fix].map(str::to_owned);
         Some(BackendError::Unavailable { what, why, fix })
     };
-    let shares = |source: &MountSource| !matches!(source, MountSource::Tmpfs { .. });
-    if options.mounts.iter().any(|mount| shares(&mount.source)) {
+    let binds = |source: &MountSource| matches!(source, MountSource::Bind { .. });
+    if options.mounts.iter().any(|mount| binds(&mount.source)) {
         return unavailable(
-            "a volume or a folder of the host in a virtual machine",
+            "a folder of the host in a virtual machine",
             "its kernel has no file system that is shared with the host",
-            "copy files in with `tandem cp`, or use --backend container",
+            "use a named volume, copy files in with `tandem cp`, or use --backend container",
+        );
+    }
+    if options.template && VolumeDisks::wanted(options).next().is_some() {
+        return unavailable(
+            "a template of a virtual machine with volumes",
+            "what its memory knows of a disk does not hold once the disk has changed",
+            "leave out --template or the volumes",
         );
     }
     match options.network {
@@ -108,7 +121,7 @@ pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
             limits: limits(options),
             pids: spec.resources.pids.map(Into::into),
         },
-        memory_mounts: memory_mounts(options),
+        mounts: mounts(options),
         read_only: options.security.read_only,
     }
 }
@@ -148,18 +161,27 @@ fn limits(options: &InstanceOptions) -> Vec<Limit> {
     options.ulimits.iter().filter_map(limit).collect()
 }
 
-fn memory_mounts(options: &InstanceOptions) -> Vec<MemoryMount> {
+fn mounts(options: &InstanceOptions) -> Vec<Mount> {
     let memory = |wanted: &tandem_model::MountSpec| match wanted.source {
-        MountSource::Tmpfs { size_bytes, mode, exec } => Some(MemoryMount {
+        MountSource::Tmpfs { size_bytes, mode, exec } => Some(Mount::Memory(MemoryMount {
             target: wanted.target.clone(),
             size_bytes,
             mode,
             exec,
             read_only: wanted.read_only,
-        }),
+        })),
         _ => None,
     };
-    options.mounts.iter().filter_map(memory).collect()
+    let volume = |(at, wanted): (usize, Wanted<'_>)| {
+        Mount::Volume(VolumeMount {
+            serial: volume_name(at),
+            target: wanted.mount.target.clone(),
+            read_only: wanted.mount.read_only,
+            no_copy: wanted.no_copy,
+        })
+    };
+    let volumes = VolumeDisks::wanted(options).enumerate().map(volume);
+    options.mounts.iter().filter_map(memory).chain(volumes).collect()
 }
 
 #[cfg(test)]
@@ -176,6 +198,26 @@ mod tests {
         options.network = NetworkChoice::Named("web".to_owned());
         let said = refusal(&options).unwrap().to_string();
         assert!(said.contains("named network") && said.contains("QEMU's user network"), "{said}");
+    }
+
+    #[test]
+    fn volumes_are_disks_and_folders_of_the_host_are_refused() {
+        let volume = |text| tandem_model::parse_volume(text).unwrap();
+        let mut options = InstanceOptions {
+            mounts: ["b:/var/b:ro", "a:/a:nocopy"].map(volume).to_vec(),
+            ..Default::default()
+        };
+        assert!(refusal(&options).is_none());
+        let found = mounts(&options);
+        let Mount::Volume(first) = &found[0] else { panic!("{found:?}") };
+        assert_eq!((first.serial.as_str(), first.target.as_str()), ("volume0", "/var/b"));
+        assert!(first.read_only && !first.no_copy);
+        assert!(matches!(&found[1], Mount::Volume(second) if second.no_copy));
+        options.template = true;
+        assert!(refusal(&options).unwrap().to_string().contains("--template"));
+        options.template = false;
+        options.mounts.push(volume("/tmp:/host"));
+        assert!(refusal(&options).unwrap().to_string().contains("tandem cp"));
     }
 
     #[test]
