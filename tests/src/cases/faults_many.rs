@@ -123,9 +123,9 @@ fn cycles(world: &World) -> Result<()> {
             let output = world.tandem(words(text))?;
             ensure!(output.code == Some(0) || text.contains("no-such"), "{output}");
         }
-        // Every fifth time another life, another snapshot, and somebody who
+        // Now and then another life, another snapshot, and somebody who
         // looks on and is gone.
-        if number.is_multiple_of(5) {
+        if number.is_multiple_of(16) {
             let mut looking = world.background(words("attach --no-stdin it"))?;
             thread::sleep(Duration::from_millis(50));
             looking.signal(nix::sys::signal::Signal::SIGKILL)?;

@@ -6,7 +6,13 @@ mod context;
 mod files;
 mod recipe;
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
@@ -34,25 +40,35 @@ pub(crate) fn run(world: &World) -> Result<()> {
         Command::new("dockerd"),
         &["--bridge=none", "--iptables=false"],
     )?;
-    let both = Both { world, daemon: &daemon, context: &folder };
-    both.base()?;
-    let mut wrong = Vec::new();
-    for recipe in &recipes {
-        if only.as_ref().is_some_and(|only| !recipe.name.contains(only)) {
-            continue;
+    let wanted = |recipe: &&Recipe| only.as_ref().is_none_or(|only| recipe.name.contains(only));
+    let left: Mutex<Vec<&Recipe>> = Mutex::new(recipes.iter().filter(wanted).rev().collect());
+    let wrong = Mutex::new(Vec::new());
+    let worker = |number: usize| {
+        let both = Both { world, daemon: &daemon, context: &folder, number };
+        while let Some(recipe) = locked(&left).pop() {
+            let problem = match (both.compare(recipe), &recipe.differs) {
+                (Err(error), None) => format!("{}: {error:#}", recipe.name),
+                (Ok(()), Some(why)) => {
+                    format!("{}: equal, though it should differ ({why})", recipe.name)
+                }
+                _ => continue,
+            };
+            locked(&wrong).push(problem);
         }
-        match (both.compare(recipe), &recipe.differs) {
-            (Err(error), None) => wrong.push(format!("{}: {error:#}", recipe.name)),
-            (Ok(()), Some(why)) => {
-                wrong.push(format!("{}: equal, though it should differ ({why})", recipe.name));
-            }
-            _ => {}
+    };
+    Both { world, daemon: &daemon, context: &folder, number: 0 }.base()?;
+    let worker = &worker;
+    thread::scope(|scope| {
+        for number in 0..WORKERS {
+            scope.spawn(move || worker(number));
         }
+    });
+    let results = (0..WORKERS).map(result);
+    for name in results.chain([BASE.to_owned()]) {
+        let _ = world.tandem(["image", "rm", "-f", &name])?;
     }
     drop(daemon);
-    for name in [BASE, RESULT] {
-        let _ = world.tandem(["image", "rm", "-f", name])?;
-    }
+    let wrong = std::mem::take(&mut *locked(&wrong));
     if wrong.is_empty() {
         return Ok(());
     }
@@ -61,13 +77,25 @@ pub(crate) fn run(world: &World) -> Result<()> {
 
 /// The base image of recipes that run something.
 const BASE: &str = "differential-base";
-/// What each recipe makes.
-const RESULT: &str = "differential-result";
+/// Recipes that are compared at once.
+const WORKERS: usize = 2;
 
+/// What each recipe of a worker makes.
+fn result(number: usize) -> String {
+    format!("differential-result-{number}")
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Both builders, as a worker uses them.
+#[derive(Clone, Copy)]
 struct Both<'a> {
     world: &'a World,
     daemon: &'a DockerPeer,
     context: &'a Path,
+    number: usize,
 }
 
 impl Both<'_> {
@@ -82,7 +110,8 @@ impl Both<'_> {
     }
 
     fn compare(&self, recipe: &Recipe) -> Result<()> {
-        let (ours, theirs) = (self.ours(recipe, RESULT, &[])?, self.theirs(recipe, RESULT, &[])?);
+        let result = &result(self.number);
+        let (ours, theirs) = (self.ours(recipe, result, &[])?, self.theirs(recipe, result, &[])?);
         ensure!(!theirs.stderr.contains("connect to the Docker daemon"), "{}", self.daemon.log());
         match (ours.code, theirs.code) {
             (Some(0), Some(0)) if recipe.fails => bail!("both build it, and it must fail"),
@@ -92,24 +121,28 @@ impl Both<'_> {
             _ if recipe.fails => return Ok(()),
             _ => bail!("both refuse it: {} / {}", last_line(&ours), last_line(&theirs)),
         }
-        let (our_tar, their_tar) =
-            (self.world.scratch().join("ours.tar"), self.world.scratch().join("theirs.tar"));
+        let (our_tar, their_tar) = (self.place("ours.tar"), self.place("theirs.tar"));
         let to = |path: &Path| format!("type=tar,dest={}", path.display());
-        self.ours(recipe, RESULT, &["-o", &to(&our_tar)])?.ok()?;
-        self.theirs(recipe, RESULT, &["-o", &to(&their_tar)])?.ok()?;
+        self.ours(recipe, result, &["-o", &to(&our_tar)])?.ok()?;
+        self.theirs(recipe, result, &["-o", &to(&their_tar)])?.ok()?;
         let mut differences = compare::files(&files::read(&our_tar)?, &files::read(&their_tar)?);
-        let ours = self.world.tandem(["image", "inspect", RESULT])?.ok()?.json()?;
-        let theirs = self.daemon.run(&["image", "inspect", RESULT])?.ok()?.json()?;
+        let ours = self.world.tandem(["image", "inspect", result])?.ok()?.json()?;
+        let theirs = self.daemon.run(&["image", "inspect", result])?.ok()?.json()?;
         differences.extend(compare::settings(&ours["config"], &theirs[0]["Config"]));
         ensure!(differences.is_empty(), "\n    {}", differences.join("\n    "));
         Ok(())
     }
 
+    /// A file of this worker's.
+    fn place(&self, name: &str) -> PathBuf {
+        self.world.scratch().join(format!("{}-{name}", self.number))
+    }
+
     /// Writes the recipe beside the context, so that it is not in it.
     fn write(&self, recipe: &Recipe) -> Result<String> {
-        let path = self.world.scratch().join("Dockerfile");
+        let path = self.place("Dockerfile");
         fs::write(&path, &recipe.text)?;
-        let ignore = self.world.scratch().join("Dockerfile.dockerignore");
+        let ignore = self.place("Dockerfile.dockerignore");
         match &recipe.ignore {
             Some(text) => fs::write(&ignore, text)?,
             None => drop(fs::remove_file(&ignore)),

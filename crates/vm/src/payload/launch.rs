@@ -263,7 +263,18 @@ impl Payload for VmPayload {
         launch.phase_between("userspace", moments.init, moments.executed);
         let app_output = &launch.output;
         let limits = launch.record.spec.resources;
-        let parts = RunningParts { machine, qmp, channel, console, app_output, dir, state, limits };
+        let has_volumes = !self.volumes.paths().is_empty();
+        let parts = RunningParts {
+            machine,
+            qmp,
+            channel,
+            console,
+            app_output,
+            dir,
+            state,
+            limits,
+            has_volumes,
+        };
         Ok(Box::new(RunningVm::watch(parts)))
     }
 

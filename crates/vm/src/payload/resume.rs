@@ -69,8 +69,18 @@ pub(super) async fn go_on(
     let Up { machine, qmp, console, channel, .. } = up;
     // The kernel is the one that was saved.
     let state = resume.state.clone();
-    let running =
-        RunningVm::watch(Parts { machine, qmp, channel, console, app_output, dir, state, limits });
+    let running = RunningVm::watch(Parts {
+        machine,
+        qmp,
+        channel,
+        console,
+        app_output,
+        dir,
+        state,
+        limits,
+        // Nothing is saved of a machine that has some.
+        has_volumes: false,
+    });
     running.revive(identity).await?;
     launch.phase("resume", start);
     Ok(Box::new(running))

@@ -10,13 +10,14 @@ use std::{
     path::PathBuf,
     pin::Pin,
     rc::Rc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use serde_json::Value;
 use tandem_backend::{BackendError, Output, Peer, Running, Serve};
 use tandem_model::{Exit, Resources};
-use tokio::{net::UnixStream, sync::watch};
+use tokio::{net::UnixStream, sync::watch, time::timeout};
 
 use crate::{
     agent::Agent,
@@ -44,7 +45,11 @@ pub(crate) struct RunningVm {
     limits: Cell<Resources>,
     /// The channel rests, because the machine was paused.
     at_rest: Cell<bool>,
+    has_volumes: bool,
 }
+
+/// How long a guest may take to write its volumes out before it is killed.
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// The parts of a machine that has come up.
 pub(crate) struct Parts<'a> {
@@ -57,6 +62,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) dir: PathBuf,
     pub(crate) state: MachineState,
     pub(crate) limits: Resources,
+    /// It has disks that outlive it.
+    pub(crate) has_volumes: bool,
 }
 
 /// Who an instance is that was made of another one's state.
@@ -71,7 +78,8 @@ impl RunningVm {
     pub(crate) fn watch(parts: Parts<'_>) -> Self {
         let (exit_sender, exit) = watch::channel(None);
         let (kill, killed) = watch::channel(false);
-        let Parts { machine, qmp, channel, console, app_output, dir, state, limits } = parts;
+        let Parts { machine, qmp, channel, console, app_output, dir, state, limits, has_volumes } =
+            parts;
         let qmp = Rc::new(qmp);
         let door = console.door();
         let (life, agent) = Life::new(machine, Rc::clone(&qmp), channel, console, app_output);
@@ -81,7 +89,7 @@ impl RunningVm {
         });
         let (state, limits) = (RefCell::new(state), Cell::new(limits));
         let at_rest = Cell::new(false);
-        Self { exit, agent, qmp, console: door, kill, dir, state, limits, at_rest }
+        Self { exit, agent, qmp, console: door, kill, dir, state, limits, at_rest, has_volumes }
     }
 
     /// Lets a machine whose state was brought back go on, with the time, fresh
@@ -120,6 +128,11 @@ impl Running for RunningVm {
     }
 
     async fn kill(&self) -> Result<(), BackendError> {
+        // A killed process leaves what it wrote; a machine without power loses
+        // what its kernel had not written out.
+        if self.has_volumes && !self.at_rest.get() {
+            let _ = timeout(SETTLING, self.agent.quiesce()).await;
+        }
         self.kill.send_replace(true);
         Ok(())
     }
