@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio, time::Duration};
 use serde::Serialize;
 use tandem_lesson::{Block, Command};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
     process::Child,
     sync::mpsc::{UnboundedSender, unbounded_channel},
     time::timeout,
@@ -16,8 +16,8 @@ use crate::{App, AppError, Cancel};
 
 /// How long a command may take to clean up after it was asked to stop.
 const GRACE: Duration = Duration::from_secs(30);
-/// A line that is longer is cut, bytes.
-const LONGEST_LINE: usize = 4096;
+/// A line that is longer is cut into pieces, bytes.
+const LONGEST_LINE: u64 = 4096;
 
 /// A line of a command's output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ts_rs::TS)]
@@ -143,12 +143,36 @@ async fn end(child: &mut Child) {
 async fn pass(from: impl AsyncRead + Unpin, error: bool, to: UnboundedSender<SaidBy>) {
     let mut from = BufReader::new(from);
     let mut line = Vec::new();
-    while from.read_until(b'\n', &mut line).await.is_ok_and(|count| count > 0) {
-        line.truncate(LONGEST_LINE);
+    loop {
+        // What has no line ends comes in pieces.
+        let mut piece = (&mut from).take(LONGEST_LINE);
+        if !piece.read_until(b'\n', &mut line).await.is_ok_and(|count| count > 0) {
+            return;
+        }
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         if to.send(SaidBy { error, text }).is_err() {
             return;
         }
         line.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_come_whole_and_what_has_none_in_pieces() {
+        let long = "x".repeat(10_000);
+        let text = format!("one\n{long}\nlast");
+        let (sender, mut lines) = unbounded_channel();
+        pass(text.as_bytes(), true, sender).await;
+        let mut said = Vec::new();
+        while let Some(line) = lines.recv().await {
+            assert!(line.error && line.text.len() <= 4096);
+            said.push(line.text);
+        }
+        assert_eq!((said[0].as_str(), said.last().unwrap().as_str()), ("one", "last"));
+        assert_eq!(said[1..said.len() - 1].concat(), long);
     }
 }
