@@ -132,7 +132,11 @@ impl World {
         &self,
         args: impl IntoIterator<Item = S>,
     ) -> Result<Background> {
-        let mut command = self.command(args);
+        self.start(self.command(args))
+    }
+
+    /// Starts any program in the same way.
+    pub fn start(&self, mut command: Command) -> Result<Background> {
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         Ok(Background { child })
     }

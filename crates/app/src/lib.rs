@@ -12,6 +12,7 @@ mod cancel;
 mod command_line;
 mod commit;
 mod compare;
+mod console;
 mod control;
 mod copy;
 mod course;
@@ -30,8 +31,10 @@ mod instances;
 mod lesson;
 mod live;
 mod logs;
+mod machine_disk;
 mod machine_exchange;
 mod machine_snapshot;
+mod machine_system;
 mod network;
 mod prober;
 mod project;
@@ -66,6 +69,8 @@ use tandem_image::Store;
 use tandem_model::{BackendKind, Machine};
 use tandem_vm::VmEngine;
 
+use machine_system::Systems;
+
 pub use build::{BuildOutput, StreamedContext};
 pub use cancel::Cancel;
 pub use commit::CommitRequest;
@@ -97,6 +102,7 @@ pub use tandem_container::{Change, ChangeKind};
 pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};
 pub use tandem_lab::{Description as ExperimentInfo, ResultRow};
 pub use tandem_report::{Size, Theme};
+pub use tandem_vm::DiskFormat;
 pub use update::{UpdateHow, UpdateMode, UpdateReport, UpdateWishes};
 pub use usage::{GuestUsage, TopRow, UsageRow};
 pub use volumes::VolumeRow;
@@ -127,22 +133,25 @@ impl App {
         let (store, tandem) = supervised(&instances);
         let process = SupervisedBackend::new(ProcessEngine::new(home.clone()), store, tandem);
         let (store, tandem) = supervised(&instances);
-        let vm =
-            SupervisedBackend::new(VmEngine::new(home.clone(), program.clone()), store, tandem);
-        let (store, tandem) = supervised(&instances);
         let docker = SupervisedBackend::new(EngineApi::docker(home.clone()), store, tandem);
         let (store, tandem) = supervised(&instances);
         let podman = SupervisedBackend::new(EngineApi::podman(home.clone()), store, tandem);
-        Ok(Arc::new(Self {
-            home,
-            instances,
-            images,
-            program,
-            container: Arc::new(container),
-            process: Arc::new(process),
-            vm: Arc::new(vm),
-            docker: Arc::new(docker),
-            podman: Arc::new(podman),
+        let (store, tandem) = supervised(&instances);
+        Ok(Arc::new_cyclic(|app| {
+            let systems = Arc::new(Systems(app.clone()));
+            let vm = VmEngine::new(home.clone(), program.clone(), systems);
+            let vm = SupervisedBackend::new(vm, store, tandem);
+            Self {
+                home,
+                instances,
+                images,
+                program,
+                container: Arc::new(container),
+                process: Arc::new(process),
+                vm: Arc::new(vm),
+                docker: Arc::new(docker),
+                podman: Arc::new(podman),
+            }
         }))
     }
 

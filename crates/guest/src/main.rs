@@ -9,12 +9,13 @@
 //! file system check and no thread: what the app does not need is not done.
 //!
 //! With the word `container-init` it is the first process of a container with
-//! `--init` instead, and with `agent` it is the agent alone, for a machine that
-//! has a first process of its own.
+//! `--init` instead. In a `full` machine, which has systemd, it is the agent
+//! (`agent`), the start of the app's service (`app`) and its end (`ended`).
 
 mod agent;
 mod container;
 mod init;
+mod system;
 mod tool;
 
 use std::process::ExitCode;
@@ -26,17 +27,17 @@ fn main() -> ExitCode {
     if let Some(tool) = name.strip_prefix(wire::TOOL) {
         return tool::run(tool);
     }
-    if std::env::args_os().nth(1).is_some_and(|word| word == "agent") {
-        return agent::serve();
+    let word = std::env::args().nth(1).unwrap_or_default();
+    match word.as_str() {
+        "agent" => return system::serve(),
+        "app" => return system::become_app(),
+        "ended" => return system::tell_end(),
+        _ if std::process::id() != 1 => {}
+        container::JOB => return container::run(),
+        _ => return init::run(),
     }
-    if std::process::id() != 1 {
-        eprintln!(
-            "tandem-guest is the first process of a virtual machine or container, or with the word `agent` its agent"
-        );
-        return ExitCode::from(2);
-    }
-    if std::env::args_os().nth(1).is_some_and(|word| word == container::JOB) {
-        return container::run();
-    }
-    init::run()
+    eprintln!(
+        "tandem-guest is a program of virtual machines and containers: it is started by their kernel, their engine or systemd"
+    );
+    ExitCode::from(2)
 }

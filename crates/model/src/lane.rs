@@ -34,6 +34,9 @@ impl BackendKind {
 pub enum Profile {
     /// A kernel, Tandem's own init, and the image's files.
     Micro,
+    /// Debian with systemd on a disk that boots by itself, and the app as one
+    /// of its services.
+    Full,
 }
 
 /// How QEMU executes the guest's instructions.
@@ -79,7 +82,7 @@ pub struct Lane {
 /// The text is not a lane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a lane: write container, vm, vm/micro, vm/micro+template, vm/micro@tcg, vm/micro@kvm, docker, podman or process"
+    "`{0}` is not a lane: write container, vm, vm/micro, vm/micro+template, vm/micro@tcg, vm/micro@kvm, vm/full, docker, podman or process"
 )]
 pub struct ParseLaneError(String);
 
@@ -119,7 +122,7 @@ words!(BackendKind {
     Docker = "docker",
     Podman = "podman",
 });
-words!(Profile { Micro = "micro" });
+words!(Profile { Micro = "micro", Full = "full" });
 words!(Accelerator { Kvm = "kvm", Tcg = "tcg" });
 words!(AcceleratorChoice { Auto = "auto", Kvm = "kvm", Tcg = "tcg" });
 

@@ -1,6 +1,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -9,38 +10,51 @@ use tandem_home::Home;
 use tandem_image::Store;
 use tandem_model::{
     AcceleratorChoice, BackendKind, Capability, ExecSpec, InstanceRecord, InstanceSpec, Lane,
-    Ledger, Sample,
+    Ledger, Profile, Sample,
 };
 use tokio::{sync::mpsc, task::spawn_blocking};
 
 use crate::{
     accelerator::{choose, finding},
-    disk::{BaseDisk, image_of, mke2fs_found},
+    disk::{BaseDisk, Content, mke2fs_found},
     exec::exec_command,
     guest::guest_program,
     kernel::{FIX as KERNEL_FIX, Kernel},
     machine::{QEMU_FIX, Qemu},
-    payload::{InstanceFiles, end_process, refusal, remove_initrd, shape_of},
+    payload::{InstanceFiles, end_process, refusal, remove_boot, shape_of},
     quota,
     snapshot::MachineState,
+    system::{SystemBuilder, write_recipe},
     template::{Key, is_there, make},
     usage,
     volume::VolumeDisks,
 };
 
 /// The virtual machine lane.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct VmEngine {
     home: Home,
     program: PathBuf,
+    systems: Arc<dyn SystemBuilder>,
 }
 
 impl VmEngine {
     /// The engine for instances of this home. `program` is the `tandem`
     /// executable: disks are made by a hidden entry point of it, and the guest
-    /// program lies beside it.
-    pub fn new(home: Home, program: PathBuf) -> Self {
-        Self { home, program }
+    /// program lies beside it. `systems` builds the operating system of
+    /// `full` machines.
+    pub fn new(home: Home, program: PathBuf, systems: Arc<dyn SystemBuilder>) -> Self {
+        Self { home, program, systems }
+    }
+
+    /// The operating system of `full` machines, as this version has it.
+    async fn make_system(
+        &self,
+        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<(), BackendError> {
+        let recipe = self.home.scratch("system")?;
+        write_recipe(recipe.path(), &self.program)?;
+        self.systems.build(recipe.path(), progress).await
     }
 
     /// The guests' kernel, fetched when there is none.
@@ -60,8 +74,8 @@ impl VmEngine {
         let (home, program, spec) = (self.home.clone(), self.program.clone(), spec.clone());
         reporting(progress, move |say| {
             let store = Store::open(&home).map_err(|e| BackendError::Reported(e.into()))?;
-            let image = image_of(&store, &spec)?;
-            BaseDisk::of(&home, &image)?.ensure(&store, &image, &program, say)
+            let content = Content::of(&store, &spec)?;
+            BaseDisk::of(&home, &content)?.ensure(&store, &content, &program, say)
         })
         .await
     }
@@ -192,15 +206,19 @@ impl Supervised for VmEngine {
         spec: &InstanceSpec,
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
-        if let Some(refusal) = refusal(&spec.options) {
+        if let Some(refusal) = refusal(&spec.options, spec.profile) {
             return Err(refusal);
         }
+        shape_of(spec)?;
         VolumeDisks::check(&self.home, &spec.options)?;
         let qemu = Qemu::find()?;
         let guest = guest_program(&self.program)?;
         let kernel = self.kernel(progress).await?;
         if spec.accelerator != AcceleratorChoice::Tcg {
             choose(spec.accelerator, &self.home, &qemu, &kernel, &guest).await?;
+        }
+        if spec.profile == Some(Profile::Full) {
+            self.make_system(progress).await?;
         }
         self.make_disk(spec, progress).await?;
         if spec.options.template {
@@ -251,9 +269,9 @@ impl Supervised for VmEngine {
             }
         }
         let files = InstanceFiles::in_dir(&self.home.instances().join(record.id.as_str()));
-        if files.initrd.exists() {
-            remove_initrd(&files)?;
-            cleaned.push(format!("initial RAM disk {}", files.initrd.display()));
+        if files.boot.exists() {
+            remove_boot(&files)?;
+            cleaned.push(format!("boot file {}", files.boot.display()));
         }
         Ok(cleaned)
     }

@@ -51,6 +51,13 @@ fn is_static(path: &Path) -> io::Result<bool> {
     Ok(needs_interpreter(&fs::read(path)?) == Some(false))
 }
 
+/// Writes the boot file alone, for a guest that asks QEMU for it. It holds the
+/// app's environment.
+pub(crate) fn write_boot(path: &Path, boot: &Boot) -> Result<(), BackendError> {
+    let text = serde_json::to_vec(boot).map_err(|e| BackendError::engine("the boot file", e))?;
+    write_private(path, &text)
+}
+
 /// Writes the initial RAM disk: the guest program, what it is to do, and the
 /// kernel's modules. `boot` is missing in a probe, which goes no further than
 /// the first process.
@@ -71,9 +78,13 @@ pub(crate) fn write_initrd(
     }
     let mut bytes = archive.unfinished();
     bytes.extend(read(&kernel.module_archive(home))?);
+    write_private(path, &bytes)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), BackendError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(path).and_then(|mut file| io::Write::write_all(&mut file, &bytes));
+    let written = options.open(path).and_then(|mut file| io::Write::write_all(&mut file, bytes));
     written.map_err(|e| BackendError::io("write", path, e))
 }
 

@@ -12,6 +12,11 @@
 //! running   agent ◀─ virtio-serial ─▶ supervisor: output, commands, end
 //! ```
 //!
+//! The `full` profile boots a Debian with systemd by its own loader (GRUB) from
+//! its own disk; the image's files lie in a folder of it, and its app is one of
+//! its services. The same phases have `firmware` and `loader` before and
+//! `systemd` after them then.
+//!
 //! Moments are taken on the host; the guest's clock is not asked. What the
 //! guest says is read with bounds and believed only about itself. KVM is used
 //! only where a guest has really come up with it; otherwise QEMU translates
@@ -32,14 +37,15 @@ mod qmp;
 mod quota;
 mod running;
 mod snapshot;
+mod system;
 mod template;
 mod tool;
 mod usage;
 mod volume;
 
 pub use disk::{
-    Carried, CarryError, Chain, DISK, MEMORY_PART, disk_main, layers_of, pack_disk, pack_file,
-    sweep_layers, unpack_disk, unpack_file,
+    Carried, CarryError, Chain, DISK, DiskFormat, MEMORY_PART, disk_main, layers_of, pack_disk,
+    pack_file, sweep_layers, unpack_disk, unpack_file, write_flat,
 };
 pub use engine::VmEngine;
 pub use exec::{VM_EXEC, vm_exec_main};
@@ -48,4 +54,5 @@ pub use snapshot::{
     GuestSize, MEMORY, MachineState, Saved, Taken, give_back, give_to_new, guest_size,
     save_running, save_stopped,
 };
+pub use system::{SYSTEM, SystemBuilder};
 pub use tool::{GuestProcess, GuestStats, GuestTool};

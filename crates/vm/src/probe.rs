@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     guest::write_initrd,
     kernel::Kernel,
-    machine::{Arguments, Machine, Memory, Qemu, Shape, Started},
+    machine::{Arguments, Boot, Machine, Memory, Qemu, Shape, Started},
 };
 
 /// What came of it.
@@ -48,8 +48,7 @@ pub(crate) async fn boots_with_kvm(
             accelerator: Accelerator::Kvm,
             shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
             name: "tandem-probe",
-            kernel: &image,
-            initrd: Some(&initrd),
+            boot: Boot::Kernel { kernel: &image, initrd: Some(&initrd) },
             disk: None,
             memory: Memory::Own,
             mac: "",

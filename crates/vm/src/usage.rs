@@ -5,10 +5,10 @@ use std::{io, path::Path};
 use tandem_backend::BackendError;
 use tandem_home::Home;
 use tandem_image::Store;
-use tandem_model::{InstanceRecord, Ledger, ProcessIdentity, Sample};
+use tandem_model::{InstanceRecord, Ledger, ProcessIdentity, Profile, Sample};
 use tandem_probe::{alive, allocated_bytes, memory_of, sample_tree};
 
-use crate::disk::{BaseDisk, BaseRecord, Chain, image_of};
+use crate::disk::{BaseDisk, BaseRecord, Chain, Content};
 
 fn process_of(record: &InstanceRecord) -> Result<ProcessIdentity, BackendError> {
     let running = record.runtime.process.filter(|process| alive(*process));
@@ -47,7 +47,7 @@ pub(crate) fn disk_ledger(home: &Home, record: &InstanceRecord) -> Result<Ledger
         Some(recorded) => recorded.find(home)?,
         None => {
             let store = Store::open(home).map_err(|e| BackendError::Reported(e.into()))?;
-            BaseDisk::of(home, &image_of(&store, &record.spec)?)?.path().to_owned()
+            BaseDisk::of(home, &Content::of(&store, &record.spec)?)?.path().to_owned()
         }
     };
     let layers = Chain::load(&dir)?.paths(&dir);
@@ -55,7 +55,9 @@ pub(crate) fn disk_ledger(home: &Home, record: &InstanceRecord) -> Result<Ledger
     let all = size(&dir)?;
     let mut ledger = Ledger::default();
     ledger.push("image disk, shared by all instances", size(&base)?);
-    ledger.push("kernel, shared by all machines", size(&home.kernels())?);
+    if record.spec.profile != Some(Profile::Full) {
+        ledger.push("kernel, shared by all machines", size(&home.kernels())?);
+    }
     ledger.push("disk overlay of this instance", overlay);
     ledger.push("snapshots, logs and records of this instance", all.saturating_sub(overlay));
     Ok(ledger)

@@ -30,6 +30,7 @@ mod state;
 mod supervision;
 mod system;
 mod vm;
+mod vm_full;
 mod vm_state;
 mod volumes;
 mod window;
@@ -64,6 +65,7 @@ pub fn all() -> Vec<Case> {
         hostile::CASES,
         postgres::CASES,
         vm::CASES,
+        vm_full::CASES,
         vm_state::CASES,
         crash::CASES,
         faults::CASES,

@@ -36,19 +36,19 @@ fn key(word: &str) -> Option<u8> {
 
 /// Looks for the keys in what is typed.
 #[derive(Debug)]
-pub(super) struct Scanner {
+pub(crate) struct Scanner {
     keys: DetachKeys,
     /// How many of them were typed just now, and are held back.
     matched: usize,
 }
 
 impl Scanner {
-    pub(super) fn new(keys: DetachKeys) -> Self {
+    pub(crate) fn new(keys: DetachKeys) -> Self {
         Self { keys, matched: 0 }
     }
 
     /// What is to be passed on of this input, and whether the keys were typed.
-    pub(super) fn scan(&mut self, input: &[u8]) -> (Vec<u8>, bool) {
+    pub(crate) fn scan(&mut self, input: &[u8]) -> (Vec<u8>, bool) {
         let keys = &self.keys.0;
         let mut passed = Vec::with_capacity(input.len());
         for byte in input {

@@ -4,5 +4,6 @@ mod keys;
 mod session;
 mod typing;
 
-pub(crate) use keys::DetachKeys;
+pub(crate) use keys::{DetachKeys, Scanner};
 pub(crate) use session::{Left, Session, Signals};
+pub(crate) use typing::read_stdin;

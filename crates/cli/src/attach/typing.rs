@@ -22,7 +22,7 @@ pub(super) async fn pass_on(
     mut sizes: Sizes,
     left: oneshot::Sender<()>,
 ) {
-    let mut typed = stdin.then(read).and_then(Result::ok);
+    let mut typed = stdin.then(read_stdin).and_then(Result::ok);
     let mut scanner = keys.map(Scanner::new);
     loop {
         let came = tokio::select! {
@@ -68,7 +68,7 @@ async fn next(typed: &mut Option<mpsc::Receiver<Vec<u8>>>) -> Option<Vec<u8>> {
 
 /// Reads standard input in a thread of its own, which the program's end does
 /// not wait for. Nothing is buffered that somebody else may want to read.
-fn read() -> io::Result<mpsc::Receiver<Vec<u8>>> {
+pub(crate) fn read_stdin() -> io::Result<mpsc::Receiver<Vec<u8>>> {
     let own: OwnedFd = io::stdin().as_fd().try_clone_to_owned()?;
     let mut source = File::from(own);
     let (sender, typed) = mpsc::channel(4);

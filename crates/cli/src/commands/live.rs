@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Context, attach, exec, instances::Each};
+use super::{Context, attach, console, exec, instances::Each};
 use crate::grammar::Live;
 
 pub(super) async fn run(context: &Context, command: Live) -> anyhow::Result<u8> {
@@ -9,6 +9,7 @@ pub(super) async fn run(context: &Context, command: Live) -> anyhow::Result<u8> 
     match command {
         Live::Exec(wanted) => return exec::run(context, wanted).await,
         Live::Attach(wanted) => return attach::run(context, wanted).await,
+        Live::Console(wanted) => return console::run(context, wanted).await,
         Live::Kill { signal, instances } => {
             for instance in &instances {
                 each.note(instance, app.kill(instance, &signal).await);

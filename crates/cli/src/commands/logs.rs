@@ -1,3 +1,5 @@
+use std::io::{self, Write as _};
+
 use tandem_app::LogOptions;
 use tandem_backend::{LogLine, Stream};
 
@@ -13,6 +15,19 @@ pub(super) async fn run(
     let mut show = |line: LogLine| print(&line, timestamps);
     tokio::select! {
         result = context.app.logs(instance, options, &mut show) => result?,
+        () = crate::signals::interrupted() => return Ok(130),
+    }
+    Ok(0)
+}
+
+/// `tandem logs --boot`: bytes as the machine wrote them.
+pub(super) async fn boot(context: &Context, instance: &str, follow: bool) -> anyhow::Result<u8> {
+    let mut show = |piece: &[u8]| {
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(piece).and_then(|()| out.flush());
+    };
+    tokio::select! {
+        result = context.app.boot_log(instance, follow, &mut show) => result?,
         () = crate::signals::interrupted() => return Ok(130),
     }
     Ok(0)

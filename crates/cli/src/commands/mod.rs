@@ -4,6 +4,7 @@ mod archive;
 mod attach;
 mod build;
 mod compare;
+mod console;
 mod doctor;
 mod exec;
 mod experiment;
@@ -106,7 +107,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Tag { image, name } => images::run(&context, Image::Tag { image, name }).await,
         Command::Rmi { force, images } => images::run(&context, Image::Rm { force, images }).await,
         Command::Inspect { names } => inspect::run(&context, &names),
-        Command::Logs { follow, tail, since, until, timestamps, instance } => {
+        Command::Logs { boot: true, follow, instance, .. } => {
+            logs::boot(&context, &instance, follow).await
+        }
+        Command::Logs { follow, tail, since, until, timestamps, instance, .. } => {
             let options = LogOptions { follow, tail, since, until };
             logs::run(&context, &instance, options, timestamps).await
         }

@@ -39,6 +39,18 @@ pub(crate) enum Live {
     Exec(Exec),
     /// Show the output of a running app as it comes, and pass input on
     Attach(Attach),
+    /// Show the serial console of a virtual machine, and type there
+    Console(Console),
+}
+
+/// `tandem console`.
+#[derive(Debug, Args)]
+pub(crate) struct Console {
+    /// Keys that leave the console
+    #[arg(long, default_value = DetachKeys::DEFAULT, value_name = "KEYS")]
+    pub(crate) detach_keys: DetachKeys,
+    /// Name or id
+    pub(crate) instance: String,
 }
 
 /// `tandem attach`.

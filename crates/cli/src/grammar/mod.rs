@@ -30,7 +30,7 @@ pub(crate) use compare::Compare;
 pub(crate) use experiment::{Cache, Experiment, Format, RunExperiment, StoredResult};
 pub(crate) use image::{Base, Image, Images};
 pub(crate) use lesson::Lesson;
-pub(crate) use live::{Attach, Exec, Live};
+pub(crate) use live::{Attach, Console, Exec, Live};
 
 pub(crate) use network::{Network, Networking};
 pub(crate) use ps::Ps;
@@ -171,6 +171,9 @@ pub(crate) enum Command {
         /// With times
         #[arg(short, long)]
         timestamps: bool,
+        /// What a virtual machine's console said since its start instead
+        #[arg(long, conflicts_with_all = ["tail", "since", "until", "timestamps"])]
+        boot: bool,
         /// Name or id
         instance: String,
     },

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tandem_app::{UpdateMode, UpdateWishes};
+use tandem_app::{DiskFormat, UpdateMode, UpdateWishes};
 use tandem_model::{
     ImageRef, Resources, RestartPolicy, parse_cpus, parse_restart_policy, parse_size,
 };
@@ -37,6 +37,9 @@ pub(crate) enum State {
     Snapshot(Snapshot),
     /// Write an instance with its image, volumes and snapshots to one file
     Export {
+        /// Write only the disk of a full virtual machine, which then boots in any QEMU: qcow2 or raw
+        #[arg(long, value_name = "FORMAT")]
+        disk: Option<DiskFormat>,
         /// The file
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,

@@ -32,7 +32,7 @@ fn make_group(pids: u64) -> io::Result<()> {
 
 /// Confines this process, which is still root. Makes system calls only and
 /// allocates nothing.
-pub(super) fn apply(confinement: &Confinement) -> io::Result<()> {
+pub(crate) fn apply(confinement: &Confinement) -> io::Result<()> {
     if confinement.pids.is_some() {
         enter_group()?;
     }

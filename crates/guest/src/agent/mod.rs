@@ -2,7 +2,7 @@
 //! programs that run here. One thread, one poll.
 //!
 //! ```text
-//!            ┌─ task 0: the app (not in a `full` machine)
+//!            ┌─ task 0: the app
 //! host ◀─▶ link ─ tasks 1…: what the host asked for
 //!            └─ requests about the whole machine: system
 //! ```
@@ -10,6 +10,7 @@
 mod confine;
 mod link;
 mod program;
+mod service;
 mod session;
 mod spawn;
 mod system;
@@ -17,31 +18,18 @@ mod task;
 mod terminal;
 mod user;
 
-use std::{io, process::ExitCode};
+use std::io;
 
-use tandem_guest::wire::{Confinement, Failure};
+use tandem_guest::wire::Failure;
 
-pub(crate) use confine::prepare;
+pub(crate) use confine::{apply, prepare};
 pub(crate) use link::open_port;
+pub(crate) use service::{Notice, Place, Service};
 pub(crate) use session::Session;
+pub(crate) use spawn::become_program;
 pub(crate) use system::stats;
 
 /// A failed step.
 pub(crate) fn step(step: &str) -> impl FnOnce(io::Error) -> Failure {
     move |e| Failure::Step { step: step.to_owned(), reason: e.to_string() }
-}
-
-/// Serves the host beside another first process, until the machine ends.
-pub(crate) fn serve() -> ExitCode {
-    let served = Session::new(|| (), Confinement::default()).and_then(|mut session| {
-        session.connect(Some(open_port()?));
-        session.run()
-    });
-    match served {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(e) => {
-            eprintln!("tandem-guest: the channel to the host failed: {e}");
-            ExitCode::FAILURE
-        }
-    }
 }

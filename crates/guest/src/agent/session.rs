@@ -23,6 +23,7 @@ use tandem_guest::wire::{
 use super::{
     confine,
     link::Link,
+    service::{News, Service},
     spawn::spawn,
     system,
     task::{Streams, Task},
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     children: SignalFd,
     before: Before,
     confinement: Confinement,
+    /// The app, where another first process runs it.
+    service: Option<Service>,
     /// Processes killed for want of memory before the app started.
     killed_before: u64,
 }
@@ -54,6 +57,7 @@ pub(crate) struct Session {
 enum Source {
     Children,
     Channel,
+    Service,
     Output(u32, usize),
     Input(u32),
 }
@@ -67,7 +71,8 @@ impl Session {
         mask.thread_block()?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let (link, tasks) = (Link::new(None), BTreeMap::new());
-        Ok(Self { link, tasks, children, before, confinement, killed_before: 0 })
+        let service = None;
+        Ok(Self { link, tasks, children, before, confinement, service, killed_before: 0 })
     }
 
     /// Executes the app.
@@ -76,6 +81,31 @@ impl Session {
         let (pid, streams) = self.spawn(app)?;
         self.tasks.insert(APP, Task::unlimited(pid, streams));
         Ok(())
+    }
+
+    /// Expects the app from another first process.
+    pub(crate) fn expect_app(&mut self, service: Service) {
+        self.killed_before = out_of_memory_kills();
+        self.service = Some(service);
+    }
+
+    /// Hears of the app that another first process runs.
+    fn hear(&mut self) {
+        let Some(service) = &mut self.service else { return };
+        for news in service.read() {
+            match news {
+                News::Started { pid, outputs } => {
+                    let streams = Streams { outputs, ..Streams::default() };
+                    self.tasks.insert(APP, Task::unlimited(pid, streams));
+                }
+                News::Ended { code } => {
+                    let killed = code == 137 && out_of_memory_kills() > self.killed_before;
+                    let exit = FromGuest::Exited { code, out_of_memory: killed };
+                    let nothing = || Task::unlimited(0, Streams::default());
+                    self.tasks.entry(APP).or_insert_with(nothing).has_ended(exit);
+                }
+            }
+        }
     }
 
     fn spawn(&self, wanted: &Execute) -> Result<(i32, Streams), Failure> {
@@ -147,7 +177,8 @@ impl Session {
             let out_of_memory = killed && out_of_memory_kills() > self.killed_before;
             task.has_ended(FromGuest::Exited { code, out_of_memory });
             if *id == APP {
-                // What it started ends with it, as in a container.
+                // What it started ends with it, as in a container. A service's
+                // rest is ended by who runs it.
                 end_everybody();
             }
         }
@@ -159,6 +190,7 @@ impl Session {
         for (source, flags) in self.wait(milliseconds)? {
             match source {
                 Source::Children => {}
+                Source::Service => self.hear(),
                 Source::Channel => host = flags,
                 Source::Output(id, index) => {
                     if let Some(task) = self.tasks.get_mut(&id) {
@@ -189,6 +221,10 @@ impl Session {
         let input = PollFlags::POLLIN;
         let mut sources = vec![Source::Children];
         let mut polled = vec![PollFd::new(self.children.as_fd(), input)];
+        if let Some(service) = &self.service {
+            sources.push(Source::Service);
+            polled.push(PollFd::new(service.as_fd(), input));
+        }
         if let Some(port) = self.link.port() {
             let output = if self.link.is_empty() { PollFlags::empty() } else { PollFlags::POLLOUT };
             sources.push(Source::Channel);

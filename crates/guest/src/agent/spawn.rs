@@ -2,12 +2,16 @@
 
 use std::{
     fs, io,
-    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt as _,
+    },
     path::Path,
     process::{Child, Command, Stdio},
 };
 
 use nix::{
+    errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
     unistd::{Gid, Uid, setgroups, setresgid, setresuid},
 };
@@ -25,6 +29,20 @@ pub(super) fn spawn(
     if wanted.args.first().is_some_and(|name| name.starts_with(TOOL)) {
         return tool(wanted);
     }
+    let (mut command, user) = command(wanted)?;
+    let master = connect(&mut command, wanted, &user).map_err(step("opening a terminal"))?;
+    let has_terminal = master.is_some();
+    give_up_before_execution(&mut command, &user, has_terminal, before);
+    let mut child = command.spawn().map_err(|e| program::refusal(&e))?;
+    let pid = i32::try_from(child.id()).unwrap_or_default();
+    // The command still holds the program's side of its terminal.
+    drop(command);
+    let streams = streams(&mut child, master, wanted).map_err(step("opening its streams"))?;
+    Ok((pid, streams))
+}
+
+/// The program as a command, and whose it is.
+fn command(wanted: &Execute) -> Result<(Command, user::User), Failure> {
     let text = |path| fs::read_to_string(path).unwrap_or_default();
     let user = user::find(&wanted.user, &text("/etc/passwd"), &text("/etc/group"))?;
     if !Path::new(&wanted.cwd).is_dir() {
@@ -38,23 +56,44 @@ pub(super) fn spawn(
     let mut command = Command::new(file);
     command.arg0(name).args(wanted.args.iter().skip(1)).env_clear().envs(env);
     command.current_dir(&wanted.cwd);
-    let master = connect(&mut command, wanted, &user).map_err(step("opening a terminal"))?;
-    let has_terminal = master.is_some();
+    Ok((command, user))
+}
+
+/// Becomes the program, with the streams of this process; comes back only when
+/// that fails. The streams go to its user, who may open them by name.
+pub(crate) fn become_program(
+    wanted: &Execute,
+    before: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+) -> Failure {
+    let (mut command, user) = match command(wanted) {
+        Ok(found) => found,
+        Err(failure) => return failure,
+    };
+    for stream in [io::stdout().as_fd(), io::stderr().as_fd()] {
+        // A stream that is somebody else's stays so.
+        let _ = nix::unistd::fchown(stream, Some(Uid::from_raw(user.uid)), None);
+    }
+    give_up_before_execution(&mut command, &user, false, before);
+    program::refusal(&command.exec())
+}
+
+/// Lets the command's process run `before` and give its privileges up.
+fn give_up_before_execution(
+    command: &mut Command,
+    user: &user::User,
+    has_terminal: bool,
+    before: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+) {
+    let (uid, gid) = (user.uid, user.gid);
+    let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
     // SAFETY: the closure makes system calls only and allocates nothing: the
-    // lists were made before.
+    // list was made before.
     unsafe {
-        let groups: Vec<Gid> = user.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         command.pre_exec(move || {
             before()?;
-            become_user(&groups, user.uid, user.gid, has_terminal)
+            become_user(&groups, uid, gid, has_terminal)
         });
     }
-    let mut child = command.spawn().map_err(|e| program::refusal(&e))?;
-    let pid = i32::try_from(child.id()).unwrap_or_default();
-    // The command still holds the program's side of its terminal.
-    drop(command);
-    let streams = streams(&mut child, master, wanted).map_err(step("opening its streams"))?;
-    Ok((pid, streams))
 }
 
 /// Starts one of the agent's own tools: this program under another name, as
@@ -122,6 +161,12 @@ pub(super) fn non_blocking(fd: OwnedFd) -> io::Result<fs::File> {
     Ok(fd.into())
 }
 
+/// Lets whoever uses the stream wait.
+pub(super) fn blocking(fd: &impl AsFd) -> io::Result<()> {
+    fcntl(fd, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok(())
+}
+
 /// Runs in the new process.
 fn become_user(groups: &[Gid], uid: u32, gid: u32, has_terminal: bool) -> io::Result<()> {
     for number in 1..=64 {
@@ -129,7 +174,11 @@ fn become_user(groups: &[Gid], uid: u32, gid: u32, has_terminal: bool) -> io::Re
         unsafe { libc::signal(number, libc::SIG_DFL) };
     }
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
-    nix::unistd::setsid()?;
+    match nix::unistd::setsid() {
+        // It leads a session already.
+        Ok(_) | Err(Errno::EPERM) => {}
+        Err(e) => return Err(e.into()),
+    }
     // SAFETY: takes numbers; the first stream is a terminal then.
     if has_terminal && unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) } != 0 {
         return Err(io::Error::last_os_error());

@@ -15,28 +15,33 @@ use crate::agent::open_port;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// The channel's drivers, opened while the initial RAM disk is in reach.
-pub(super) struct Drivers(Vec<File>);
+pub(crate) struct Drivers(Vec<File>);
 
 impl Drivers {
     /// Opens them.
-    pub(super) fn open(names: &[String]) -> io::Result<Self> {
+    pub(crate) fn open(names: &[String]) -> io::Result<Self> {
         let dir = Path::new(tandem_guest::wire::MODULE_DIR);
         Ok(Self(names.iter().map(|name| File::open(dir.join(name))).collect::<Result<_, _>>()?))
     }
 
     /// Loads them and opens the channel, for reading and writing without
     /// waiting.
-    pub(super) fn connect(&self) -> io::Result<File> {
+    pub(crate) fn connect(&self) -> io::Result<File> {
         for file in &self.0 {
             modules::load_file(file)?;
         }
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            match open_port() {
-                Ok(port) => return Ok(port),
-                Err(e) if Instant::now() >= deadline => return Err(e),
-                Err(_) => sleep(Duration::from_millis(1)),
-            }
+        wait()
+    }
+}
+
+/// Opens the channel once its driver has found it.
+pub(crate) fn wait() -> io::Result<File> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        match open_port() {
+            Ok(port) => return Ok(port),
+            Err(e) if Instant::now() >= deadline => return Err(e),
+            Err(_) => sleep(Duration::from_millis(1)),
         }
     }
 }

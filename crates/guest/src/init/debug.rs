@@ -5,13 +5,13 @@ use std::arch::asm;
 use tandem_guest::wire::{DEBUG_PORT, Failure, LONGEST_FAILURE, Mark};
 
 /// Allows this process, and no child of another user, to write to the port.
-pub(super) fn open() {
+pub(crate) fn open() {
     // SAFETY: grants access to one I/O port; touches no memory.
     unsafe { libc::ioperm(DEBUG_PORT.into(), 1, 1) };
 }
 
 /// Takes the permission away, so that the app does not inherit it.
-pub(super) fn close() {
+pub(crate) fn close() {
     // SAFETY: as in `open`.
     unsafe { libc::ioperm(DEBUG_PORT.into(), 1, 0) };
 }
@@ -24,12 +24,12 @@ fn byte(byte: u8) {
 }
 
 /// Says how far the boot is.
-pub(super) fn mark(mark: Mark) {
+pub(crate) fn mark(mark: Mark) {
     byte(mark as u8);
 }
 
 /// Says why it does not go on.
-pub(super) fn fail(failure: &Failure) {
+pub(crate) fn fail(failure: &Failure) {
     let mut text = serde_json::to_vec(failure).unwrap_or_default();
     text.truncate(LONGEST_FAILURE - 1);
     byte(b'!');

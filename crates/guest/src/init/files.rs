@@ -11,12 +11,12 @@ use std::{
 use nix::mount::{MsFlags, mount};
 use tandem_guest::wire::Boot;
 
-/// Files of the initial RAM disk, open so that they can still be reached when
-/// it is no longer the root.
-pub(super) struct Files(Vec<(&'static str, File)>);
+/// The files, open so that they can still be reached when another folder is
+/// the root.
+pub(crate) struct Files(Vec<(&'static str, File)>);
 
-/// Makes the files.
-pub(super) fn make(boot: &Boot) -> io::Result<Files> {
+/// Makes the files in the folder `dir`.
+pub(crate) fn make(boot: &Boot, dir: &Path) -> io::Result<Files> {
     let name = &boot.hostname;
     let address = boot.network.as_ref().map_or(std::net::Ipv4Addr::LOCALHOST, |net| net.address);
     let hosts = format!(
@@ -28,10 +28,10 @@ pub(super) fn make(boot: &Boot) -> io::Result<Files> {
         let lines = network.dns.iter().map(|server| format!("nameserver {server}\n"));
         texts.push(("resolv.conf", "/etc/resolv.conf", lines.collect()));
     }
-    fs::create_dir_all("/files")?;
+    fs::create_dir_all(dir)?;
     let mut files = Vec::new();
     for (name, target, text) in texts {
-        let path = Path::new("/files").join(name);
+        let path = dir.join(name);
         fs::write(&path, text)?;
         files.push((target, File::open(&path)?));
     }
@@ -40,7 +40,7 @@ pub(super) fn make(boot: &Boot) -> io::Result<Files> {
 
 impl Files {
     /// Mounts each over its place. An image whose `/etc` is odd goes without.
-    pub(super) fn mount(&self) {
+    pub(crate) fn mount(&self) {
         for (target, file) in &self.0 {
             let target = Path::new(target);
             if !target.exists() {

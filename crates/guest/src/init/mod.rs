@@ -1,16 +1,17 @@
 //! From the kernel's first user process to the app's end.
 
-mod channel;
-mod debug;
+pub(crate) mod channel;
+pub(crate) mod debug;
 mod end;
-mod files;
+pub(crate) mod files;
 mod modules;
-mod mounts;
+pub(crate) mod mounts;
 mod network;
 mod volumes;
 
 use std::{fs, io, path::Path, process::ExitCode};
 
+use nix::mount::MsFlags;
 use tandem_guest::wire::{BOOT_FILE, Boot, Failure, MODULE_DIR, Mark};
 
 use self::channel::Drivers;
@@ -69,7 +70,7 @@ fn boot() -> Result<(Session, Drivers), Failure> {
         modules::load(dir, &boot.modules.memory).map_err(step("loading the memory's drivers"))?;
     }
     let drivers = Drivers::open(&boot.modules.channel).map_err(step("reading the drivers"))?;
-    let files = files::make(&boot).map_err(step("making files for /etc"))?;
+    let files = files::make(&boot, Path::new("/files")).map_err(step("making files for /etc"))?;
     mounts::enter(root).map_err(step("entering the root file system"))?;
     files.mount();
     nix::unistd::sethostname(&boot.hostname)
@@ -77,7 +78,8 @@ fn boot() -> Result<(Session, Drivers), Failure> {
     mounts::over(&boot.mounts).map_err(step("mounting volumes and memory"))?;
     fs::create_dir_all(&boot.app.cwd).map_err(step("making the working directory"))?;
     if boot.read_only {
-        mounts::read_only().map_err(step("making the root file system read-only"))?;
+        mounts::read_only(MsFlags::empty())
+            .map_err(step("making the root file system read-only"))?;
     }
     prepare(&boot.confinement)?;
     let session = Session::new(debug::close, boot.confinement.clone());

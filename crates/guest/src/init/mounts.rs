@@ -36,7 +36,7 @@ fn mount_new(kind: &str, target: &str, flags: MsFlags, options: Option<&str>) ->
 }
 
 /// Mounts the kernel's device nodes at `/dev`.
-pub(super) fn devices() -> io::Result<()> {
+pub(crate) fn devices() -> io::Result<()> {
     match mount_new("devtmpfs", "/dev", MsFlags::MS_NOSUID, Some("mode=0755")) {
         // The kernel did so itself.
         Err(e) if e.raw_os_error() == Some(libc::EBUSY) => Ok(()),
@@ -45,7 +45,7 @@ pub(super) fn devices() -> io::Result<()> {
 }
 
 /// Mounts the disk.
-pub(super) fn root(disk: &str) -> io::Result<&'static Path> {
+pub(crate) fn root(disk: &str) -> io::Result<&'static Path> {
     make_dir(NEW_ROOT)?;
     let deadline = Instant::now() + DISK_LIMIT;
     loop {
@@ -61,7 +61,7 @@ pub(super) fn root(disk: &str) -> io::Result<&'static Path> {
 
 /// Makes `root` the root of everything (the last step of switch_root(8)), with
 /// the kernel's file systems mounted in it as a container has them.
-pub(super) fn enter(root: &Path) -> io::Result<()> {
+pub(crate) fn enter(root: &Path) -> io::Result<()> {
     for dir in ["dev", "proc", "sys"] {
         make_dir(root.join(dir))?;
     }
@@ -91,7 +91,7 @@ pub(super) fn enter(root: &Path) -> io::Result<()> {
 
 /// Mounts memory and volumes over the image's files, outer places before those
 /// within them.
-pub(super) fn over(mounts: &[Mount]) -> io::Result<()> {
+pub(crate) fn over(mounts: &[Mount]) -> io::Result<()> {
     let mut ordered: Vec<&Mount> = mounts.iter().collect();
     ordered.sort_by_key(|mount| mount.target().matches('/').count());
     for wanted in ordered {
@@ -117,8 +117,33 @@ fn memory(wanted: &MemoryMount) -> io::Result<()> {
     Ok(mount(Some("tmpfs"), target, Some("tmpfs"), flags, Some(options.as_str()))?)
 }
 
-/// Lets nobody change the image's files any more.
-pub(super) fn read_only() -> io::Result<()> {
-    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOATIME;
+/// Makes `root`, a folder of a system that runs, a root with the kernel's file
+/// systems in it as a container has them. Once is enough.
+pub(crate) fn furnish(root: &Path) -> io::Result<()> {
+    if root.join("proc/self").exists() {
+        return Ok(());
+    }
+    let none = None::<&str>;
+    // A mount of its own, so that it can be made read-only by itself.
+    mount(Some(root), root, none, MsFlags::MS_BIND, none)?;
+    for dir in ["dev", "proc", "sys"] {
+        make_dir(root.join(dir))?;
+    }
+    mount(Some("/dev"), &root.join("dev"), none, MsFlags::MS_BIND | MsFlags::MS_REC, none)?;
+    let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("sysfs"), &root.join("sys"), Some("sysfs"), safe, none)?;
+    Ok(mount(Some("proc"), &root.join("proc"), Some("proc"), safe, none)?)
+}
+
+/// Makes a furnished folder the root of this process alone.
+pub(crate) fn step_into(root: &Path) -> io::Result<()> {
+    nix::unistd::chroot(root)?;
+    std::env::set_current_dir("/")
+}
+
+/// Lets nobody change the image's files any more; `MS_BIND` among the flags
+/// says it of this mount only, and not of the whole file system.
+pub(crate) fn read_only(bind: MsFlags) -> io::Result<()> {
+    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | MsFlags::MS_NOATIME | bind;
     Ok(mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)?)
 }

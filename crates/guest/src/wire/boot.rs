@@ -27,6 +27,16 @@ pub struct Boot {
     pub read_only: bool,
 }
 
+/// The app as a service of a system with a first process of its own: a file in
+/// `full` machines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// The app.
+    pub app: Execute,
+    /// What it may do.
+    pub confinement: Confinement,
+}
+
 /// What a program may do. The default is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confinement {

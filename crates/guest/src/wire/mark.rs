@@ -4,23 +4,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Mark {
+    /// The disk's own boot loader runs.
+    Loader = b'l',
+    /// It has the kernel, and enters it.
+    Kernel = b'k',
     /// The guest's first process runs: the kernel is up.
     Init = b'i',
-    /// The image's files are mounted.
+    /// The root file system is mounted.
     Root = b'r',
-    /// The network is up.
+    /// The network is up, or has at least been asked for.
     Network = b'n',
     /// The app's process was executed.
     Executed = b'x',
 }
 
-impl Mark {
-    fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Init, Self::Root, Self::Network, Self::Executed]
-            .into_iter()
-            .find(|mark| *mark as u8 == byte)
-    }
-}
+/// The marks of a boot that the host's kernel begins.
+const DIRECT: [Mark; 4] = [Mark::Init, Mark::Root, Mark::Network, Mark::Executed];
+
+/// The marks of a disk that boots by itself.
+const BY_LOADER: [Mark; 6] =
+    [Mark::Loader, Mark::Kernel, Mark::Init, Mark::Root, Mark::Network, Mark::Executed];
 
 /// Why the app, or a command, was not executed. On the debug port: `!`, this as JSON, a line
 /// end.
@@ -63,9 +66,10 @@ pub const LONGEST_FAILURE: usize = 4096;
 
 /// Reads the debug port: hands out each mark the first time it comes, in
 /// order, and the first failure. Anything else is passed over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Marks {
-    last: Option<Mark>,
+    /// Those that are still to come.
+    awaited: &'static [Mark],
     failure: Option<Vec<u8>>,
     failed: bool,
 }
@@ -73,10 +77,22 @@ pub struct Marks {
 /// What [`Marks`] found.
 pub type Found = Result<Mark, Failure>;
 
+impl Default for Marks {
+    /// Of a boot that the host's kernel begins.
+    fn default() -> Self {
+        Self { awaited: &DIRECT, failure: None, failed: false }
+    }
+}
+
 impl Marks {
+    /// Of a disk that boots by itself.
+    pub fn by_loader() -> Self {
+        Self { awaited: &BY_LOADER, ..Self::default() }
+    }
+
     /// Takes one byte from the debug port.
     pub fn push(&mut self, byte: u8) -> Option<Found> {
-        if self.failed || self.last == Some(Mark::Executed) {
+        if self.failed || self.awaited.is_empty() {
             return None;
         }
         if let Some(text) = &mut self.failure {
@@ -95,17 +111,10 @@ impl Marks {
             self.failure = Some(Vec::new());
             return None;
         }
-        let mark = Mark::from_byte(byte)?;
-        let is_next = match self.last {
-            None => mark == Mark::Init,
-            Some(Mark::Init) => mark == Mark::Root,
-            Some(Mark::Root) => mark == Mark::Network,
-            Some(Mark::Network) => mark == Mark::Executed,
-            Some(Mark::Executed) => false,
-        };
-        is_next.then(|| {
-            self.last = Some(mark);
-            Ok(mark)
+        let (next, rest) = self.awaited.split_first()?;
+        (*next as u8 == byte).then(|| {
+            self.awaited = rest;
+            Ok(*next)
         })
     }
 }
@@ -126,6 +135,9 @@ mod tests {
         use Mark::{Executed, Init, Network, Root};
         assert_eq!(read(b"xi?rrin!"), [Ok(Init), Ok(Root), Ok(Network)]);
         assert_eq!(read(b"irnx!{}\nirnx"), [Ok(Init), Ok(Root), Ok(Network), Ok(Executed)]);
+        let mut marks = Marks::by_loader();
+        let all: Vec<_> = b"ilxkirnx".iter().filter_map(|byte| marks.push(*byte)?.ok()).collect();
+        assert_eq!(all, BY_LOADER);
     }
 
     #[test]

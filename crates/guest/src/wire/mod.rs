@@ -2,7 +2,7 @@
 //! a `micro` machine is the first process.
 //!
 //! ```text
-//! host ── boot file in the initial RAM disk ──────────────▶ guest   Boot
+//! host ── boot file: initial RAM disk, or fw_cfg ─────────▶ guest   Boot
 //! host ◀─ bytes on the debug port ───────────────────────── guest   Mark
 //! host ◀─ frames on virtio-serial: data, messages ───────── guest   Frame
 //! host ── frames on virtio-serial: data, requests ────────▶ guest   Frame
@@ -22,7 +22,9 @@ mod mark;
 mod message;
 mod tool;
 
-pub use boot::{Boot, Confinement, Limit, MemoryMount, Modules, Mount, Network, VolumeMount};
+pub use boot::{
+    Boot, Confinement, Limit, MemoryMount, Modules, Mount, Network, Service, VolumeMount,
+};
 pub use frame::{APP, Body, Frame, FrameError, Frames, LONGEST, Stream, cost};
 pub use mark::{Failure, Found, LONGEST_FAILURE, Mark, Marks};
 pub use message::{
@@ -35,6 +37,19 @@ pub use tool::{
 
 /// Where the boot file lies in the initial RAM disk.
 pub const BOOT_FILE: &str = "/boot.json";
+
+/// Name under which QEMU hands the boot file to a disk that boots by itself
+/// (QEMU, `docs/specs/fw_cfg.rst`).
+pub const BOOT_ITEM: &str = "opt/tandem/boot";
+
+/// Where a disk that boots by itself has the image's files.
+pub const APP_ROOT: &str = "/srv/app";
+
+/// Where it says what the app is when no Tandem is around: a [`Service`].
+pub const SERVICE_FILE: &str = "/etc/tandem/app.json";
+
+/// Where it has this program.
+pub const SYSTEM_PROGRAM: &str = "/usr/lib/tandem/guest";
 
 /// Where the kernel modules lie in the initial RAM disk.
 pub const MODULE_DIR: &str = "/modules";

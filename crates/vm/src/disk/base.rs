@@ -12,8 +12,9 @@ use tandem_model::{Digest, InstanceSpec};
 
 use super::{
     DISK,
-    helper::{FULL, Order},
+    helper::{FULL, Order, SystemOrder},
 };
+use crate::system::{service_of, system_of};
 
 /// The image that a specification names. The digest decides: the name may
 /// belong to another image by now.
@@ -29,6 +30,23 @@ fn image_failed(e: ImageError) -> BackendError {
     BackendError::Reported(e.into())
 }
 
+/// What is on a disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    /// The image.
+    pub(crate) image: Image,
+    /// The operating system that runs its app; none when the machine boots
+    /// the image's files alone.
+    pub(crate) system: Option<Image>,
+}
+
+impl Content {
+    /// What the disk of such an instance holds.
+    pub(crate) fn of(store: &Store, spec: &InstanceSpec) -> Result<Self, BackendError> {
+        Ok(Self { image: image_of(store, spec)?, system: system_of(store, spec)? })
+    }
+}
+
 /// An image's files on a disk, made once and shared by all its instances.
 #[derive(Debug, Clone)]
 pub(crate) struct BaseDisk {
@@ -37,11 +55,17 @@ pub(crate) struct BaseDisk {
 
 impl BaseDisk {
     /// Where the disk of an image is or will be.
-    pub(crate) fn of(home: &Home, image: &Image) -> Result<Self, BackendError> {
-        let chain_id = image.top_chain_id().ok_or_else(|| {
-            BackendError::engine("making a disk", format!("{} has no layers", image.reference))
-        })?;
-        let name = format!("{}-{FORMAT}.ext4", chain_id.hex());
+    pub(crate) fn of(home: &Home, content: &Content) -> Result<Self, BackendError> {
+        let name = match &content.system {
+            None => format!("{}-{FORMAT}.ext4", chain_id(&content.image)?.hex()),
+            Some(system) => {
+                // The image's settings are on such a disk too.
+                let (files, settings) = (chain_id(&content.image)?, &content.image.config_digest);
+                let (files, settings) = (files.hex(), &settings.hex()[..12]);
+                let system = chain_id(system)?;
+                format!("{files}-{settings}-{}-{FORMAT}.raw", &system.hex()[..12])
+            }
+        };
         Ok(Self { path: disks(home).join(name) })
     }
 
@@ -61,7 +85,7 @@ impl BaseDisk {
     pub(crate) fn ensure(
         &self,
         store: &Store,
-        image: &Image,
+        content: &Content,
         program: &Path,
         progress: &dyn Fn(&str),
     ) -> Result<(), BackendError> {
@@ -75,12 +99,19 @@ impl BaseDisk {
         if self.path.exists() {
             return Ok(());
         }
+        let image = &content.image;
         let layers = store.layer_dirs(image, progress).map_err(image_failed)?;
+        let system = content.system.as_ref().map(|system| -> Result<_, BackendError> {
+            let layers = store.layer_dirs(system, progress).map_err(image_failed)?;
+            let (service, stop_signal) = service_of(image);
+            Ok(SystemOrder { layers, service, stop_signal })
+        });
         progress("making the virtual machine's disk");
         let scratch = home.scratch("disk")?;
         let disk = scratch.path().join("disk.ext4");
         let order = Order {
             layers,
+            system: system.transpose()?,
             scratch: scratch.path().to_owned(),
             disk: disk.clone(),
             uuid: uuid(&image.digest),
@@ -89,6 +120,12 @@ impl BaseDisk {
         run_helper(program, &order)?;
         fs::rename(&disk, &self.path).map_err(|e| BackendError::io("move into place", &disk, e))
     }
+}
+
+fn chain_id(image: &Image) -> Result<Digest, BackendError> {
+    image.top_chain_id().ok_or_else(|| {
+        BackendError::engine("making a disk", format!("{} has no layers", image.reference))
+    })
 }
 
 /// Changes when disks are made in another way.

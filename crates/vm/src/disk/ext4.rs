@@ -14,19 +14,34 @@ pub(super) const PATH: &str = "/usr/sbin:/sbin:/usr/bin:/bin";
 
 /// Makes an empty disk for a volume at `disk`, where nothing may be.
 pub(crate) fn make_empty(disk: &Path) -> io::Result<()> {
-    make(disk, ROOM, SPARE_NODES, None)
+    make(disk, ROOM, SPARE_NODES, &Beginning::Empty)
 }
 
+/// What a file system begins with.
+pub(super) enum Beginning<'a> {
+    /// Nothing.
+    Empty,
+    /// The files of a tree, and this UUID, which seeds its hashes too: the same
+    /// files give the same disk.
+    Tree { root: &'a Path, uuid: &'a str },
+    /// The same in a partition that begins so many bytes into the disk, with
+    /// the name by which its own boot finds it.
+    Partition { root: &'a Path, uuid: &'a str, at: u64 },
+}
+
+/// The name of a partition with an operating system (`system/grub.cfg`).
+const LABEL: &str = "tandem";
+
 /// Makes a file system of `size` bytes with so many file nodes in the new file
-/// `disk`. With a tree it begins with that, and has this UUID, which seeds its
-/// hashes too: the same files give the same disk.
+/// `disk`.
 pub(super) fn make(
     disk: &Path,
     size: u64,
     nodes: u64,
-    tree: Option<(&Path, &str)>,
+    beginning: &Beginning<'_>,
 ) -> io::Result<()> {
-    File::create_new(disk)?.set_len(size)?;
+    let at = if let Beginning::Partition { at, .. } = beginning { *at } else { 0 };
+    File::create_new(disk)?.set_len(at + size)?;
     let mut extended = "lazy_itable_init=0,nodiscard".to_owned();
     let mut command = Command::new("mke2fs");
     command
@@ -36,11 +51,16 @@ pub(super) fn make(
         // which this one is not: it lies in a file of the host.
         .args(["-O", "^metadata_csum,^resize_inode"])
         .args(["-N", &nodes.to_string()]);
-    if let Some((tree, uuid)) = tree {
+    if let Beginning::Tree { root, uuid } | Beginning::Partition { root, uuid, .. } = beginning {
         extended = format!("{extended},hash_seed={uuid}");
-        command.args(["-U", uuid]).arg("-d").arg(tree);
+        command.args(["-U", uuid]).arg("-d").arg(root);
     }
-    let output = command.args(["-E", &extended]).arg(disk).stdin(Stdio::null()).output();
+    if at > 0 {
+        extended = format!("{extended},offset={at}");
+        command.args(["-L", LABEL]);
+    }
+    command.args(["-E", &extended]).arg(disk).arg((size / 4096).to_string());
+    let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|e| io::Error::new(e.kind(), format!("cannot run mke2fs: {e}")))?;
     if output.status.success() {
         return Ok(());

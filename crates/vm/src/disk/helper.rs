@@ -19,9 +19,13 @@ use nix::{
 };
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
+use tandem_guest::wire::{APP_ROOT, SERVICE_FILE, Service};
 use tandem_rootless::Standing;
 
-use super::ext4;
+use super::{
+    ext4::{self, Beginning},
+    loader,
+};
 
 /// First argument of the hidden entry point that makes a base disk; what to
 /// make comes as JSON on standard input.
@@ -32,6 +36,8 @@ pub const DISK: &str = "__disk";
 pub(super) struct Order {
     /// Unpacked layers in overlayfs form, bottom first.
     pub(super) layers: Vec<PathBuf>,
+    /// The operating system around them, if the disk is to boot by itself.
+    pub(super) system: Option<SystemOrder>,
     /// An empty folder on the disk's file system.
     pub(super) scratch: PathBuf,
     /// The file to make.
@@ -40,6 +46,17 @@ pub(super) struct Order {
     pub(super) uuid: String,
     /// Process that waits for it.
     pub(super) parent: u32,
+}
+
+/// An operating system that a disk boots by itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SystemOrder {
+    /// Its unpacked layers, bottom first.
+    pub(super) layers: Vec<PathBuf>,
+    /// What the image's app is, for the system to run.
+    pub(super) service: Service,
+    /// The signal that stops it, as systemd writes it, e.g. `SIGTERM`.
+    pub(super) stop_signal: String,
 }
 
 /// The room that instances have beyond the image's files, in bytes. It is
@@ -78,7 +95,18 @@ fn run() -> io::Result<()> {
     let empty = order.scratch.join("empty");
     fs::create_dir_all(&merged)?;
     fs::create_dir_all(&empty)?;
-    mount_layers(&order.layers, &empty, &merged)
+    let root = match &order.system {
+        None => merged.clone(),
+        Some(system) => {
+            let own = order.scratch.join("own");
+            write_service(&own, system).map_err(|e| named("write what the app is", &e))?;
+            let layers: Vec<PathBuf> = system.layers.iter().cloned().chain([own]).collect();
+            mount_layers(&layers, &empty, &merged)
+                .map_err(|e| named("mount the system's layers", &e))?;
+            merged.join(APP_ROOT.trim_start_matches('/'))
+        }
+    };
+    mount_layers(&order.layers, &empty, &root)
         .map_err(|e| named("mount the image's layers", &e))?;
     let content = measure(&merged)?;
     let free = rustix::fs::statvfs(&order.scratch)?;
@@ -105,6 +133,18 @@ fn die_with_parent(parent: u32) -> io::Result<()> {
         Some(now) if u32::try_from(now) == Ok(parent) => Ok(()),
         _ => Err(io::Error::other("whoever asked for the disk is gone")),
     }
+}
+
+/// Files that say what the app is, on top of the system's.
+fn write_service(own: &Path, system: &SystemOrder) -> io::Result<()> {
+    let at = |path: &str| own.join(path.trim_start_matches('/'));
+    let unit = at("/etc/systemd/system/tandem-app.service.d/image.conf");
+    let service = at(SERVICE_FILE);
+    for path in [&unit, &service] {
+        fs::create_dir_all(path.parent().unwrap_or(own))?;
+    }
+    fs::write(&service, serde_json::to_vec_pretty(&system.service)?)?;
+    fs::write(&unit, format!("[Service]\nKillSignal={}\n", system.stop_signal))
 }
 
 /// A mount namespace of our own; an ordinary user gets it inside a user
@@ -188,7 +228,13 @@ fn measure(root: &Path) -> io::Result<Content> {
 fn make_file_system(order: &Order, tree: &Path, content: &Content) -> io::Result<()> {
     let size = (content.needed() + ROOM).next_multiple_of(1 << 20);
     let nodes = content.nodes + SPARE_NODES;
-    ext4::make(&order.disk, size, nodes, Some((tree, &order.uuid)))?;
+    let (root, uuid) = (tree, order.uuid.as_str());
+    if order.system.is_some() {
+        let beginning = Beginning::Partition { root, uuid, at: loader::PARTITION };
+        ext4::make(&order.disk, size, nodes, &beginning)?;
+        return loader::write(&order.disk, &tree.join("boot/grub"), size);
+    }
+    ext4::make(&order.disk, size, nodes, &Beginning::Tree { root, uuid })?;
     // No container has this folder either. Without it the disk is as good.
     let _ = Command::new("debugfs")
         .env("PATH", ext4::PATH)

@@ -1,22 +1,32 @@
 use std::{
     ffi::OsString,
     fmt::Write as _,
-    os::fd::RawFd,
+    os::{
+        fd::RawFd,
+        unix::ffi::{OsStrExt as _, OsStringExt as _},
+    },
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tandem_guest::wire::PORT_NAME;
+use tandem_guest::wire::{BOOT_ITEM, PORT_NAME};
 use tandem_model::{Accelerator, PortMap, Resources};
 
-use super::Qemu;
+use super::{
+    Qemu,
+    kernel_line::kernel_command_line,
+    nodes::{disk_node, file_node, node_name, volume_name},
+};
 
 /// Memory of a machine without a limit of its own, bytes.
 const DEFAULT_MEMORY: u64 = 512 << 20;
 
 /// The least that the kernel and our init come up with, bytes.
 pub(crate) const LEAST_MEMORY: u64 = 128 << 20;
+
+/// The least with which a whole operating system comes up, bytes.
+pub(crate) const LEAST_FOR_SYSTEM: u64 = 256 << 20;
 
 /// The largest number of virtual processors.
 const MOST_CPUS: u32 = 64;
@@ -47,13 +57,11 @@ impl Shape {
     ///
     /// # Errors
     /// A sentence when no machine is so small or so large.
-    pub(crate) fn of(resources: &Resources, room: &Resources) -> Result<Self, String> {
+    pub(crate) fn of(resources: &Resources, room: &Resources, least: u64) -> Result<Self, String> {
         let memory = resources.memory_bytes.unwrap_or(DEFAULT_MEMORY);
-        if memory < LEAST_MEMORY {
-            return Err(format!(
-                "a virtual machine needs {} MB of memory at least",
-                LEAST_MEMORY >> 20
-            ));
+        if memory < least {
+            let least = least >> 20;
+            return Err(format!("such a virtual machine needs {least} MB of memory at least"));
         }
         let cpus = resources.milli_cpus.unwrap_or(1000).div_ceil(1000);
         let most_cpus = room.milli_cpus.map_or(cpus, |milli| milli.div_ceil(1000));
@@ -103,6 +111,30 @@ pub(crate) enum Memory<'a> {
     CopyOnWrite(&'a Path),
 }
 
+/// How a machine comes up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Boot<'a> {
+    /// The firmware enters a kernel of the host's at once.
+    Kernel {
+        kernel: &'a Path,
+        /// `None` when the guest has booted already.
+        initrd: Option<&'a Path>,
+    },
+    /// The disk's own boot loader does it.
+    Loader {
+        /// The boot file, which the guest reads from QEMU; `None` when it has
+        /// booted already.
+        item: Option<&'a Path>,
+    },
+}
+
+impl Boot<'_> {
+    /// Whether the guest has booted already, and its state is to come.
+    fn is_over(self) -> bool {
+        matches!(self, Self::Kernel { initrd: None, .. } | Self::Loader { item: None })
+    }
+}
+
 /// Everything that a QEMU command line is made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Arguments<'a> {
@@ -110,9 +142,7 @@ pub(crate) struct Arguments<'a> {
     pub(crate) accelerator: Accelerator,
     pub(crate) shape: Shape,
     pub(crate) name: &'a str,
-    pub(crate) kernel: &'a Path,
-    /// `None` when the guest has booted already.
-    pub(crate) initrd: Option<&'a Path>,
+    pub(crate) boot: Boot<'a>,
     /// `None` for a probe.
     pub(crate) disk: Option<Disk<'a>>,
     pub(crate) memory: Memory<'a>,
@@ -140,7 +170,7 @@ impl Arguments<'_> {
         self.disk(&mut line);
         self.network(&mut line);
         self.talk(&mut line);
-        if self.initrd.is_none() {
+        if self.boot.is_over() {
             // The state comes over the monitor.
             line.option("-incoming", "defer");
         }
@@ -204,25 +234,32 @@ impl Arguments<'_> {
     }
 
     fn boot(&self, line: &mut Line) {
-        line.option("-bios", &self.qemu.firmware);
-        line.option("-kernel", self.kernel);
-        if let Some(initrd) = self.initrd {
-            line.option("-initrd", initrd);
+        match self.boot {
+            Boot::Kernel { kernel, initrd } => {
+                line.option("-bios", &self.qemu.firmware);
+                line.option("-kernel", kernel);
+                if let Some(initrd) = initrd {
+                    line.option("-initrd", initrd);
+                }
+                let text = kernel_command_line(self.accelerator, self.shape.room > 0);
+                line.option("-append", text);
+            }
+            // QEMU's own firmware boots the first disk.
+            Boot::Loader { item } => {
+                if let Some(item) = item {
+                    let mut option = OsString::from(format!("name={BOOT_ITEM},file="));
+                    option.push(escaped(item));
+                    line.option("-fw_cfg", option);
+                }
+            }
         }
-        line.option("-append", kernel_command_line(self.accelerator, self.shape.room > 0));
     }
 
     fn disk(&self, line: &mut Line) {
         let Some(disk) = self.disk else { return };
-        let mut node = json!({"driver": "raw", "read-only": true, "file": file_node(disk.base)});
-        for (at, layer) in disk.layers.iter().enumerate() {
-            let below = at + 1 < disk.layers.len();
-            node = layer_node(layer, node);
-            if below {
-                node["read-only"] = true.into();
-            } else {
-                node["node-name"] = node_name(layer).into();
-            }
+        let mut node = disk_node(disk.base, disk.layers);
+        if let Some(top) = disk.layers.last() {
+            node["node-name"] = node_name(top).into();
         }
         line.option("-blockdev", node.to_string());
         // A full disk of the host is an error to the app, as in a container;
@@ -276,26 +313,12 @@ impl Arguments<'_> {
 /// The device that brings memory.
 pub(crate) const MORE: &str = "more0";
 
-/// The name that a layer has in QEMU: its file's without the ending.
-pub(crate) fn node_name(layer: &Path) -> String {
-    layer.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The name of a volume's disk in QEMU, and its serial number in the guest.
-pub(crate) fn volume_name(at: usize) -> String {
-    format!("volume{at}")
-}
-
-/// A file as QEMU is to open it. The path goes in as JSON: no character in it
-/// has a meaning.
-pub(crate) fn file_node(path: &Path) -> Value {
-    json!({"driver": "file", "filename": path, "aio": "threads"})
-}
-
-/// A layer on what is beneath it. The formats are said: QEMU guesses none from
-/// what a guest wrote, and believes no name in a header.
-fn layer_node(path: &Path, below: Value) -> Value {
-    json!({"driver": "qcow2", "file": file_node(path), "backing": below})
+/// A path in an option that is no JSON: there a comma separates, and two are
+/// one.
+fn escaped(path: &Path) -> OsString {
+    let bytes = path.as_os_str().as_bytes();
+    let doubled = |byte: &u8| if *byte == b',' { vec![b',', b','] } else { vec![*byte] };
+    OsString::from_vec(bytes.iter().flat_map(doubled).collect())
 }
 
 #[derive(Default)]
@@ -314,36 +337,6 @@ impl Line {
     }
 }
 
-/// What the guest's kernel is told (Linux,
-/// `Documentation/admin-guide/kernel-parameters.rst`).
-fn kernel_command_line(accelerator: Accelerator, has_room: bool) -> String {
-    let mut line = vec![
-        // Warnings and worse go to the console; a panic ends the machine.
-        "console=ttyS0 quiet loglevel=4 8250.nr_uarts=1 panic=-1 reboot=t",
-        // The host's memory is fresh, and its random numbers are good.
-        "init_on_alloc=0 random.trust_cpu=on random.trust_bootloader=on",
-        // Self-tests of drivers that nobody changed, and locks for more
-        // processors than there are.
-        "cryptomgr.notests nokaslr",
-        "audit=0 ipv6.disable_ipv6=1",
-    ];
-    match accelerator {
-        // Software emulation gives no isolation that mitigations could save,
-        // and its time stamp counter is the host's.
-        Accelerator::Tcg => line.push("mitigations=off tsc=reliable"),
-        Accelerator::Kvm => {}
-    }
-    if has_room {
-        // New memory is used at once, and for nothing that cannot be moved
-        // away again.
-        line.push("memhp_default_state=online_movable");
-        // Memory above 4 GB makes the kernel set 64 MB aside for devices that
-        // cannot reach it; ours can.
-        line.push("swiotlb=noforce");
-    }
-    line.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,8 +348,10 @@ mod tests {
             accelerator: Accelerator::Tcg,
             shape: Shape { memory: 256 << 20, cpus: 2, ..Shape::default() },
             name: "tandem-0123",
-            kernel: Path::new("/k/vmlinux"),
-            initrd: Some(Path::new("/i/initrd")),
+            boot: Boot::Kernel {
+                kernel: Path::new("/k/vmlinux"),
+                initrd: Some(Path::new("/i/initrd")),
+            },
             disk,
             memory: Memory::Own,
             mac: "52:54:00:00:00:01",
@@ -410,6 +405,32 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
+        let mut text = Line::default();
+        let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
+        let layers = ["/d".into()];
+        let mut arguments = Arguments {
+            qemu: &qemu,
+            accelerator: Accelerator::Tcg,
+            shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
+            name: "tandem-0123",
+            boot: Boot::Loader { item: Some(Path::new("/h,1/boot")) },
+            disk: Some(Disk { base: Path::new("/b"), layers: &layers, volumes: &[] }),
+            memory: Memory::Own,
+            mac: "52:54:00:00:00:01",
+            ports: &[],
+            network: true,
+            descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
+        };
+        arguments.boot(&mut text);
+        assert_eq!(text.0, ["-fw_cfg", "name=opt/tandem/boot,file=/h,,1/boot"]);
+        let has = |line: Vec<OsString>, word: &str| line.iter().any(|one| one == word);
+        assert!(!has(arguments.to_vec(), "-incoming") && !has(arguments.to_vec(), "-kernel"));
+        arguments.boot = Boot::Loader { item: None };
+        assert!(has(arguments.to_vec(), "-incoming") && !has(arguments.to_vec(), "-fw_cfg"));
+    }
+
+    #[test]
     fn a_probe_has_neither_disk_nor_network() {
         let line = line(None, &[]);
         assert!(after(&line, "-blockdev").is_empty() && after(&line, "-netdev").is_empty());
@@ -418,7 +439,11 @@ mod tests {
     #[test]
     fn limits_become_a_machine() {
         let of = |memory_bytes, milli_cpus| {
-            Shape::of(&Resources { memory_bytes, milli_cpus, pids: None }, &Resources::default())
+            Shape::of(
+                &Resources { memory_bytes, milli_cpus, pids: None },
+                &Resources::default(),
+                LEAST_MEMORY,
+            )
         };
         let shape = |memory, cpus| Shape { memory, cpus, most_cpus: cpus, ..Shape::default() };
         assert_eq!(of(None, None), Ok(shape(512 << 20, 1)));
@@ -432,10 +457,11 @@ mod tests {
             pids: None,
         };
         let plain = Resources::default();
-        let grown = Shape::of(&plain, &room(1 << 30, 4000)).unwrap();
+        let grown = Shape::of(&plain, &room(1 << 30, 4000), LEAST_MEMORY).unwrap();
         assert_eq!((grown.room, grown.most_cpus), (512 << 20, 4));
-        assert!(Shape::of(&plain, &room(256 << 20, 4000)).is_err(), "less than it begins with");
-        let only_down = Shape::of(&plain, &room(512 << 20, 1000)).unwrap();
+        let less = Shape::of(&plain, &room(256 << 20, 4000), LEAST_MEMORY);
+        assert!(less.is_err(), "less than it begins with");
+        let only_down = Shape::of(&plain, &room(512 << 20, 1000), LEAST_MEMORY).unwrap();
         assert_eq!(only_down.room, BLOCK, "the balloon needs no room");
     }
 }

@@ -12,16 +12,45 @@ use tokio::{
 };
 
 /// How long a guest may take to execute its app. Software emulation on a busy
-/// machine is slow.
-const LIMIT: Duration = Duration::from_mins(3);
+/// machine is slow, and an operating system has a lot to do.
+const LIMIT: Duration = Duration::from_mins(5);
 
-/// Moments of a boot on the host's clock.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moments {
-    /// The guest's first process ran.
-    pub(super) init: HostInstant,
-    /// The app was executed.
-    pub(super) executed: HostInstant,
+/// Moments of a boot on the host's clock, in order.
+#[derive(Debug, Clone)]
+pub(super) struct Moments(Vec<(Mark, HostInstant)>);
+
+impl Moments {
+    /// Hands out the slices of a boot that began at `start`.
+    pub(super) fn phases(
+        &self,
+        start: HostInstant,
+        mut slice: impl FnMut(&'static str, HostInstant, HostInstant),
+    ) {
+        let mut from = start;
+        for (mark, at) in &self.0 {
+            if let Some(name) = phase_until(*mark, self.by_loader()) {
+                slice(name, from, *at);
+                from = *at;
+            }
+        }
+    }
+
+    fn by_loader(&self) -> bool {
+        self.0.iter().any(|(mark, _)| *mark == Mark::Loader)
+    }
+}
+
+/// The slice of a boot that a mark ends. An operating system's own user space
+/// begins with its root file system; before it is the initial RAM disk's.
+fn phase_until(mark: Mark, by_loader: bool) -> Option<&'static str> {
+    match mark {
+        Mark::Loader => Some("firmware"),
+        Mark::Kernel => Some("loader"),
+        Mark::Init => Some("kernel"),
+        Mark::Root => by_loader.then_some("userspace"),
+        Mark::Network => None,
+        Mark::Executed => Some(if by_loader { "systemd" } else { "userspace" }),
+    }
 }
 
 /// Why a boot did not end with the app.
@@ -37,10 +66,9 @@ pub(super) enum BootError {
 
 /// Follows a boot to the app. The port is read to its end in the background
 /// afterwards, so that a guest which writes on does not stop QEMU.
-pub(super) async fn follow(mut debug: UnixStream) -> Result<Moments, BootError> {
+pub(super) async fn follow(mut debug: UnixStream, mut marks: Marks) -> Result<Moments, BootError> {
     let deadline = Instant::now() + LIMIT;
-    let mut marks = Marks::default();
-    let mut init = None;
+    let mut moments = Vec::new();
     let mut buffer = [0; 512];
     loop {
         let count = match timeout_at(deadline, debug.read(&mut buffer)).await {
@@ -51,13 +79,15 @@ pub(super) async fn follow(mut debug: UnixStream) -> Result<Moments, BootError> 
         let at = now();
         for byte in &buffer[..count] {
             match marks.push(*byte) {
-                None | Some(Ok(Mark::Root | Mark::Network)) => {}
-                Some(Ok(Mark::Init)) => init = Some(at),
-                Some(Ok(Mark::Executed)) => {
-                    tokio::task::spawn_local(async move {
-                        while debug.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
-                    });
-                    return Ok(Moments { init: init.unwrap_or(at), executed: at });
+                None => {}
+                Some(Ok(mark)) => {
+                    moments.push((mark, at));
+                    if mark == Mark::Executed {
+                        tokio::task::spawn_local(async move {
+                            while debug.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+                        });
+                        return Ok(Moments(moments));
+                    }
                 }
                 Some(Err(failure)) => return Err(BootError::Failed(failure)),
             }
@@ -73,16 +103,30 @@ mod tests {
     use crate::exec::explain;
 
     async fn read(bytes: &'static [u8]) -> Result<Moments, BootError> {
+        read_as(bytes, Marks::default()).await
+    }
+
+    async fn read_as(bytes: &'static [u8], marks: Marks) -> Result<Moments, BootError> {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(bytes).await.unwrap();
         drop(theirs);
-        tokio::task::LocalSet::new().run_until(follow(ours)).await
+        tokio::task::LocalSet::new().run_until(follow(ours, marks)).await
     }
 
     #[tokio::test]
     async fn a_boot_ends_with_the_app_or_with_a_reason() {
-        let moments = read(b"irnx").await.unwrap();
-        assert!(moments.init <= moments.executed);
+        let names = |moments: Moments| {
+            let (mut names, mut last) = (Vec::new(), HostInstant(0));
+            moments.phases(last, |name, from, to| {
+                assert!(from == last && to >= from);
+                last = to;
+                names.push(name);
+            });
+            names
+        };
+        assert_eq!(names(read(b"irnx").await.unwrap()), ["kernel", "userspace"]);
+        let whole = read_as(b"lkirnx", Marks::by_loader()).await.unwrap();
+        assert_eq!(names(whole), ["firmware", "loader", "kernel", "userspace", "systemd"]);
         assert!(matches!(read(b"irn").await, Err(BootError::Ended)));
         let failed = read(b"irn!{\"failure\":\"not_found\"}\n").await;
         let Err(BootError::Failed(failure)) = failed else { panic!("{failed:?}") };

@@ -5,6 +5,7 @@ use std::{
 
 use async_trait::async_trait;
 use tandem_backend::{BackendError, Executor, InstanceStore, Launch, Payload, Running};
+use tandem_guest::wire::Marks;
 use tandem_home::Home;
 use tandem_image::Store;
 use tandem_model::{InstanceRecord, PortMap, ProcessIdentity};
@@ -21,11 +22,11 @@ use super::{
 };
 use crate::{
     accelerator::{Chosen, choose},
-    disk::{Backing, BaseDisk, BaseRecord, Chain, image_of, make_overlay},
+    disk::{Backing, BaseDisk, BaseRecord, Chain, Content, make_overlay},
     exec::{exec_command, explain},
-    guest::{guest_program, write_initrd},
+    guest::{guest_program, write_boot, write_initrd},
     kernel::Kernel,
-    machine::{Arguments, Disk, Machine, Memory, Qemu, Shape, Started},
+    machine::{Arguments, Boot, Disk, Machine, Memory, Qemu, Shape, Started},
     qmp::Qmp,
     quota::{self, Quota},
     running::{Console, Parts as RunningParts, RunningVm},
@@ -46,6 +47,8 @@ pub(super) struct VmPayload {
     home: Home,
     shape: Shape,
     files: InstanceFiles,
+    /// Its disk has an operating system and boots by itself.
+    has_system: bool,
     quota: Option<Quota>,
     qemu: Option<ProcessIdentity>,
     /// Nobody else has these as long as the payload lives.
@@ -73,9 +76,10 @@ impl VmPayload {
         home: Home,
         shape: Shape,
         files: InstanceFiles,
+        has_system: bool,
         quota: Option<Quota>,
     ) -> Self {
-        Self { home, shape, files, quota, qemu: None, volumes: VolumeDisks::default() }
+        Self { home, shape, files, has_system, quota, qemu: None, volumes: VolumeDisks::default() }
     }
 
     /// Finds what `prepare` made; makes what is missing.
@@ -117,9 +121,9 @@ impl VmPayload {
         record: &InstanceRecord,
     ) -> Result<PathBuf, BackendError> {
         let images = Store::open(home).map_err(|e| BackendError::Reported(e.into()))?;
-        let image = image_of(&images, &record.spec)?;
-        let base = BaseDisk::of(home, &image)?;
-        base.ensure(&images, &image, program, &|_| {})?;
+        let content = Content::of(&images, &record.spec)?;
+        let base = BaseDisk::of(home, &content)?;
+        base.ensure(&images, &content, program, &|_| {})?;
         let disk = &self.files.disk;
         if !disk.exists() {
             make_overlay(disk, Backing::Raw(base.path()), base.size()?)
@@ -188,14 +192,18 @@ impl VmPayload {
         };
         let mac = mac_text(mac_of(&launch.record.id));
         let network = has_network(&launch.record.spec.options);
+        let begins_with = resume.is_none().then_some(self.files.boot.as_path());
         Started::spawn(&parts.qemu, |descriptors| {
             Arguments {
                 qemu: &parts.qemu,
                 accelerator: parts.chosen.accelerator,
                 shape: resume.map_or(self.shape, |resume| resume.state.shape()),
                 name: &name,
-                kernel: &kernel,
-                initrd: resume.is_none().then_some(self.files.initrd.as_path()),
+                boot: if self.has_system {
+                    Boot::Loader { item: begins_with }
+                } else {
+                    Boot::Kernel { kernel: &kernel, initrd: begins_with }
+                },
                 disk: Some(Disk {
                     base: &parts.base,
                     layers: &parts.layers,
@@ -225,8 +233,12 @@ impl Payload for VmPayload {
         runtime.engine = Some("QEMU".to_owned());
         if parts.resume.is_none() {
             let boot = boot_of(launch.record, &parts.kernel);
-            let (home, initrd) = (launch.store.home(), &self.files.initrd);
-            write_initrd(initrd, home, &parts.kernel, &parts.guest, Some(&boot))?;
+            let (home, file) = (launch.store.home(), &self.files.boot);
+            if self.has_system {
+                write_boot(file, &boot)?;
+            } else {
+                write_initrd(file, home, &parts.kernel, &parts.guest, Some(&boot))?;
+            }
         }
         let start = launch.phase("disk", start);
 
@@ -238,13 +250,15 @@ impl Payload for VmPayload {
         if let Some(resume) = &parts.resume {
             let start = launch.phase("spawn", start);
             let up = Up { machine, qmp, debug, console, channel };
-            return resume::go_on(up, launch, resume, state, dir, start).await;
+            let has_system = self.has_system;
+            return resume::go_on(up, launch, resume, state, dir, has_system, start).await;
         }
         qmp.cont().await.map_err(|e| BackendError::engine("QEMU", e))?;
         let start = launch.phase("spawn", start);
 
         let program = launch.record.spec.args.first().cloned().unwrap_or_default();
-        let moments = match follow(debug).await {
+        let marks = if self.has_system { Marks::by_loader() } else { Marks::default() };
+        let boot = match follow(debug, marks).await {
             Ok(moments) => moments,
             Err(BootError::Failed(failure)) => return Err(explain(failure, &program)),
             Err(BootError::Ended) => {
@@ -259,8 +273,7 @@ impl Payload for VmPayload {
                 return Err(BackendError::engine("starting the guest", reason));
             }
         };
-        launch.phase_between("kernel", start, moments.init);
-        launch.phase_between("userspace", moments.init, moments.executed);
+        boot.phases(start, |name, from, to| launch.phase_between(name, from, to));
         let app_output = &launch.output;
         let limits = launch.record.spec.resources;
         let has_volumes = !self.volumes.paths().is_empty();
@@ -274,6 +287,7 @@ impl Payload for VmPayload {
             state,
             limits,
             has_volumes,
+            has_system: self.has_system,
         };
         Ok(Box::new(RunningVm::watch(parts)))
     }
@@ -297,7 +311,7 @@ impl Payload for VmPayload {
         {
             problems.push(format!("the control group {} stays: {e}", quota.folder().display()));
         }
-        if let Err(e) = remove_initrd(&self.files) {
+        if let Err(e) = remove_boot(&self.files) {
             problems.push(e.to_string());
         }
         problems
@@ -321,10 +335,10 @@ pub(crate) async fn end_process(process: ProcessIdentity) -> bool {
 }
 
 /// Removes what only a running machine needs. It holds the app's environment.
-pub(crate) fn remove_initrd(files: &InstanceFiles) -> Result<(), BackendError> {
-    match std::fs::remove_file(&files.initrd) {
+pub(crate) fn remove_boot(files: &InstanceFiles) -> Result<(), BackendError> {
+    match std::fs::remove_file(&files.boot) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(BackendError::io("remove", &files.initrd, e))
+            Err(BackendError::io("remove", &files.boot, e))
         }
         _ => Ok(()),
     }

@@ -10,11 +10,14 @@ mod wishes;
 use std::path::{Path, PathBuf};
 
 use tandem_backend::{BackendError, InstanceStore, Payload};
-use tandem_model::{InstanceRecord, InstanceSpec};
+use tandem_model::{InstanceRecord, InstanceSpec, Profile};
 
-use crate::{machine::Shape, quota::Quota};
+use crate::{
+    machine::{LEAST_FOR_SYSTEM, LEAST_MEMORY, Shape},
+    quota::Quota,
+};
 use launch::VmPayload;
-pub(crate) use launch::{end_process, remove_initrd};
+pub(crate) use launch::{end_process, remove_boot};
 pub(crate) use wishes::{environment, refusal};
 
 /// The files of an instance besides those of every backend.
@@ -25,8 +28,9 @@ pub(crate) struct InstanceFiles {
     /// The first layer of what the instance changed; kept from one start to
     /// the next.
     pub(crate) disk: PathBuf,
-    /// Made anew for each start.
-    pub(crate) initrd: PathBuf,
+    /// What the guest begins with, made anew for each start: an initial RAM
+    /// disk, or the boot file alone.
+    pub(crate) boot: PathBuf,
     /// What the kernel wrote on the serial console, since the last start.
     pub(crate) console: PathBuf,
 }
@@ -36,7 +40,7 @@ impl InstanceFiles {
         Self {
             dir: dir.to_owned(),
             disk: dir.join("disk.qcow2"),
-            initrd: dir.join("initrd"),
+            boot: dir.join("boot"),
             console: dir.join("logs/console.log"),
         }
     }
@@ -44,10 +48,13 @@ impl InstanceFiles {
 
 /// The size of an instance's machine.
 pub(crate) fn shape_of(spec: &InstanceSpec) -> Result<Shape, BackendError> {
-    Shape::of(&spec.resources, &spec.options.room).map_err(|reason| BackendError::Unavailable {
-        what: "a virtual machine of this size".to_owned(),
-        why: reason,
-        fix: "choose other limits with --memory and --cpus".to_owned(),
+    let least = if spec.profile == Some(Profile::Full) { LEAST_FOR_SYSTEM } else { LEAST_MEMORY };
+    Shape::of(&spec.resources, &spec.options.room, least).map_err(|reason| {
+        BackendError::Unavailable {
+            what: "a virtual machine of this size".to_owned(),
+            why: reason,
+            fix: "choose other limits with --memory and --cpus".to_owned(),
+        }
     })
 }
 
@@ -63,5 +70,6 @@ pub fn vm_payload(
     ports::check(&record.spec.ports)?;
     let quota = Quota::of(&record.spec.resources, &record.id)?;
     let files = InstanceFiles::in_dir(&store.dir(&record.id));
-    Ok(Box::new(VmPayload::new(store.home().clone(), shape, files, quota)))
+    let has_system = record.spec.profile == Some(Profile::Full);
+    Ok(Box::new(VmPayload::new(store.home().clone(), shape, files, has_system, quota)))
 }

@@ -30,6 +30,7 @@ pub(super) async fn go_on(
     resume: &Resume,
     here: MachineState,
     dir: PathBuf,
+    has_system: bool,
     start: HostInstant,
 ) -> Result<Box<dyn Running>, BackendError> {
     let name = &launch.record.spec.name;
@@ -80,6 +81,7 @@ pub(super) async fn go_on(
         limits,
         // Nothing is saved of a machine that has some.
         has_volumes: false,
+        has_system,
     });
     running.revive(identity).await?;
     launch.phase("resume", start);

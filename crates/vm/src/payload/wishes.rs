@@ -5,8 +5,8 @@ use tandem_guest::wire::{
     Boot, Confinement, Execute, Limit, MemoryMount, Mount, Network, VolumeMount,
 };
 use tandem_model::{
-    CAPABILITIES, InstanceOptions, InstanceRecord, MountSource, NetworkChoice, SeccompChoice,
-    SecurityOptions,
+    CAPABILITIES, InstanceOptions, InstanceRecord, MountSource, NetworkChoice, Profile,
+    SeccompChoice, SecurityOptions,
 };
 
 use super::identity::{DEVICE, hostname_of};
@@ -38,7 +38,7 @@ const LIMITS: [&str; 16] = [
 
 /// Why a machine cannot honour one of these options; `None` when it honours
 /// all.
-pub(crate) fn refusal(options: &InstanceOptions) -> Option<BackendError> {
+pub(crate) fn refusal(options: &InstanceOptions, profile: Option<Profile>) -> Option<BackendError> {
     let unavailable = |what: &str, why: &str, fix: &str| {
         let [what, why, fix] = [what, why, fix].map(str::to_owned);
         Some(BackendError::Unavailable { what, why, fix })
@@ -49,6 +49,13 @@ pub(crate) fn refusal(options: &InstanceOptions) -> Option<BackendError> {
             "a folder of the host in a virtual machine",
             "its kernel has no file system that is shared with the host",
             "use a named volume, copy files in with `tandem cp`, or use --backend container",
+        );
+    }
+    if options.template && profile == Some(Profile::Full) {
+        return unavailable(
+            "a template of a full machine",
+            "its operating system has more of an identity than is made anew: keys, leases, a journal",
+            "leave out --template, or use --profile micro",
         );
     }
     if options.template && VolumeDisks::wanted(options).next().is_some() {
@@ -190,13 +197,13 @@ mod tests {
 
     #[test]
     fn what_a_machine_cannot_do_is_refused_with_a_reason() {
-        assert!(refusal(&InstanceOptions::default()).is_none());
+        assert!(refusal(&InstanceOptions::default(), None).is_none());
         let mut options = InstanceOptions { network: NetworkChoice::None, ..Default::default() };
         options.security.read_only = true;
         options.init = true;
-        assert!(refusal(&options).is_none());
+        assert!(refusal(&options, None).is_none());
         options.network = NetworkChoice::Named("web".to_owned());
-        let said = refusal(&options).unwrap().to_string();
+        let said = refusal(&options, None).unwrap().to_string();
         assert!(said.contains("named network") && said.contains("QEMU's user network"), "{said}");
     }
 
@@ -207,17 +214,21 @@ mod tests {
             mounts: ["b:/var/b:ro", "a:/a:nocopy"].map(volume).to_vec(),
             ..Default::default()
         };
-        assert!(refusal(&options).is_none());
+        assert!(refusal(&options, None).is_none());
         let found = mounts(&options);
         let Mount::Volume(first) = &found[0] else { panic!("{found:?}") };
         assert_eq!((first.serial.as_str(), first.target.as_str()), ("volume0", "/var/b"));
         assert!(first.read_only && !first.no_copy);
         assert!(matches!(&found[1], Mount::Volume(second) if second.no_copy));
         options.template = true;
-        assert!(refusal(&options).unwrap().to_string().contains("--template"));
+        assert!(refusal(&options, None).unwrap().to_string().contains("--template"));
+        options.mounts.clear();
+        assert!(refusal(&options, Some(Profile::Micro)).is_none());
+        let said = refusal(&options, Some(Profile::Full)).unwrap().to_string();
+        assert!(said.contains("full machine"), "{said}");
         options.template = false;
         options.mounts.push(volume("/tmp:/host"));
-        assert!(refusal(&options).unwrap().to_string().contains("tandem cp"));
+        assert!(refusal(&options, None).unwrap().to_string().contains("tandem cp"));
     }
 
     #[test]

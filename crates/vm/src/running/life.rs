@@ -9,6 +9,7 @@ use tokio::{
     net::UnixStream,
     sync::watch,
     task::JoinHandle,
+    time::timeout,
 };
 
 use super::console::Console;
@@ -31,6 +32,9 @@ pub(super) struct Life {
     guest: Session<DuplexStream>,
     console: Console,
     logs: [JoinHandle<()>; 2],
+    /// How long the guest may take to switch itself off after the app's end;
+    /// without it, it need not.
+    shutdown: Duration,
 }
 
 /// Why a machine's life is over.
@@ -52,6 +56,7 @@ impl Life {
         channel: UnixStream,
         console: Console,
         app_output: &Output,
+        shutdown: Duration,
     ) -> (Self, Agent) {
         let into_log = |stream| {
             let (output, source) = duplex(PIPE);
@@ -60,7 +65,7 @@ impl Life {
         let (stdout, stdout_log) = into_log(Stream::Stdout);
         let (stderr, stderr_log) = into_log(Stream::Stderr);
         let (guest, agent) = Session::open(channel, [stdout, stderr]);
-        (Self { machine, qmp, guest, console, logs: [stdout_log, stderr_log] }, agent)
+        (Self { machine, qmp, guest, console, logs: [stdout_log, stderr_log], shutdown }, agent)
     }
 
     /// Runs to the end and tells how it was. QEMU is gone then, and the app's
@@ -83,6 +88,11 @@ impl Life {
             _ = killed.wait_for(|killed| *killed) => End::Killed,
         };
         if matches!(end, End::App { .. }) {
+            // Asked to be killed meanwhile, it is switched off at once.
+            tokio::select! {
+                _ = timeout(self.shutdown, self.machine.child.wait()) => {}
+                _ = killed.wait_for(|killed| *killed) => {}
+            }
             // The guest's files are at rest; now QEMU writes what it holds.
             let _ = self.qmp.quit().await;
         } else {

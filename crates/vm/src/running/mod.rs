@@ -51,6 +51,9 @@ pub(crate) struct RunningVm {
 /// How long a guest may take to write its volumes out before it is killed.
 const SETTLING: Duration = Duration::from_secs(5);
 
+/// How long an operating system may take to shut down after its app's end.
+const SHUTDOWN: Duration = Duration::from_mins(1);
+
 /// The parts of a machine that has come up.
 pub(crate) struct Parts<'a> {
     pub(crate) machine: Machine,
@@ -64,6 +67,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) limits: Resources,
     /// It has disks that outlive it.
     pub(crate) has_volumes: bool,
+    /// It has an operating system, which shuts down by itself.
+    pub(crate) has_system: bool,
 }
 
 /// Who an instance is that was made of another one's state.
@@ -78,11 +83,13 @@ impl RunningVm {
     pub(crate) fn watch(parts: Parts<'_>) -> Self {
         let (exit_sender, exit) = watch::channel(None);
         let (kill, killed) = watch::channel(false);
-        let Parts { machine, qmp, channel, console, app_output, dir, state, limits, has_volumes } =
-            parts;
+        let Parts { machine, qmp, channel, console, app_output, dir, state, limits, .. } = parts;
+        let Parts { has_volumes, has_system, .. } = parts;
         let qmp = Rc::new(qmp);
         let door = console.door();
-        let (life, agent) = Life::new(machine, Rc::clone(&qmp), channel, console, app_output);
+        let shutdown = if has_system { SHUTDOWN } else { Duration::ZERO };
+        let (life, agent) =
+            Life::new(machine, Rc::clone(&qmp), channel, console, app_output, shutdown);
         tokio::task::spawn_local(async move {
             let exit = life.run(killed).await;
             exit_sender.send_replace(Some(exit));

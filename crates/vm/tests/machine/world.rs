@@ -8,7 +8,7 @@ use std::{
     net::TcpStream,
     os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -20,7 +20,7 @@ use tandem_model::{
     AcceleratorChoice, BackendKind, InstanceRecord, InstanceSpec, InstanceState, Phase, Profile,
     Resources,
 };
-use tandem_vm::VmEngine;
+use tandem_vm::{SystemBuilder, VmEngine};
 
 /// Why the tests cannot run here.
 pub(crate) fn lacking() -> Option<String> {
@@ -133,7 +133,7 @@ impl World {
 
     pub(crate) fn machines(&self) -> SupervisedBackend<VmEngine> {
         let program = std::env::current_exe().expect("the test program has a path");
-        let engine = VmEngine::new(self.home.clone(), program.clone());
+        let engine = VmEngine::new(self.home.clone(), program.clone(), Arc::new(NoSystems));
         SupervisedBackend::new(engine, self.store.clone(), program)
     }
 
@@ -225,4 +225,18 @@ pub(crate) fn get(port: u16, path: &str) -> Result<String> {
     let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
     anyhow::ensure!(head.contains(" 200 "), "{head}");
     Ok(body.to_owned())
+}
+
+/// These tests boot images alone.
+struct NoSystems;
+
+#[async_trait::async_trait]
+impl SystemBuilder for NoSystems {
+    async fn build(
+        &self,
+        _recipe: &Path,
+        _progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
+    ) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("an operating system"))
+    }
 }

@@ -12,7 +12,14 @@ use crate::{grammar::State, output::line};
 
 pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8> {
     match command {
-        State::Export { output, instance } => {
+        State::Export { disk: Some(format), output, instance } => {
+            tokio::select! {
+                done = context.app.export_disk(&instance, format, &output) => done?,
+                () = crate::signals::interrupted() => return Ok(130),
+            }
+            Ok(0)
+        }
+        State::Export { output, instance, .. } => {
             context.app.export_instance(&instance, &output).await?;
             Ok(0)
         }
