@@ -65,16 +65,35 @@ impl App {
         }
     }
 
+    /// The name of the base of this kind: the one that this machine makes, or
+    /// one that another machine made, when only that is here.
+    pub(crate) fn base_name(&self, kind: BaseKind) -> ImageRef {
+        self.base_here(kind).unwrap_or_else(|| bootstrap_name(kind))
+    }
+
+    /// The base of this kind that is here.
+    pub(crate) fn base_here(&self, kind: BaseKind) -> Option<ImageRef> {
+        let own = bootstrap_name(kind);
+        if self.images.resolve(&own).is_ok() {
+            return Some(own);
+        }
+        let same = |name: &ImageRef| {
+            name.registry() == own.registry() && name.repository() == own.repository()
+        };
+        let all = self.images.list(false).unwrap_or_default();
+        let others = all.into_iter().filter_map(|it| Some((it.created_at, it.reference?)));
+        others.filter(|(_, name)| same(name)).max().map(|(_, name)| name)
+    }
+
     /// The base of this kind, made when it is not there yet.
     pub(crate) async fn ensure_base(
         &self,
         kind: BaseKind,
         line: &mut (dyn FnMut(&str) + Send),
     ) -> Result<ImageRef, AppError> {
-        let name = bootstrap_name(kind);
-        match self.images.resolve(&name) {
-            Ok(image) => Ok(image.reference),
-            Err(_) => self.bootstrap(kind, line).await,
+        match self.base_here(kind) {
+            Some(name) => Ok(name),
+            None => self.bootstrap(kind, line).await,
         }
     }
 }

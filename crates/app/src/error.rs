@@ -9,6 +9,8 @@ use tandem_model::{ErrorCode, Failure, ParseImageRefError};
 use tandem_report::ReportError;
 use tandem_rootless::RootlessError;
 
+use crate::BundleError;
+
 /// What a use case can fail with: the parts' errors, and a few of its own.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -96,6 +98,9 @@ pub enum AppError {
     /// Images.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// Bundles.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Builds.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -144,6 +149,7 @@ impl AppError {
             Self::NoPort(_) | Self::Usage(_) | Self::Reference(_) => ErrorCode::Usage,
             Self::Backend(e) => e.code(),
             Self::Image(e) => e.code(),
+            Self::Bundle(e) => e.code(),
             Self::Build(e) => e.code(),
             Self::Lab(e) => e.code(),
             Self::Home(e) if e.is_no_space() => ErrorCode::NoSpace,

@@ -8,6 +8,7 @@ mod archive;
 mod attach;
 mod base;
 mod build;
+mod bundle;
 mod cancel;
 mod command_line;
 mod commit;
@@ -72,6 +73,9 @@ use tandem_vm::VmEngine;
 use machine_system::Systems;
 
 pub use build::{BuildOutput, StreamedContext};
+pub use bundle::{
+    BundleError, BundleEvent, BundleItem, BundleKind, BundleReport, BundleRequest, BundleState,
+};
 pub use cancel::Cancel;
 pub use commit::CommitRequest;
 pub use compare::CompareRequest;

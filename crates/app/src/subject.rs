@@ -150,14 +150,14 @@ impl App {
     }
 }
 
-fn notice(step: &str, message: &str) -> RunEvent {
+pub(crate) fn notice(step: &str, message: &str) -> RunEvent {
     match step.strip_suffix("-log") {
         Some(step) => RunEvent::Log { step: step.to_owned(), line: message.to_owned() },
         None => RunEvent::Preparing { step: step.to_owned(), message: message.to_owned() },
     }
 }
 
-fn build_event(event: BuildEvent) -> Option<RunEvent> {
+pub(crate) fn build_event(event: BuildEvent) -> Option<RunEvent> {
     let step = "build".to_owned();
     match event {
         BuildEvent::StepStarted { index, total, instruction, .. } => Some(RunEvent::Preparing {

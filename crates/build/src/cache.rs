@@ -76,9 +76,14 @@ impl Key {
 
 impl Cache {
     pub(crate) fn open(home: &Home) -> Result<Self, HomeError> {
-        let dir = home.cache().join("build/steps");
+        let dir = Self::folder(home);
         make_private_dir(&dir)?;
         Ok(Self { dir })
+    }
+
+    /// Where the steps of a home are remembered.
+    pub(crate) fn folder(home: &Home) -> PathBuf {
+        home.cache().join("build/steps")
     }
 
     /// What the step made before. An entry whose layer is gone, and one that

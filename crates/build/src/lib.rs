@@ -15,6 +15,7 @@
 //! what it makes, and only after its layer is in the store.
 
 mod cache;
+mod carry;
 mod error;
 mod event;
 mod execute;
@@ -29,6 +30,7 @@ pub mod samples;
 mod tree;
 
 pub use cache::forget_stale_steps;
+pub use carry::{CarriedStep, is_step_name, steps_of, take_steps};
 pub use error::{BuildError, IgnoreProblem};
 pub use event::{BuildEvent, Built, OutputStream, StepReport, Substitution};
 pub use execute::{Commit, architecture, build, commit_document};

@@ -37,7 +37,8 @@ mod store;
 mod tree_copy;
 
 pub use archive::{
-    ArchiveError, ArchiveFormat, ArchiveSource, LayoutImage, load, load_layout, save, save_into,
+    ArchiveError, ArchiveFormat, ArchiveSource, LayoutImage, LayoutPart, PartSource, layout_parts,
+    load, load_layout, save, save_into,
 };
 pub use error::ImageError;
 pub use fetch::{Fetched, fetch_file};

@@ -5,6 +5,7 @@ mod attach;
 mod build;
 mod build_errors;
 mod build_inputs;
+mod bundle;
 mod command_line;
 mod compare;
 mod container;
@@ -53,6 +54,7 @@ pub fn all() -> Vec<Case> {
         run_errors::CASES,
         registry::CASES,
         archive::CASES,
+        bundle::CASES,
         engines::CASES,
         images::CASES,
         system::CASES,

@@ -3,7 +3,9 @@
 use std::{path::Path, process::Stdio, time::Duration};
 
 use serde::Serialize;
+use tandem_image::bootstrap::BaseKind;
 use tandem_lesson::{Block, Command};
+use tandem_model::ImageRef;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
     process::Child,
@@ -60,6 +62,10 @@ impl App {
             let text = format!("{there} is there already: `tandem lesson reset {id}` begins anew");
             say(SaidBy { error: false, text });
             0
+        } else if let Some(base) = self.base_of(&command) {
+            let text = format!("{base} is there already: `{line}` makes it anew");
+            say(SaidBy { error: false, text });
+            0
         } else {
             self.carry(&folder, &command, say, cancel).await?
         };
@@ -75,6 +81,21 @@ impl App {
             done.whole |= done.commands.len() >= wanted;
         })?;
         Ok(CommandEnd { code, progress })
+    }
+
+    /// The base that an `image bootstrap` would make, when it is here: a class
+    /// without internet has brought it along.
+    fn base_of(&self, command: &Command) -> Option<ImageRef> {
+        let kind = match command.arguments.as_slice() {
+            [image, make] if image == "image" && make == "bootstrap" => BaseKind::Python,
+            [image, make, kind] if image == "image" && make == "bootstrap" => match kind.as_str() {
+                "python" => BaseKind::Python,
+                "debian" => BaseKind::Debian,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        self.base_here(kind)
     }
 
     async fn carry(

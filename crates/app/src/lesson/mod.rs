@@ -10,7 +10,7 @@ use std::{fs, path::PathBuf};
 
 use serde::Serialize;
 use tandem_home::make_private_dir;
-use tandem_image::bootstrap::{BaseKind, bootstrap_name};
+use tandem_image::bootstrap::BaseKind;
 use tandem_lesson::{BUILTIN, Block, Lesson, parse};
 use tandem_model::did_you_mean;
 
@@ -21,7 +21,7 @@ pub use progress::{Done, LessonProgress, Spot};
 use crate::{App, AppError};
 
 /// Files that are no lesson are not read further.
-const LONGEST: u64 = 1 << 20;
+pub(crate) const LONGEST: u64 = 1 << 20;
 /// Most lessons of one's own.
 const MOST: usize = 200;
 
@@ -126,34 +126,39 @@ impl App {
 
     fn found_lessons(&self) -> Result<Vec<Found>, AppError> {
         let builtin = BUILTIN.iter().map(|it| (it.id.to_owned(), it.text.to_owned(), false));
-        let mut all: Vec<Found> =
-            builtin.map(|(id, text, own)| Found { id, text: with_bases(&text), own }).collect();
-        let folder = self.home.lessons();
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(all),
-            Err(e) => return Err(AppError::io("read", &folder, e)),
-        };
-        let mut own: Vec<PathBuf> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|it| it == "md") && path.is_file())
-            .collect();
-        own.sort();
-        for path in own.into_iter().take(MOST) {
-            let Some(id) = path.file_stem().and_then(|stem| stem.to_str()) else { continue };
-            // An id becomes the name of a folder.
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            if !id.chars().all(plain) || all.iter().any(|found| found.id == id) {
-                continue;
-            }
+        let mut all: Vec<Found> = builtin.map(|(id, text, own)| Found { id, text, own }).collect();
+        for (id, path) in self.own_lessons()? {
             let size = fs::metadata(&path).map_or(0, |it| it.len());
             let bytes =
                 if size > LONGEST { Vec::new() } else { fs::read(&path).unwrap_or_default() };
-            let text = with_bases(&String::from_utf8_lossy(&bytes));
-            all.push(Found { id: id.to_owned(), text, own: true });
+            all.push(Found { id, text: String::from_utf8_lossy(&bytes).into_owned(), own: true });
+        }
+        let (python, debian) = (self.base_name(BaseKind::Python), self.base_name(BaseKind::Debian));
+        for found in &mut all {
+            let text = found.text.replace("{{python-base}}", &python.to_string());
+            found.text = text.replace("{{debian-base}}", &debian.to_string());
         }
         Ok(all)
+    }
+
+    /// The files of one's own lessons by id.
+    pub(crate) fn own_lessons(&self) -> Result<Vec<(String, PathBuf)>, AppError> {
+        let folder = self.home.lessons();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(AppError::io("read", &folder, e)),
+        };
+        let mut own: Vec<(String, PathBuf)> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|it| it == "md") && path.is_file())
+            .filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path)))
+            .filter(|(id, _)| is_lesson_id(id) && BUILTIN.iter().all(|it| it.id != id))
+            .collect();
+        own.sort();
+        own.truncate(MOST);
+        Ok(own)
     }
 
     /// The folder that a lesson's commands work in.
@@ -164,12 +169,10 @@ impl App {
     }
 }
 
-/// The names of the bases that this machine makes, in the places kept for
-/// them.
-fn with_bases(text: &str) -> String {
-    let name = |kind| bootstrap_name(kind).to_string();
-    text.replace("{{python-base}}", &name(BaseKind::Python))
-        .replace("{{debian-base}}", &name(BaseKind::Debian))
+/// An id becomes the name of a folder.
+pub(crate) fn is_lesson_id(id: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !id.is_empty() && id.chars().all(plain)
 }
 
 /// Every place where there is something to do.

@@ -3,6 +3,7 @@
 mod archive;
 mod attach;
 mod build;
+mod bundle;
 mod compare;
 mod console;
 mod doctor;
@@ -117,6 +118,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Live(command) => live::run(&context, command).await,
         Command::State(command) => state::run(&context, command).await,
         Command::Networking(command) => network::run(&context, command).await,
+        Command::Bundle(it) => Box::pin(bundle::run(&context, it)).await,
         Command::Compare(compare) => Box::pin(compare::run(&context, compare)).await,
         Command::Experiment(it) => Box::pin(experiment::run(&context, it)).await,
         Command::Result(it) => results::run(&context, it),

@@ -2,6 +2,7 @@
 
 mod archive;
 mod build;
+mod bundle;
 mod compare;
 mod experiment;
 mod image;
@@ -26,6 +27,7 @@ use crate::attach::DetachKeys;
 
 pub(crate) use archive::{Archive, Load, Save};
 pub(crate) use build::{Build, BuildNetwork, Progress};
+pub(crate) use bundle::{Bundle, CreateBundle};
 pub(crate) use compare::Compare;
 pub(crate) use experiment::{Cache, Experiment, Format, RunExperiment, StoredResult};
 pub(crate) use image::{Base, Image, Images};
@@ -194,6 +196,9 @@ pub(crate) enum Command {
     /// Learn with lessons that run real commands and look at the real state
     #[command(subcommand)]
     Lesson(Lesson),
+    /// Carry all that a class needs to machines without internet
+    #[command(subcommand)]
+    Bundle(Bundle),
     /// Work with volumes
     #[command(subcommand)]
     Volume(Volume),

@@ -22,6 +22,7 @@ mod layout;
 mod load;
 mod members;
 mod oci;
+mod parts;
 mod save;
 mod wanted;
 
@@ -32,6 +33,7 @@ pub use error::ArchiveError;
 pub use input::ArchiveSource;
 pub use layout::{LayoutImage, load_layout};
 pub use load::load;
+pub use parts::{LayoutPart, PartSource, layout_parts};
 pub use save::{ArchiveFormat, save, save_into};
 
 /// Asked often; whoever says yes ends the work, and nothing of it stays.

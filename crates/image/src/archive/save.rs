@@ -26,6 +26,9 @@ pub enum ArchiveFormat {
     Docker,
 }
 
+/// What `oci-layout` holds.
+pub(super) const LAYOUT_VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
 /// Writes images to a file, byte for byte as they are stored; the file is
 /// there whole or not at all.
 ///
@@ -89,8 +92,8 @@ impl<W: Write> Saving<'_, W> {
             layers: layers.keys().map(|digest| (*digest).clone()).collect(),
             bytes: layers.values().map(|layer| layer.size).sum(),
         });
-        self.document(oci::LAYOUT, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
-        self.document(oci::INDEX, &self.index(images)?)?;
+        self.document(oci::LAYOUT, LAYOUT_VERSION)?;
+        self.document(oci::INDEX, &index_of(self.store, images)?)?;
         if format == ArchiveFormat::Docker {
             self.document(docker::MANIFEST, &Self::manifest(images)?)?;
         }
@@ -109,36 +112,6 @@ impl<W: Write> Saving<'_, W> {
         }
         let write = ImageError::io("write", "the archive");
         self.tar.finish().and_then(|()| self.tar.get_mut().flush()).map_err(write)
-    }
-
-    fn index(&self, images: &[Image]) -> Result<Vec<u8>, ImageError> {
-        let broken = |e: &dyn std::fmt::Display| ImageError::damaged("the index", e);
-        let mut manifests = Vec::new();
-        for image in images {
-            let bytes = self.store.read_blob(&image.digest)?;
-            let document: Value = serde_json::from_slice(&bytes).map_err(|e| broken(&e))?;
-            let media_type = document["mediaType"].as_str().map(MediaType::from);
-            let digest = oci_spec::image::Digest::try_from(image.digest.as_str());
-            let mut descriptor = DescriptorBuilder::default()
-                .media_type(media_type.unwrap_or(MediaType::ImageManifest))
-                .digest(digest.map_err(|e| broken(&e))?)
-                .size(bytes.len() as u64);
-            if image.reference.tag().is_some() {
-                let names = oci::NAMES.map(|key| (key.to_owned(), full_name(image)));
-                descriptor = descriptor.annotations(HashMap::from(names));
-            }
-            manifests.push(descriptor.build().map_err(|e| broken(&e))?);
-        }
-        let index = ImageIndexBuilder::default()
-            .schema_version(2u32)
-            .media_type(MediaType::ImageIndex)
-            .manifests(manifests)
-            .build()
-            .map_err(|e| broken(&e))?;
-        let mut index = serde_json::to_value(&index).map_err(|e| broken(&e))?;
-        // Annotations come in random order.
-        index.sort_all_objects();
-        serde_json::to_vec(&index).map_err(|e| broken(&e))
     }
 
     /// Docker's list: an image once, with all its names.
@@ -223,6 +196,37 @@ impl<W: Write> Saving<'_, W> {
         let written = self.tar.append_data(&mut header, path, reader.take(size));
         written.map_err(ImageError::io("write", "the archive"))
     }
+}
+
+/// `index.json` of these images, each under its name.
+pub(super) fn index_of(store: &Store, images: &[Image]) -> Result<Vec<u8>, ImageError> {
+    let broken = |e: &dyn std::fmt::Display| ImageError::damaged("the index", e);
+    let mut manifests = Vec::new();
+    for image in images {
+        let bytes = store.read_blob(&image.digest)?;
+        let document: Value = serde_json::from_slice(&bytes).map_err(|e| broken(&e))?;
+        let media_type = document["mediaType"].as_str().map(MediaType::from);
+        let digest = oci_spec::image::Digest::try_from(image.digest.as_str());
+        let mut descriptor = DescriptorBuilder::default()
+            .media_type(media_type.unwrap_or(MediaType::ImageManifest))
+            .digest(digest.map_err(|e| broken(&e))?)
+            .size(bytes.len() as u64);
+        if image.reference.tag().is_some() {
+            let names = oci::NAMES.map(|key| (key.to_owned(), full_name(image)));
+            descriptor = descriptor.annotations(HashMap::from(names));
+        }
+        manifests.push(descriptor.build().map_err(|e| broken(&e))?);
+    }
+    let index = ImageIndexBuilder::default()
+        .schema_version(2u32)
+        .media_type(MediaType::ImageIndex)
+        .manifests(manifests)
+        .build()
+        .map_err(|e| broken(&e))?;
+    let mut index = serde_json::to_value(&index).map_err(|e| broken(&e))?;
+    // Annotations come in random order.
+    index.sort_all_objects();
+    serde_json::to_vec(&index).map_err(|e| broken(&e))
 }
 
 /// The name with its registry, which other tools would guess otherwise.

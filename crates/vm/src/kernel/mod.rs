@@ -6,6 +6,7 @@
 //! /boot, /lib/modules of the host, where there is no apt
 //! ```
 
+mod carry;
 mod elf;
 mod initrd;
 mod lz4;
@@ -24,6 +25,7 @@ use tandem_guest::wire::{MODULE_DIR, Modules};
 use tandem_home::{Home, HomeError, Lock, make_private_dir, read_json, write_atomic, write_json};
 use tandem_model::Digest;
 
+pub use carry::{CarriedKernel, kernel_of, take_kernel};
 pub(crate) use elf::needs_interpreter;
 pub(crate) use initrd::Archive;
 use modules::ModuleTree;
