@@ -146,7 +146,11 @@ impl AppError {
             | Self::NoExperiment(_) => ErrorCode::NotFound,
             Self::Lesson(_) => ErrorCode::Syntax,
             Self::NoCommand(_) => ErrorCode::NoCommand,
-            Self::NoPort(_) | Self::Usage(_) | Self::Reference(_) => ErrorCode::Usage,
+            Self::NoPort(_)
+            | Self::Usage(_)
+            | Self::Reference(_)
+            | Self::Report(ReportError::NoPicture | ReportError::TooHigh) => ErrorCode::Usage,
+            Self::Report(ReportError::NoFont) => ErrorCode::Unavailable,
             Self::Backend(e) => e.code(),
             Self::Image(e) => e.code(),
             Self::Bundle(e) => e.code(),

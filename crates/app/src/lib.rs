@@ -55,6 +55,7 @@ mod update;
 mod usage;
 mod volumes;
 mod watch;
+mod whole_file;
 mod work;
 
 use std::{
@@ -110,6 +111,7 @@ pub use tandem_vm::DiskFormat;
 pub use update::{UpdateHow, UpdateMode, UpdateReport, UpdateWishes};
 pub use usage::{GuestUsage, TopRow, UsageRow};
 pub use volumes::VolumeRow;
+pub use whole_file::{write_file, write_new_file};
 
 /// An open home with everything that works on it.
 pub struct App {

@@ -8,8 +8,8 @@ use std::{
 use tandem_lab::{LabError, ResultRow, merge, read_document};
 use tandem_model::{ResultDocument, TrialRecord};
 use tandem_report::{
-    NamedChart, Size, Theme, equivalent_command, from_result, report_csv, report_html,
-    report_markdown,
+    NamedChart, ReportError, Size, Theme, equivalent_command, from_result, report_csv, report_html,
+    report_markdown, report_pdf, report_png,
 };
 
 use crate::{App, AppError};
@@ -28,10 +28,17 @@ pub enum ResultFormat {
     Markdown,
     /// The first chart as a vector picture.
     Svg,
-    /// A picture of pixels.
+    /// All charts as a picture of pixels, twice as large as drawn.
     Png,
-    /// Pages.
+    /// The whole report as pages for paper.
     Pdf,
+}
+
+impl ResultFormat {
+    /// Whether it is nothing that a terminal can show.
+    pub fn is_binary(self) -> bool {
+        matches!(self, Self::Png | Self::Pdf)
+    }
 }
 
 /// A stored run as it is shown.
@@ -101,13 +108,14 @@ impl App {
         })
     }
 
-    /// A finished result in a format, as the bytes of a file.
+    /// A finished result in a format, as the bytes of a file. The theme is
+    /// that of a picture; a report brings its own.
     pub fn export_result(
         &self,
         id: &str,
         format: ResultFormat,
         theme: Theme,
-    ) -> Result<String, AppError> {
+    ) -> Result<Vec<u8>, AppError> {
         let result = match self.show_result(id)? {
             ShownResult::Finished(result) => result,
             ShownResult::Unfinished { row, .. } => {
@@ -118,24 +126,21 @@ impl App {
                 )));
             }
         };
-        match format {
+        Ok(match format {
             ResultFormat::Json => {
-                let text = serde_json::to_string_pretty(&result);
-                Ok(text.map_err(tandem_report::ReportError::from)? + "\n")
+                let text = serde_json::to_string_pretty(&result).map_err(ReportError::from)?;
+                (text + "\n").into()
             }
-            ResultFormat::Csv => Ok(report_csv(&result)),
-            ResultFormat::Html => Ok(report_html(&result)),
-            ResultFormat::Markdown => Ok(report_markdown(&result)),
+            ResultFormat::Csv => report_csv(&result).into(),
+            ResultFormat::Html => report_html(&result).into(),
+            ResultFormat::Markdown => report_markdown(&result).into(),
             ResultFormat::Svg => {
                 let first = from_result(&result, Size::wide(900), theme).into_iter().next();
-                first.map(|named| named.chart.svg).ok_or_else(|| {
-                    AppError::Usage("the result has no picture: nothing in it was measured".into())
-                })
+                first.ok_or(ReportError::NoPicture)?.chart.svg.into()
             }
-            ResultFormat::Png | ResultFormat::Pdf => Err(AppError::Usage(
-                "this version writes no pixels and no pages of its own: export html and print it to PDF, or export svg".into(),
-            )),
-        }
+            ResultFormat::Png => report_png(&result, theme)?,
+            ResultFormat::Pdf => report_pdf(&result)?,
+        })
     }
 
     /// Takes results from files in, each whole or not at all; their ids.

@@ -15,8 +15,13 @@ pub(crate) fn line(text: &str) {
 
 /// Prints text as it is to standard output.
 pub(crate) fn raw(text: &str) {
+    raw_bytes(text.as_bytes());
+}
+
+/// Prints bytes as they are to standard output.
+pub(crate) fn raw_bytes(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+    if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
 }

@@ -83,6 +83,36 @@ pub(crate) fn wrap(text: &str, room: f64, lines: usize, size: f64, weight: Weigh
     wrap_parts(&words, " ", room, size, weight, lines)
 }
 
+/// Breaks `text` at spaces into lines of at most `room` pixels, and a word that
+/// is wider than that within itself: nothing is left out.
+pub(crate) fn flow(text: &str, room: f64, size: f64, weight: Weight) -> Vec<String> {
+    let of = |c| f64::from(advance(c, weight)) * size / 1000.0;
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let (mut line, mut used) = (String::new(), 0.0);
+        for word in paragraph.split([' ', '\t']).filter(|word| !word.is_empty()) {
+            let wide = width(word, size, weight);
+            if !line.is_empty() && used + of(' ') + wide <= room {
+                line.push(' ');
+                used += of(' ');
+            } else if !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+                used = 0.0;
+            }
+            for c in word.chars() {
+                if !line.is_empty() && used + of(c) > room {
+                    lines.push(std::mem::take(&mut line));
+                    used = 0.0;
+                }
+                line.push(c);
+                used += of(c);
+            }
+        }
+        lines.push(line);
+    }
+    lines
+}
+
 /// Joins `parts` with `separator` into lines of `room` pixels, breaking only
 /// between parts. The last of `lines` lines takes all the rest, cut to fit.
 pub(crate) fn wrap_parts(
@@ -163,6 +193,17 @@ mod tests {
         assert!(lines.iter().all(|line| width(line, 12.0, Weight::Regular) <= 90.0));
         let two = wrap(text, 90.0, 2, 12.0, Weight::Regular);
         assert!(two.len() == 2 && two[1].ends_with('…'), "{two:?}");
+    }
+
+    #[test]
+    fn flowing_keeps_every_character() {
+        let text = "a 0123456789012345678901234567890123456789 word\n\nand more of the same";
+        let lines = flow(text, 60.0, 10.0, Weight::Regular);
+        let kept: String = lines.concat().split(' ').collect();
+        assert_eq!(kept, text.split_whitespace().collect::<String>());
+        assert!(lines.len() > 6 && lines.contains(&String::new()), "{lines:?}");
+        let fits = |line: &String| width(line, 10.0, Weight::Regular) <= 60.0 + 1e-9;
+        assert!(lines.iter().all(fits), "{lines:?}");
     }
 
     #[test]

@@ -23,10 +23,24 @@ pub enum ReportError {
     /// The result has a value that JSON cannot hold.
     #[error("the result cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// This system has no font to write with.
+    #[error(
+        "no font was found on this machine, which pictures and pages are written with: install one (Debian and Ubuntu: fonts-dejavu-core, Fedora: dejavu-sans-fonts), or export svg or html"
+    )]
+    NoFont,
+    /// There is no chart.
+    #[error("the result has no picture: nothing in it was measured; export json or html")]
+    NoPicture,
+    /// There are too many lanes for one picture of pixels.
+    #[error("the charts are too high for one picture of pixels: export svg, html or pdf")]
+    TooHigh,
+    /// A chart or page could not be turned into pixels or pages.
+    #[error("the result cannot be drawn ({0}): export html, and print it from a browser")]
+    Drawing(String),
 }
 
 /// Width of the charts in files.
-const WIDTH: u32 = 900;
+pub(crate) const WIDTH: u32 = 900;
 
 /// Writes `report.html`, `result.json` and each chart as `NAME-light.svg` and
 /// `NAME-dark.svg` into `dir`, which is made when it is missing. Returns the

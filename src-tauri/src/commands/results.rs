@@ -1,6 +1,9 @@
 use std::path::PathBuf;
 
-use tandem_app::{ExperimentInfo, ExperimentRequest, ResultFormat, ResultRow, ResultView, Theme};
+use tandem_app::{
+    AppError, ExperimentInfo, ExperimentRequest, ResultFormat, ResultRow, ResultView, Theme,
+    write_new_file,
+};
 use tandem_model::{ErrorCode, Failure, ResultDocument, RunEvent};
 use tauri::{State, ipc::Channel};
 use tokio::sync::mpsc;
@@ -24,7 +27,7 @@ pub(crate) fn view_result(
     shell.app()?.view_result(&id, width.clamp(320, 4000), theme).map_err(|e| e.to_failure())
 }
 
-/// Writes one of them to a new file.
+/// Writes one of them to a new file; the theme is that of a picture.
 #[tauri::command(async)]
 pub(crate) fn export_result(
     shell: State<'_, Shell>,
@@ -32,11 +35,12 @@ pub(crate) fn export_result(
     format: ResultFormat,
     file: String,
 ) -> Result<(), Failure> {
-    let text = shell.app()?.export_result(&id, format, Theme::Light).map_err(|e| e.to_failure())?;
-    write_new(&file, text.as_bytes())
+    let bytes =
+        shell.app()?.export_result(&id, format, Theme::Light).map_err(|e| e.to_failure())?;
+    write_new(&file, &bytes)
 }
 
-/// Writes a file that is not there yet.
+/// Writes a file that is not there yet, whole or not at all.
 pub(super) fn write_new(file: &str, bytes: &[u8]) -> Result<(), Failure> {
     let path = PathBuf::from(file.trim());
     let failed = |why: String| {
@@ -47,10 +51,10 @@ pub(super) fn write_new(file: &str, bytes: &[u8]) -> Result<(), Failure> {
     if !path.is_absolute() {
         return Err(failed("it is not a whole path".to_owned()));
     }
-    let mut options = std::fs::OpenOptions::new();
-    let mut file =
-        options.write(true).create_new(true).open(&path).map_err(|e| failed(e.to_string()))?;
-    std::io::Write::write_all(&mut file, bytes).map_err(|e| failed(e.to_string()))
+    write_new_file(&path, bytes).map_err(|e| match e {
+        AppError::Io { source, .. } => failed(source.to_string()),
+        other => other.to_failure(),
+    })
 }
 
 /// Removes one of them.

@@ -70,11 +70,25 @@ fn equal_lanes(world: &World) -> Result<()> {
     let listed: Value =
         serde_json::from_str(&world.tandem(["result", "ls", "--json"])?.ok()?.stdout)?;
     ensure!(listed[0]["id"] == id && listed[0]["trials"] == 4, "{listed}");
-    for format in ["json", "csv", "html", "svg", "md"] {
+    for (format, begins) in [
+        ("json", "{"),
+        ("csv", "lane,"),
+        ("html", "<!doctype html>"),
+        ("svg", "<svg"),
+        ("png", "\u{89}PNG"),
+        ("pdf", "%PDF-1."),
+        ("md", "# "),
+    ] {
         let file = format!("out.{format}");
         world.tandem(["result", "export", id, "--format", format, "-o", &file])?.ok()?;
-        ensure!(fs::metadata(world.scratch().join(&file))?.len() > 100, "{file} is empty");
+        let bytes = fs::read(world.scratch().join(&file))?;
+        let start: String = bytes.iter().take(begins.len()).map(|&byte| char::from(byte)).collect();
+        ensure!(bytes.len() > 100 && start.starts_with(begins), "{file} begins with `{start}`");
     }
+    // A failed export leaves the file that was there, and no other.
+    let missing =
+        world.tandem(["result", "export", id, "--format", "pdf", "-o", "none/out.pdf"])?;
+    ensure!(missing.code != Some(0) && missing.stderr.contains("none/out.pdf"), "{missing}");
     // What is here already is not taken twice; what was removed comes back.
     let again = world.tandem(["result", "import", "out.json"])?;
     ensure!(again.code == Some(2) && again.stderr.contains("already"), "{again}");

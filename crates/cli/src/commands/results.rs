@@ -1,12 +1,14 @@
-use std::path::Path;
+use std::{
+    io::{IsTerminal as _, stdout},
+    path::Path,
+};
 
-use anyhow::Context as _;
-use tandem_app::{ResultFormat, ShownResult, Theme};
+use tandem_app::{AppError, ResultFormat, ShownResult, Theme, write_file};
 
 use super::{Context, measured::print};
 use crate::{
     grammar::{Format, StoredResult},
-    output::{ago, json, line, plain, raw, table},
+    output::{ago, json, line, plain, raw_bytes, table},
 };
 
 pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8> {
@@ -15,13 +17,7 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
         StoredResult::Show { id, json } => show(context, &id, json.json)?,
         StoredResult::Export { id, format, output, dark } => {
             let theme = if dark { Theme::Dark } else { Theme::Light };
-            let text = context.app.export_result(&id, kind(format), theme)?;
-            if output == Path::new("-") {
-                raw(&text);
-            } else {
-                std::fs::write(&output, text)
-                    .with_context(|| format!("cannot write {}", output.display()))?;
-            }
+            export(context, &id, kind(format), theme, &output)?;
         }
         StoredResult::Import { files } => {
             context.app.import_results(&files)?.iter().for_each(|id| line(id));
@@ -42,6 +38,27 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
         }
     }
     Ok(0)
+}
+
+fn export(
+    context: &Context,
+    id: &str,
+    format: ResultFormat,
+    theme: Theme,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let to_stdout = output == Path::new("-");
+    if to_stdout && format.is_binary() && stdout().is_terminal() {
+        let text = "pixels and pages are nothing for a terminal: name a file with -o FILE";
+        return Err(AppError::Usage(text.to_owned()).into());
+    }
+    let bytes = context.app.export_result(id, format, theme)?;
+    if to_stdout {
+        raw_bytes(&bytes);
+    } else {
+        write_file(output, &bytes)?;
+    }
+    Ok(())
 }
 
 fn kind(format: Format) -> ResultFormat {

@@ -99,7 +99,7 @@ pub(crate) enum StoredResult {
         /// The file; - is standard output
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
-        /// Draw for a dark ground
+        /// Draw pictures (svg, png) for a dark ground
         #[arg(long)]
         dark: bool,
     },
@@ -134,11 +134,11 @@ pub(crate) enum Format {
     Csv,
     /// A report that needs nothing else
     Html,
-    /// Pages
+    /// The whole report as pages for paper
     Pdf,
     /// The first chart as a vector picture
     Svg,
-    /// The first chart as pixels
+    /// All charts as pixels, twice as large as drawn
     Png,
     /// Verdicts and tables as text
     Md,

@@ -1,27 +1,27 @@
 //! A report as one HTML file: no scripts, nothing loaded from elsewhere.
 
-mod tables;
+mod table;
 
 use std::fmt::Write as _;
 
-use tandem_model::{Comparison, ResultDocument, Summary, VerdictOutcome};
+use tandem_model::{ResultDocument, VerdictOutcome};
 
 use crate::{
-    chart::Size,
+    chart::{Size, Table},
     command::equivalent_command,
-    from_result::{from_result, interval_words},
-    lane::lane_title,
+    from_result::from_result,
+    tables,
     text::escape,
     theme::Theme,
+    words::{self, outcome_words, parity_words, title_of},
 };
-use tandem_model::format::{format_bytes, format_ratio, format_ratio_interval};
 
 /// Everything a result says, as one HTML document. It holds each chart in
 /// both themes and shows the one that the reader's system prefers; its own
 /// content security policy forbids scripts and all loading.
 pub fn report_html(result: &ResultDocument) -> String {
     let mut page = String::with_capacity(256 * 1024);
-    let title = format!("{} · {}", result.subject.name, result.experiment);
+    let title = title_of(result);
     let _ = write!(
         page,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -38,12 +38,9 @@ pub fn report_html(result: &ResultDocument) -> String {
     verdicts(&mut page, result);
     warnings(&mut page, result);
     charts(&mut page, result);
-    section(&mut page, "Summary", &tables::summary(result));
-    section(&mut page, "Ratios", &tables::comparisons(result));
-    section(&mut page, "How it was measured", &tables::design(result));
-    section(&mut page, "Lanes", &tables::lanes(result));
-    section(&mut page, "Machine", &tables::machine(result));
-    section(&mut page, "Every trial", &tables::trials(result));
+    for (title, table) in tables::sections(result) {
+        section(&mut page, title, &table);
+    }
     let _ = write!(
         page,
         "<section><h2>The same from the command line</h2>\n<pre>{}</pre></section>\n\
@@ -54,49 +51,29 @@ pub fn report_html(result: &ResultDocument) -> String {
 }
 
 fn heading(page: &mut String, result: &ResultDocument) {
-    let fair = result.lanes.iter().all(|lane| lane.parity.fair);
-    let parity = if fair {
-        "<span class=\"good\">same image and limits in all lanes</span>"
-    } else {
-        "<span class=\"warn\">not a fair comparison: see the lanes below</span>"
-    };
+    let (parity, fair) = parity_words(result);
+    let class = if fair { "good" } else { "warn" };
     let _ = write!(
         page,
-        "<header><h1>{}</h1>\n<p class=\"soft\">{} · {} · <code>{}</code> · {parity}</p></header>\n",
+        "<header><h1>{}</h1>\n<p class=\"soft\">{} · {} · <code>{}</code> · \
+         <span class=\"{class}\">{parity}</span></p></header>\n",
         escape(&result.subject.name),
         escape(&result.experiment),
-        escape(&result.started_at.strftime("%Y-%m-%d %H:%M UTC").to_string()),
+        escape(&words::when(result)),
         escape(result.subject.digest.short()),
     );
 }
 
-/// Trials on the side that has fewer.
-fn least_n(result: &ResultDocument, comparison: &Comparison) -> u32 {
-    let of = |summary: &&Summary| {
-        summary.metric == comparison.metric
-            && [&comparison.a, &comparison.b].contains(&&summary.lane)
-    };
-    result.summary.iter().filter(of).map(|summary| summary.n).min().unwrap_or(0)
-}
-
 /// The first comparison as a large number with what it says.
 fn headline(page: &mut String, result: &ResultDocument) {
-    let Some(comparison) = result.comparisons.first() else { return };
-    let title = |id: &str| {
-        let accelerator =
-            result.lanes.iter().find(|lane| lane.id == id).and_then(|lane| lane.accelerator);
-        escape(&lane_title(id, accelerator))
-    };
+    let Some(headline) = words::headline(result) else { return };
     let _ = write!(
         page,
-        "<section class=\"hero\"><p class=\"number\">{}</p>\n<p>{} of {} divided by that of {}\
-         <br><span class=\"soft\">{} {}</span></p></section>\n",
-        format_ratio(comparison.ratio),
-        escape(&tables::metric_words(&comparison.metric)),
-        title(&comparison.b),
-        title(&comparison.a),
-        interval_words(least_n(result, comparison)),
-        format_ratio_interval(comparison.ci95),
+        "<section class=\"hero\"><p class=\"number\">{}</p>\n<p>{}\
+         <br><span class=\"soft\">{}</span></p></section>\n",
+        escape(&headline.ratio),
+        escape(&headline.sentence),
+        escape(&headline.interval),
     );
 }
 
@@ -106,11 +83,11 @@ fn verdicts(page: &mut String, result: &ResultDocument) {
     }
     page.push_str("<section><h2>Verdicts</h2>\n");
     for verdict in &result.verdicts {
-        let (class, word) = match verdict.outcome {
-            VerdictOutcome::Supported => ("good", "Supported"),
-            VerdictOutcome::Refuted => ("warn", "Refuted"),
-            VerdictOutcome::Inconclusive => ("soft", "Not enough evidence"),
-            VerdictOutcome::NotMeasured => ("soft", "Not measured"),
+        let word = outcome_words(verdict.outcome);
+        let class = match verdict.outcome {
+            VerdictOutcome::Supported => "good",
+            VerdictOutcome::Refuted => "warn",
+            VerdictOutcome::Inconclusive | VerdictOutcome::NotMeasured => "soft",
         };
         let _ = write!(
             page,
@@ -147,28 +124,11 @@ fn charts(page: &mut String, result: &ResultDocument) {
             escape(&light.name),
             light.chart.svg,
             dark.chart.svg,
-            tables::html(&light.chart.table),
+            table::html(&light.chart.table),
         );
     }
 }
 
-fn section(page: &mut String, title: &str, table: &crate::chart::Table) {
-    if !table.rows.is_empty() {
-        let _ = write!(
-            page,
-            "<section><h2>{}</h2>\n{}</section>\n",
-            escape(title),
-            tables::html(table)
-        );
-    }
-}
-
-/// A limit in words.
-fn limits(resources: &tandem_model::Resources) -> String {
-    let memory = resources.memory_bytes.map(format_bytes);
-    let cpus =
-        resources.milli_cpus.map(|milli| format!("{} processors", f64::from(milli) / 1000.0));
-    let pids = resources.pids.map(|pids| format!("{pids} processes"));
-    let parts: Vec<String> = [memory, cpus, pids].into_iter().flatten().collect();
-    if parts.is_empty() { "none".to_owned() } else { parts.join(" · ") }
+fn section(page: &mut String, title: &str, table: &Table) {
+    let _ = write!(page, "<section><h2>{}</h2>\n{}</section>\n", escape(title), table::html(table));
 }

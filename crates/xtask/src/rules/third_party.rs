@@ -58,6 +58,7 @@ const BEHIND: &[(&str, &str)] = &[
 const SEVERAL: &[(&str, &str)] = &[
     ("base64", "reqwest has moved on first; a small table each"),
     ("getrandom", "ring, ahash and rand are three generations"),
+    ("miniz_oxide", "png is one behind flate2"),
     ("strum", "oci-spec is one behind"),
     ("strum_macros", "as strum"),
     ("syn", "macros move from 2 to 3 one by one; not in the programs"),

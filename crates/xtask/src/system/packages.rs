@@ -103,6 +103,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     // The way out of an ordinary user's container networks; either will do.
     optional(Group::Run, "passt", "passt"),
     needed(Group::Run, "slirp4netns", "slirp4netns"),
+    // Letters of what is exported as pixels or pages.
+    needed(Group::Run, "fonts-dejavu-core", "dejavu-sans-fonts"),
     // The window.
     needed(Group::Window, "libwebkit2gtk-4.1-dev", "webkit2gtk4.1-devel"),
     needed(Group::Window, "libdbus-1-dev", "dbus-devel"),

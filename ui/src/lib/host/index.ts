@@ -108,8 +108,8 @@ export interface Host {
 
   results(): Promise<ResultRow[]>;
   viewResult(id: string, width: number, theme: Theme): Promise<ResultView>;
-  /** Writes a result to a new file. */
-  exportResult(id: string, format: ResultFormat, file: string): Promise<void>;
+  /** Writes a result to a new file; the theme is that of a picture. */
+  exportResult(id: string, format: ResultFormat, theme: Theme, file: string): Promise<void>;
   removeResult(id: string): Promise<void>;
   experiments(): Promise<Description[]>;
   experimentDefaults(id: string): Promise<ExperimentRequest>;

@@ -59,7 +59,7 @@ export const tauriHost: Host = {
 
   results: () => invoke("results"),
   viewResult: (id, width, theme) => invoke("view_result", { id, width, theme }),
-  exportResult: (id, format, file) => invoke("export_result", { id, format, file }),
+  exportResult: (id, format, theme, file) => invoke("export_result", { id, format, theme, file }),
   removeResult: (id) => invoke("remove_result", { id }),
   experiments: () => invoke("experiments"),
   experimentDefaults: (id) => invoke("experiment_defaults", { id }),

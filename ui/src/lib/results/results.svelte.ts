@@ -7,6 +7,7 @@ import type { ResultRow } from "../bindings/ResultRow";
 import type { ResultView } from "../bindings/ResultView";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
+import { type ExportFormat, formatOf } from "./formats";
 
 export class Results {
   rows: ResultRow[] | null = $state.raw(null);
@@ -15,6 +16,8 @@ export class Results {
   failure: Failure | null = $state.raw(null);
   note: string | null = $state(null);
   format: ResultFormat = $state("html");
+  /** Whether an exported picture is for a dark ground. */
+  dark = $state(false);
   /** Where an export goes, as typed. */
   file = $state("");
 
@@ -26,9 +29,14 @@ export class Results {
     this.#isDark = isDark;
   }
 
+  get kind(): ExportFormat {
+    return formatOf(this.format);
+  }
+
   get command(): string {
     if (!this.chosen) return "tandem result ls";
-    if (this.file.trim()) return command("result", "export", this.chosen, "--format", this.format === "markdown" ? "md" : this.format, "-o", this.file.trim());
+    const { ending, picture } = this.kind;
+    if (this.file.trim()) return command("result", "export", this.chosen, "--format", ending, ...(picture && this.dark ? ["--dark"] : []), "-o", this.file.trim());
     return command("result", "show", this.chosen);
   }
 
@@ -52,7 +60,7 @@ export class Results {
   async save(): Promise<void> {
     const [id, file] = [this.chosen, this.file.trim()];
     if (!id || !file) return;
-    const done = await this.#try(() => this.#host.exportResult(id, this.format, file));
+    const done = await this.#try(() => this.#host.exportResult(id, this.format, this.dark ? "dark" : "light", file));
     if (done) {
       this.note = `Written to ${file}.`;
       this.file = "";

@@ -1,55 +1,33 @@
-use std::fmt::Write as _;
+//! What a report tells in tables, whatever it is written as.
 
 use serde_json::Value;
 use tandem_model::{OutcomeKind, ResultDocument, Summary, Unit};
 
-use super::limits;
-use crate::{chart::Table, from_result::part_words, lane::lane_title, text::escape};
+use crate::{
+    chart::Table,
+    lane::lane_title,
+    words::{limits, metric_words},
+};
 use tandem_model::format::{
     format_bytes, format_bytes_interval, format_duration, format_duration_interval, format_number,
     format_ratio, format_ratio_interval,
 };
 
-/// A table as HTML; all cells are escaped.
-pub(super) fn html(table: &Table) -> String {
-    let mut out = format!(
-        "<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>",
-        escape(&table.caption)
-    );
-    for cell in &table.header {
-        let _ = write!(out, "<th scope=\"col\">{}</th>", escape(cell));
-    }
-    out.push_str("</tr></thead>\n<tbody>\n");
-    for row in &table.rows {
-        out.push_str("<tr>");
-        for cell in row {
-            // A short number does not part from its unit.
-            let whole =
-                cell.chars().count() <= 24 && cell.starts_with(|c: char| c.is_ascii_digit());
-            let class = if whole { " class=\"whole\"" } else { "" };
-            let _ = write!(out, "<td{class}>{}</td>", escape(cell));
-        }
-        out.push_str("</tr>\n");
-    }
-    out.push_str("</tbody></table></div>\n");
-    out
+/// The tables of a report with their titles, without those that are empty.
+pub(crate) fn sections(result: &ResultDocument) -> Vec<(&'static str, Table)> {
+    let all = [
+        ("Summary", summary(result)),
+        ("Ratios", comparisons(result)),
+        ("How it was measured", design(result)),
+        ("Lanes", lanes(result)),
+        ("Machine", machine(result)),
+        ("Every trial", trials(result)),
+    ];
+    all.into_iter().filter(|(_, table)| !table.rows.is_empty()).collect()
 }
 
-/// A metric id in words: `first_response` is the `time to the first answer`.
-pub(super) fn metric_words(metric: &str) -> String {
-    match metric {
-        "first_response" => "time to the first answer".to_owned(),
-        "memory_host" => "memory of this machine".to_owned(),
-        "image_bytes" => "size of the image".to_owned(),
-        "instance_bytes" => "disk added by the instance".to_owned(),
-        other => match other.split_once('.') {
-            Some((kind, part)) => format!("{}: {}", kind.replace('_', " "), part_words(part)),
-            None => other.replace('_', " "),
-        },
-    }
-}
-
-pub(super) fn summary(result: &ResultDocument) -> Table {
+/// The estimates of every metric in every lane.
+fn summary(result: &ResultDocument) -> Table {
     let header = [
         "Metric",
         "Lane",
@@ -87,7 +65,8 @@ pub(super) fn summary(result: &ResultDocument) -> Table {
     table
 }
 
-pub(super) fn comparisons(result: &ResultDocument) -> Table {
+/// The ratios of lanes.
+fn comparisons(result: &ResultDocument) -> Table {
     let caption = "medians divided; both lanes resampled independently for the interval";
     let mut table = Table::new(caption, &["Metric", "Ratio of", "to", "Ratio", "95 % interval"]);
     for c in &result.comparisons {
@@ -102,7 +81,8 @@ pub(super) fn comparisons(result: &ResultDocument) -> Table {
     table
 }
 
-pub(super) fn design(result: &ResultDocument) -> Table {
+/// How the result was made.
+fn design(result: &ResultDocument) -> Table {
     let design = &result.design;
     let subject = &result.subject;
     let mut table = Table::new("", &["", ""]);
@@ -126,7 +106,8 @@ pub(super) fn design(result: &ResultDocument) -> Table {
     table
 }
 
-pub(super) fn lanes(result: &ResultDocument) -> Table {
+/// What ran in each lane, and whether it was the same.
+fn lanes(result: &ResultDocument) -> Table {
     let mut table = Table::new("", &["Lane", "Id", "Engine", "Limits", "Same as the others"]);
     for lane in &result.lanes {
         let parity = if lane.parity.fair {
@@ -145,7 +126,8 @@ pub(super) fn lanes(result: &ResultDocument) -> Table {
     table
 }
 
-pub(super) fn machine(result: &ResultDocument) -> Table {
+/// Where it was measured.
+fn machine(result: &ResultDocument) -> Table {
     let machine = &result.machine;
     let mut table = Table::new("", &["", ""]);
     for (name, value) in [
@@ -163,7 +145,7 @@ pub(super) fn machine(result: &ResultDocument) -> Table {
 
 /// The raw trials in the order in which they ran. Parts of ledgers stand in
 /// their charts' tables, so they are left out here.
-pub(super) fn trials(result: &ResultDocument) -> Table {
+fn trials(result: &ResultDocument) -> Table {
     let mut metrics: Vec<&str> = Vec::new();
     for key in result.trials.iter().flat_map(|trial| trial.metrics.keys()) {
         if !key.contains("_ledger.") && !metrics.contains(&key.as_str()) {
