@@ -1,4 +1,5 @@
-//! Writes the report of a stored result, to look at it while working on it:
+//! Writes the report of a stored result, its pages and its pictures, to look
+//! at them while working on them:
 //! `cargo run -p tandem-report --example report -- result.json report/`.
 
 use std::{env, fs, path::Path};
@@ -9,6 +10,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("two arguments are needed: the result's file and the report's folder".into());
     };
     let result = serde_json::from_str(&fs::read_to_string(result)?)?;
-    tandem_report::write_report(Path::new(dir), &result)?;
+    let dir = Path::new(dir);
+    tandem_report::write_report(dir, &result)?;
+    fs::write(dir.join("report.pdf"), tandem_report::report_pdf(&result)?)?;
+    for theme in tandem_report::Theme::ALL {
+        let name = format!("charts-{}.png", theme.as_str());
+        fs::write(dir.join(name), tandem_report::report_png(&result, theme)?)?;
+    }
     Ok(())
 }

@@ -109,6 +109,27 @@ fn a_long_table_goes_on_without_loss() {
     assert!(tables > 10, "{tables} pages of {} have the headings", pages.len());
 }
 
+#[test]
+fn a_wide_table_becomes_several_with_every_number() {
+    let mut document = common::document();
+    for (at, trial) in document.trials.iter_mut().enumerate() {
+        for metric in 0..24 {
+            let value = at * 1000 + metric;
+            trial.metrics.insert(format!("a_metric_{metric}"), value.into());
+        }
+    }
+    let pages = pdf::pages(&report_pdf(&document).unwrap());
+    let has = |text: &str| pages.iter().flatten().filter(|line| *line == text).count();
+    for at in 0..document.trials.len() {
+        for metric in 0..24 {
+            let number = tandem_report::format_number((at * 1000 + metric) as f64);
+            assert!(has(&number) > 0, "{number}");
+        }
+    }
+    assert!((0..24).all(|metric| words(&pages).contains(&format!("ametric{metric}"))));
+    assert!(has("Trial") >= 3, "the keys stand in each part");
+}
+
 /// Whatever names and reasons say, there are pages.
 #[test]
 fn foreign_words_stay_words() {

@@ -6,6 +6,8 @@ const SIZE: f64 = 7.5;
 const GAP: f64 = 10.0;
 /// Above and below the words of a row.
 const PAD: f64 = 2.5;
+/// Keys are not broken when they take no more of the page than this.
+const KEYS_SHARE: f64 = 0.35;
 /// No column asks for more before the others have what they need.
 const WIDEST_WORD: f64 = 130.0;
 
@@ -13,8 +15,12 @@ const WIDEST_WORD: f64 = 130.0;
 /// is drawn as several, each with the first `keys` columns.
 pub(super) fn draw(sheets: &mut Sheets, table: &Table, keys: usize) {
     let columns = table.rows.iter().map(Vec::len).max().unwrap_or(0).max(table.header.len());
-    let wants: Vec<Want> = (0..columns).map(|column| want(table, column)).collect();
-    for group in groups(&wants, keys.min(columns)) {
+    let mut wants: Vec<Want> = (0..columns).map(|column| want(table, column)).collect();
+    let keys = keys.min(columns);
+    if wants[..keys].iter().map(|want| want.best).sum::<f64>() < CONTENT * KEYS_SHARE {
+        wants[..keys].iter_mut().for_each(|want| want.least = want.best);
+    }
+    for group in groups(&wants, keys) {
         let widths = widths(&group.iter().map(|&column| wants[column]).collect::<Vec<_>>());
         let lefts = widths.iter().scan(LEFT, |x, width| {
             let left = *x;
@@ -30,11 +36,12 @@ pub(super) fn draw(sheets: &mut Sheets, table: &Table, keys: usize) {
     }
 }
 
-/// How wide a column must be so that no word is broken, and how wide it would
-/// be so that nothing is.
+/// How wide a column must be so that no word is broken, how wide so that no
+/// cell is, and how wide so that not even its heading is.
 #[derive(Debug, Clone, Copy)]
 struct Want {
     least: f64,
+    cells: f64,
     best: f64,
 }
 
@@ -48,21 +55,23 @@ fn cell(row: &[String], column: usize) -> &str {
 }
 
 fn want(table: &Table, column: usize) -> Want {
-    let head = std::iter::once((cell(&table.header, column), pen(true)));
-    let cells = table.rows.iter().map(|row| (cell(row, column), pen(false)));
-    let (mut least, mut best) = (12.0_f64, 12.0_f64);
-    for (text, pen) in head.chain(cells) {
-        let whole = pen.width(text);
-        best = best.max(whole);
-        least = least.max(if is_whole(text) {
-            whole
-        } else {
-            let words = text.split([' ', '\n']).map(|word| pen.width(word));
-            words.fold(0.0, f64::max).min(WIDEST_WORD)
-        });
+    let head = cell(&table.header, column);
+    let mut least = word(head, pen(true)).max(12.0);
+    let mut cells = least;
+    for text in table.rows.iter().map(|row| cell(row, column)) {
+        let whole = pen(false).width(text);
+        cells = cells.max(whole);
+        least = least.max(if is_whole(text) { whole } else { word(text, pen(false)) });
     }
     // Sums of widths end in other digits than the width of the sum.
-    Want { least: least + 0.01, best: best.max(least) + 0.01 }
+    let [least, cells] = [least, cells].map(|width| width + 0.01);
+    Want { least, cells, best: cells.max(pen(true).width(head) + 0.01) }
+}
+
+/// The longest word that shall stay whole.
+fn word(text: &str, pen: Pen) -> f64 {
+    let words = text.split([' ', '\n']).map(|word| pen.width(word));
+    words.fold(0.0, f64::max).min(WIDEST_WORD)
 }
 
 /// The columns of each table that is drawn for one.
@@ -86,8 +95,8 @@ fn groups(wants: &[Want], keys: usize) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Widths that fill the page at most: what each column must have, and of the
-/// rest an equal share, or what it lacks where that is less.
+/// Widths that fill the page at most: what each column must have, then what
+/// its cells lack, then what its heading lacks.
 fn widths(wants: &[Want]) -> Vec<f64> {
     let room = CONTENT - GAP * wants.len().saturating_sub(1) as f64;
     let least: f64 = wants.iter().map(|want| want.least).sum();
@@ -95,16 +104,26 @@ fn widths(wants: &[Want]) -> Vec<f64> {
         return wants.iter().map(|want| want.least * room / least).collect();
     }
     let mut widths: Vec<f64> = wants.iter().map(|want| want.least).collect();
-    let mut order: Vec<usize> = (0..wants.len()).collect();
-    let lack = |column: usize| wants[column].best - wants[column].least;
-    order.sort_by(|&a, &b| lack(a).total_cmp(&lack(b)));
-    let mut rest = room - least;
+    let cells: Vec<f64> = wants.iter().map(|want| want.cells).collect();
+    let best: Vec<f64> = wants.iter().map(|want| want.best).collect();
+    let rest = widen(&mut widths, &cells, room - least);
+    widen(&mut widths, &best, rest);
+    widths
+}
+
+/// Gives each column an equal share of `rest`, or what it lacks where that is
+/// less. What is left over.
+fn widen(widths: &mut [f64], targets: &[f64], mut rest: f64) -> f64 {
+    let lacks: Vec<f64> =
+        widths.iter().zip(targets).map(|(width, target)| (target - width).max(0.0)).collect();
+    let mut order: Vec<usize> = (0..widths.len()).collect();
+    order.sort_by(|&a, &b| lacks[a].total_cmp(&lacks[b]));
     for (done, &column) in order.iter().enumerate() {
-        let more = lack(column).min(rest / (order.len() - done) as f64);
+        let more = lacks[column].min(rest / (order.len() - done) as f64);
         widths[column] += more;
         rest -= more;
     }
-    widths
+    rest
 }
 
 struct Column {
@@ -192,7 +211,7 @@ fn height(lines: &[Vec<String>]) -> f64 {
 mod tests {
     use super::*;
 
-    const NARROW: Want = Want { least: 30.0, best: 60.0 };
+    const NARROW: Want = Want { least: 30.0, cells: 40.0, best: 60.0 };
 
     #[test]
     fn columns_share_the_page() {
@@ -204,8 +223,8 @@ mod tests {
             assert!((whole - CONTENT).abs() < 1e-6, "{count}: {all:?}");
         }
         // A column of sentences does not break the names beside it.
-        let sentences = Want { least: 40.0, best: 4000.0 };
-        assert!((widths(&[NARROW, sentences])[0] - 60.0).abs() < 1e-9);
+        let sentences = Want { least: 40.0, cells: 4000.0, best: 4000.0 };
+        assert!((widths(&[NARROW, sentences])[0] - 40.0).abs() < 1e-9);
     }
 
     #[test]
@@ -215,7 +234,7 @@ mod tests {
         assert!(groups.iter().all(|group| group[..2] == [0, 1] && group.len() > 2), "{groups:?}");
         let others: Vec<usize> = groups.iter().flat_map(|group| group[2..].to_vec()).collect();
         assert_eq!(others, (2..30).collect::<Vec<_>>());
-        let wide = Want { least: 900.0, best: 900.0 };
+        let wide = Want { least: 900.0, cells: 900.0, best: 900.0 };
         assert_eq!(super::groups(&[wide, wide, wide], 1), [[0, 1], [0, 2]]);
     }
 }
