@@ -30,6 +30,9 @@ pub enum ParseImageRefError {
     /// The whole is longer than 255 bytes.
     #[error("the image name is longer than 255 characters")]
     TooLong,
+    /// The registry is no name of a machine.
+    #[error("`{0}` is no registry: write HOST[:PORT], e.g. localhost:5000")]
+    Registry(String),
     /// A path component breaks the grammar.
     #[error(
         "`{0}` cannot stand in an image name: use lower-case letters and digits, with single separators `.`, `_`, `-` between them"
@@ -44,6 +47,9 @@ pub enum ParseImageRefError {
     #[error(transparent)]
     Digest(#[from] ParseDigestError),
 }
+
+/// Bytes of a whole reference at most.
+const LONGEST: usize = 255;
 
 const DEFAULT_REGISTRY: &str = "docker.io";
 
@@ -69,10 +75,14 @@ impl ImageRef {
     }
 
     /// The name without tag and digest as people write it:
-    /// `docker.io/library/` is left out.
+    /// `docker.io/library/` is left out, unless what is left would mean
+    /// something else.
     pub fn familiar_name(&self) -> String {
-        if self.registry == DEFAULT_REGISTRY {
-            self.repository.strip_prefix("library/").unwrap_or(&self.repository).to_owned()
+        let official = self.repository.strip_prefix("library/");
+        let short = official.filter(|rest| !rest.contains('/')).unwrap_or(&self.repository);
+        let (registry, path) = split_registry(short);
+        if self.registry == DEFAULT_REGISTRY && (registry, path) == (DEFAULT_REGISTRY, short) {
+            short.to_owned()
         } else {
             format!("{}/{}", self.registry, self.repository)
         }
@@ -83,7 +93,7 @@ impl FromStr for ImageRef {
     type Err = ParseImageRefError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() > 255 {
+        if text.len() > LONGEST {
             return Err(ParseImageRefError::TooLong);
         }
         let (rest, digest) = match text.split_once('@') {
@@ -99,6 +109,9 @@ impl FromStr for ImageRef {
             return Err(ParseImageRefError::Empty);
         }
         let (registry, path) = split_registry(name);
+        if !is_registry(registry) {
+            return Err(ParseImageRefError::Registry(registry.to_owned()));
+        }
         for component in path.split('/') {
             if !is_component(component) {
                 return Err(ParseImageRefError::Component(component.to_owned()));
@@ -110,7 +123,13 @@ impl FromStr for ImageRef {
             path.to_owned()
         };
         let tag = tag.or_else(|| digest.is_none().then(|| "latest".to_owned()));
-        Ok(Self { registry: registry.to_owned(), repository, tag, digest })
+        let reference = Self { registry: registry.to_owned(), repository, tag, digest };
+        // With the tag that nobody wrote; a longer name could be stored, but not
+        // read again.
+        if reference.to_string().len() > LONGEST {
+            return Err(ParseImageRefError::TooLong);
+        }
+        Ok(reference)
     }
 }
 
@@ -121,6 +140,27 @@ fn split_registry(name: &str) -> (&str, &str) {
         Some((first, path)) if first == "localhost" || first.contains(['.', ':']) => (first, path),
         _ => (DEFAULT_REGISTRY, name),
     }
+}
+
+/// A domain name or an address, with a port or without (distribution,
+/// `reference/reference.go`, "domain").
+fn is_registry(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_host = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => host.split('.').all(is_label),
+    };
+    is_host && port.is_none_or(|port| port.bytes().all(|b| b.is_ascii_digit()) && !port.is_empty())
+}
+
+fn is_label(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn is_component(text: &str) -> bool {
@@ -207,5 +247,41 @@ mod tests {
             assert!(bad.parse::<ImageRef>().is_err(), "{bad}");
         }
         assert!("x".repeat(256).parse::<ImageRef>().is_err());
+    }
+
+    #[test]
+    fn a_registry_is_a_machine_and_nothing_else() {
+        for good in ["localhost/a", "Example.org/a", "a-b.c:1/d", "[::1]:5000/a", "10.0.0.5:5000/a"]
+        {
+            assert_eq!(parsed(good).to_string(), format!("{good}:latest"));
+        }
+        for bad in [
+            "a.b?x/c",
+            "a.b#/c",
+            "\u{1b}[2J.b/c",
+            "a:b/c",
+            "a:/b",
+            ":5000/b",
+            "-a.b/c",
+            "a..b/c",
+            "[a]:1/b",
+        ] {
+            let refused = bad.parse::<ImageRef>().unwrap_err();
+            assert!(matches!(refused, ParseImageRefError::Registry(_)), "{bad}: {refused}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        let digest = format!("a@{}", Digest::from_sha256(&[7; 32]));
+        for text in ["a", "docker.io/b.c/d", "docker.io/localhost/d", "library/a/b", &digest] {
+            let image = parsed(text);
+            assert_eq!(parsed(&image.to_string()), image, "{text}");
+        }
+        assert_eq!(parsed("docker.io/b.c/d").familiar_name(), "docker.io/b.c/d");
+        assert_eq!(parsed("library/a/b").familiar_name(), "library/a/b");
+        // The tag that nobody wrote counts too.
+        assert!("x".repeat(248).parse::<ImageRef>().is_ok());
+        assert!("x".repeat(249).parse::<ImageRef>().is_err());
     }
 }
