@@ -23,6 +23,8 @@ mod control;
 mod error;
 #[cfg(feature = "fake")]
 mod fake;
+#[doc(hidden)]
+pub mod fuzz;
 mod launch;
 mod log;
 mod step;

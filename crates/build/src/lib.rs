@@ -21,6 +21,8 @@ mod event;
 mod execute;
 mod expand;
 mod export;
+#[doc(hidden)]
+pub mod fuzz;
 mod ignore;
 mod network;
 mod options;

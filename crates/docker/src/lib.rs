@@ -19,6 +19,8 @@ mod container;
 mod create;
 mod engine;
 mod frames;
+#[doc(hidden)]
+pub mod fuzz;
 mod image;
 mod payload;
 mod place;

@@ -29,6 +29,8 @@ mod archive;
 pub mod bootstrap;
 mod error;
 mod fetch;
+#[doc(hidden)]
+pub mod fuzz;
 mod image;
 mod layer;
 mod platform;

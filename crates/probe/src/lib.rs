@@ -9,6 +9,8 @@ mod cache;
 mod cgroup;
 mod clock;
 mod disk;
+#[doc(hidden)]
+pub mod fuzz;
 mod http;
 mod io;
 mod list;

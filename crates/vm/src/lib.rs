@@ -28,6 +28,8 @@ mod agent;
 mod disk;
 mod engine;
 mod exec;
+#[doc(hidden)]
+pub mod fuzz;
 mod guest;
 mod kernel;
 mod machine;

@@ -7,6 +7,7 @@
 mod bench;
 mod bindings;
 mod build;
+mod fuzz;
 mod rules;
 mod run;
 mod shell;
@@ -30,6 +31,8 @@ cargo xtask COMMAND
   test [STAGE…]                install what is missing and check everything;
                                stages: fmt rules clippy unit bindings ui e2e
   bench [-- ARG…]              Tandem beside Docker, Podman, runc, hand-started QEMU
+  fuzz [TARGET…] [--seconds N] search for bytes that a parser does not survive,
+                               30 s a target (default: all, tests/fuzz)
   setup [GROUP…]               install missing system packages only;
                                groups: build run window test bench (default: all)
   bindings [--check]           write ui/src/lib/bindings from the Rust types
@@ -61,6 +64,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "run" => return run::run(run::Options::parse(options)?, passed_on),
         "test" => return test::run(options),
         "bench" => bench::run(passed_on)?,
+        "fuzz" => return fuzz::run(&fuzz::Options::parse(options)?),
         "setup" => system::setup(&groups(options)?)?,
         "bindings" => match options {
             [] => bindings::write()?,

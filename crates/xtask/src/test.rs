@@ -25,6 +25,8 @@ type Stage = (&'static str, fn(&mut Report) -> Result<()>);
 const STAGES: [Stage; 7] = [
     ("fmt", |report| {
         report.step(&mut cargo(&["fmt", "--all", "--check"]));
+        let fuzz = "tests/fuzz/Cargo.toml";
+        report.step(&mut cargo(&["fmt", "--manifest-path", fuzz, "--check"]));
         Ok(())
     }),
     ("rules", |report| {

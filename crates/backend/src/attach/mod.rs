@@ -15,6 +15,7 @@
 mod attached;
 mod clients;
 mod frame;
+pub mod fuzz;
 mod output;
 
 pub(crate) use attached::request;

@@ -102,7 +102,7 @@ async fn document_once(
 
 /// What a manifest says it is. Registries are known to serve them without a
 /// `mediaType`, which a list shows by its `manifests`.
-fn media_type_of(bytes: &[u8]) -> Result<MediaType, String> {
+pub(super) fn media_type_of(bytes: &[u8]) -> Result<MediaType, String> {
     let document: serde_json::Value =
         serde_json::from_slice(bytes).map_err(|e| format!("the manifest is not readable: {e}"))?;
     Ok(match document.get("mediaType").and_then(|value| value.as_str()) {

@@ -21,6 +21,7 @@ mod docker_config;
 mod endpoint;
 mod error;
 mod follow;
+pub mod fuzz;
 mod helper;
 mod host;
 mod login;

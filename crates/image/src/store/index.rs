@@ -132,6 +132,11 @@ fn parse_index(bytes: &[u8]) -> Result<Index, String> {
     Ok(Index { entries: entries.collect() })
 }
 
+/// How many images a table names, for the fuzz targets.
+pub(crate) fn count(bytes: &[u8]) -> Option<usize> {
+    parse_index(bytes).ok().map(|index| index.entries.len())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

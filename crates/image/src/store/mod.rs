@@ -29,6 +29,7 @@ pub(crate) use download::Download;
 pub(crate) use hash::HashRead;
 pub use history::HistoryEntry;
 use index::Index;
+pub(crate) use index::count as count_of_index;
 pub use list::{DiskUse, ImageSummary};
 pub(crate) use manifest::{choose_platform, layers_of, parse_manifest};
 pub use parts::digest_of_file;

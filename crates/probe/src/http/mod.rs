@@ -9,4 +9,4 @@ mod response;
 pub use get::{Body, GetError, get};
 pub use load::{Shot, downtime_ns, open_loop};
 pub use ready::{FirstResponse, ReadyError, ReadyOptions, wait_for_first_response};
-pub use response::ResponseError;
+pub use response::{ResponseError, decode};

@@ -256,22 +256,35 @@ fn excerpt(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&line[..line.len().min(40)]).escape_debug().collect()
 }
 
+/// Feeds the bytes in pieces and closes; the response or the first error.
+/// For the tests and the fuzz targets.
+pub fn decode(
+    bytes: &[u8],
+    piece: usize,
+    body_limit: usize,
+) -> Result<(u16, Vec<u8>), ResponseError> {
+    let mut decoder = Decoder::new(body_limit);
+    let mut whole = false;
+    for piece in bytes.chunks(piece.max(1)) {
+        whole = decoder.push(piece)?;
+        if whole {
+            break;
+        }
+    }
+    if !whole {
+        decoder.finish()?;
+    }
+    decoder.into_response().ok_or(ResponseError::Truncated)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    /// Feeds the bytes in pieces and closes; the response or the first error.
     fn decode(bytes: &[u8], piece: usize) -> Result<(u16, Vec<u8>), ResponseError> {
-        let mut decoder = Decoder::new(1 << 20);
-        for piece in bytes.chunks(piece.max(1)) {
-            if decoder.push(piece)? {
-                return Ok(decoder.into_response().unwrap());
-            }
-        }
-        decoder.finish()?;
-        Ok(decoder.into_response().unwrap())
+        super::decode(bytes, piece, 1 << 20)
     }
 
     const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n\

@@ -151,7 +151,7 @@ const HEAD: u64 = 80;
 /// The layer was not closed; QEMU mends that.
 const DIRTY: u64 = 1;
 
-fn check_head(head: &[u8], size: u64) -> Result<(), &'static str> {
+pub(super) fn check_head(head: &[u8], size: u64) -> Result<(), &'static str> {
     let word = |at: usize| {
         let bytes = head.get(at..at + 4).and_then(<[u8]>::first_chunk);
         bytes.map(|bytes| u64::from(u32::from_be_bytes(*bytes)))

@@ -5,6 +5,7 @@ mod carry;
 mod chain;
 mod ext4;
 mod flat;
+pub mod fuzz;
 mod helper;
 mod loader;
 mod qcow2;

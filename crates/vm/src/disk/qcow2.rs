@@ -4,7 +4,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
     path::Path,
 };
@@ -58,8 +58,13 @@ pub(crate) fn make_overlay(path: &Path, backing: Backing<'_>, size: u64) -> io::
 
 /// Bytes of a qcow2 disk as a guest sees it.
 pub(crate) fn virtual_size(path: &Path) -> io::Result<u64> {
+    virtual_size_of(File::open(path)?)
+}
+
+/// [`virtual_size`] of a disk that is read from its beginning.
+pub(super) fn virtual_size_of(mut disk: impl io::Read) -> io::Result<u64> {
     let mut head = [0; 32];
-    File::open(path)?.read_exact(&mut head)?;
+    disk.read_exact(&mut head)?;
     if head[..4] != *b"QFI\xfb" {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a qcow2 disk"));
     }
@@ -69,7 +74,7 @@ pub(crate) fn virtual_size(path: &Path) -> io::Result<u64> {
 
 /// Cluster 0 is the header, 1 the table of reference counts, 2 its one block,
 /// from 3 on the table of mapping tables, empty.
-fn overlay(backing: Backing<'_>, size: u64) -> io::Result<Vec<u8>> {
+pub(super) fn overlay(backing: Backing<'_>, size: u64) -> io::Result<Vec<u8>> {
     let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidInput, reason.to_owned());
     let name = backing
         .name()

@@ -8,6 +8,7 @@
 
 mod carry;
 mod elf;
+pub mod fuzz;
 mod initrd;
 mod lz4;
 mod modules;

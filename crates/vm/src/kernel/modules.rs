@@ -117,7 +117,7 @@ fn read_module(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// The `depends=` entry of a module's `.modinfo`.
-fn dependencies(module: &[u8]) -> Vec<String> {
+pub(super) fn dependencies(module: &[u8]) -> Vec<String> {
     let info = elf::section(module, b".modinfo").unwrap_or_default();
     let depends = info.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"depends="));
     let text = String::from_utf8_lossy(depends.unwrap_or_default());
@@ -127,7 +127,7 @@ fn dependencies(module: &[u8]) -> Vec<String> {
 /// Takes the signature off a module (Linux, `scripts/sign-file.c`). Its package
 /// was verified when it was downloaded; checking it again in the guest costs
 /// time in every boot.
-fn without_signature(mut module: Vec<u8>) -> Vec<u8> {
+pub(super) fn without_signature(mut module: Vec<u8>) -> Vec<u8> {
     const MAGIC: &[u8] = b"~Module signature appended~\n";
     /// `struct module_signature`, whose last four bytes are the length.
     const INFO: usize = 12;

@@ -57,7 +57,7 @@ fn package_name() -> Result<String, KernelError> {
 }
 
 /// Reads `Depends:` of a control paragraph (deb-control(5)).
-fn package_in(text: &str) -> Option<String> {
+pub(super) fn package_in(text: &str) -> Option<String> {
     let depends = text.lines().find_map(|line| line.strip_prefix("Depends:"))?;
     let names = depends.split([',', '|']).filter_map(|one| one.split_whitespace().next());
     let is_name = |name: &&str| {

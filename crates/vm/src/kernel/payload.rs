@@ -32,13 +32,18 @@ pub(crate) enum PayloadError {
 
 /// Unpacks the `vmlinux` of a bzImage (Linux, `Documentation/arch/x86/boot.rst`,
 /// header fields of protocol 2.08), and checks that it can be entered by PVH.
-pub(crate) fn vmlinux(image: &[u8]) -> Result<Vec<u8>, PayloadError> {
+pub(super) fn vmlinux(image: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    vmlinux_within(image, LARGEST)
+}
+
+/// [`vmlinux`] of no more than `largest` bytes.
+pub(super) fn vmlinux_within(image: &[u8], largest: usize) -> Result<Vec<u8>, PayloadError> {
     let payload = payload(image)?;
     let unpacked = match *payload.first_chunk::<4>().ok_or(PayloadError::Damaged)? {
-        [0x1f, 0x8b, ..] => read(flate2::read::GzDecoder::new(payload))?,
-        [0x28, 0xb5, 0x2f, 0xfd] => read(zstd::Decoder::new(payload)?)?,
-        [0x02, 0x21, 0x4c, 0x18] => lz4::unpack(payload, LARGEST)?,
-        [0xfd, b'7', b'z', b'X'] => xz(payload)?,
+        [0x1f, 0x8b, ..] => read(flate2::read::GzDecoder::new(payload), largest)?,
+        [0x28, 0xb5, 0x2f, 0xfd] => read(zstd::Decoder::new(payload)?, largest)?,
+        [0x02, 0x21, 0x4c, 0x18] => lz4::unpack(payload, largest)?,
+        [0xfd, b'7', b'z', b'X'] => xz(payload, largest)?,
         [0x7f, b'E', b'L', b'F'] => payload.to_vec(),
         other => return Err(PayloadError::Unknown(other)),
     };
@@ -64,14 +69,14 @@ fn payload(image: &[u8]) -> Result<&[u8], PayloadError> {
     range.ok_or(PayloadError::Damaged)
 }
 
-fn read(source: impl Read) -> io::Result<Vec<u8>> {
+fn read(source: impl Read, largest: usize) -> io::Result<Vec<u8>> {
     let mut unpacked = Vec::new();
-    source.take(LARGEST as u64).read_to_end(&mut unpacked)?;
+    source.take(largest as u64).read_to_end(&mut unpacked)?;
     Ok(unpacked)
 }
 
 /// `dpkg-deb` needs the `xz` program too, so it is there.
-fn xz(payload: &[u8]) -> io::Result<Vec<u8>> {
+fn xz(payload: &[u8], largest: usize) -> io::Result<Vec<u8>> {
     let mut child = Command::new("xz")
         .arg("--decompress")
         .stdin(Stdio::piped())
@@ -82,7 +87,7 @@ fn xz(payload: &[u8]) -> io::Result<Vec<u8>> {
     let output = std::thread::scope(|scope| {
         // What follows the stream makes it stop reading early.
         scope.spawn(move || stdin.write_all(payload));
-        child.stdout.take().map_or_else(|| Ok(Vec::new()), read)
+        child.stdout.take().map_or_else(|| Ok(Vec::new()), |stdout| read(stdout, largest))
     });
     child.wait()?;
     output.and_then(|output| {

@@ -1,6 +1,7 @@
 //! A small client for QEMU's monitor, over a socket pair that QEMU inherits:
 //! there is no path that somebody else could connect to.
 
+pub(crate) mod fuzz;
 mod message;
 mod state;
 
