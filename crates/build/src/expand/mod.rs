@@ -58,6 +58,16 @@ pub(crate) fn expand_document(
     Ok(out.whole)
 }
 
+/// Steps that looking for a pattern may take.
+const STEPS: usize = 1 << 28;
+
+fn check_effort(value: &str, pattern: &str) -> Result<(), ExpandError> {
+    if value.len().saturating_mul(pattern.len()) <= STEPS {
+        return Ok(());
+    }
+    refused("its value and its pattern are too long to be compared: shorten one of them")
+}
+
 /// The result as one text and as words.
 #[derive(Default)]
 struct Output {
@@ -91,12 +101,17 @@ impl Output {
 /// How deep `${A:-${B:-…}}` may go.
 const DEPTH: u32 = 32;
 
+/// How much longer than its text a word may become: no program can be given an
+/// argument or a variable of more bytes (execve(2), `MAX_ARG_STRLEN`).
+const GROWTH: usize = 128 << 10;
+
 struct Lexer<'a> {
     chars: Peekable<std::str::Chars<'a>>,
     escape: char,
     lookup: &'a dyn Fn(&str) -> Option<String>,
     quotes: bool,
     depth: u32,
+    longest: usize,
 }
 
 impl<'a> Lexer<'a> {
@@ -106,7 +121,17 @@ impl<'a> Lexer<'a> {
         lookup: &'a dyn Fn(&str) -> Option<String>,
         quotes: bool,
     ) -> Self {
-        Self { chars: text.chars().peekable(), escape, lookup, quotes, depth: 0 }
+        let longest = text.len() + GROWTH;
+        Self { chars: text.chars().peekable(), escape, lookup, quotes, depth: 0, longest }
+    }
+
+    /// Values in values multiply: a few lines could ask for more memory than
+    /// there is.
+    fn check(&self, so_far: &str) -> Result<(), ExpandError> {
+        if so_far.len() <= self.longest {
+            return Ok(());
+        }
+        refused(format!("it becomes longer than {} KiB, more than a value may be", GROWTH >> 10))
     }
 
     /// Reads up to and including `stop`, or to the end.
@@ -116,7 +141,10 @@ impl<'a> Lexer<'a> {
                 _ if stop == Some(c) => return Ok(()),
                 '\'' if self.quotes => self.single(out)?,
                 '"' if self.quotes => self.double(out)?,
-                '$' => self.dollar()?.chars().for_each(|c| out.loose(c)),
+                '$' => {
+                    self.dollar()?.chars().for_each(|c| out.loose(c));
+                    self.check(&out.whole)?;
+                }
                 _ if c == self.escape && !self.quotes => self.document_escape(out),
                 _ if c == self.escape => {
                     if let Some(next) = self.chars.next() {
@@ -152,6 +180,7 @@ impl<'a> Lexer<'a> {
                 Some('$') => {
                     let value = self.dollar()?;
                     out.fixed(&value);
+                    self.check(&out.whole)?;
                 }
                 Some(c) if c == self.escape => {
                     // Before other characters the escape is just itself.
@@ -256,11 +285,15 @@ impl<'a> Lexer<'a> {
     fn pattern(&mut self, value: String, modifier: char) -> Result<String, ExpandError> {
         let greedy = self.chars.next_if_eq(&modifier).is_some();
         if modifier == '/' {
-            let pattern = self.raw_operand(&['/', '}'])?;
-            let replacement = if pattern.1 == '/' { self.operand('}')? } else { String::new() };
-            return Ok(pattern::replace(&value, &pattern.0, &replacement, greedy));
+            let (pattern, end) = self.raw_operand(&['/', '}'])?;
+            let replacement = if end == '/' { self.operand('}')? } else { String::new() };
+            check_effort(&value, &pattern)?;
+            let replaced = pattern::replace(&value, &pattern, &replacement, greedy, self.longest);
+            self.check(&replaced)?;
+            return Ok(replaced);
         }
         let (pattern, _) = self.raw_operand(&['}'])?;
+        check_effort(&value, &pattern)?;
         Ok(if modifier == '#' {
             pattern::strip_prefix(&value, &pattern, greedy)
         } else {
@@ -280,7 +313,10 @@ impl<'a> Lexer<'a> {
         while let Some(c) = self.chars.next() {
             match c {
                 _ if stops.contains(&c) => return Ok((text, c)),
-                '$' => text.push_str(&self.dollar()?),
+                '$' => {
+                    text.push_str(&self.dollar()?);
+                    self.check(&text)?;
+                }
                 '\\' => {
                     text.push(c);
                     text.extend(self.chars.next());

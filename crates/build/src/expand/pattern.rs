@@ -74,26 +74,56 @@ pub(super) fn strip_suffix(value: &str, pattern: &str, greedy: bool) -> String {
     text.iter().rev().collect()
 }
 
+/// For every place in the text, and its end: where the longest match that
+/// begins there ends. One pass from the end, so that a text in which nothing
+/// matches takes no longer.
+fn longest_ends(pieces: &[Piece], text: &[char]) -> Vec<Option<usize>> {
+    let mut ends = vec![None; text.len() + 1];
+    // By piece: the end of a match of it and those behind it, from the place
+    // that was looked at last.
+    let mut later: Vec<Option<usize>> = vec![None; pieces.len() + 1];
+    for at in (0..=text.len()).rev() {
+        let mut here = vec![None; pieces.len() + 1];
+        here[pieces.len()] = Some(at);
+        for (number, piece) in pieces.iter().enumerate().rev() {
+            here[number] = match (piece, text.get(at)) {
+                (Piece::Star, _) => here[number + 1].max(later[number]),
+                (Piece::Any, Some(_)) => later[number + 1],
+                (Piece::Literal(wanted), Some(c)) if wanted == c => later[number + 1],
+                (Piece::Any | Piece::Literal(_), _) => None,
+            };
+        }
+        ends[at] = here[0];
+        later = here;
+    }
+    ends
+}
+
 /// `${value/pattern/replacement}`, `//` when all; the longest match counts.
-pub(super) fn replace(value: &str, pattern: &str, replacement: &str, all: bool) -> String {
-    let pieces = pieces(pattern);
+/// Ends early when the result becomes longer than `longest` bytes.
+pub(super) fn replace(
+    value: &str,
+    pattern: &str,
+    replacement: &str,
+    all: bool,
+    longest: usize,
+) -> String {
     let text: Vec<char> = value.chars().collect();
+    let ends = longest_ends(&pieces(pattern), &text);
     let mut out = String::new();
     let mut at = 0;
     let mut done = false;
-    while at < text.len() {
-        let length = if done {
-            None
-        } else {
-            choose(&matched_lengths(&pieces, &text[at..]), true).filter(|length| *length > 0)
-        };
-        if let Some(length) = length {
-            out.push_str(replacement);
-            at += length;
-            done = !all;
-        } else {
-            out.push(text[at]);
-            at += 1;
+    while at < text.len() && out.len() <= longest {
+        match ends[at].filter(|end| *end > at && !done) {
+            Some(end) => {
+                out.push_str(replacement);
+                at = end;
+                done = !all;
+            }
+            None => {
+                out.push(text[at]);
+                at += 1;
+            }
         }
     }
     out

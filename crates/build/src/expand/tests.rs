@@ -72,6 +72,45 @@ fn what_has_no_end_is_refused() {
 }
 
 #[test]
+fn values_do_not_multiply_without_end() {
+    let many = |name: &str| Some(if name == "A" { "a".repeat(100) } else { "b".repeat(99_999) });
+    let expand = |word: &str| expand(word, '\\', &many).map_err(|e| e.message);
+    assert_eq!(expand("${A//a/$A}").unwrap().len(), 10_000);
+    for word in ["${A//a/${A//a/${A//a/$A}}}", "$B$B", "\"$B$B\"", "${A#$B$B}", "${B//b/$A}"] {
+        assert!(expand(word).unwrap_err().contains("longer than 128 KiB"), "{word}");
+    }
+    assert!(expand("${B#$B}").unwrap_err().contains("too long to be compared"));
+    // No match anywhere costs no more than one.
+    assert_eq!(expand("${B//b*c/x}").unwrap().len(), 99_999);
+}
+
+proptest! {
+    #[test]
+    fn replacing_agrees_with_its_definition(value in "[ab]{0,8}", pattern in "[ab?*]{0,4}") {
+        let mut expected = String::new();
+        let mut rest = value.as_str();
+        while !rest.is_empty() {
+            // The longest beginning that the whole pattern matches.
+            let fits = |end: &usize| {
+                let whole = pattern::strip_prefix(&rest[..*end], &pattern, true);
+                whole.is_empty()
+            };
+            match (1..=rest.len()).rev().find(fits) {
+                Some(end) => {
+                    expected.push('x');
+                    rest = &rest[end..];
+                }
+                None => {
+                    expected.push_str(&rest[..1]);
+                    rest = &rest[1..];
+                }
+            }
+        }
+        prop_assert_eq!(pattern::replace(&value, &pattern, "x", true, 99), expected);
+    }
+}
+
+#[test]
 fn words_split_where_the_shell_would() {
     let words = |text| expand_words(text, '\\', &lookup).unwrap();
     assert_eq!(words("a $SPACED"), ["a", "x", "y"]);
