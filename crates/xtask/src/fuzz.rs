@@ -185,6 +185,11 @@ fn search(name: &str, place: &Path, memory: &Memory, seconds: u64) -> Result<Sea
         search.take(&String::from_utf8_lossy(&line?));
     }
     let status = child.wait()?;
+    if let Some(find) = &mut search.find
+        && let Some(near) = find.file.strip_prefix(&format!("{}/", shell::root().display()))
+    {
+        find.file = near.to_owned();
+    }
     if !status.success() && search.find.is_none() {
         let why = format!("it ended with {status} before any input");
         search.find = Some(Find { file: "nothing".to_owned(), why });
@@ -210,7 +215,7 @@ impl Search {
             let seconds = rest.split_once(" in ").and_then(|(_, rest)| number(rest));
             self.seconds = seconds.unwrap_or(self.seconds);
         } else if let Some((_, file)) = line.split_once("Test unit written to ") {
-            self.find.get_or_insert_default().file = file.trim().to_owned();
+            file.trim().clone_into(&mut self.find.get_or_insert_default().file);
         } else if let Some((_, place)) = line.split_once(" panicked at ") {
             let find = self.find.get_or_insert_default();
             // The sentence is in the next line.
