@@ -159,7 +159,11 @@ impl InstanceStore {
         let _names = Lock::exclusive(&self.home.instances().join(".lock"))?;
         let mut removed = 0;
         for id in self.ids()? {
-            let free = || Lock::try_exclusive(&self.lock_path(&id)).map(|lock| lock.is_some());
+            let free = || match Lock::try_exclusive(&self.lock_path(&id)) {
+                // Whoever is removing it has just done so.
+                Err(_) if !self.dir(&id).exists() => Ok(false),
+                lock => lock.map(|lock| lock.is_some()),
+            };
             if !self.record_path(&id).exists() && free()? {
                 self.delete(&id)?;
                 removed += 1;
