@@ -153,6 +153,16 @@ mod tests {
     }
 
     #[test]
+    fn no_number_changes_on_the_way() {
+        let mut document = whole();
+        // Read quickly instead of exactly, it would be its neighbour.
+        document.comparisons[0].ratio = 20.076_543_209_256_542;
+        let ratio = document.comparisons[0].ratio;
+        document.comparisons[0].ci95 = [ratio, ratio];
+        assert_eq!(read_document(&bytes(&document)).unwrap(), document);
+    }
+
+    #[test]
     fn wrong_units_lanes_and_versions_are_refused() {
         let refused = |change: fn(&mut ResultDocument)| {
             let mut document = whole();
