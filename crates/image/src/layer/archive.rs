@@ -45,6 +45,8 @@ pub(crate) struct Archive<R> {
     limits: Limits,
     members: u64,
     bytes: u64,
+    /// Sizes of all files so far, with their holes.
+    claimed: u64,
     /// Unread bytes of the current member, and the padding after them.
     unread: u64,
     padding: u64,
@@ -73,7 +75,7 @@ impl<R: Read + Seek> Archive<R> {
 
 impl<R: Read> Archive<R> {
     pub(crate) fn new(reader: R, limits: Limits) -> Self {
-        Self { reader, limits, members: 0, bytes: 0, unread: 0, padding: 0 }
+        Self { reader, limits, members: 0, bytes: 0, claimed: 0, unread: 0, padding: 0 }
     }
 
     /// The next member, or `None` at the end. What was not read of the last
@@ -162,6 +164,12 @@ impl<R: Read> Archive<R> {
         }
         self.open(stored);
         let content = self.content(header, stored, records)?;
+        // A hole costs no byte here, but whoever packs or copies the file
+        // would write it out.
+        self.claimed = self.claimed.saturating_add(content.size);
+        if self.claimed > self.limits.bytes {
+            return Err(LayerError::Limit { what: "bytes", limit: self.limits.bytes });
+        }
         let modified = match record("mtime") {
             Some(record) => Time::parse(&record.value)
                 .ok_or_else(|| LayerError::malformed("the field mtime is not a time"))?,

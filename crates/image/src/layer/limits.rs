@@ -4,7 +4,7 @@
 pub struct Limits {
     /// Entries in one layer.
     pub entries: u64,
-    /// Bytes of the uncompressed archive.
+    /// Bytes of the uncompressed archive, and of its files with their holes.
     pub bytes: u64,
     /// Folders above one file.
     pub depth: u64,

@@ -15,22 +15,10 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let mut packed = Vec::new();
-    // A file may be all holes, and is written out then.
-    if used(&cage.layer()) > 1 << 20 || pack_layer(&cage.layer(), &mut packed).is_err() {
+    if pack_layer(&cage.layer(), &mut packed).is_err() {
         return;
     }
     let again = Cage::new();
     let unpacked = again.watch(|layer| unpack_layer(&packed[..], layer, Limits::default()));
     unpacked.expect("what was packed here can be unpacked");
 });
-
-/// Sum of the files' sizes, as their names tell.
-fn used(dir: &std::path::Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| {
-            let stat = entry.metadata().ok()?;
-            Some(if stat.is_dir() { used(&entry.path()) } else { stat.len() })
-        })
-        .fold(0, u64::saturating_add)
-}

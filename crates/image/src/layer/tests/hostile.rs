@@ -90,6 +90,13 @@ fn bombs_end_at_their_limit() {
     assert!(is_limit(limits(Limits { depth: 10, ..defaults }, deep)));
     let header = Tar::default().pax(&[("comment", &[b'x'; 9000])]).file("f", b"");
     assert!(is_limit(limits(Limits { header_bytes: 8000, ..defaults }, header)));
+    // A hole may be as large as what is read, and no larger.
+    let holes = |size: &[u8]| {
+        let records = [("GNU.sparse.size", size), ("GNU.sparse.map", b"0,1")];
+        Tar::default().pax(&records).file("f", b"x")
+    };
+    assert!(limits(defaults, holes(b"1000000")).is_ok());
+    assert!(is_limit(limits(defaults, holes(b"1000000000000000"))));
     // A size that is only claimed takes neither memory nor time.
     let mut claim = Header::new_gnu();
     claim.set_entry_type(EntryType::XHeader);
