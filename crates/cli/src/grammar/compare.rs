@@ -9,7 +9,7 @@ pub(crate) struct Compare {
     /// A sample, a folder with a Dockerfile, or an image
     #[arg(default_value = "hello-flask")]
     pub(crate) subject: String,
-    /// Lanes to compare, e.g. container,vm/micro@tcg,process
+    /// Lanes to compare, e.g. container,vm/micro@tcg,vm/full,process
     #[arg(long, value_delimiter = ',', default_value = "container,vm", value_name = "LANES")]
     pub(crate) lanes: Vec<Lane>,
     /// Measured trials in each lane

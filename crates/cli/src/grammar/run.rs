@@ -21,7 +21,7 @@ pub(crate) struct Run {
     /// What runs it: container, vm, docker, podman or process
     #[arg(long, default_value = "container", value_name = "BACKEND")]
     pub(crate) backend: BackendKind,
-    /// Kind of virtual machine: micro
+    /// Kind of virtual machine: micro (kernel and app) or full (Debian with systemd on its own disk)
     #[arg(long, value_name = "PROFILE")]
     pub(crate) profile: Option<Profile>,
     /// How QEMU executes: auto, kvm or tcg

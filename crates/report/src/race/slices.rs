@@ -78,9 +78,12 @@ fn join(words: &str, more: &str) -> String {
 fn strength(name: &str, before: f64) -> f64 {
     let wanted: f64 = match name {
         "rootfs" | "disk" => 0.36,
+        "loader" => 0.42,
         "network" | "spawn" => 0.48,
+        "firmware" => 0.54,
         "create" | "kernel" => 0.60,
         "userspace" | "start" => 0.76,
+        "systemd" => 0.88,
         "app" => 1.0,
         _ => 0.68,
     };

@@ -4,7 +4,7 @@ import type { TrialPhase } from "../bindings/TrialPhase";
 import type { Curve } from "../bindings/Curve";
 import type { Series } from "../chart/crosshair";
 import { bytes, share, text } from "../format";
-import { EXPECTED } from "./phases";
+import { expected, isFull } from "./phases";
 import { FIRST_RESPONSE, fresh, isActive, type LaneState, type RunState } from "./run";
 
 export type LaneStatus = "idle" | "waiting" | "launching" | "answered" | "measured" | "running" | "failed" | "unavailable" | "stopped";
@@ -39,10 +39,16 @@ export function statusWord(status: LaneStatus): string {
   return WORDS[status];
 }
 
+/** The name of the lane's card in tests. */
+export function laneKey(lane: { id: string; backend: string }): string {
+  return isFull(lane) ? "vm-full" : lane.backend;
+}
+
 /** The lane's name for people. */
 export function laneName(lane: { id: string; backend: string }): string {
   const number = /#(\d+)$/.exec(lane.id)?.[1];
-  const name = { container: "Container", vm: "Virtual machine · micro", process: "Plain process" }[lane.backend] ?? lane.id;
+  const vm = `Virtual machine · ${isFull(lane) ? "full" : "micro"}`;
+  const name = { container: "Container", vm, process: "Plain process" }[lane.backend] ?? lane.id;
   return number ? `${name} (${number})` : name;
 }
 
@@ -59,7 +65,7 @@ export function phases(lane: LaneState, elapsed: number, active: boolean): Phase
   const over = lane.trial?.phases ?? [];
   const views: PhaseView[] = over.map((phase) => ({ name: phase.name, state: "over", took: phase.end_ns - phase.start_ns }));
   if (lane.trial && (lane.trial.firstResponse !== null || !active)) return views;
-  const ahead = EXPECTED[lane.backend].slice(reached(lane, over));
+  const ahead = expected(lane).slice(reached(lane, over));
   ahead.forEach((name, at) => {
     if (over.some((phase) => phase.name === name)) return;
     const now = at === 0 && active && lane.trial !== null && lane.trial.outcome === null;
@@ -71,8 +77,8 @@ export function phases(lane: LaneState, elapsed: number, active: boolean): Phase
 
 /** How many of the expected phases lie behind. */
 function reached(lane: LaneState, over: TrialPhase[]): number {
-  const expected = EXPECTED[lane.backend];
-  return over.reduce((most, phase) => Math.max(most, expected.indexOf(phase.name) + 1), 0);
+  const names = expected(lane);
+  return over.reduce((most, phase) => Math.max(most, names.indexOf(phase.name) + 1), 0);
 }
 
 /** The big number: nanoseconds to the first answer, and under which condition. */

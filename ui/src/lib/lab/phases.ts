@@ -3,13 +3,24 @@
 import type { BackendKind } from "../bindings/BackendKind";
 
 /** Phases that a lane is expected to go through, so that the next one can be shown before it ends. */
-export const EXPECTED: Record<BackendKind, readonly string[]> = {
+const EXPECTED: Record<BackendKind, readonly string[]> = {
   process: ["launch", "rootfs", "create", "app"],
   docker: ["launch", "create", "start", "app"],
   podman: ["launch", "create", "start", "app"],
   container: ["launch", "rootfs", "network", "create", "app"],
   vm: ["launch", "disk", "spawn", "kernel", "userspace", "app"],
 };
+
+/** A machine with an operating system of its own boots in more steps. */
+const FULL = ["launch", "disk", "spawn", "firmware", "loader", "kernel", "userspace", "systemd", "app"];
+
+export function isFull(lane: { id: string }): boolean {
+  return /^vm\/full\b/.test(lane.id);
+}
+
+export function expected(lane: { id: string; backend: BackendKind }): readonly string[] {
+  return isFull(lane) ? FULL : EXPECTED[lane.backend];
+}
 
 const MEANINGS: Record<string, string> = {
   launch: "its supervisor starts",
@@ -18,8 +29,11 @@ const MEANINGS: Record<string, string> = {
   create: "namespaces, limits and the process are made",
   disk: "the virtual disk is made",
   spawn: "QEMU starts",
+  firmware: "the machine's firmware finds the disk",
+  loader: "the disk's boot loader reads the kernel",
   kernel: "the guest's kernel boots",
-  userspace: "the guest's first program starts the app",
+  userspace: "the guest's first program does its work",
+  systemd: "the guest's operating system starts its services",
   start: "the engine starts the container",
   app: "the app starts and gives its first answer",
 };

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ResultDocument } from "../bindings/ResultDocument";
 import type { RunEvent } from "../bindings/RunEvent";
 import { apply, begun, isActive, progress, racing, type RunState } from "./run";
-import { facts, headline, phases, status } from "./lane";
+import { facts, headline, laneKey, laneName, phases, status } from "./lane";
 import { statusText } from "./status";
 
 const PLANNED: RunEvent = {
@@ -78,6 +78,14 @@ describe("racing", () => {
     ]);
     expect(headline(lane, run, 10e6)).toEqual({ ns: 10e6, ticking: true, note: "trial 1 of 2" });
     expect(progress(run)).toEqual({ over: 0, all: 4 });
+  });
+
+  it("expects more of a machine with an operating system of its own", () => {
+    const run = played([0, PLANNED], [1000, started("vm/micro", 1)]);
+    const lane = { ...run.lanes[1]!, id: "vm/full@tcg" };
+    expect(phases(lane, 1e9, true).map(({ name }) => name)).toContain("systemd");
+    expect([laneName(lane), laneKey(lane)]).toEqual(["Virtual machine · full", "vm-full"]);
+    expect([laneName(run.lanes[1]!), laneKey(run.lanes[1]!)]).toEqual(["Virtual machine · micro", "vm"]);
   });
 
   it("stops the clock at the first answer", () => {
