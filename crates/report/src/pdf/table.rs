@@ -8,6 +8,8 @@ const GAP: f64 = 10.0;
 const PAD: f64 = 2.5;
 /// Keys are not broken when they take no more of the page than this.
 const KEYS_SHARE: f64 = 0.35;
+/// A line of a sentence in a column among many.
+const SENTENCE: f64 = 140.0;
 /// No column asks for more before the others have what they need.
 const WIDEST_WORD: f64 = 130.0;
 
@@ -77,11 +79,13 @@ fn word(text: &str, pen: Pen) -> f64 {
 /// The columns of each table that is drawn for one.
 fn groups(wants: &[Want], keys: usize) -> Vec<Vec<usize>> {
     let first: Vec<usize> = (0..keys).collect();
-    let fixed: f64 = wants[..keys].iter().map(|want| want.least + GAP).sum();
+    // Sentences are to have lines that can be read.
+    let takes = |want: &Want| want.least.max(want.cells.min(SENTENCE));
+    let fixed: f64 = wants[..keys].iter().map(|want| takes(want) + GAP).sum();
     let mut groups = vec![first.clone()];
     let mut used = fixed;
     for (column, want) in wants.iter().enumerate().skip(keys) {
-        let full = used + want.least > CONTENT;
+        let full = used + takes(want) > CONTENT;
         let last = groups.last().map_or(0, Vec::len);
         if full && last > keys {
             groups.push(first.clone());
@@ -90,7 +94,7 @@ fn groups(wants: &[Want], keys: usize) -> Vec<Vec<usize>> {
         if let Some(group) = groups.last_mut() {
             group.push(column);
         }
-        used += want.least + GAP;
+        used += takes(want) + GAP;
     }
     groups
 }
