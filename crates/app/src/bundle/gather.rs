@@ -101,7 +101,7 @@ impl Gathered {
         Ok(size)
     }
 
-    fn text(&mut self, path: String, value: &impl Serialize) -> Result<u64, AppError> {
+    pub(super) fn text(&mut self, path: String, value: &impl Serialize) -> Result<u64, AppError> {
         use sha2::Digest as _;
         let bytes = serde_json::to_vec(value).map_err(tandem_report::ReportError::from)?;
         let digest = Digest::from_sha256(&sha2::Sha256::digest(&bytes).into());

@@ -173,6 +173,24 @@ fn what_is_no_bundle_is_named() {
 }
 
 #[test]
+fn steps_of_other_images_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = filled(&dir.path().join("from"));
+    let images = vec![from.images.find("box:1").unwrap()];
+    let wanted = gather::Wanted { images, ..Default::default() };
+    let mut gathered = gather::gather(&from.home, &from.images, &wanted).unwrap();
+    let step = serde_json::json!({"created": "2026-01-01T00:00:00Z", "layer": null});
+    gathered.text(format!("steps/ab/{}.json", "0".repeat(62)), &step).unwrap();
+    let file = dir.path().join("class.tandem");
+    write::write(&gathered.pieces, &file, &|| false, &|_| ()).unwrap();
+    let to = opened(&dir.path().join("to"));
+    let error = taken(&to, &file).unwrap_err().to_string();
+    assert!(error.contains("made none of the images"), "{error}");
+    assert!(to.images.list(true).unwrap().is_empty());
+    assert!(!to.home.cache().join("build/steps/ab").exists());
+}
+
+#[test]
 fn a_place_that_is_none_is_refused_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let from = opened(&dir.path().join("from"));
