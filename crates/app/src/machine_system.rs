@@ -26,6 +26,7 @@ impl SystemBuilder for Systems {
     async fn build(
         &self,
         recipe: &Path,
+        label: (&str, &str),
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
         let app = self.app()?;
@@ -33,6 +34,7 @@ impl SystemBuilder for Systems {
         let options = BuildOptions {
             context: recipe.to_owned(),
             tags: vec![tag],
+            labels: [(label.0.to_owned(), label.1.to_owned())].into(),
             corporate_network: true,
             ..BuildOptions::default()
         };

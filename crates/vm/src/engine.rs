@@ -24,7 +24,7 @@ use crate::{
     payload::{InstanceFiles, end_process, refusal, remove_boot, shape_of},
     quota,
     snapshot::MachineState,
-    system::{SystemBuilder, write_recipe},
+    system::{RECIPE_LABEL, SystemBuilder, is_made, recipe_digest, write_recipe},
     template::{Key, is_there, make},
     usage,
     volume::VolumeDisks,
@@ -52,9 +52,14 @@ impl VmEngine {
         &self,
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
+        let digest = recipe_digest(&self.program)?;
+        let store = Store::open(&self.home).map_err(|e| BackendError::Reported(e.into()))?;
+        if is_made(&store, &digest) {
+            return Ok(());
+        }
         let recipe = self.home.scratch("system")?;
         write_recipe(recipe.path(), &self.program)?;
-        self.systems.build(recipe.path(), progress).await
+        self.systems.build(recipe.path(), (RECIPE_LABEL, &digest), progress).await
     }
 
     /// The guests' kernel, fetched when there is none.

@@ -4,10 +4,11 @@
 use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
 use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
 use tandem_backend::BackendError;
 use tandem_guest::wire::{Confinement, Execute, Service};
 use tandem_image::{Image, Store};
-use tandem_model::{InstanceSpec, Profile};
+use tandem_model::{Digest, InstanceSpec, Profile};
 
 use crate::guest::guest_program;
 
@@ -17,11 +18,12 @@ pub const SYSTEM: &str = "localhost/tandem/system:bookworm";
 /// Builds the operating system's image; builders are not this crate's matter.
 #[async_trait]
 pub trait SystemBuilder: Send + Sync {
-    /// Builds the recipe in the folder under the name [`SYSTEM`]. What was
-    /// built before is used again.
+    /// Builds the recipe in the folder under the name [`SYSTEM`], with the
+    /// label.
     async fn build(
         &self,
         recipe: &Path,
+        label: (&str, &str),
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError>;
 }
@@ -44,6 +46,30 @@ const RECIPE: [(&str, &[u8]); 9] = files![
     "initramfs/scripts/init-top/tandem",
     "initramfs/scripts/init-bottom/tandem",
 ];
+
+/// The label with the digest of the recipe that an image was made by.
+pub(crate) const RECIPE_LABEL: &str = "org.tandem.recipe";
+
+/// A digest of all that the image is made of, as far as it comes from us:
+/// another version of Tandem makes another one.
+pub(crate) fn recipe_digest(program: &Path) -> Result<String, BackendError> {
+    let guest = guest_program(program)?;
+    let mut hash = Sha256::new();
+    for (name, content) in RECIPE {
+        hash.update(format!("{name} {}\n", content.len()));
+        hash.update(content);
+    }
+    hash.update(fs::read(&guest).map_err(|e| BackendError::io("read", &guest, e))?);
+    Ok(Digest::from_sha256(&hash.finalize().into()).to_string())
+}
+
+/// Whether the system's image is here, made by this very recipe. Nothing is
+/// asked of a network then.
+pub(crate) fn is_made(store: &Store, digest: &str) -> bool {
+    let image = SYSTEM.parse().ok().and_then(|name| store.resolve(&name).ok());
+    let labels = image.and_then(|image| image.config.config().clone()?.labels().clone());
+    labels.is_some_and(|labels| labels.get(RECIPE_LABEL).is_some_and(|it| it == digest))
+}
 
 /// Writes the recipe into the empty folder `dir`. `program` is the `tandem`
 /// executable.

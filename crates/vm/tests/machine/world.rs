@@ -235,6 +235,7 @@ impl SystemBuilder for NoSystems {
     async fn build(
         &self,
         _recipe: &Path,
+        _label: (&str, &str),
         _progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
         Err(BackendError::Unsupported("an operating system"))
