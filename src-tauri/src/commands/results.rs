@@ -33,10 +33,10 @@ pub(crate) fn export_result(
     shell: State<'_, Shell>,
     id: String,
     format: ResultFormat,
+    theme: Theme,
     file: String,
 ) -> Result<(), Failure> {
-    let bytes =
-        shell.app()?.export_result(&id, format, Theme::Light).map_err(|e| e.to_failure())?;
+    let bytes = shell.app()?.export_result(&id, format, theme).map_err(|e| e.to_failure())?;
     write_new(&file, &bytes)
 }
 
