@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::container::{lives, row};
-use crate::{Case, Need, Start, World};
+use crate::{Case, Need, Start, Terminal, World};
 
 pub(super) const CASES: &[Case] = &[
     case("vm::life_under_emulation", life),
     case("vm::foreground_passes_output_and_code", foreground),
+    case("vm::takes_what_is_typed_and_what_is_piped", input),
     case("vm::runs_the_image_as_it_says", environment),
     case("vm::obeys_the_verbs_of_containers", verbs),
     case("vm::volumes_are_disks_that_outlive_machines", volumes),
@@ -45,6 +46,35 @@ fn foreground(world: &World) -> Result<()> {
     let output = python(world, &[], "import sys; print('from inside'); sys.exit(7)", 7)?;
     ensure!(output.stdout == "from inside\n", "{output}");
     output.says(&["emulat"])
+}
+
+fn input(world: &World) -> Result<()> {
+    let head = ["run", "-it", "--rm", "--name", "typed"];
+    let shell = [&head[..], &TCG, &["--entrypoint", "sh", "hello-flask"]].concat();
+    let mut terminal = Terminal::start(world.command(shell), 33, 101)?;
+    terminal.expect("# ", ANSWER)?;
+    terminal.type_in("test -t 0 && stty size; echo $TERM $((40+2))\r")?;
+    let shown = terminal.expect("42\r\n", ANSWER)?;
+    ensure!(shown.contains("33 101") && shown.contains("xterm 42"), "{shown}");
+    terminal.type_in("exit 7\r")?;
+    ensure!(terminal.end(ANSWER)? == 7, "the shell's code is the command's");
+
+    // More than the channel takes at once, to its end.
+    let cat = [&["run", "-i", "--rm"], &TCG[..], &["--entrypoint", "cat", "hello-flask"]].concat();
+    let words: Vec<String> = cat.iter().map(|word| format!("'{word}'")).collect();
+    let tandem = world.program("tandem").display().to_string();
+    let home = world.home().display().to_string();
+    let line = format!(
+        "seq 100000 | '{tandem}' --home '{home}' {} | sha256sum; seq 100000 | sha256sum",
+        words.join(" ")
+    );
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &line]);
+    world.prepare(&mut command);
+    let output = world.finish(command)?.ok()?;
+    let sums: Vec<&str> = output.stdout.lines().collect();
+    ensure!(sums.len() == 2 && sums[0] == sums[1], "{output}");
+    Ok(())
 }
 
 fn environment(world: &World) -> Result<()> {

@@ -112,6 +112,7 @@ pub(crate) struct Agent {
     queue: mpsc::Sender<Vec<u8>>,
     tasks: Tasks,
     last: Rc<Cell<u32>>,
+    app: Rc<Shared>,
 }
 
 /// The tasks that somebody waits for.
@@ -176,6 +177,11 @@ impl Agent {
     /// Asks for the machine's end; it is told like the app's own end.
     pub(crate) fn shut_down(&self) -> Result<(), AgentError> {
         self.tell(APP, ToGuest::Shutdown)
+    }
+
+    /// The app's input. Only one may be had at a time: input has an order.
+    pub(crate) fn app(&self) -> Task {
+        Task::new(APP, Rc::clone(&self.app), self.clone())
     }
 
     /// Sends a signal to the app.

@@ -11,7 +11,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Agent, QUEUE, Tasks};
+use super::{Agent, QUEUE, Tasks, task::Shared};
 
 /// How much is read at once.
 const READ: usize = 64 * 1024;
@@ -38,6 +38,8 @@ pub(crate) struct Session<O> {
     frames: Frames,
     tasks: Tasks,
     last: Rc<Cell<u32>>,
+    /// The app's input.
+    app: Rc<Shared>,
     /// Where the app's standard output and error go.
     outputs: [O; 2],
     writer: JoinHandle<()>,
@@ -49,10 +51,13 @@ impl<O: AsyncWrite + Unpin> Session<O> {
         let (reader, writer) = channel.into_split();
         let (queue, frames) = mpsc::channel(QUEUE);
         let (tasks, last) = (Tasks::default(), Rc::new(Cell::new(APP)));
-        let agent = Agent { queue, tasks: Rc::clone(&tasks), last: Rc::clone(&last) };
+        let app = Rc::new(Shared::default());
+        let (tasks_of_agent, last_of_agent) = (Rc::clone(&tasks), Rc::clone(&last));
+        let agent =
+            Agent { queue, tasks: tasks_of_agent, last: last_of_agent, app: Rc::clone(&app) };
         // A guest that does not read must not keep us from listening.
         let writer = tokio::task::spawn_local(write(frames, writer));
-        (Self { reader, frames: Frames::default(), tasks, last, outputs, writer }, agent)
+        (Self { reader, frames: Frames::default(), tasks, last, app, outputs, writer }, agent)
     }
 
     /// Listens until something ends. May be dropped while it waits, and called
@@ -114,6 +119,10 @@ impl<O: AsyncWrite + Unpin> Session<O> {
             Body::Message(FromGuest::Exited { code, out_of_memory }) => {
                 Ok(Some(End::App { code, out_of_memory }))
             }
+            Body::Message(FromGuest::Credit { cost }) => {
+                self.app.grant(cost);
+                Ok(None)
+            }
             Body::Message(_) => Err("an answer that nobody asked for".to_owned()),
         }
     }
@@ -123,6 +132,7 @@ impl<O> Session<O> {
     fn lose_tasks(&self) {
         self.writer.abort();
         self.tasks.borrow().values().for_each(|task| task.lose());
+        self.app.lose();
     }
 }
 

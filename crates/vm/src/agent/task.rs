@@ -5,7 +5,7 @@ use std::{
 };
 
 use tandem_guest::wire::{
-    FromGuest, INPUT_WINDOW, LONGEST, OUTPUT_WINDOW, Stream, ToGuest, Window, cost,
+    APP, FromGuest, INPUT_WINDOW, LONGEST, OUTPUT_WINDOW, Stream, ToGuest, Window, cost,
 };
 use tokio::sync::Notify;
 
@@ -98,6 +98,13 @@ impl Shared {
         true
     }
 
+    /// Gives room for more input. The app's may be more than was ever taken:
+    /// what a former host sent before a snapshot is given back to this one.
+    pub(super) fn grant(&self, cost: usize) {
+        self.credit.set(self.credit.get().saturating_add(cost).min(INPUT_WINDOW));
+        self.credited.notify_one();
+    }
+
     /// Nothing more comes.
     pub(super) fn lose(&self) {
         self.gone.set(true);
@@ -185,6 +192,10 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         self.agent.tasks.borrow_mut().remove(&self.id);
+        if self.id == APP {
+            // It ends by itself.
+            return;
+        }
         if self.shared.exit.get().is_none() && !self.shared.gone.get() {
             // A guest that does not read now keeps it until its end.
             let _ = self.agent.tell(self.id, ToGuest::Cancel);

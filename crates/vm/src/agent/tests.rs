@@ -244,3 +244,30 @@ proptest! {
         prop_assert!(matches!(end, End::Broken(_) | End::Closed));
     }
 }
+
+#[tokio::test]
+async fn the_apps_input_waits_for_room_and_a_guest_that_gives_too_much_gives_no_more() {
+    LocalSet::new()
+        .run_until(async {
+            let (mut session, agent, mut guest, _logs) = open();
+            let app = agent.app();
+            let typing = tokio::task::spawn_local(async move {
+                let typed = app.input(&vec![b'x'; 2 * INPUT_WINDOW]).await;
+                (app, typed.is_ok())
+            });
+            let listening = tokio::task::spawn_local(async move { session.listen().await });
+            let (mut frames, mut came) = (Frames::default(), 0);
+            while came < 2 * INPUT_WINDOW {
+                let frame = request(&mut guest, &mut frames).await;
+                let Body::Data(Stream::Stdin, bytes) = frame.body else { panic!("no input") };
+                assert_eq!(frame.task, APP);
+                came += bytes.len();
+                let credit = FromGuest::Credit { cost: 3 * cost(bytes.len()) };
+                guest.write_all(&message(APP, credit)).await.unwrap();
+            }
+            assert!(timeout(SOON, typing).await.unwrap().unwrap().1);
+            drop(guest);
+            assert_eq!(listening.await.unwrap(), End::Closed);
+        })
+        .await;
+}

@@ -19,7 +19,7 @@ use super::{
     SPEC, TASK, explain,
     streams::{Caller, input, raw, signals, window},
 };
-use crate::payload::environment;
+use crate::payload::{environment, knows_terminal};
 
 /// The hidden entry point `tandem __vm-exec HOME ID`.
 pub fn vm_exec_main(home: &Path, id: &str) -> ExitCode {
@@ -67,10 +67,7 @@ async fn run(home: &Path, id: &str) -> Result<i32, BackendError> {
 
 /// What the guest is asked.
 fn execute_of(record: &InstanceRecord, spec: &ExecSpec) -> Execute {
-    let mut env = environment(record, &spec.env);
-    if spec.terminal && !env.iter().any(|entry| entry.starts_with("TERM=")) {
-        env.push("TERM=xterm".to_owned());
-    }
+    let env = knows_terminal(environment(record, &spec.env), spec.terminal);
     Execute {
         args: spec.args.clone(),
         env,

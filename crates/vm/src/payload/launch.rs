@@ -288,6 +288,7 @@ impl Payload for VmPayload {
             limits,
             has_volumes,
             has_system: self.has_system,
+            terminal: launch.record.spec.options.terminal,
         };
         Ok(Box::new(RunningVm::watch(parts)))
     }

@@ -18,7 +18,7 @@ use crate::{
 };
 use launch::VmPayload;
 pub(crate) use launch::{end_process, remove_boot};
-pub(crate) use wishes::{environment, refusal};
+pub(crate) use wishes::{environment, knows_terminal, refusal};
 
 /// The files of an instance besides those of every backend.
 #[derive(Debug, Clone)]

@@ -82,6 +82,7 @@ pub(super) async fn go_on(
         // Nothing is saved of a machine that has some.
         has_volumes: false,
         has_system,
+        terminal: launch.record.spec.options.terminal,
     });
     running.revive(identity).await?;
     launch.phase("resume", start);

@@ -2,7 +2,7 @@
 
 use tandem_backend::BackendError;
 use tandem_guest::wire::{
-    Boot, Confinement, Execute, Limit, MemoryMount, Mount, Network, VolumeMount,
+    Boot, Confinement, Execute, Limit, MemoryMount, Mount, Network, VolumeMount, Window,
 };
 use tandem_model::{
     CAPABILITIES, InstanceOptions, InstanceRecord, MountSource, NetworkChoice, Profile,
@@ -89,9 +89,13 @@ pub(crate) fn refusal(options: &InstanceOptions, profile: Option<Profile>) -> Op
             "leave the profile out, or use --backend container",
         );
     }
-    if options.terminal || options.stdin {
+    if (options.terminal || options.stdin) && profile == Some(Profile::Full) {
         let option = if options.terminal { "-t" } else { "-i" };
-        return Some(BackendError::Unsupported(option));
+        return unavailable(
+            &format!("{option} in a full machine"),
+            "its app is a service of an operating system, and services have no terminal",
+            "use `tandem exec -it` or `tandem console`, or --profile micro",
+        );
     }
     None
 }
@@ -115,10 +119,12 @@ pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
         network: has_network(options).then_some(network),
         app: Execute {
             args: spec.args.clone(),
-            env: environment(record, &[]),
+            env: knows_terminal(environment(record, &[]), options.terminal),
             cwd: spec.cwd.clone(),
             user: spec.user.clone(),
-            ..Execute::default()
+            stdin: options.stdin,
+            terminal: options.terminal.then_some(USUAL_SIZE),
+            detach: false,
         },
         hostname: hostname_of(record),
         has_room: options.room.memory_bytes.is_some(),
@@ -131,6 +137,17 @@ pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
         mounts: mounts(options),
         read_only: options.security.read_only,
     }
+}
+
+/// The size of a terminal until somebody looks at it.
+const USUAL_SIZE: Window = Window { rows: 24, columns: 80 };
+
+/// What a program must know of its terminal, unless the image says otherwise.
+pub(crate) fn knows_terminal(mut env: Vec<String>, terminal: bool) -> Vec<String> {
+    if terminal && !env.iter().any(|entry| entry.starts_with("TERM=")) {
+        env.push("TERM=xterm".to_owned());
+    }
+    env
 }
 
 /// Whether the machine has a network device.

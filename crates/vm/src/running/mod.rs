@@ -15,12 +15,13 @@ use std::{
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tandem_backend::{BackendError, Output, Peer, Running, Serve};
+use tandem_backend::{BackendError, Output, Peer, Running, Serve, WindowSize};
+use tandem_guest::wire::Window;
 use tandem_model::{Exit, Resources};
 use tokio::{net::UnixStream, sync::watch, time::timeout};
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, Task},
     exec::relay,
     machine::Machine,
     qmp::{Qmp, QmpError},
@@ -35,6 +36,10 @@ use life::Life;
 pub(crate) struct RunningVm {
     exit: watch::Receiver<Option<Exit>>,
     agent: Agent,
+    /// The app's input.
+    app: Task,
+    /// The app has a terminal.
+    terminal: bool,
     qmp: Rc<Qmp>,
     console: Door,
     kill: watch::Sender<bool>,
@@ -69,6 +74,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) has_volumes: bool,
     /// It has an operating system, which shuts down by itself.
     pub(crate) has_system: bool,
+    /// Its app has a terminal.
+    pub(crate) terminal: bool,
 }
 
 /// Who an instance is that was made of another one's state.
@@ -84,7 +91,7 @@ impl RunningVm {
         let (exit_sender, exit) = watch::channel(None);
         let (kill, killed) = watch::channel(false);
         let Parts { machine, qmp, channel, console, app_output, dir, state, limits, .. } = parts;
-        let Parts { has_volumes, has_system, .. } = parts;
+        let Parts { has_volumes, has_system, terminal, .. } = parts;
         let qmp = Rc::new(qmp);
         let door = console.door();
         let shutdown = if has_system { SHUTDOWN } else { Duration::ZERO };
@@ -96,7 +103,20 @@ impl RunningVm {
         });
         let (state, limits) = (RefCell::new(state), Cell::new(limits));
         let at_rest = Cell::new(false);
-        Self { exit, agent, qmp, console: door, kill, dir, state, limits, at_rest, has_volumes }
+        Self {
+            exit,
+            app: agent.app(),
+            agent,
+            terminal,
+            qmp,
+            console: door,
+            kill,
+            dir,
+            state,
+            limits,
+            at_rest,
+            has_volumes,
+        }
     }
 
     /// Lets a machine whose state was brought back go on, with the time, fresh
@@ -132,6 +152,27 @@ impl Running for RunningVm {
 
     async fn signal(&self, number: i32) -> Result<(), BackendError> {
         self.agent.signal(number).map_err(guest)
+    }
+
+    async fn write_input(&self, bytes: &[u8]) -> Result<(), BackendError> {
+        // Without standard input nobody would take it.
+        self.app.input(bytes).await.map_err(|e| BackendError::engine("passing input on", e))
+    }
+
+    async fn close_input(&self) -> Result<(), BackendError> {
+        // A terminal has no end: the key for it is a matter of the app's.
+        if self.terminal {
+            return Ok(());
+        }
+        self.app.end_input().await.map_err(guest)
+    }
+
+    async fn resize(&self, size: WindowSize) -> Result<(), BackendError> {
+        if !self.terminal {
+            return Ok(());
+        }
+        let size = Window { rows: size.rows, columns: size.columns };
+        self.app.resize(size).await.map_err(guest)
     }
 
     async fn kill(&self) -> Result<(), BackendError> {
