@@ -80,6 +80,7 @@ impl Pair<'_> {
             why.push("Files were in the page cache.".to_owned());
         }
         why.push("Speed says nothing about isolation: a VM has a kernel of its own, a container shares the host's.".to_owned());
+        why.push(self.which());
         self.verdict(FASTER, outcome, why)
     }
 
@@ -96,6 +97,7 @@ impl Pair<'_> {
             ),
             evidence,
             "A VM holds a kernel and a page cache of its own; the container uses the host's, which is not counted here.".to_owned(),
+            self.which(),
         ];
         self.verdict(HEAVIER, outcome, why)
     }
@@ -104,9 +106,10 @@ impl Pair<'_> {
     /// sides to be what it says. Disk is what a first instance needs: image
     /// and own files.
     fn size(&self) -> Verdict {
+        let machine = self.whole();
         let Some(((container, vm), n)) = self
             .disk(self.container)
-            .zip(self.disk(self.vm))
+            .zip(self.disk(machine))
             .map(|((c, n), (v, m))| ((c, v), n.min(m)))
         else {
             return not_measured(SIZE, self.missing("image_bytes"));
@@ -120,35 +123,52 @@ impl Pair<'_> {
         };
         let bytes = |value| quantity(value, tandem_model::Unit::Bytes);
         let mut why = vec![format!(
-            "On disk the VM takes {} and the container {} ({} times as much; image and own files of one instance, medians of {n} trials each).",
+            "On disk {} takes {} and the container {} ({} times as much; image and own files of one instance, medians of {n} trials each).",
+            if machine.id == self.vm.id {
+                "the VM"
+            } else {
+                "the VM with a whole operating system"
+            },
             bytes(vm),
             bytes(container),
             format_number(vm / container.max(1.0))
         )];
         if !heavy {
-            why.push(format!(
-                "The VM stays below 1 GB because it is the `{}` kind: a kernel, a small init and the same files as the container. The gigabytes of the claim are those of a whole operating system.",
-                self.vm.profile.as_deref().unwrap_or("micro")
-            ));
+            why.push(below_a_gigabyte(machine).to_owned());
         }
         if !light {
             why.push("The container's image alone is larger than 1 GB.".to_owned());
         }
-        why.extend(self.own_bytes());
+        why.extend(self.own_bytes(machine));
         self.verdict(SIZE, outcome, why)
     }
 
     /// What each further instance costs, for that is where layers are shared.
-    fn own_bytes(&self) -> Option<String> {
+    fn own_bytes(&self, machine: &LaneReport) -> Option<String> {
         let of = |lane: &LaneReport| {
             median(&values(&self.document.trials, &lane.id, "instance_bytes")).ok()
         };
         let bytes = |value| quantity(value, tandem_model::Unit::Bytes);
         Some(format!(
             "A further instance of the same image adds {} (VM) and {} (container).",
-            bytes(of(self.vm)?),
+            bytes(of(machine)?),
             bytes(of(self.container)?)
         ))
+    }
+
+    /// The machine that a claim about whole operating systems is about, where
+    /// the run had one.
+    fn whole(&self) -> &LaneReport {
+        self.document.lanes.iter().find(|lane| is_whole(lane)).unwrap_or(self.vm)
+    }
+
+    /// Which machine is meant, when there were several.
+    fn which(&self) -> String {
+        let machines = |lane: &&LaneReport| lane.backend == BackendKind::Vm;
+        if self.document.lanes.iter().filter(machines).count() < 2 {
+            return String::new();
+        }
+        format!("The VM is {}; the other machines' figures stand in the table.", self.vm.id)
     }
 
     fn disk(&self, lane: &LaneReport) -> Option<(f64, usize)> {
@@ -208,6 +228,18 @@ impl Pair<'_> {
         }
         why.retain(|sentence| !sentence.is_empty());
         Verdict { claim: claim.to_owned(), outcome, why: why.join(" ") }
+    }
+}
+
+fn is_whole(lane: &LaneReport) -> bool {
+    lane.backend == BackendKind::Vm && lane.profile.as_deref() == Some("full")
+}
+
+fn below_a_gigabyte(machine: &LaneReport) -> &'static str {
+    if is_whole(machine) {
+        "The VM stays below 1 GB because its Debian has only what boots and serves; systems as people install them are larger."
+    } else {
+        "The VM stays below 1 GB because it is the `micro` kind: a kernel, a small init and the same files as the container. The gigabytes of the claim are those of a whole operating system: add the lane vm/full."
     }
 }
 
@@ -295,6 +327,36 @@ mod tests {
         assert!(found[0].why.contains("vm/micro"), "{}", found[0].why);
         document.lanes.pop();
         assert!(both(&document)[0].why.contains("no vm lane"));
+    }
+
+    #[test]
+    fn a_whole_operating_system_is_what_the_claim_about_size_means() {
+        let mut document = document(5);
+        let micro = document.lanes[1].clone();
+        document.lanes.push(LaneReport {
+            id: "vm/full".into(),
+            profile: Some("full".into()),
+            ..micro
+        });
+        let more: Vec<_> = document
+            .trials
+            .iter()
+            .filter(|trial| trial.lane == "vm/micro")
+            .cloned()
+            .map(|mut trial| {
+                trial.lane = "vm/full".into();
+                trial.metrics.insert("image_bytes".into(), 2e9.into());
+                trial
+            })
+            .collect();
+        document.trials.extend(more);
+        let found = both(&document);
+        assert!(found[0].why.contains("The VM is vm/micro"), "{}", found[0].why);
+        assert_eq!(found[2].outcome, VerdictOutcome::Supported);
+        assert!(found[2].why.contains("whole operating system"), "{}", found[2].why);
+        document.lanes.remove(1);
+        let alone = &both(&document)[2].why;
+        assert!(alone.starts_with("On disk the VM takes"), "{alone}");
     }
 
     #[test]
