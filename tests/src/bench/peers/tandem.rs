@@ -17,13 +17,14 @@ pub(crate) struct Tandem {
 }
 
 impl Tandem {
-    /// The container engine; the baseline without isolation; the micro machine
-    /// under emulation, as the one started by hand is.
+    /// The container engine; the baseline without isolation; the micro and the
+    /// full machine under emulation, as the one started by hand is.
     pub(crate) fn new(ground: &Ground, lane: &str) -> Result<Self> {
         let lane: &[&str] = match lane {
             "container" => &["--backend", "container"],
             "process" => &["--backend", "process"],
             "vm" => &["--backend", "vm", "--accelerator", "tcg"],
+            "vm-full" => &["--backend", "vm", "--profile", "full", "--accelerator", "tcg"],
             other => bail!("{other} is no lane of ours"),
         };
         Ok(Self { home: ground.home().to_owned(), lane })
