@@ -4,7 +4,6 @@
 //! listed as ignored, with the reason. The test program is its own `tandem`:
 //! it serves the hidden entry points.
 
-mod bench;
 mod clean;
 mod limits;
 mod network;
@@ -34,8 +33,7 @@ fn main() -> ExitCode {
             // They measure and count what is on the host.
             arguments.test_threads = arguments.test_threads.or(Some(1));
             let all = [run::all(), limits::all(), network::all(), clean::all(), steps::all()];
-            let mut trials: Vec<Trial> = all.into_iter().flatten().collect();
-            trials.extend(bench::all());
+            let trials = all.into_iter().flatten().collect();
             libtest_mimic::run(&arguments, trials).exit_code()
         }
     }

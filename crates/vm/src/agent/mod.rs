@@ -14,7 +14,7 @@
 //! that stalls is noticed by a time limit, and holds up only those who wait for
 //! it.
 //!
-//! ```ignore
+//! ```text
 //! let agent: Agent = running.agent();
 //! agent.ping().await?;
 //! let online = agent.online().await?;              // after a hot plug
