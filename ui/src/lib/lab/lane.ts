@@ -1,5 +1,6 @@
 // What a lane's card says, worked out from its state. Pure.
 
+import type { BackendKind } from "../bindings/BackendKind";
 import type { TrialPhase } from "../bindings/TrialPhase";
 import type { Curve } from "../bindings/Curve";
 import type { Series } from "../chart/crosshair";
@@ -50,6 +51,22 @@ export function laneName(lane: { id: string; backend: string }): string {
   const vm = `Virtual machine · ${isFull(lane) ? "full" : "micro"}`;
   const name = { container: "Container", vm, process: "Plain process" }[lane.backend] ?? lane.id;
   return number ? `${name} (${number})` : name;
+}
+
+/** Colours for a lane whose backend's own one is taken. */
+const OTHERS: readonly BackendKind[] = ["docker", "podman"];
+
+/** The colour of a lane among these, by the rule of the charts: the second machine has the next free one. */
+export function tone(lane: { id: string; backend: BackendKind }, among: readonly { id: string; backend: BackendKind }[]): BackendKind {
+  const taken = new Set<BackendKind>();
+  for (const one of among) {
+    const number = Number(/#(\d+)$/.exec(one.id)?.[1] ?? 1);
+    const wanted = number >= 2 ? OTHERS[(number - 2) % OTHERS.length]! : one.backend;
+    const own = taken.has(wanted) ? (OTHERS.find((other) => !taken.has(other)) ?? wanted) : wanted;
+    if (one.id === lane.id) return own;
+    taken.add(own);
+  }
+  return lane.backend;
 }
 
 /** A phase as a card shows it: over, going on, or still to come. */
@@ -138,6 +155,6 @@ export function facts(lane: LaneState): Fact[] {
 export function series(curves: Curve[], run: RunState): Series[] {
   return curves.map(({ lane: id, points }) => {
     const lane = run.lanes.find((one) => one.id === id) ?? fresh(id);
-    return { lane: id, name: laneName(lane), tone: lane.backend, points };
+    return { lane: id, name: laneName(lane), tone: tone(lane, run.lanes), points };
   });
 }

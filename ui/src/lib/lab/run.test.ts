@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ResultDocument } from "../bindings/ResultDocument";
 import type { RunEvent } from "../bindings/RunEvent";
 import { apply, begun, isActive, progress, racing, type RunState } from "./run";
-import { facts, headline, laneKey, laneName, phases, status } from "./lane";
+import { facts, headline, laneKey, laneName, phases, status, tone } from "./lane";
 import { statusText } from "./status";
 
 const PLANNED: RunEvent = {
@@ -86,6 +86,12 @@ describe("racing", () => {
     expect(phases(lane, 1e9, true).map(({ name }) => name)).toContain("systemd");
     expect([laneName(lane), laneKey(lane)]).toEqual(["Virtual machine · full", "vm-full"]);
     expect([laneName(run.lanes[1]!), laneKey(run.lanes[1]!)]).toEqual(["Virtual machine · micro", "vm"]);
+  });
+
+  it("gives a second machine the colour that the charts give it", () => {
+    const lanes = ["container", "vm/micro", "vm/full", "container#2"].map((id) => ({ id, backend: id.startsWith("vm") ? "vm" : "container" }) as const);
+    expect(lanes.map((lane) => tone(lane, lanes))).toEqual(["container", "vm", "docker", "podman"]);
+    expect(tone(lanes[2]!, [lanes[2]!])).toBe("vm");
   });
 
   it("stops the clock at the first answer", () => {
