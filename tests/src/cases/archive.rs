@@ -219,9 +219,13 @@ fn podman(world: &World) -> Result<()> {
 }
 
 /// Nothing in a home but its empty folders.
-fn is_empty(world: &World, home: &Path) -> Result<()> {
+pub(super) fn is_empty(world: &World, home: &Path) -> Result<()> {
     ensure!(rows(world, home)?.is_empty(), "half an image has a name");
-    for folder in ["tmp", "layers", "images/blobs/sha256"] {
+    let made = ["tmp", "layers", "images/blobs/sha256"];
+    // Made by the first command that wants them.
+    let late = ["kernels", "lessons", "cache/build"];
+    let late = late.into_iter().filter(|folder| home.join(folder).exists());
+    for folder in made.into_iter().chain(late) {
         let names: Vec<_> = fs::read_dir(home.join(folder))?
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())

@@ -16,7 +16,10 @@ use nix::{
 };
 use serde_json::Value;
 
-use super::archive::{build_box, digest, elsewhere, rows};
+use super::{
+    archive::{build_box, digest, elsewhere, is_empty, rows},
+    case,
+};
 use crate::{Case, Need, Output, Start, World, poll};
 
 const BOX: &[Need] = &[Need::Root, Need::Program("busybox"), Need::Program("unshare")];
@@ -34,15 +37,6 @@ pub(super) const CASES: &[Case] = &[
     case("bundle::one_that_is_ended_leaves_nothing", BOX, Start::Empty, ended),
     case("bundle::a_class_compares_without_a_network", LANES, Start::Built, class),
 ];
-
-const fn case(
-    name: &'static str,
-    needs: &'static [Need],
-    start: Start,
-    run: fn(&World) -> Result<()>,
-) -> Case {
-    Case { name, needs, start, run }
-}
 
 /// A home's `tandem` where there is loopback and nothing else.
 fn cut_off(world: &World, home: &Path, arguments: &[&str]) -> Command {
@@ -114,21 +108,6 @@ fn carried(world: &World) -> Result<()> {
     let third = home(world, "third");
     elsewhere(world, &third, &["load", "-i", "class.tandem"])?.ok()?;
     ensure!(digest(world, &third, "box", "1")? == built, "the image has changed");
-    Ok(())
-}
-
-/// Nothing in a home but its empty folders.
-fn is_empty(world: &World, home: &Path) -> Result<()> {
-    ensure!(rows(world, home)?.is_empty(), "half an image has a name");
-    for folder in ["tmp", "layers", "images/blobs/sha256", "kernels", "lessons", "cache/build"] {
-        let Ok(entries) = fs::read_dir(home.join(folder)) else { continue };
-        let names: Vec<_> = entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| !name.starts_with('.'))
-            .collect();
-        ensure!(names.is_empty(), "left in {folder}: {names:?}");
-    }
     Ok(())
 }
 

@@ -36,7 +36,19 @@ mod vm_state;
 mod volumes;
 mod window;
 
-use crate::Case;
+use anyhow::Result;
+
+use crate::{Case, Need, Start, World};
+
+/// A case of an area whose cases need different things.
+const fn case(
+    name: &'static str,
+    needs: &'static [Need],
+    start: Start,
+    run: fn(&World) -> Result<()>,
+) -> Case {
+    Case { name, needs, start, run }
+}
 
 /// Every case: cheap ones first, the whole comparison and the window last.
 pub fn all() -> Vec<Case> {

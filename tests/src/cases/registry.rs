@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
+use super::case;
 use crate::{
     Case, Need, Output, Start, World,
     registry_peer::{CuttingProxy, ForwardProxy, RegistryPeer},
@@ -32,15 +33,6 @@ pub(super) const CASES: &[Case] = &[
     case("registry::a_disk_too_small_is_said", SMALL_DISK, Start::Empty, disk_full),
     case("registry::what_cannot_work_is_said", PEER, Start::Empty, errors),
 ];
-
-const fn case(
-    name: &'static str,
-    needs: &'static [Need],
-    start: Start,
-    run: fn(&World) -> Result<()>,
-) -> Case {
-    Case { name, needs, start, run }
-}
 
 /// Builds an image `small` with 12 MB that no compression makes smaller.
 fn small(world: &World) -> Result<()> {
