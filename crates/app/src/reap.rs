@@ -1,3 +1,5 @@
+use tandem_model::BackendKind;
+
 use crate::{App, AppError};
 
 impl App {
@@ -14,6 +16,10 @@ impl App {
                 Err(e) => cleaned
                     .push(format!("instance {} could not be cleared away: {e}", record.spec.name)),
             }
+        }
+        match self.backend(BackendKind::Container).sweep().await {
+            Ok(lines) => cleaned.extend(lines),
+            Err(e) => cleaned.push(format!("networks could not be cleared away: {e}")),
         }
         let folders = self.instances.sweep()?;
         if folders > 0 {

@@ -116,6 +116,12 @@ pub trait Backend: Send + Sync {
     /// each thing that was cleaned; nothing when the instance is well.
     async fn reap(&self, id: &InstanceId) -> Result<Vec<String>, BackendError>;
 
+    /// Takes away what was given up by instances that are no more. Returns a
+    /// line for each thing.
+    async fn sweep(&self) -> Result<Vec<String>, BackendError> {
+        Ok(Vec::new())
+    }
+
     /// The instance's record as it stands now, also while it starts.
     async fn inspect(&self, id: &InstanceId) -> Result<InstanceRecord, BackendError>;
 

@@ -48,7 +48,9 @@ pub use log::{LogLine, LogReader, LogWriter, Stream};
 pub use step::{StepMount, StepRunner, StepSource, StepSpec};
 pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
-pub use supervisor::{Executor, Launch, Payload, Running, Serve, signal_number, supervise};
+pub use supervisor::{
+    Executor, Launch, Payload, Remainder, Running, Serve, signal_number, supervise,
+};
 pub use terminal::{RawMode, WindowSize};
 pub use usage::{memory_ledger, sample};
 pub use volume::{VolumeRecord, VolumeStore};

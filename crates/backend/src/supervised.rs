@@ -63,6 +63,13 @@ pub trait Supervised: Send + Sync {
     /// away. Called with the instance's lock held; must be safe to repeat.
     async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError>;
 
+    /// Takes away what a killed supervisor left of a
+    /// [`Payload::remainder`](crate::Payload::remainder). Returns a line for
+    /// each thing taken away.
+    async fn sweep(&self) -> Result<Vec<String>, BackendError> {
+        Ok(Vec::new())
+    }
+
     /// Takes away what an instance that does not run has outside its folder,
     /// before the folder is deleted. Called with the instance's lock held; must
     /// be safe to repeat.
@@ -327,6 +334,10 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         record.runtime.links.clear();
         self.store.save(&record)?;
         Ok(cleaned)
+    }
+
+    async fn sweep(&self) -> Result<Vec<String>, BackendError> {
+        self.inner.sweep().await
     }
 
     async fn inspect(&self, id: &InstanceId) -> Result<InstanceRecord, BackendError> {

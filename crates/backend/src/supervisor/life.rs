@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    Launch, Payload, Running,
+    Launch, Payload, Remainder, Running,
     health::HealthChecks,
     report,
     restart::{BackOff, wanted},
@@ -44,6 +44,15 @@ pub(super) struct Ended {
     pub(super) clients: Clients,
     pub(super) exit: Option<Exit>,
     pub(super) result: Result<(), BackendError>,
+    pub(super) remainder: Option<Remainder>,
+}
+
+/// Gives the rest back.
+pub(super) async fn settle(remainder: Option<Remainder>) {
+    let Some(remainder) = remainder else { return };
+    for problem in remainder.await {
+        eprintln!("cleaning up: {problem}");
+    }
 }
 
 /// How one life of the app came to its end.
@@ -96,6 +105,7 @@ impl Supervisor {
         loop {
             let life = self.live(payload.as_mut(), &listener, &mut inbox, restarts == 0).await;
             let problems = payload.clean_up(&self.record).await;
+            let remainder = payload.remainder();
             // With it go the locks of what it had mounted.
             drop(payload);
             let clean = problems.is_empty();
@@ -104,8 +114,13 @@ impl Supervisor {
             let failed = restarts == 0 && life.failure.is_some();
             let again = wanted(self.record.spec.options.restart, life.exit.code, restarts);
             let last = self.last || self.owner_gone || failed || !clean || !again;
-            if last || self.rest(pauses.after(life.lasted), &listener).await {
-                return Ok(self.finish(clean, life.failure.filter(|_| failed)).await);
+            let failure = life.failure.filter(|_| failed);
+            if last {
+                return Ok(self.finish(clean, failure, remainder).await);
+            }
+            settle(remainder).await;
+            if self.rest(pauses.after(life.lasted), &listener).await {
+                return Ok(self.finish(clean, failure, None).await);
             }
             restarts += 1;
             self.begin(restarts);
@@ -114,7 +129,7 @@ impl Supervisor {
                 Err(e) => {
                     let exit = end_of(e.to_failure());
                     self.write_end(exit, &[]);
-                    return Ok(self.finish(true, None).await);
+                    return Ok(self.finish(true, None, None).await);
                 }
             };
         }
@@ -266,7 +281,12 @@ impl Supervisor {
     }
 
     /// Writes the end down for good and answers those who wait for it.
-    async fn finish(mut self, clean: bool, failure: Option<Failure>) -> Ended {
+    async fn finish(
+        mut self,
+        clean: bool,
+        failure: Option<Failure>,
+        remainder: Option<Remainder>,
+    ) -> Ended {
         self.record.state = InstanceState::Exited;
         if clean {
             self.record.runtime.supervisor = None;
@@ -282,7 +302,7 @@ impl Supervisor {
             answer(caller, removed.as_ref().copied().map_err(BackendError::to_failure)).await;
         }
         let result = removed.and_then(|()| failure.map_or(Ok(()), |failure| Err(failure.into())));
-        Ended { clients: self.clients, exit: self.record.exit, result }
+        Ended { clients: self.clients, exit: self.record.exit, result, remainder }
     }
 }
 

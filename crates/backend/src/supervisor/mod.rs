@@ -24,6 +24,9 @@ use crate::{BackendError, InstanceStore, LaunchEvent, Output, Peer, WindowSize};
 /// beside the running app and ends with its exit code.
 pub type Executor = Box<dyn Fn(&ExecSpec) -> Result<Command, BackendError>>;
 
+/// Gives something back and says, in sentences, what could not be.
+pub type Remainder = Pin<Box<dyn Future<Output = Vec<String>>>>;
+
 /// What a supervisor brings up and takes away. One implementation a backend,
 /// and a new value for each start.
 ///
@@ -37,6 +40,13 @@ pub trait Payload {
 
     /// Gives back everything that `launch` took. Errors are sentences.
     async fn clean_up(&mut self, record: &InstanceRecord) -> Vec<String>;
+
+    /// What is left to give back that nobody has to wait for: done once the end
+    /// has been told. What a killed supervisor leaves of it must be found by
+    /// [`crate::Supervised::sweep`]. Asked for after `clean_up`.
+    fn remainder(&mut self) -> Option<Remainder> {
+        None
+    }
 
     /// What executes the health checks; `None` where nothing can be executed
     /// beside the app, which is then not checked.

@@ -11,7 +11,11 @@ use tandem_home::Home;
 use tandem_model::InstanceRecord;
 use tokio::net::UnixStream;
 
-use super::{Payload, life::Supervisor, report};
+use super::{
+    Payload,
+    life::{Supervisor, settle},
+    report,
+};
 use crate::{BackendError, InstanceStore, LaunchEvent};
 
 /// Makes the part of a supervisor that knows its backend.
@@ -69,7 +73,7 @@ fn run(home: &Path, id: &str, attached: bool, make: MakePayload<'_>) -> Result<(
         let ended = supervisor.run(make, inbox, first).await?;
         // Whoever is told of the end may want the instance at once.
         drop(lock);
-        ended.clients.end(ended.exit.as_ref()).await;
+        tokio::join!(ended.clients.end(ended.exit.as_ref()), settle(ended.remainder));
         ended.result
     })
 }

@@ -124,4 +124,8 @@ impl Supervised for ContainerEngine {
         cleaned.extend(reap::files(&self.home, &record.id)?);
         Ok(cleaned)
     }
+
+    async fn sweep(&self) -> Result<Vec<String>, BackendError> {
+        network::sweep().await
+    }
 }

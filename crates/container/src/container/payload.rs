@@ -10,7 +10,9 @@ use libcontainer::{
     container::builder::ContainerBuilder, error::LibcontainerError, syscall::syscall::SyscallType,
 };
 use rustix::process::{PidfdFlags, Uid, getpid, pidfd_open};
-use tandem_backend::{BackendError, Executor, InstanceStore, Launch, Payload, Running, WindowSize};
+use tandem_backend::{
+    BackendError, Executor, InstanceStore, Launch, Payload, Remainder, Running, WindowSize,
+};
 use tandem_home::Home;
 use tandem_model::{InstanceOptions, InstanceRecord};
 use tandem_probe::{identity, now};
@@ -29,7 +31,7 @@ use crate::{
     init::{self, INIT},
     launch::{Prepared, bind_ports, is_fleeting, prepare_rootfs},
     memory::give_back_later,
-    network::{self, Connected, Ground},
+    network::{self, Connected, Ground, Leaving},
     proxy::Published,
     rootfs::InstanceDirs,
     running::{Kin, RunningApp},
@@ -48,6 +50,7 @@ pub(super) struct ContainerPayload {
     storage: Option<Storage>,
     /// The same for the network that the home has of its own.
     ground: Option<Ground>,
+    leaving: Option<Leaving>,
 }
 
 /// The part of a supervisor that makes the container of `record`.
@@ -76,6 +79,7 @@ pub fn container_payload(
         warm_up,
         storage: None,
         ground: None,
+        leaving: None,
     }))
 }
 
@@ -133,8 +137,9 @@ impl Payload for ContainerPayload {
         let stay = !is_fleeting(record);
         let group = tokio::task::spawn_blocking(move || cgroup::remove(&folders).map(drop));
         let files = tokio::task::spawn_blocking(move || dirs.clean_up(stay));
-        if let Err(e) = network::leave(&self.home, record).await {
-            problems.push(e.to_string());
+        match network::begin_to_leave(&self.home, record).await {
+            Ok(leaving) => self.leaving = leaving,
+            Err(e) => problems.push(e.to_string()),
         }
         let ended = |e: tokio::task::JoinError| Err(std::io::Error::other(e));
         if let Err(e) = group.await.unwrap_or_else(ended) {
@@ -144,6 +149,13 @@ impl Payload for ContainerPayload {
             problems.push(format!("the bundle stays: {e}"));
         }
         problems
+    }
+
+    fn remainder(&mut self) -> Option<Remainder> {
+        let leaving = self.leaving.take()?;
+        Some(Box::pin(async move {
+            leaving.finish().await.err().map(|e| e.to_string()).into_iter().collect()
+        }))
     }
 
     fn executor(&self, record: &InstanceRecord) -> Option<Executor> {

@@ -7,7 +7,9 @@
 //! once.
 
 use std::{
-    fs, io,
+    fs,
+    fs::File,
+    io,
     net::Ipv4Addr,
     os::{
         fd::{AsRawFd as _, OwnedFd},
@@ -108,15 +110,16 @@ async fn find_or_make(host: &Netlink, bridge: &Bridge) -> Result<Made, BackendEr
     let Some(index) = host.index(name).await.map_err(failed)? else {
         return make(host, bridge).await;
     };
-    if let Some(subnet) = host.subnet(index).await.map_err(failed)? {
-        return Ok(Made { index, subnet, nft: None, warning: None });
-    }
     if !host.ports(index).await.map_err(failed)?.is_empty() {
-        return Err(failed(format!(
-            "the link {name} has no address: remove it with `ip link del {name}`"
-        )));
+        let subnet = host.subnet(index).await.map_err(failed)?;
+        return match subnet {
+            Some(subnet) => Ok(Made { index, subnet, nft: None, warning: None }),
+            None => Err(failed(format!(
+                "the link {name} has no address: remove it with `ip link del {name}`"
+            ))),
+        };
     }
-    // Its maker was killed half-way.
+    // Whoever made or removed it was killed half-way.
     host.remove(name).await.map_err(failed)?;
     make(host, bridge).await
 }
@@ -145,45 +148,98 @@ async fn make(host: &Netlink, bridge: &Bridge) -> Result<Made, BackendError> {
     })
 }
 
-/// Removes a container's link and, when it was the bridge's last one, the
-/// bridge and everything else that came with it. Returns what was there.
-pub(super) async fn leave(bridge: &str, link: &str) -> Result<Vec<String>, BackendError> {
-    let host = Netlink::open().map_err(failed)?;
-    let lock = namespace::lock().map_err(failed)?;
-    let mut removed = Vec::new();
-    // As a rule the last one: then everything goes at once.
-    let alone = host.is_alone(bridge, link).await.map_err(failed)?;
-    let nft = alone.then(|| Nft::remove(bridge));
-    let both = alone && host.remove_group(bridge).await.map_err(failed)?;
-    if both || host.remove(link).await.map_err(failed)? {
-        removed.push(format!("network link {link}"));
+/// A container that leaves its bridge. While this lives nobody else changes
+/// bridges, so that what is made under the same name comes after it.
+pub(crate) struct Leaving {
+    bridge: String,
+    link: String,
+    _lock: File,
+}
+
+impl Leaving {
+    pub(super) fn begin(bridge: String, link: String) -> Result<Self, BackendError> {
+        Ok(Self { bridge, link, _lock: namespace::lock().map_err(failed)? })
     }
-    let is_empty = match host.index(bridge).await.map_err(failed)? {
-        Some(index) => host.ports(index).await.map_err(failed)?.is_empty(),
-        None if both => true,
-        None => return Ok(removed),
-    };
-    if is_empty {
-        let nft = nft.unwrap_or_else(|| Nft::remove(bridge));
-        if !both {
-            host.remove(bridge).await.map_err(failed)?;
+
+    /// Removes the container's link and, when it was the bridge's last one, the
+    /// bridge and everything else that came with it. Returns what was there.
+    pub(crate) async fn finish(self) -> Result<Vec<String>, BackendError> {
+        let host = Netlink::open().map_err(failed)?;
+        let (bridge, link) = (&self.bridge, &self.link);
+        let mut removed = Vec::new();
+        // As a rule the last one: then everything goes at once.
+        let alone = host.is_alone(bridge, link).await.map_err(failed)?;
+        let nft = alone.then(|| Nft::remove(bridge));
+        let both = alone && host.remove_group(bridge).await.map_err(failed)?;
+        if both || host.remove(link).await.map_err(failed)? {
+            removed.push(format!("network link {link}"));
         }
-        removed.push(format!("bridge {bridge}"));
-        let left = host.bridges().await.map_err(failed)?;
-        if !left.iter().any(|name| is_ours(name)) {
-            let ours = forwarding_note().and_then(fs::remove_file).is_ok();
-            // Another engine's bridge may count on it by now.
-            if ours && left.is_empty() {
-                nat::disable_forwarding().map_err(failed)?;
+        if both || is_empty(&host, bridge).await? {
+            let nft = nft.unwrap_or_else(|| Nft::remove(bridge));
+            if !both {
+                host.remove(bridge).await.map_err(failed)?;
             }
+            removed.push(format!("bridge {bridge}"));
+            close(&host, bridge, nft).await?;
         }
-        if nat::find().is_some() {
-            nft.and_then(Nft::finish).map_err(failed)?;
-        }
-        forward::close(bridge).map_err(failed)?;
+        Ok(removed)
     }
-    drop(lock);
+}
+
+/// Removes bridges of ours that nothing hangs on: a supervisor was killed while
+/// it removed its own. Returns what was there.
+pub(super) async fn sweep() -> Result<Vec<String>, BackendError> {
+    let mut removed = Vec::new();
+    for bridge in bare_bridges() {
+        // Whoever holds it may be making or removing just that one.
+        let Some(_lock) = namespace::try_lock().map_err(failed)? else { break };
+        let host = Netlink::open().map_err(failed)?;
+        if is_empty(&host, &bridge).await? {
+            let nft = Nft::remove(&bridge);
+            host.remove(&bridge).await.map_err(failed)?;
+            close(&host, &bridge, nft).await?;
+            removed.push(format!("bridge {bridge}"));
+        }
+    }
     Ok(removed)
+}
+
+/// Bridges of ours without a port.
+fn bare_bridges() -> Vec<String> {
+    let links = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    links
+        .filter(|link| link.file_name().to_str().is_some_and(is_ours))
+        .filter(|link| {
+            let ports = fs::read_dir(link.path().join("brif"));
+            ports.is_ok_and(|mut ports| ports.next().is_none())
+        })
+        .filter_map(|link| link.file_name().into_string().ok())
+        .collect()
+}
+
+/// Whether there is such a bridge and nothing hangs on it.
+async fn is_empty(host: &Netlink, bridge: &str) -> Result<bool, BackendError> {
+    match host.index(bridge).await.map_err(failed)? {
+        Some(index) => Ok(host.ports(index).await.map_err(failed)?.is_empty()),
+        None => Ok(false),
+    }
+}
+
+/// Takes back what was opened for a bridge that is gone. `nft` is removing its
+/// table.
+async fn close(host: &Netlink, bridge: &str, nft: io::Result<Nft>) -> Result<(), BackendError> {
+    let left = host.bridges().await.map_err(failed)?;
+    if !left.iter().any(|name| is_ours(name)) {
+        let ours = forwarding_note().and_then(fs::remove_file).is_ok();
+        // Another engine's bridge may count on it by now.
+        if ours && left.is_empty() {
+            nat::disable_forwarding().map_err(failed)?;
+        }
+    }
+    if nat::find().is_some() {
+        nft.and_then(Nft::finish).map_err(failed)?;
+    }
+    forward::close(bridge).map_err(failed)
 }
 
 /// Whether a bridge is one that Tandem makes.

@@ -38,9 +38,11 @@ use crate::{proxy::Way, task::Task};
 use tandem_backend::{BackendError, InstanceStore};
 use tandem_home::Home;
 use tandem_model::{InstanceId, InstanceRecord, NetworkChoice};
+use tandem_rootless::Standing;
 
 pub(crate) use bridge::BRIDGE;
 use bridge::Bridge;
+pub(crate) use bridge::Leaving;
 use dns::Resolver;
 use files::EtcFiles;
 pub(crate) use ground::Ground;
@@ -252,12 +254,31 @@ pub(crate) async fn leave(
     let Some(bridge) = bridge_of(home, record) else { return Ok(Vec::new()) };
     let link = link_of(&record.id);
     match Place::of(home)? {
-        Place::Present => bridge::leave(&bridge, &link).await,
+        Place::Present => Leaving::begin(bridge, link)?.finish().await,
         Place::Own(ground) => {
-            ground::on(Some(&ground), async || bridge::leave(&bridge, &link).await).await
+            ground::on(Some(&ground), async || Leaving::begin(bridge, link)?.finish().await).await
         }
         Place::Gone => Ok(Vec::new()),
     }
+}
+
+/// Begins to [`leave`], for who has no time to wait: the kernel takes tens of
+/// milliseconds to forget a link. Until the rest is done nobody else changes
+/// bridges; [`sweep`] finds what a kill leaves of it. On a home's own ground
+/// all is done at once, as the ground must not go before.
+pub(crate) async fn begin_to_leave(
+    home: &Home,
+    record: &InstanceRecord,
+) -> Result<Option<Leaving>, BackendError> {
+    match (bridge_of(home, record), Place::of(home)?) {
+        (Some(bridge), Place::Present) => Leaving::begin(bridge, link_of(&record.id)).map(Some),
+        _ => leave(home, record).await.map(|_| None),
+    }
+}
+
+/// Takes away bridges that a killed supervisor left.
+pub(crate) async fn sweep() -> Result<Vec<String>, BackendError> {
+    if Standing::of_process().is_machine_root() { bridge::sweep().await } else { Ok(Vec::new()) }
 }
 
 #[cfg(test)]

@@ -123,6 +123,11 @@ impl World {
         })
     }
 
+    /// Takes away what killed supervisors left of ended instances.
+    pub(crate) fn sweep(&self) -> Result<Vec<String>, BackendError> {
+        self.block_on(async { self.containers().sweep().await })
+    }
+
     /// Stops an instance after at most `grace`.
     pub(crate) fn stop(&self, record: &InstanceRecord, grace: Duration) -> Result<InstanceRecord> {
         Ok(self.block_on(self.containers().stop(&record.id, Some(grace)))?)
@@ -165,7 +170,11 @@ impl World {
             found.extend(folder.exists().then(|| folder.display().to_string()));
         }
         let link = format!("/sys/class/net/tdm{}", &id[..8]);
-        found.extend(Path::new(&link).exists().then_some(link));
+        // A link goes a moment after the end has been told.
+        let there = || Path::new(&link).exists();
+        found.extend(
+            wait_for("the link's end", || Ok((!there()).then_some(()))).err().map(|_| link.clone()),
+        );
         found.extend(mounts_with(&self.home.root().display().to_string()));
         found.extend(processes_with(&format!("tandem-{id} ")));
         let bundle = self.store.dir(&record.id).join("bundle");
