@@ -117,7 +117,13 @@ impl App {
 
     /// The results of this home.
     pub(crate) fn results(&self) -> Result<ResultStore, AppError> {
-        Ok(ResultStore::open(&self.home.results()).map_err(LabError::from)?)
+        let path = self.home.results();
+        let opened = if self.home.is_read_only() {
+            ResultStore::open_read_only(&path)
+        } else {
+            ResultStore::open(&path)
+        };
+        Ok(opened.map_err(LabError::from)?)
     }
 
     async fn plan(

@@ -22,9 +22,7 @@ use tandem_vm::Saved;
 
 use crate::{
     App, AppError,
-    machine_snapshot::{layer_sizes, users_of_layers},
     prober::{Prober, longest_wait},
-    snapshot_size::{Sizes, sizes},
     swap::exchange,
 };
 
@@ -60,30 +58,6 @@ pub(crate) struct Head {
     /// Stamps by tree: `upper`, `volumes/NAME`; none for a virtual machine.
     #[serde(default)]
     pub(crate) trees: BTreeMap<String, Stamps>,
-}
-
-/// A snapshot in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
-pub struct SnapshotRow {
-    /// Its name.
-    pub name: String,
-    /// RFC 3339.
-    #[ts(type = "string")]
-    pub created_at: jiff::Timestamp,
-    /// The snapshot it came from.
-    pub parent: Option<String>,
-    /// The instance came last from this one.
-    pub current: bool,
-    /// Volumes in it.
-    pub volumes: Vec<String>,
-    /// It holds the memory of a virtual machine.
-    pub memory: bool,
-    /// Bytes of its files, allocated.
-    #[ts(type = "number")]
-    pub size_bytes: u64,
-    /// Bytes that its removal would free.
-    #[ts(type = "number")]
-    pub unique_bytes: u64,
 }
 
 /// A snapshot that was just taken.
@@ -206,35 +180,6 @@ impl App {
         };
         let fix = "leave out --memory to keep the disk and the volumes".to_owned();
         Err(BackendError::Unavailable { what: "a snapshot with memory".into(), why, fix }.into())
-    }
-
-    /// The snapshots of an instance, oldest first.
-    pub fn snapshots(&self, instance: &str) -> Result<Vec<SnapshotRow>, AppError> {
-        let record = self.instances.find(instance)?;
-        let dir = self.snapshots_dir(&record)?;
-        let head: Head = read_json(&dir.join(HEAD))?.unwrap_or_default();
-        let snapshots = all(&dir)?;
-        let others = users_of_layers(&self.instances.dir(&record.id), &snapshots)?;
-        let row = |snapshot: Snapshot| {
-            let path = dir.join(&snapshot.name);
-            let mut found = sizes(&path).map_err(|e| AppError::io("measure", path, e))?;
-            let memory = snapshot.machine.as_ref().is_some_and(|saved| saved.memory.is_some());
-            if let Some(saved) = &snapshot.machine {
-                let layers = layer_sizes(&self.instances.dir(&record.id), saved, &others)?;
-                found = Sizes { all: found.all + layers.all, unique: found.unique + layers.unique };
-            }
-            Ok(SnapshotRow {
-                memory,
-                current: head.snapshot.as_ref() == Some(&snapshot.name),
-                name: snapshot.name,
-                created_at: snapshot.created_at,
-                parent: snapshot.parent,
-                volumes: snapshot.volumes,
-                size_bytes: found.all,
-                unique_bytes: found.unique,
-            })
-        };
-        snapshots.into_iter().map(row).collect()
     }
 
     /// Gives an instance the files of a snapshot again, or makes a new one of

@@ -78,7 +78,6 @@ impl InstanceStore {
             return Err(BackendError::NameTaken(spec.name));
         }
         let id = self.free_id()?;
-        make_private_dir(&self.dir(&id).join("logs"))?;
         let record = InstanceRecord {
             version: InstanceRecord::VERSION,
             id,
@@ -94,7 +93,11 @@ impl InstanceStore {
             health: None,
             restarts: 0,
         };
-        self.save(&record)?;
+        let made = make_private_dir(&self.dir(&record.id).join("logs")).map_err(Into::into);
+        if let Err(e) = made.and_then(|()| self.save(&record)) {
+            let _ = self.delete(&record.id);
+            return Err(e);
+        }
         Ok(record)
     }
 

@@ -10,7 +10,7 @@ mod scratch;
 mod write;
 
 use std::{
-    env, fs,
+    env, fs, io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
@@ -35,14 +35,14 @@ pub enum HomeError {
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error("cannot {action} {path}: {source}")]
+    #[error("cannot {action} {path}: {}", reason(source))]
     Io {
         /// What was tried, a verb.
         action: &'static str,
         /// On what.
         path: PathBuf,
         /// The answer.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A stored file cannot be read back.
     #[error("{path} is damaged ({reason}): move it away and try again")]
@@ -57,12 +57,22 @@ pub enum HomeError {
 impl HomeError {
     /// Whether the disk is full.
     pub fn is_no_space(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
     }
 
-    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }
+}
+
+/// The operating system's answer; with what next where that is always the same.
+fn reason(source: &io::Error) -> String {
+    let next = match source.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => "mount it writable",
+        io::ErrorKind::StorageFull => "give some room back (tandem system df tells of it)",
+        _ => return source.to_string(),
+    };
+    format!("{source}: {next}, or choose another folder with --home or TANDEM_HOME")
 }
 
 /// The paths below `$TANDEM_HOME` (DESIGN.md §4). Folders are made 0700.
@@ -104,6 +114,11 @@ impl Home {
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether nothing can be written here now: then it can be looked at only.
+    pub fn is_read_only(&self) -> bool {
+        rustix::fs::access(&self.root, rustix::fs::Access::WRITE_OK).is_err()
     }
 
     /// The OCI image layout.

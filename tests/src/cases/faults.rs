@@ -219,7 +219,7 @@ fn noise(count: usize) -> Vec<u8> {
 }
 
 /// The seed of this run.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     std::env::var("TANDEM_FAULT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7)
 }
 
@@ -284,7 +284,7 @@ fn hound(
 
 /// Whom it hits.
 #[derive(Debug, Clone, Copy)]
-enum Victim {
+pub(super) enum Victim {
     /// The command that a person has typed.
     Command,
     /// Any one process of the home.
@@ -294,7 +294,7 @@ enum Victim {
 }
 
 impl Victim {
-    fn kill(self, world: &World, command: u32, random: &mut ChaCha12Rng) {
+    pub(super) fn kill(self, world: &World, command: u32, random: &mut ChaCha12Rng) {
         let all = world.processes();
         let chosen: Vec<u32> = match self {
             Self::Command => vec![command],
@@ -310,7 +310,7 @@ impl Victim {
 
 /// The lists agree with what there is: a supervisor may need a moment to
 /// notice an end.
-fn is_truthful(world: &World) -> Result<()> {
+pub(super) fn is_truthful(world: &World) -> Result<()> {
     let alive =
         |pid: &Value| pid.as_u64().is_some_and(|pid| Path::new(&format!("/proc/{pid}")).exists());
     poll::until("a truthful list", LIMIT, || {
@@ -336,7 +336,7 @@ fn is_truthful(world: &World) -> Result<()> {
 }
 
 /// Removes every instance; a launch that nobody waits for withdraws itself.
-fn clear(world: &World) -> Result<()> {
+pub(super) fn clear(world: &World) -> Result<()> {
     poll::until("the instances to be removed", LIMIT, || {
         let rows = world.tandem(["ps", "-a", "--json"]).ok()?.json().ok()?;
         let rows = rows.as_array()?;

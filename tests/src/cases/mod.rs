@@ -15,7 +15,9 @@ mod engines;
 mod exec;
 mod experiment;
 mod faults;
+mod faults_disk;
 mod faults_many;
+mod faults_vm;
 mod hostile;
 mod images;
 mod lesson;
@@ -83,7 +85,9 @@ pub fn all() -> Vec<Case> {
         vm_state::CASES,
         crash::CASES,
         faults::CASES,
+        faults_disk::CASES,
         faults_many::CASES,
+        faults_vm::CASES,
         rootless::CASES,
         compare::CASES,
         experiment::CASES,

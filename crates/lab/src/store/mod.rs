@@ -14,7 +14,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Error::InvalidPath, OpenFlags, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use tandem_model::{ErrorCode, ResultDocument, TrialRecord};
 
@@ -136,6 +136,25 @@ impl ResultStore {
         // A trial may cost minutes: it must survive a power cut.
         connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
+        schema::migrate(&mut connection)
+            .map_err(|reason| StoreError::Foreign { path: path.to_owned(), reason })?;
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    /// Opens the database in a folder that cannot be written to, to look at it;
+    /// where there is none it is empty. Nothing must change it meanwhile.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Self::open(Path::new(":memory:"));
+        }
+        let failed =
+            |source| StoreError::Database { action: "open", path: path.to_owned(), source };
+        let name = path.to_str().ok_or_else(|| failed(InvalidPath(path.to_owned())))?;
+        let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        // Else a journal would have to be made (https://sqlite.org/uri.html).
+        let address = format!("file:{name}?immutable=1");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let mut connection = Connection::open_with_flags(address, flags).map_err(failed)?;
         schema::migrate(&mut connection)
             .map_err(|reason| StoreError::Foreign { path: path.to_owned(), reason })?;
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
@@ -344,6 +363,22 @@ mod tests {
         assert_eq!(found.document, None);
         store.stop("aa11bb22", "the run was cancelled").unwrap();
         assert_eq!(other.list().unwrap()[0].stopped.as_deref(), Some("the run was cancelled"));
+    }
+
+    #[test]
+    fn what_cannot_be_written_to_can_be_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("odd %41?#.db");
+        assert_eq!(ResultStore::open_read_only(&path).unwrap().list().unwrap(), []);
+        assert!(!path.exists());
+        let document = document(2);
+        let plan = Plan::new("compare", document.subject.clone());
+        let store = ResultStore::open(&path).unwrap();
+        store.begin("aa11bb22", &plan, Timestamp::now()).unwrap();
+        drop(store);
+        let looking = ResultStore::open_read_only(&path).unwrap();
+        assert_eq!(looking.list().unwrap().len(), 1);
+        assert!(looking.stop("aa11bb22", "by whoever looks").is_err());
     }
 
     #[test]

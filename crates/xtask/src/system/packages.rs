@@ -134,6 +134,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     optional(Group::Test, "docker-registry", "docker-distribution"),
     optional(Group::Test, "apache2-utils", "httpd-tools"),
     optional(Group::Test, "openssl", "openssl"),
+    optional(Group::Test, "faketime", "libfaketime"),
     // Peers.
     needed(Group::Bench, "docker.io", "moby-engine"),
     // A package of its own since Debian 13.

@@ -1,6 +1,7 @@
 //! What is measured: a file for each question.
 
 mod answer;
+mod build;
 mod fifty;
 mod images;
 mod requests;
@@ -18,6 +19,10 @@ pub(crate) const ALL: &[Measure] = &[
     answer::MEASURE,
     images::LOAD,
     images::PULL,
+    build::REBUILD,
+    build::COPY,
+    build::STEPS,
+    build::STAGES,
     update::MEASURE,
     requests::MEASURE,
     resident::MEASURE,

@@ -81,7 +81,7 @@ impl BigImage {
 /// Fills a folder as real images are filled: many small files and a few large
 /// ones, half of the bytes text that a compressor makes small, half of them
 /// such that it cannot.
-fn fill(folder: &Path, size: u64, random: &mut ChaCha12Rng) -> Result<()> {
+pub(crate) fn fill(folder: &Path, size: u64, random: &mut ChaCha12Rng) -> Result<()> {
     let words: Vec<String> = (0..4096)
         .map(|_| {
             let length = 2 + random.next_u32() % 9;

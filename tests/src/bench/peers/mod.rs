@@ -12,7 +12,7 @@ mod runc;
 mod runtime;
 mod tandem;
 
-pub(crate) use big_image::{BIG, BigImage};
+pub(crate) use big_image::{BIG, BigImage, fill};
 pub(crate) use docker::{Docker, NAME as DOCKER};
 pub(crate) use engine::{Engine, Running};
 pub(crate) use podman::{NAME as PODMAN, Podman};
