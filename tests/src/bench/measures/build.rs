@@ -90,10 +90,9 @@ const STEPPING: Prepare =
     |name, field: &Field| Ok(Box::new(Building::of(name, field, "steps", &steps(), NO_CACHE)?));
 
 const STAGING: Prepare = |name, field: &Field| {
-    let stages: String = ["a", "b", "c"]
-        .iter()
+    let stages = ["a", "b", "c"]
         .map(|it| format!("FROM {IMAGE} AS {it}\nRUN echo {it} > /{it}\nRUN true\n"))
-        .collect();
+        .concat();
     let recipe = format!(
         "{stages}FROM {IMAGE}\nCOPY --from=a /a /\nCOPY --from=b /b /\nCOPY --from=c /c /\n"
     );
@@ -104,8 +103,8 @@ const NO_CACHE: &[&str] = &["--no-cache"];
 
 fn steps() -> String {
     // Each step has other words, or the second would be the first one's hit.
-    let steps: String = (0..10).map(|number| format!("RUN true {number}\n")).collect();
-    format!("FROM {IMAGE}\n{steps}")
+    let steps: Vec<String> = (0..10).map(|number| format!("RUN true {number}\n")).collect();
+    format!("FROM {IMAGE}\n{}", steps.concat())
 }
 
 /// One contender that builds a folder.
