@@ -5,15 +5,11 @@ use std::{
     path::Path,
 };
 
-use flate2::{Compression, GzBuilder};
 use oci_spec::image::MediaType;
 use tandem_model::Digest;
 
-use super::{Store, hash::HashWrite};
+use super::{Store, gzip::Gzip, hash::HashWrite};
 use crate::{ImageError, Layer, LayerError, NewLayer, image::chain_id, layer::pack};
-
-/// Blobs are read back at once and seldom travel: speed before size.
-const LEVEL: Compression = Compression::new(1);
 
 impl Store {
     /// Makes a layer of an overlay's upper folder (or of any folder, for a
@@ -47,7 +43,7 @@ impl Store {
     fn pack_blob(&self, upper: &Path) -> Result<Layer, ImageError> {
         let failed = |error: LayerError| ImageError::layer(upper.display())(error);
         let write = |error| failed(LayerError::io("write", b"the archive")(error));
-        let gzip = GzBuilder::new().mtime(0).write(self.blob_writer()?, LEVEL);
+        let gzip = Gzip::new(self.blob_writer()?).map_err(write)?;
         let mut tar = BufWriter::with_capacity(128 << 10, HashWrite::new(gzip));
         pack(upper, &mut tar).map_err(failed)?;
         tar.flush().map_err(write)?;
@@ -65,7 +61,7 @@ impl Store {
         if layer.digest == layer.diff_id {
             pack(dir, &mut out).map_err(failed)?;
         } else {
-            let gzip = GzBuilder::new().mtime(0).write(out, LEVEL);
+            let gzip = Gzip::new(out).map_err(write)?;
             let mut tar = BufWriter::with_capacity(128 << 10, gzip);
             pack(dir, &mut tar).map_err(failed)?;
             let gzip = tar.into_inner().map_err(|e| write(e.into_error()))?;

@@ -5,6 +5,7 @@ mod blob;
 mod check;
 mod commit;
 mod download;
+mod gzip;
 mod hash;
 mod history;
 mod index;
