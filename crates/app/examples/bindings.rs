@@ -3,7 +3,7 @@
 
 use tandem_app::{
     Building, ChartView, Charts, CheckOutcome, CommandEnd, CompareRequest, DfReport,
-    ExperimentInfo, ExperimentRequest, Frame, ImageDetail, ImageRow, InstanceRow, LessonRow,
+    ExperimentInfo, ExperimentRequest, Frame, Guide, ImageDetail, ImageRow, InstanceRow, LessonRow,
     LessonView, LogRow, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
     ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode,
     UpdateReport,
@@ -20,6 +20,7 @@ fn main() -> Result<(), ExportError> {
     CompareRequest::export_all(&config)?;
     ExperimentInfo::export_all(&config)?;
     ExperimentRequest::export_all(&config)?;
+    Guide::export_all(&config)?;
     ResultRow::export_all(&config)?;
     SubjectInfo::export_all(&config)?;
     InstanceRow::export_all(&config)?;

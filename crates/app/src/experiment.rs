@@ -5,14 +5,18 @@ use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
 use tandem_lab::{
-    CATALOGUE, Description, LabError, LaneSetup, Plan, ResultStore, describe, run, run_with,
+    CATALOGUE, Description, LabError, LaneSetup, Plan, ResultStore, Resumable, describe, run,
+    run_with,
 };
 use tandem_model::{
     CacheState, InstanceOptions, Lane, PortMap, Protocol, Resources, ResultDocument, RunEvent,
 };
 
 use crate::{
-    App, AppError, Cancel, RunOptions, course::Course, spec::exposed_port, subject::Ready,
+    App, AppError, Cancel, RunOptions,
+    course::{Course, is_wanted},
+    spec::exposed_port,
+    subject::Ready,
 };
 
 /// An experiment as a person asks for it.
@@ -73,6 +77,23 @@ impl ExperimentRequest {
     }
 }
 
+/// What to carry out, and what there is of it already.
+type Wanted = (ExperimentRequest, Option<Resumable>);
+
+/// The rest of a run must measure what its first part did.
+fn same_image(earlier: Option<&Resumable>, ready: &Ready) -> Result<(), AppError> {
+    let Some(found) = earlier.filter(|found| found.digest != ready.subject.digest) else {
+        return Ok(());
+    };
+    Err(AppError::Usage(format!(
+        "the run {} cannot be resumed: {} is another image now ({} before, {} now); begin a new run",
+        found.earlier.id,
+        ready.subject.name,
+        found.digest.short(),
+        ready.subject.digest.short()
+    )))
+}
+
 fn processors() -> u32 {
     std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(1))
 }
@@ -96,11 +117,50 @@ impl App {
         events: &mut (dyn FnMut(RunEvent) + Send),
         cancel: &Cancel,
     ) -> Result<ResultDocument, AppError> {
-        let prepared = match self.plan(request, events, cancel).await {
-            Ok((plan, setups, ready)) => self.results().map(|store| (plan, setups, ready, store)),
+        self.carry_out(Ok((request.clone(), None)), events, cancel).await
+    }
+
+    /// Goes on with a run that was killed or stopped, in the order that its
+    /// seed drew, up to its result.
+    ///
+    /// # Errors
+    ///
+    /// Refused for a run that has a result or goes on still, and where machine,
+    /// version, image or engines are not what they were.
+    pub async fn resume_experiment(
+        &self,
+        id: &str,
+        events: &mut (dyn FnMut(RunEvent) + Send),
+        cancel: &Cancel,
+    ) -> Result<ResultDocument, AppError> {
+        self.carry_out(self.resumable(id), events, cancel).await
+    }
+
+    fn resumable(&self, id: &str) -> Result<Wanted, AppError> {
+        let found = self.results()?.earlier(id).map_err(LabError::from)?;
+        let request = serde_json::from_str(&found.request).map_err(|e| {
+            let id = &found.earlier.id;
+            AppError::Usage(format!(
+                "the run {id} cannot be resumed: what it was asked for does not read back ({e}); begin a new one"
+            ))
+        })?;
+        Ok((ExperimentRequest { seed: Some(found.seed), ..request }, Some(found)))
+    }
+
+    async fn carry_out(
+        &self,
+        wanted: Result<Wanted, AppError>,
+        events: &mut (dyn FnMut(RunEvent) + Send),
+        cancel: &Cancel,
+    ) -> Result<ResultDocument, AppError> {
+        let prepared = match wanted.and_then(|wanted| Ok((wanted, self.results()?))) {
+            Ok(((request, earlier), store)) => {
+                let plan = self.plan(&request, earlier, events, cancel).await;
+                plan.map(|plan| (request, plan, store))
+            }
             Err(e) => Err(e),
         };
-        let (plan, setups, ready, store) = match prepared {
+        let (request, (plan, setups, ready), store) = match prepared {
             Ok(prepared) => prepared,
             Err(e) => {
                 events(RunEvent::Stopped { error: e.to_failure(), cleaned: Vec::new() });
@@ -108,9 +168,11 @@ impl App {
             }
         };
         let cancel = cancel.receiver();
-        if let Some(course) = Course::of(self, request, ready, plan.seed) {
+        if let Some(course) = Course::of(self, &request, ready.clone(), plan.seed) {
             let run = run_with(&plan, &course, setups, &store, events, cancel);
-            return Ok(Box::pin(run).await?);
+            let outcome = Box::pin(run).await;
+            self.without_program(&ready);
+            return Ok(outcome?);
         }
         Ok(run(&plan, setups, &store, events, cancel).await?)
     }
@@ -129,6 +191,7 @@ impl App {
     async fn plan(
         &self,
         request: &ExperimentRequest,
+        earlier: Option<Resumable>,
         events: &mut (dyn FnMut(RunEvent) + Send),
         cancel: &Cancel,
     ) -> Result<(Plan, Vec<LaneSetup>, Ready), AppError> {
@@ -137,15 +200,27 @@ impl App {
         if cancel.is_cancelled() {
             return Err(BackendError::Cancelled.into());
         }
+        let mut plan = Plan::new(&*request.experiment, ready.subject.clone());
+        plan.seed = request.seed.unwrap_or(plan.seed);
+        let ready = if is_wanted(&request.experiment) {
+            let run = format!("{}-{:x}", std::process::id(), plan.seed & 0xffff_ffff);
+            self.with_program(ready, &run)?
+        } else {
+            ready
+        };
+        plan.subject = ready.subject.clone();
         let setups = request
             .lanes
             .iter()
             .map(|lane| self.lane_setup(*lane, request, &ready))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut plan = Plan::new(&*request.experiment, ready.subject.clone());
+            .collect::<Result<Vec<_>, _>>();
+        let setups = setups
+            .and_then(|setups| same_image(earlier.as_ref(), &ready).map(|()| setups))
+            .inspect_err(|_| self.without_program(&ready))?;
+        plan.request = serde_json::to_string(request).unwrap_or_default();
+        plan.earlier = earlier.map(|found| found.earlier);
         plan.trials = request.trials;
         plan.warmup = request.warmup;
-        plan.seed = request.seed.unwrap_or(plan.seed);
         plan.keep = request.keep;
         plan.cache = request.cache;
         plan.most_instances = request.instances;

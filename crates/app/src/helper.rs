@@ -8,7 +8,7 @@ use tandem_container::{
     EXEC, FILES, NETWORK, STEP, container_payload, exec_main, files_main, network_main,
     process_payload, step_main,
 };
-use tandem_docker::engine_payload;
+use tandem_docker::{ENGINE_EXEC, engine_exec_main, engine_payload};
 use tandem_model::{BackendKind, InstanceRecord};
 use tandem_vm::{DISK, VM_EXEC, disk_main, vm_exec_main, vm_payload};
 
@@ -23,6 +23,7 @@ pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
         }
         EXEC => Some(exec_main(Path::new(arguments.get(1)?), word(2)?)),
         VM_EXEC => Some(vm_exec_main(Path::new(arguments.get(1)?), word(2)?)),
+        ENGINE_EXEC => Some(engine_exec_main(Path::new(arguments.get(1)?), word(2)?)),
         STEP => Some(step_main()),
         FILES => Some(files_main()),
         DISK => Some(disk_main()),

@@ -6,7 +6,7 @@ use tandem_build::{
     samples::{materialize, sample, samples},
 };
 use tandem_image::Image;
-use tandem_model::{RunEvent, Subject};
+use tandem_model::{Digest, RunEvent, Subject};
 
 use crate::{App, AppError, Cancel, build::has_dockerfile};
 
@@ -32,11 +32,14 @@ pub struct SubjectInfo {
 }
 
 /// A subject made ready.
+#[derive(Debug, Clone)]
 pub(crate) struct Ready {
     pub(crate) image: Image,
     pub(crate) subject: Subject,
     /// Where the app is known to answer although its image exposes no port.
     pub(crate) port: Option<u16>,
+    /// Digest of the program of ours that was added to the image.
+    pub(crate) program: Option<Digest>,
 }
 
 impl App {
@@ -106,7 +109,7 @@ impl App {
             base: None,
             base_substituted: false,
         };
-        Ok(Ready { image, subject, port: None })
+        Ok(Ready { image, subject, port: None, program: None })
     }
 
     async fn build_subject(
@@ -146,7 +149,7 @@ impl App {
             base_substituted: stand_in.is_some(),
             base: stand_in,
         };
-        Ok(Ready { image: built.image, subject, port: None })
+        Ok(Ready { image: built.image, subject, port: None, program: None })
     }
 }
 

@@ -95,6 +95,13 @@ impl Api {
         self.send(Method::POST, path, None).await.map(Response::into_body)
     }
 
+    /// The same with a request of its own.
+    pub(crate) async fn stream_of(&self, path: &str, body: &Value) -> Result<Incoming, ApiError> {
+        let body = Bytes::from(body.to_string());
+        let answer = self.send(Method::POST, path, Some((body, "application/json"))).await;
+        answer.map(Response::into_body)
+    }
+
     async fn send(
         &self,
         method: Method,

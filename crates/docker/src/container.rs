@@ -58,6 +58,37 @@ impl Container {
         self.api.post(&self.path("/start"), None).await.map(drop)
     }
 
+    /// Makes a further command in it ready; the engine's id of it.
+    pub(crate) async fn prepare_exec(&self, request: &Value) -> Result<String, ApiError> {
+        let made = self.api.post(&self.path("/exec"), Some(request)).await?;
+        let id = made["Id"].as_str().filter(|id| id.chars().all(|c| c.is_ascii_hexdigit()));
+        id.map(str::to_owned).ok_or_else(|| ApiError::Strange(made.to_string()))
+    }
+
+    /// Starts such a command; both its outputs, as one stream of frames.
+    pub(crate) async fn start_exec(
+        &self,
+        exec: &str,
+        detach: bool,
+    ) -> Result<hyper::body::Incoming, ApiError> {
+        let request = json!({ "Detach": detach, "Tty": false });
+        self.api.stream_of(&format!("/exec/{exec}/start"), &request).await
+    }
+
+    /// How such a command ended.
+    pub(crate) async fn exit_of_exec(&self, exec: &str) -> Result<i64, ApiError> {
+        // The end of its output may be told before the end itself.
+        for _ in 0..50 {
+            let found = self.api.get(&format!("/exec/{exec}/json")).await?;
+            if found["Running"] != true {
+                let code = found["ExitCode"].as_i64();
+                return code.ok_or_else(|| ApiError::Strange(found.to_string()));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Err(ApiError::Strange("its output ended, and the command did not".to_owned()))
+    }
+
     /// Resolves with the exit code when it does not run.
     pub(crate) async fn wait(&self) -> Result<i32, ApiError> {
         let end = self.api.post(&self.path("/wait"), None).await?;

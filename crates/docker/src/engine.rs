@@ -1,4 +1,7 @@
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -6,12 +9,15 @@ use tandem_backend::{
     Availability, BackendError, InstanceStore, Supervised, memory_ledger, sample,
 };
 use tandem_home::Home;
-use tandem_model::{BackendKind, Capability, InstanceRecord, InstanceSpec, Lane, Ledger, Sample};
+use tandem_model::{
+    BackendKind, Capability, ExecSpec, InstanceRecord, InstanceSpec, Lane, Ledger, Sample,
+};
 use tandem_probe::allocated_bytes;
 
 use crate::{
     api::{Api, ApiError},
     container::Container,
+    exec::exec_command,
     image,
     payload::container_of,
     place::Place,
@@ -157,6 +163,15 @@ impl Supervised for EngineApi {
         ledger.push("files changed by the instance", found["SizeRw"].as_u64().unwrap_or(0));
         ledger.push("logs and records of the instance", own);
         Ok(ledger)
+    }
+
+    fn exec_command(
+        &self,
+        program: &Path,
+        record: &InstanceRecord,
+        spec: &ExecSpec,
+    ) -> Result<Command, BackendError> {
+        exec_command(program, &self.home, record, spec)
     }
 
     async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError> {

@@ -18,6 +18,7 @@ mod body;
 mod container;
 mod create;
 mod engine;
+mod exec;
 mod frames;
 #[doc(hidden)]
 pub mod fuzz;
@@ -29,4 +30,5 @@ mod running;
 mod socket;
 
 pub use engine::EngineApi;
+pub use exec::{ENGINE_EXEC, engine_exec_main};
 pub use payload::engine_payload;

@@ -1,5 +1,5 @@
 use tandem_backend::BackendError;
-use tandem_model::InstanceSpec;
+use tandem_model::{ExecSpec, InstanceSpec};
 
 use crate::api::ApiError;
 
@@ -23,6 +23,23 @@ pub(crate) fn of_start(error: &ApiError, spec: &InstanceSpec) -> BackendError {
     }
     if has(&["unable to find user", "no matching entries in passwd"]) {
         return BackendError::NoUser(spec.user.clone());
+    }
+    BackendError::engine("the engine", text)
+}
+
+/// What an engine's refusal to execute a further command means.
+pub(crate) fn of_exec(error: &ApiError, spec: &ExecSpec) -> BackendError {
+    let text = error.to_string();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let program = spec.args.first().cloned().unwrap_or_default();
+    if has(&["executable file not found", "no such file or directory"]) {
+        return BackendError::CommandNotFound(program);
+    }
+    if has(&["permission denied", "exec format error"]) {
+        return BackendError::NotExecutable { program, reason: text };
+    }
+    if has(&["unable to find user", "no matching entries in passwd"]) {
+        return BackendError::NoUser(spec.user.clone().unwrap_or_default());
     }
     BackendError::engine("the engine", text)
 }

@@ -11,6 +11,7 @@
 //! With the word `container-init` it is the first process of a container with
 //! `--init` instead. In a `full` machine, which has systemd, it is the agent
 //! (`agent`), the start of the app's service (`app`) and its end (`ended`).
+//! Called `tandem-work` it does the work of the laboratory's experiments.
 
 mod agent;
 mod container;
@@ -24,6 +25,10 @@ use tandem_guest::wire;
 
 fn main() -> ExitCode {
     let name = std::env::args().next().unwrap_or_default();
+    if tandem_work::is_called(&name) {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        return tandem_work::run(&arguments);
+    }
     if let Some(tool) = name.strip_prefix(wire::TOOL) {
         return tool::run(tool);
     }

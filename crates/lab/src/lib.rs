@@ -24,6 +24,7 @@
 mod analysis;
 mod error;
 mod experiment;
+mod guide;
 mod import;
 mod instruments;
 mod merge;
@@ -42,9 +43,13 @@ pub use error::LabError;
 pub use experiment::{
     Bench, CATALOGUE, Description, Experiment, Launched, Load, TrialEnd, describe, experiment,
 };
+pub use guide::{
+    Bound, ClassNeed, ENOUGH, Guide, LaneFit, NotEnough, Room, Scarce, UsedResult, guide,
+};
 pub use import::{ImportError, read_document};
+pub use instruments::available_memory;
 pub use merge::{MergeError, merge};
 pub use order::blocks;
 pub use plan::{LaneSetup, Plan};
-pub use run::{run, run_with};
-pub use store::{ResultRow, ResultStore, StoreError, StoredRun};
+pub use run::{Earlier, run, run_with};
+pub use store::{ResultRow, ResultStore, Resumable, StoreError, StoredRun};

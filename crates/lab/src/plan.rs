@@ -3,10 +3,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tandem_backend::Backend;
 use tandem_model::{CacheState, InstanceSpec, Lane, PortMap, Subject};
 
-use crate::{Experiment, LabError, experiment};
+use crate::{Earlier, Experiment, LabError, experiment};
 
 /// What to measure, and how often.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// Experiment id, e.g. `compare` or `startup`.
     pub experiment: String,
@@ -31,6 +31,11 @@ pub struct Plan {
     /// Most instances that run side by side, where an experiment asks for
     /// several.
     pub most_instances: u32,
+    /// What the caller needs to make this plan once more, as it likes; kept
+    /// with the run, for [`crate::ResultStore::earlier`].
+    pub request: String,
+    /// The first part of the run, when it is one that goes on.
+    pub earlier: Option<Earlier>,
 }
 
 impl Plan {
@@ -48,6 +53,8 @@ impl Plan {
             time_limit: Duration::from_mins(2),
             cache: CacheState::Warm,
             most_instances: 8,
+            request: String::new(),
+            earlier: None,
         }
     }
 

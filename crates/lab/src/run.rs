@@ -2,6 +2,9 @@
 
 mod lanes;
 mod parting;
+mod resume;
+
+pub use resume::Earlier;
 
 use jiff::Timestamp;
 use tandem_backend::BackendError;
@@ -146,7 +149,13 @@ impl<'a> Run<'a> {
         stage: &mut Stage<'_>,
         cleaned: &mut Vec<String>,
     ) -> Result<ResultDocument, LabError> {
-        self.store.begin(&self.id, self.plan, self.started_at)?;
+        match &self.plan.earlier {
+            Some(earlier) => {
+                self.take_over(earlier);
+                self.store.go_on(&self.id)?;
+            }
+            None => self.store.begin(&self.id, self.plan, self.started_at)?,
+        }
         let outcome = self.measure(stage, cleaned).await;
         if let Err(e) = &outcome {
             self.take_kept_away(stage, cleaned).await;
@@ -169,6 +178,8 @@ impl<'a> Run<'a> {
         cleaned: &mut Vec<String>,
     ) -> Result<(), LabError> {
         self.find_lanes(stage).await?;
+        self.check_lanes_are_the_same()?;
+        self.store.lanes(&self.id, &self.reports)?;
         self.prepare_lanes(stage).await?;
         if let Some(busy) = wait_for_calm().await {
             stage.warn(self.warnings.machine_is_busy(busy));
@@ -179,11 +190,15 @@ impl<'a> Run<'a> {
         let warmup = self.warmups();
         let count = warmup + self.plan.trials;
         let blocks = blocks(self.setups.len(), count, self.plan.seed);
+        self.warm_up_again(count, stage, cleaned).await?;
         for (index, block) in (0_u32..).zip(blocks) {
             if index == warmup {
                 self.check_parity(stage);
             }
             for lane in block {
+                if self.is_done(lane, index) {
+                    continue;
+                }
                 let keep = self.plan.keep && index + 1 == count;
                 let request = self.request(lane, index, index < warmup, keep);
                 if let Some(trial) = self.launch(lane, &request, stage, cleaned).await? {
@@ -284,6 +299,9 @@ impl<'a> Run<'a> {
     /// Records a trial on disk and in memory, and tells of it.
     fn take_in(&mut self, lane: usize, trial: Trial, stage: &mut Stage<'_>) {
         let id = self.setups[lane].0.clone();
+        for said in self.warnings.disturbed(&id, trial.record.index, trial.disturbance) {
+            stage.warn(said);
+        }
         self.record(trial.record, stage);
         self.order.push(id.clone());
         let Some(record) = self.trials.last() else { return };

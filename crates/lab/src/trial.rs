@@ -16,6 +16,7 @@ pub(crate) use clean_up::take_away;
 use crate::{
     LaneSetup,
     experiment::{Bench, Experiment, TrialEnd},
+    instruments::{Disturbance, Watch},
     parity::Observed,
     stage::Stage,
 };
@@ -63,6 +64,8 @@ pub(crate) struct Trial {
     /// What the lane ran, when it answered.
     pub(crate) observed: Option<Observed>,
     pub(crate) kept: Option<Kept>,
+    /// What happened to the clocks meanwhile.
+    pub(crate) disturbance: Disturbance,
 }
 
 /// The run was cancelled; what was cleaned up, a line each.
@@ -95,11 +98,14 @@ pub(crate) async fn carry_out(
         index: request.index,
         warmup: request.warmup,
     });
+    let watch = Watch::start();
     let mut bench = Bench::new(lane, request, stage);
     let end = match &dropped {
         Ok(_) => experiment.trial(&mut bench).await,
         Err(e) => Err(TrialEnd::Failed(format!("cannot drop the lane's files from memory: {e}"))),
     };
+    let disturbance = watch.end();
+    let end = end.and_then(|()| undisturbed(experiment, disturbance));
     let mut kept = None;
     if request.keep && end.is_ok() && bench.made.len() == 1 {
         let backend = lane.setup.backend.clone();
@@ -128,7 +134,27 @@ pub(crate) async fn carry_out(
         }
         Err(TrialEnd::Cancelled) => return Err(Cancelled(cleaned)),
     };
-    Ok(Trial { record, observed, kept })
+    mark(&mut record, disturbance);
+    Ok(Trial { record, observed, kept, disturbance })
+}
+
+/// Numbers that were read from the time of day are none when it was set.
+fn undisturbed(experiment: &dyn Experiment, by: Disturbance) -> Result<(), TrialEnd> {
+    if experiment.reads_the_time_of_day() && by.was_set() {
+        let text = "the machine's clock was set meanwhile, and the times of this experiment come from it: let the clock be and run it again";
+        return Err(TrialEnd::Failed(text.to_owned()));
+    }
+    Ok(())
+}
+
+/// A trial that was disturbed says so.
+fn mark(record: &mut TrialRecord, by: Disturbance) {
+    if by.was_set() {
+        record.metrics.insert("clock_set_time".to_owned(), by.set_ns.into());
+    }
+    if by.slept() {
+        record.metrics.insert("machine_slept_time".to_owned(), by.slept_ns.into());
+    }
 }
 
 /// Drops the lane's files from the page cache; the size of those files.

@@ -26,11 +26,11 @@ pub use cgroup::{
     CgroupLayout, CgroupLimits, CgroupUsage, Setup, cgroup_limits, cgroup_processes, cgroup_setup,
     cgroup_usage,
 };
-pub use clock::{now, thread_cpu_ns};
+pub use clock::{Clocks, clocks, now, thread_cpu_ns};
 pub use disk::{allocated_bytes, free_bytes};
 pub use http::{
-    Body, FirstResponse, GetError, ReadyError, ReadyOptions, ResponseError, Shot, downtime_ns, get,
-    open_loop, wait_for_first_response,
+    Body, FirstResponse, GetError, ReadyError, ReadyOptions, ResponseError, Rush, Shot,
+    closed_loop, downtime_ns, get, open_loop, wait_for_first_response,
 };
 pub use io::{IoUse, io_of};
 pub use list::{ProcessRow, processes};

@@ -19,7 +19,7 @@ const NAME: &str = "tandem-guest";
 /// Finds the guest program beside `program`, the `tandem` executable, or
 /// where `$TANDEM_GUEST` says. It must be static: an initial RAM disk has no
 /// libraries.
-pub(crate) fn guest_program(program: &Path) -> Result<PathBuf, BackendError> {
+pub fn guest_program(program: &Path) -> Result<PathBuf, BackendError> {
     let unavailable = |why: String| BackendError::Unavailable {
         what: "the guest program of virtual machines".to_owned(),
         why,

@@ -100,6 +100,21 @@ impl Lane<'_> {
             // Podman learned it in version 5.
             self.tandem(&["update", "--memory", "96m", "web"])?.ok()?;
         }
+        // A further command: its outputs, its end, its environment.
+        let said = self.tandem(&[
+            "exec",
+            "-e",
+            "WORD=so",
+            "web",
+            "sh",
+            "-c",
+            "echo $WORD; cat /mark; exit 5",
+        ])?;
+        let said = said.code_is(5)?;
+        ensure!(said.stdout == "so\nup\n", "{said}");
+        self.tandem(&["exec", "web", "/no/such"])?.code_is(127)?;
+        let refused = self.tandem(&["exec", "-i", "web", "cat"])?.code_is(125)?;
+        refused.is_one_sentence(&["leave -i and -t out"])?;
         // Its files are the engine's: nothing is kept that would be empty.
         for words in [
             &["snapshot", "create", "web", "s"][..],

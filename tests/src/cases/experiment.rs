@@ -3,9 +3,10 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{Case, Need, Start, World, validate_result};
+use crate::{Case, Need, Start, World, poll, validate_result};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -31,6 +32,12 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Root, Need::Program("qemu-system-x86_64")],
         start: Start::Built,
         run: snapshots,
+    },
+    Case {
+        name: "experiment::a_killed_run_goes_on_and_then_guides",
+        needs: &[Need::Root],
+        start: Start::Built,
+        run: killed,
     },
     Case {
         name: "experiment::what_cannot_run_is_one_sentence",
@@ -161,10 +168,61 @@ fn courses(world: &World) -> Result<()> {
     let built = found(&document, "container")?;
     ensure!(built["build_cached"].as_u64() < built["build_cold"].as_u64(), "{built}");
     let document = measure(world, "overhead", &["--lanes", "process,container", "--trials", "1"])?;
-    ensure!(found(&document, "process")?["cpu_time"].as_u64() > Some(0), "{document}");
+    let (process, container) = (found(&document, "process")?, found(&document, "container")?);
+    ensure!(process["cpu_time"].as_u64() > Some(0), "{process}");
+    ensure!(
+        process["work_digest"].as_str().is_some_and(|it| it.starts_with("sha256:")),
+        "{process}"
+    );
+    ensure!(process["work_digest"] == container["work_digest"], "{process} {container}");
+    for metric in ["disk_read_time", "disk_random_time", "disk_sync_time", "throughput"] {
+        ensure!(container[metric].as_f64() > Some(0.0), "{metric}: {container}");
+    }
     let document = measure(world, "neighbour", &once)?;
     let felt = found(&document, "container")?;
     ensure!(felt["latency_p99"].as_f64() >= felt["latency_p50"].as_f64(), "{felt}");
+    ensure!(felt["latency_p99_beside_disk"].as_f64() > Some(0.0), "{felt}");
+    // The program that worked has left with its image.
+    let images = world.tandem(["images", "--json"])?.ok()?;
+    ensure!(!images.stdout.contains("localhost/tandem/work"), "{images}");
+    Ok(())
+}
+
+/// Killed after its second trial, resumed, and looked at by the guide.
+fn killed(world: &World) -> Result<()> {
+    let empty = world.tandem(["guide"])?.code_is(2)?;
+    empty.is_one_sentence(&["nothing to reckon with", "experiment run density"])?;
+    let words = ["experiment", "run", "size", "--lanes", "container", "--trials", "4"];
+    let mut running = world.background(words)?;
+    let listed = || -> Result<Value> { world.tandem(["result", "ls", "--json"])?.json() };
+    poll::until("its second trial", LIMIT, || {
+        listed().ok().filter(|rows| rows[0]["trials"].as_u64() >= Some(2)).map(drop)
+    })?;
+    let id = listed()?[0]["id"].as_str().context("an id")?.to_owned();
+    let early = world.tandem(["experiment", "resume", &id])?.code_is(2)?;
+    early.is_one_sentence(&["still runs"])?;
+    running.signal(Signal::SIGKILL)?;
+    running.wait(LIMIT)?;
+    let file = "resumed.json";
+    world.tandem_within(LIMIT, ["experiment", "resume", &id[..8], "--json", file])?.ok()?;
+    let document: Value = serde_json::from_str(&fs::read_to_string(world.scratch().join(file))?)?;
+    validate_result(&document)?;
+    ensure!(document["id"] == id.as_str(), "{}", document["id"]);
+    ensure!(document["warnings"].to_string().contains("resumed after"), "{}", document["warnings"]);
+    let trials = document["trials"].as_array().context("no trials")?;
+    let counted = trials.iter().filter(|it| it["warmup"] == false && it["outcome"] == "measured");
+    ensure!(counted.count() == 4, "{trials:?}");
+    world
+        .tandem(["experiment", "resume", &id])?
+        .code_is(2)?
+        .is_one_sentence(&["has its result"])?;
+
+    let guide = world.tandem(["guide", "--class", "12", "--json"])?.ok()?.json()?;
+    let lane = &guide["lanes"][0];
+    ensure!(lane["lane"] == "container" && lane["fits"].as_u64() > Some(0), "{guide}");
+    ensure!(lane["class"]["count"] == 12 && lane["binding"].is_string(), "{guide}");
+    ensure!(guide["results"][0]["id"] == id.as_str(), "{guide}");
+    ensure!(guide["advice"].to_string().contains("share this machine's kernel"), "{guide}");
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use tandem_image::Image;
-use tandem_model::{ExecSpec, InstanceOptions, InstanceRecord, Lane, PortMap, Protocol, Resources};
+use tandem_model::{
+    Digest, ExecSpec, InstanceOptions, InstanceRecord, Lane, PortMap, Protocol, Resources,
+};
 use tandem_probe::{ReadyOptions, identity, wait_for_first_response};
 
 use crate::{App, AppError, LogOptions, RunOptions, prober::reachable};
@@ -10,6 +12,8 @@ use crate::{App, AppError, LogOptions, RunOptions, prober::reachable};
 pub(super) struct Bench<'a> {
     pub(super) app: &'a App,
     pub(super) image: Image,
+    /// Digest of the program of ours that was added to the image.
+    pub(super) program: Option<Digest>,
     /// Where the app answers inside.
     pub(super) port: Option<u16>,
     pub(super) resources: Resources,
@@ -91,7 +95,12 @@ impl Bench<'_> {
 
     /// Runs a line of shell inside.
     pub(super) async fn sh(&self, instance: &str, script: &str) -> Result<Said, String> {
-        let args = ["sh", "-c", script].map(str::to_owned).into();
+        self.inside(instance, &["sh", "-c", script]).await
+    }
+
+    /// Runs a command inside.
+    pub(super) async fn inside(&self, instance: &str, words: &[&str]) -> Result<Said, String> {
+        let args = words.iter().map(|word| (*word).to_owned()).collect();
         let spec = ExecSpec { args, user: Some("0".to_owned()), ..ExecSpec::default() };
         let command = self.app.exec(instance, &spec).await.map_err(told)?;
         let mut command = tokio::process::Command::from(command);
@@ -115,16 +124,13 @@ impl Bench<'_> {
         Err(format!("`{script}` inside ended with code {}", said.code))
     }
 
-    /// Runs another program of the image to its end; gives its exit and its
-    /// lines with the host's times, nanoseconds since 1970.
+    /// Runs it to its end; gives its exit and its lines with the host's times,
+    /// nanoseconds since 1970.
     pub(super) async fn to_the_end(
         &self,
-        mut options: RunOptions,
-        program: &[&str],
+        options: RunOptions,
     ) -> Result<(Option<tandem_model::Exit>, Vec<(i128, String)>), String> {
         let name = options.name.clone().unwrap_or_default();
-        options.entrypoint = program.first().map(|it| (*it).to_owned());
-        options.command = program.iter().skip(1).map(|it| (*it).to_owned()).collect();
         self.app.run(options, &mut |_| {}, &mut |_| {}).await.map_err(told)?;
         let exit = tokio::time::timeout(self.limit, self.app.wait(&name))
             .await

@@ -241,29 +241,48 @@ impl Pair<'_> {
         Some((
             outcome,
             format!(
-                "Computing took {} times the bare process's time in the container and {} times in the VM.",
+                "Computing took {} times the bare process's time in the container and {} times in the VM.{}",
                 times(container, base),
-                times(vm, base)
+                times(vm, base),
+                self.rush(process).unwrap_or_default()
             ),
         ))
     }
 
+    /// Answers a second beside the bare process's, a sentence.
+    fn rush(&self, process: &LaneReport) -> Option<String> {
+        let base = self.of(process, "throughput")?;
+        let (container, vm) = self.both("throughput")?;
+        Some(format!(
+            " The same server answered {} requests a second as a process, {} in the container and {} in the VM.",
+            format_number(base),
+            format_number(container),
+            format_number(vm)
+        ))
+    }
+
     fn neighbour(&self) -> Judged {
-        let shift = |lane: &LaneReport| {
-            Some(self.of(lane, "latency_p99_beside")? / self.of(lane, "latency_p99")?.max(1.0))
+        let shift = |lane: &LaneReport, suffix: &str| {
+            let beside = self.of(lane, &format!("latency_p99_beside{suffix}"))?;
+            Some(beside / self.of(lane, "latency_p99")?.max(1.0))
         };
-        let (container, vm) = (shift(self.container)?, shift(self.vm)?);
-        let outcome = if container < 3.0 && vm < 3.0 {
-            VerdictOutcome::Supported
-        } else {
-            VerdictOutcome::Inconclusive
-        };
+        let (mut worst, mut told) = (0.0_f64, Vec::new());
+        for (suffix, busy) in [("", "processors"), ("_memory", "memory"), ("_disk", "disk")] {
+            let found = (shift(self.container, suffix), shift(self.vm, suffix));
+            let (Some(container), Some(vm)) = found else { continue };
+            worst = worst.max(container).max(vm);
+            told.push(format!("{busy} {} and {}", format_number(container), format_number(vm)));
+        }
+        if told.is_empty() {
+            return None;
+        }
+        let outcome =
+            if worst < 3.0 { VerdictOutcome::Supported } else { VerdictOutcome::Inconclusive };
         Some((
             outcome,
             format!(
-                "Beside a neighbour that computes without end the slowest answers (p99) took {} times as long in the container and {} times in the VM.",
-                format_number(container),
-                format_number(vm)
+                "Beside a neighbour that keeps something busy without end, the slowest answers (p99) took so many times as long in the container and in the VM: {}.",
+                told.join("; ")
             ),
         ))
     }

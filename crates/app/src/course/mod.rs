@@ -4,6 +4,7 @@
 
 mod bench;
 mod judge;
+mod program;
 mod resources;
 mod sandbox;
 mod storage;
@@ -19,6 +20,7 @@ use tandem_model::{BackendKind, Lane, ResultDocument, Verdict};
 use crate::{App, ExperimentRequest, spec::exposed_port, subject::Ready};
 
 use bench::Bench;
+pub(crate) use program::is_wanted;
 
 /// Metric id to value; times in nanoseconds, sizes in bytes.
 type Metrics = BTreeMap<String, Value>;
@@ -33,8 +35,31 @@ const COURSES: [(&str, &[&str]); 8] = [
     ("persistence", &["survives.layer_restart", "survives.layer_anew", "survives.volume_anew"]),
     ("portability", &["export_bytes", "export_time", "import_time"]),
     ("isolation", &["own_kernel", "contained.bomb"]),
-    ("neighbour", &["latency_p50", "latency_p99", "latency_p50_beside", "latency_p99_beside"]),
-    ("overhead", &["cpu_time", "memory_time", "disk_time"]),
+    (
+        "neighbour",
+        &[
+            "latency_p50",
+            "latency_p99",
+            "latency_p50_beside",
+            "latency_p99_beside",
+            "latency_p99_beside_memory",
+            "latency_p99_beside_disk",
+        ],
+    ),
+    (
+        "overhead",
+        &[
+            "cpu_time",
+            "memory_time",
+            "disk_time",
+            "disk_read_time",
+            "disk_random_time",
+            "disk_sync_time",
+            "throughput",
+            "latency_p50",
+            "latency_p99",
+        ],
+    ),
     ("build", &["edit_to_response", "build_cold", "build_cached"]),
 ];
 
@@ -59,6 +84,7 @@ impl<'a> Course<'a> {
         let bench = Bench {
             app,
             image: ready.image,
+            program: ready.program,
             port,
             resources: request.resources,
             // Part of the seed keeps runs apart that go on at once.
@@ -97,6 +123,14 @@ impl Experiment for Course<'_> {
         false
     }
 
+    fn lacks(&self, lane: Lane) -> Option<&'static str> {
+        lacks(self.id, lane.backend)
+    }
+
+    fn reads_the_time_of_day(&self) -> bool {
+        self.id == "overhead"
+    }
+
     async fn clean_up(&self) -> Vec<String> {
         self.bench.clean_up().await
     }
@@ -132,6 +166,41 @@ impl Experiment for Course<'_> {
     }
 }
 
+/// Why an experiment cannot be carried out in lanes of a kind.
+fn lacks(experiment: &str, backend: BackendKind) -> Option<&'static str> {
+    let foreign = matches!(backend, BackendKind::Docker | BackendKind::Podman);
+    let process = backend == BackendKind::Process;
+    match experiment {
+        "snapshot" if foreign => {
+            Some("the engine keeps the container's files, and takes snapshots in a form of its own")
+        }
+        "portability" if foreign => {
+            Some("an instance whose files the engine keeps cannot be exported from here")
+        }
+        "snapshot" | "portability" | "persistence" | "isolation" if process => {
+            Some("nothing can be executed inside a bare process, which has no inside")
+        }
+        _ => None,
+    }
+}
+
 fn is_vm(lane: Lane) -> bool {
     lane.backend == BackendKind::Vm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_lane_lacks_is_said_and_the_rest_is_measured() {
+        use BackendKind::{Container, Docker, Podman, Process, Vm};
+        for (id, _) in COURSES {
+            assert!(lacks(id, Container).is_none() && lacks(id, Vm).is_none(), "{id}");
+            let refused = ["snapshot", "portability"].contains(&id);
+            assert_eq!(lacks(id, Docker).is_some(), refused, "{id}");
+            assert_eq!(lacks(id, Podman).is_some(), refused, "{id}");
+        }
+        assert!(lacks("isolation", Process).is_some() && lacks("overhead", Process).is_none());
+    }
 }

@@ -7,11 +7,14 @@ use tandem_model::Lane;
 use tandem_probe::open_loop;
 use tandem_stats::quantile;
 
-use super::{Metrics, Note, bench::Bench, is_vm};
+use super::{Metrics, Note, bench::Bench, is_vm, program::PROGRAM};
 use crate::prober::reachable;
 
 /// Processes that the bomb may have.
 const FUSE: u32 = 64;
+
+/// Processes that it tries to start.
+const BOMB: u32 = 400;
 
 pub(super) async fn isolation(
     bench: &Bench<'_>,
@@ -47,11 +50,15 @@ pub(super) async fn isolation(
     let mount = "mkdir -p /tmp/m && mount -t tmpfs none /tmp/m && umount /tmp/m";
     metrics.insert("can_mount".into(), json!(bench.sh(&name, mount).await?.is_ok()));
     note("letting a bomb of processes go off");
-    let bomb = "i=0; while [ $i -lt 400 ]; do sleep 5 & i=$((i+1)); echo $i; done";
-    let said = bench.sh(&name, bomb).await?;
-    let started: u32 = said.text.lines().last().and_then(|it| it.parse().ok()).unwrap_or(0);
+    let digest = bench.inside(&name, &[PROGRAM, "digest"]).await?;
+    let digest = bench.same_program(digest.text.lines())?;
+    metrics.insert("work_digest".into(), json!(digest));
+    let said = bench.inside(&name, &[PROGRAM, "bomb", &BOMB.to_string()]).await?;
+    let started = said.text.lines().find_map(|line| line.strip_prefix("started "));
+    // A bomb that could not even speak started none.
+    let started: u32 = started.and_then(|count| count.parse().ok()).unwrap_or(0);
     metrics.insert("bomb_processes".into(), json!(started));
-    metrics.insert("contained.bomb".into(), json!(started < 400));
+    metrics.insert("contained.bomb".into(), json!(started < BOMB));
     bench.answered(launched.record).await?;
     Ok(metrics)
 }
@@ -75,25 +82,34 @@ pub(super) async fn neighbour(
     // The first answers pay for what is loaded late.
     latencies(address, lane, Duration::from_millis(800)).await;
     let alone = latencies(address, lane, watch(lane)).await;
-    note("measuring beside a neighbour");
-    let beside = bench.name("noise", lane, index);
-    let mut options = bench.options(lane, &beside);
-    options.entrypoint = Some("sh".to_owned());
-    options.command = ["-c", "while :; do :; done & while :; do :; done"].map(str::to_owned).into();
-    bench.app.run(options, &mut |_| {}, &mut |_| {}).await.map_err(|e| e.to_string())?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let disturbed = latencies(address, lane, watch(lane)).await;
-    for (suffix, found) in [("", alone), ("_beside", disturbed)] {
-        if found.times.is_empty() {
-            return Err("no request was answered".to_owned());
-        }
-        for (name, at) in [("latency_p50", 0.5), ("latency_p99", 0.99)] {
-            let value = quantile(&found.times, at).map_err(|e| e.to_string())?;
-            metrics.insert(format!("{name}{suffix}"), json!(value));
-        }
-        metrics.insert(format!("failed_requests{suffix}"), json!(found.failed));
+    record(&mut metrics, "", &alone)?;
+    for (kind, suffix) in
+        [("cpu", "_beside"), ("memory", "_beside_memory"), ("disk", "_beside_disk")]
+    {
+        note(&format!("measuring beside a neighbour: {kind}"));
+        let beside = bench.name(&format!("noise-{kind}"), lane, index);
+        let options = bench.working(lane, &beside, &["burn", kind, LONGEST]);
+        bench.app.run(options, &mut |_| {}, &mut |_| {}).await.map_err(|e| e.to_string())?;
+        bench.says(&beside, "burning").await?;
+        record(&mut metrics, suffix, &latencies(address, lane, watch(lane)).await)?;
+        bench.remove(&beside).await;
     }
     Ok(metrics)
+}
+
+/// Seconds after which a neighbour ends whatever became of us.
+const LONGEST: &str = "120";
+
+fn record(metrics: &mut Metrics, suffix: &str, found: &Answers) -> Result<(), String> {
+    if found.times.is_empty() {
+        return Err("no request was answered".to_owned());
+    }
+    for (name, at) in [("latency_p50", 0.5), ("latency_p99", 0.99)] {
+        let value = quantile(&found.times, at).map_err(|e| e.to_string())?;
+        metrics.insert(format!("{name}{suffix}"), json!(value));
+    }
+    metrics.insert(format!("failed_requests{suffix}"), json!(found.failed));
+    Ok(())
 }
 
 struct Answers {

@@ -1,7 +1,7 @@
 //! Persistence, snapshots, moving to another home.
 
 use serde_json::{Value, json};
-use tandem_model::{Lane, parse_volume};
+use tandem_model::{BackendKind, Lane, parse_volume};
 use tandem_probe::now;
 
 use super::{
@@ -31,7 +31,9 @@ pub(super) async fn persistence(
     with_volume.options.mounts.push(volume.clone());
     let (launched, has_volume) = match bench.launch(with_volume).await {
         Ok(launched) => (launched, true),
-        Err(_) if is_vm(lane) => (bench.launch(bench.options(lane, &name)).await?, false),
+        Err(_) if lane.backend != BackendKind::Container => {
+            (bench.launch(bench.options(lane, &name)).await?, false)
+        }
         Err(e) => return Err(e),
     };
     bench.must(&name, "echo kept > /tandem-layer").await?;
@@ -160,6 +162,7 @@ async fn elsewhere(
     let there = Bench {
         app: other,
         image: bench.image.clone(),
+        program: None,
         port: bench.port,
         resources: bench.resources,
         prefix: bench.prefix.clone(),

@@ -1,35 +1,30 @@
 //! The same work inside and outside; from an edit to an answer.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 use tandem_build::{BuildOptions, samples::materialize};
-use tandem_model::Lane;
-use tandem_probe::now;
+use tandem_model::{BackendKind, Lane};
+use tandem_probe::{closed_loop, now, open_loop};
+use tandem_stats::quantile;
 
 use super::{
     Metrics, Note,
     bench::{Bench, told},
 };
-use crate::{Cancel, build::has_dockerfile};
+use crate::{Cancel, build::has_dockerfile, prober::reachable};
 
-/// Computes, moves memory and writes files, and says when each is done. The
-/// host's clock reads the times from the log.
-const WORK: &str = "
-import os
-print('begin', flush=True)
-total = 0
-for number in range(4000000): total = (total * 31 + number) & 0xffffffff
-print('cpu', flush=True)
-block = bytearray(64 << 20)
-for number in range(24): copy = bytes(block)
-print('memory', flush=True)
-file = os.open('/tmp/tandem-work', os.O_CREAT | os.O_WRONLY)
-data = b'x' * (1 << 20)
-for number in range(96): os.write(file, data)
-os.fsync(file)
-print('disk', flush=True)
-";
+/// What the disk job writes, MiB.
+const FILE: &str = "96";
+
+/// Between two requests when latency is measured; the same in every lane.
+const INTERVAL: Duration = Duration::from_millis(25);
+
+/// How long requests are sent, at a rate and as fast as they are answered.
+const SENDING: Duration = Duration::from_secs(3);
+
+/// Requests under way at a time, as fast as they are answered.
+const WORKERS: u32 = 8;
 
 pub(super) async fn overhead(
     bench: &Bench<'_>,
@@ -37,23 +32,66 @@ pub(super) async fn overhead(
     index: u32,
     note: Note<'_>,
 ) -> Result<Metrics, String> {
-    note("computing, copying memory, writing files");
-    let options = bench.options(lane, &bench.name("work", lane, index));
-    let (_, lines) = bench.to_the_end(options, &["python3", "-c", WORK]).await?;
-    let at = |word: &str| lines.iter().find(|(_, line)| line == word).map(|(at, _)| *at);
-    let mut metrics = Metrics::new();
-    for (metric, from, to) in [
-        ("cpu_time", "begin", "cpu"),
-        ("memory_time", "cpu", "memory"),
-        ("disk_time", "memory", "disk"),
+    note("computing, copying memory, writing and reading files");
+    let options = bench.working(lane, &bench.name("work", lane, index), &["measure", "/tmp", FILE]);
+    let (_, lines) = bench.to_the_end(options).await?;
+    let digest = bench.same_program(lines.iter().map(|(_, line)| line.as_str()))?;
+    let mut metrics = Metrics::from([("work_digest".to_owned(), json!(digest))]);
+    let at = |word: &str| {
+        let is = |line: &str| line.split(' ').next() == Some(word);
+        lines.iter().find(|(_, line)| is(line)).map(|(at, _)| *at)
+    };
+    for (from, to) in [
+        ("begin", "cpu"),
+        ("cpu", "memory"),
+        ("disk", "disk_write"),
+        ("disk_write", "disk_read"),
+        ("disk_read", "disk_random"),
+        ("disk_random", "disk_sync"),
     ] {
-        let (Some(from), Some(to)) = (at(from), at(to)) else {
+        let (Some(begin), Some(end)) = (at(from), at(to)) else {
             let last = lines.last().map_or("nothing", |(_, line)| line.as_str());
             return Err(format!("the work was not done; its last line was: {last:.200}"));
         };
-        metrics.insert(metric.into(), json!(u64::try_from(to - from).unwrap_or(0)));
+        let metric = if to == "disk_write" { "disk_time".to_owned() } else { format!("{to}_time") };
+        metrics.insert(metric, json!(u64::try_from(end - begin).unwrap_or(0)));
     }
+    note("answering requests");
+    answers(bench, lane, index, &mut metrics).await?;
     Ok(metrics)
+}
+
+/// How quickly the same little server answers: alone, and as often as it can.
+async fn answers(
+    bench: &Bench<'_>,
+    lane: Lane,
+    index: u32,
+    metrics: &mut Metrics,
+) -> Result<(), String> {
+    let port = bench.port.ok_or("the image exposes no port that could be asked")?;
+    // A bare process shares the host's network: nobody else is to reach it.
+    let ip = if lane.backend == BackendKind::Process { "127.0.0.1" } else { "0.0.0.0" };
+    let name = bench.name("serve", lane, index);
+    let address = format!("{ip}:{port}");
+    let launched = bench.launch(bench.working(lane, &name, &["serve", &address])).await?;
+    let address = launched.record.ports.iter().find_map(reachable).ok_or("it has no port")?;
+    let limit = Duration::from_secs(5);
+    // The first answers pay for what is loaded late.
+    closed_loop(address, "/", WORKERS, SENDING / 6, limit).await;
+    let end = tokio::time::sleep(SENDING);
+    let shots = open_loop(address, "/", INTERVAL, limit, end).await;
+    let answered = shots.iter().filter(|shot| shot.error.is_none());
+    let times: Vec<f64> = answered.map(|shot| shot.ended.since(shot.intended) as f64).collect();
+    for (metric, at) in [("latency_p50", 0.5), ("latency_p99", 0.99)] {
+        let value = quantile(&times, at).map_err(|_| "no request was answered".to_owned())?;
+        metrics.insert(metric.to_owned(), json!(value));
+    }
+    let busy = closed_loop(address, "/", WORKERS, SENDING, limit).await;
+    metrics.insert("throughput".to_owned(), json!(busy.per_second()));
+    let failed = (shots.len() - times.len()) as u64 + busy.failed;
+    metrics.insert("failed_requests".to_owned(), json!(failed));
+    bench.remove(&name).await;
+    Ok(())
 }
 
 pub(super) async fn build(

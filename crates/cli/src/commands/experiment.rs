@@ -8,7 +8,7 @@ use super::{
     measured::{deliver, report},
 };
 use crate::{
-    grammar::{Cache, Experiment, RunExperiment},
+    grammar::{Cache, Experiment, ResumeExperiment, RunExperiment},
     output::{json, line, table},
     signals::cancel_on_interrupt,
 };
@@ -18,6 +18,7 @@ pub(super) async fn run(context: &Context, command: Experiment) -> anyhow::Resul
         Experiment::Ls(wanted) => list(context, wanted.json)?,
         Experiment::Describe { id, json } => describe(context, &id, json.json)?,
         Experiment::Run(wanted) => return carry_out(context, &wanted).await,
+        Experiment::Resume(wanted) => return resume(context, &wanted).await,
     }
     Ok(0)
 }
@@ -83,6 +84,15 @@ async fn carry_out(context: &Context, wanted: &RunExperiment) -> anyhow::Result<
         code = deliver(context, &result, wanted.json.as_deref(), folder.as_deref())?.max(code);
         context.say(&format!("kept as result {}", result.id));
     }
+    Ok(code)
+}
+
+async fn resume(context: &Context, wanted: &ResumeExperiment) -> anyhow::Result<u8> {
+    let cancel = cancel_on_interrupt();
+    let mut show = |event: RunEvent| report(context, &event);
+    let result = Box::pin(context.app.resume_experiment(&wanted.id, &mut show, &cancel)).await?;
+    let code = deliver(context, &result, wanted.json.as_deref(), wanted.report.as_deref())?;
+    context.say(&format!("kept as result {}", result.id));
     Ok(code)
 }
 

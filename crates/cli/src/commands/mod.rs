@@ -9,6 +9,7 @@ mod console;
 mod doctor;
 mod exec;
 mod experiment;
+mod guide;
 mod images;
 mod inspect;
 mod instances;
@@ -122,6 +123,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Compare(compare) => Box::pin(compare::run(&context, compare)).await,
         Command::Experiment(it) => Box::pin(experiment::run(&context, it)).await,
         Command::Result(it) => results::run(&context, it),
+        Command::Guide(wanted) => guide::run(&context, &wanted),
         Command::Lesson(it) => Box::pin(lesson::run(&context, it)).await,
         Command::Completion { .. } | Command::Man { .. } => Ok(0),
         Command::Sample(Sample::Ls(json)) => samples::list(json),

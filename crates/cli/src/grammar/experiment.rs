@@ -19,6 +19,21 @@ pub(crate) enum Experiment {
     },
     /// Carry experiments out
     Run(Box<RunExperiment>),
+    /// Go on with a run that was killed or stopped, up to its result
+    Resume(ResumeExperiment),
+}
+
+/// `tandem experiment resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeExperiment {
+    /// The beginning of its id, as `tandem result ls` shows it
+    pub(crate) id: String,
+    /// Write the result document to a file; - writes it to standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write charts and an HTML report to a folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// `tandem experiment run`.

@@ -5,6 +5,7 @@ mod build;
 mod bundle;
 mod compare;
 mod experiment;
+mod guide;
 mod image;
 mod lesson;
 mod live;
@@ -29,7 +30,10 @@ pub(crate) use archive::{Archive, Load, Save};
 pub(crate) use build::{Build, BuildNetwork, Progress};
 pub(crate) use bundle::{Bundle, CreateBundle};
 pub(crate) use compare::Compare;
-pub(crate) use experiment::{Cache, Experiment, Format, RunExperiment, StoredResult};
+pub(crate) use experiment::{
+    Cache, Experiment, Format, ResumeExperiment, RunExperiment, StoredResult,
+};
+pub(crate) use guide::WantedGuide;
 pub(crate) use image::{Base, Image, Images};
 pub(crate) use lesson::Lesson;
 pub(crate) use live::{Attach, Console, Exec, Live};
@@ -193,6 +197,8 @@ pub(crate) enum Command {
     /// Work with results
     #[command(subcommand)]
     Result(StoredResult),
+    /// Say how many instances fit here and when to choose which, by your own results
+    Guide(WantedGuide),
     /// Learn with lessons that run real commands and look at the real state
     #[command(subcommand)]
     Lesson(Lesson),

@@ -1,10 +1,13 @@
 use std::{collections::BTreeSet, fmt};
 
-use tandem_model::{ResultDocument, format::format_number};
+use tandem_model::{
+    ResultDocument,
+    format::{format_duration, format_number},
+};
 use tandem_stats::{coverage_bound, drift};
 
 use super::values;
-use crate::StoreError;
+use crate::{StoreError, instruments::Disturbance};
 
 /// A lane whose times spread more than this (standard deviation over mean) is
 /// called noisy.
@@ -27,6 +30,9 @@ enum Warning {
     AnswersChange { lane: String },
     NotOnDisk { reason: String },
     ColdCache,
+    Resumed { before: usize },
+    ClockSet { lane: String, index: u32, by_ns: i64 },
+    Suspended { lane: String, index: u32, for_ns: u64 },
     Engine(String),
 }
 
@@ -91,6 +97,21 @@ impl fmt::Display for Warning {
             Self::ColdCache => f.write_str(
                 "before each trial the files of the lane were dropped from the page cache; what other programs hold mapped, the engines' own programs and the disk's own cache stayed warm",
             ),
+            Self::Resumed { before } => write!(
+                f,
+                "the run ended early and was resumed after {before} trials, in the same random order; what the machine did in between is not known"
+            ),
+            Self::ClockSet { lane, index, by_ns } => write!(
+                f,
+                "the machine's clock was set {} by {} during trial {index} of {lane}; launches are timed by another clock, but times of day around it are wrong",
+                if *by_ns < 0 { "back" } else { "forward" },
+                format_duration(by_ns.unsigned_abs() as f64)
+            ),
+            Self::Suspended { lane, index, for_ns } => write!(
+                f,
+                "the machine slept for {} during trial {index} of {lane}, which counts no time but cools caches and breaks connections; look at that trial, or run it again",
+                format_duration(*for_ns as f64)
+            ),
             Self::Engine(note) => f.write_str(note),
         }
     }
@@ -128,6 +149,24 @@ impl Warnings {
         if self.changing.insert(lane.to_owned()) {
             self.add(Warning::AnswersChange { lane: lane.to_owned() });
         }
+    }
+
+    pub(crate) fn resumed(&mut self, before: usize) -> String {
+        self.add(Warning::Resumed { before })
+    }
+
+    /// What happened to the clocks during a trial.
+    pub(crate) fn disturbed(&mut self, lane: &str, index: u32, by: Disturbance) -> Vec<String> {
+        let mut said = Vec::new();
+        if by.was_set() {
+            let lane = lane.to_owned();
+            said.push(self.add(Warning::ClockSet { lane, index, by_ns: by.set_ns }));
+        }
+        if by.slept() {
+            let lane = lane.to_owned();
+            said.push(self.add(Warning::Suspended { lane, index, for_ns: by.slept_ns }));
+        }
+        said
     }
 
     /// Others kept this part of the processors busy when the trials began.

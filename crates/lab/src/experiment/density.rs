@@ -22,13 +22,14 @@ impl Experiment for Density {
 
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
         let available = available_memory()
-            .ok_or_else(|| TrialEnd::Failed("cannot read /proc/meminfo".to_owned()))?;
+            .ok_or_else(|| TrialEnd::Failed("cannot read /proc/meminfo".to_owned()))?
+            as f64;
         let reserve = available * RESERVE;
         let (mut running, mut last) = (Vec::new(), 0.0_f64);
         let mut totals = Vec::new();
         for number in 1..=bench.most_instances() {
             // Two more of the last one's size must fit, else it is enough.
-            let free = available_memory().unwrap_or(0.0);
+            let free = available_memory().unwrap_or(0) as f64;
             if number > 1 && free - 2.0 * last < reserve {
                 bench.note("stopped_by", "the memory guard: a part of the machine stays free");
                 break;

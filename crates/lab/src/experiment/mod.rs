@@ -18,7 +18,7 @@ mod launches;
 mod resize;
 
 use async_trait::async_trait;
-use tandem_model::{ResultDocument, Verdict};
+use tandem_model::{Lane, ResultDocument, Verdict};
 
 pub use bench::{Bench, Launched, Load};
 pub use catalogue::{CATALOGUE, Description, describe};
@@ -52,6 +52,18 @@ pub trait Experiment: Send + Sync {
     /// construction.
     fn compares_answers(&self) -> bool {
         true
+    }
+
+    /// What a lane lacks for it, a sentence's end; `None` when it can be
+    /// measured there.
+    fn lacks(&self, _lane: Lane) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether its times are read from the time of day (from logs), so that a
+    /// trial during which somebody set the clock has none.
+    fn reads_the_time_of_day(&self) -> bool {
+        false
     }
 
     /// Takes away what it made beside the bench, however the trial ended; a

@@ -2,14 +2,14 @@ use std::fs;
 
 /// Bytes that can be used without taking them from anybody (`MemAvailable`,
 /// proc_meminfo(5)).
-pub(crate) fn available_memory() -> Option<f64> {
+pub fn available_memory() -> Option<u64> {
     parse(&fs::read_to_string("/proc/meminfo").ok()?)
 }
 
-fn parse(text: &str) -> Option<f64> {
+fn parse(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: u32 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(f64::from(kibibytes) * 1024.0)
+    let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    kibibytes.checked_mul(1024)
 }
 
 #[cfg(test)]
@@ -18,7 +18,7 @@ mod tests {
 
     #[test]
     fn the_kernels_estimate_is_read() {
-        assert_eq!(parse("MemTotal: 9 kB\nMemAvailable:    2 kB\n"), Some(2048.0));
+        assert_eq!(parse("MemTotal: 9 kB\nMemAvailable:    2 kB\n"), Some(2048));
         assert_eq!(parse("MemTotal: 9 kB\n"), None);
     }
 }

@@ -4,11 +4,13 @@
 
 mod available;
 mod calm;
+mod clocks;
 mod prober;
 mod sampler;
 
-pub(crate) use available::available_memory;
+pub use available::available_memory;
 pub(crate) use calm::wait_for_calm;
+pub(crate) use clocks::{Disturbance, Watch};
 pub(crate) use prober::{Asked, Prober};
 pub(crate) use sampler::Sampler;
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use tandem_backend::BackendError;
 use tandem_model::{LaneReport, OutcomeKind, Parity, RunEvent, TrialRecord};
 
 use super::{Run, lane_info};
@@ -15,6 +16,23 @@ impl Run<'_> {
             let found = tokio::select! {
                 found = setup.backend.availability(&setup.lane) => found,
                 () = cancelled => return Err(LabError::Cancelled),
+            };
+            let lacked = self.plan.earlier.as_ref().is_some_and(|it| it.lacked(id));
+            let found = match (found, self.experiment.lacks(setup.lane)) {
+                (Ok(_), Some(why)) => Err(BackendError::Unavailable {
+                    what: format!("{} in the lane {id}", self.experiment.id()),
+                    why: why.to_owned(),
+                    fix: "leave the lane out with --lanes".to_owned(),
+                }),
+                (found, _) => found,
+            };
+            let found = match found {
+                Ok(_) if lacked => Err(BackendError::Unavailable {
+                    what: id.clone(),
+                    why: "it could not run when the run began".to_owned(),
+                    fix: "begin a new run to measure it too".to_owned(),
+                }),
+                found => found,
             };
             let found = found.map(|availability| Contestant {
                 id: id.clone(),
@@ -72,7 +90,9 @@ impl Run<'_> {
         }
         for (id, reason) in unavailable {
             stage.warn(self.warnings.lane_missing(&id, &reason));
-            self.record(no_trial(&id, OutcomeKind::Unavailable, reason), stage);
+            if self.plan.earlier.as_ref().is_none_or(|it| !it.lacked(&id)) {
+                self.record(no_trial(&id, OutcomeKind::Unavailable, reason), stage);
+            }
         }
         Ok(())
     }

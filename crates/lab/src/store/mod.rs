@@ -5,6 +5,7 @@
 //! is measured; a finished run holds its whole document. What a killed run had
 //! measured can be read.
 
+mod resume;
 mod schema;
 
 use std::{
@@ -17,8 +18,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Error::InvalidPath, OpenFlags, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use tandem_model::{ErrorCode, ResultDocument, TrialRecord};
+use tandem_probe::machine;
 
 use crate::Plan;
+
+/// What a run is resumed with must be what it began with.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+pub use resume::Resumable;
 
 /// Why results cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +62,14 @@ pub enum StoreError {
     /// No run has this id.
     #[error("there is no result `{0}`: `tandem result ls` lists them")]
     NoResult(String),
+    /// A run that does not go on.
+    #[error("the run {id} cannot be resumed: {why}")]
+    NotResumable {
+        /// Its id.
+        id: String,
+        /// Why not, and what to do.
+        why: String,
+    },
     /// Several runs match the beginning of an id.
     #[error("`{0}` is the beginning of several result ids: write more of it")]
     Ambiguous(String),
@@ -73,7 +88,7 @@ impl StoreError {
                 ErrorCode::Internal
             }
             Self::NoResult(_) => ErrorCode::NotFound,
-            Self::Ambiguous(_) | Self::Known(_) => ErrorCode::Usage,
+            Self::Ambiguous(_) | Self::Known(_) | Self::NotResumable { .. } => ErrorCode::Usage,
         }
     }
 }
@@ -162,13 +177,25 @@ impl ResultStore {
 
     /// Notes that a run begins.
     pub(crate) fn begin(&self, id: &str, plan: &Plan, at: Timestamp) -> Result<(), StoreError> {
-        let sql = "INSERT INTO run (id, experiment, subject, image, digest, seed, started_at)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT INTO run (id, experiment, subject, image, digest, seed, started_at,
+                                    version, machine, process, request)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let subject = &plan.subject;
         let seed = i64::try_from(plan.seed).unwrap_or(i64::MAX);
         let digest = subject.digest.as_str();
-        let row =
-            params![id, plan.experiment, subject.name, subject.image, digest, seed, at.to_string()];
+        let row = params![
+            id,
+            plan.experiment,
+            subject.name,
+            subject.image,
+            digest,
+            seed,
+            at.to_string(),
+            VERSION,
+            machine().fingerprint,
+            resume::own_process(),
+            plan.request,
+        ];
         self.write("write to", sql, row)
     }
 

@@ -29,6 +29,14 @@ const STEPS: &[M<'static>] = &[
     ),
     // Where a result came from that was not measured here.
     M::up("ALTER TABLE run ADD COLUMN origin TEXT;"),
+    // What it takes to go on with a run that ended early.
+    M::up(
+        "ALTER TABLE run ADD COLUMN version TEXT;
+    ALTER TABLE run ADD COLUMN machine TEXT; -- fingerprint
+    ALTER TABLE run ADD COLUMN process TEXT; -- JSON: who carries it out
+    ALTER TABLE run ADD COLUMN request TEXT; -- the caller's, to plan it again
+    ALTER TABLE run ADD COLUMN lanes TEXT;   -- JSON: the lanes as they were found",
+    ),
 ];
 
 /// Brings a database up to date; a sentence when it is not ours.

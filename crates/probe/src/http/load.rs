@@ -61,6 +61,59 @@ pub async fn open_loop(
     shots
 }
 
+/// What came of asking as fast as answers come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rush {
+    /// HTTP 200s whose last byte came in time.
+    pub answered: u64,
+    /// Everything else.
+    pub failed: u64,
+    /// From the first request to the last answer, nanoseconds.
+    pub elapsed_ns: u64,
+}
+
+impl Rush {
+    /// Answers a second.
+    pub fn per_second(&self) -> f64 {
+        self.answered as f64 * 1e9 / self.elapsed_ns.max(1) as f64
+    }
+}
+
+/// Keeps `workers` GET requests under way for `time`, each over a connection
+/// of its own, and waits for the last ones. This is throughput; latency is
+/// [`open_loop`]'s business, for these requests wait for each other.
+pub async fn closed_loop(
+    address: SocketAddr,
+    path: &str,
+    workers: u32,
+    time: Duration,
+    limit: Duration,
+) -> Rush {
+    let (start, first) = (Instant::now(), now());
+    let mut flying = JoinSet::new();
+    for _ in 0..workers {
+        let path = path.to_owned();
+        flying.spawn(async move {
+            let (mut answered, mut failed) = (0_u64, 0_u64);
+            while start.elapsed() < time {
+                match get(address, &path, limit).await {
+                    Ok(body) if body.status == 200 => answered += 1,
+                    _ => failed += 1,
+                }
+            }
+            (answered, failed)
+        });
+    }
+    let mut rush = Rush { answered: 0, failed: 0, elapsed_ns: 0 };
+    while let Some(ended) = flying.join_next().await {
+        let (answered, failed) = ended.unwrap_or_default();
+        rush.answered += answered;
+        rush.failed += failed;
+    }
+    rush.elapsed_ns = now().since(first);
+    rush
+}
+
 /// The time without service, in nanoseconds: from the intended time of the
 /// first failed request to the next answer that came after the last failure.
 /// `None` when no answer came any more.
@@ -89,6 +142,12 @@ mod tests {
             [shot(0, 5, true), shot(10, 11, false), shot(20, 21, false), shot(30, 37, true)];
         assert_eq!(downtime_ns(&shots), Some(27));
         assert_eq!(downtime_ns(&shots[..3]), None);
+    }
+
+    #[test]
+    fn throughput_counts_answers_only() {
+        let rush = Rush { answered: 500, failed: 9, elapsed_ns: 2_000_000_000 };
+        assert!((rush.per_second() - 250.0).abs() < 1e-9);
     }
 
     #[tokio::test]

@@ -34,7 +34,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tandem-guest",
         ],
     ),
-    ("tandem-guest", &[]),
+    ("tandem-work", &[]),
+    ("tandem-guest", &["tandem-work"]),
     (
         "tandem-lab",
         &["tandem-model", "tandem-home", "tandem-backend", "tandem-probe", "tandem-stats"],
@@ -52,6 +53,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tandem-container",
             "tandem-docker",
             "tandem-vm",
+            "tandem-work",
             "tandem-lab",
             "tandem-lesson",
             "tandem-report",
