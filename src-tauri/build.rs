@@ -39,6 +39,7 @@ const COMMANDS: &[&str] = &[
     "build_project",
     "results",
     "view_result",
+    "view_beside",
     "export_result",
     "remove_result",
     "experiments",

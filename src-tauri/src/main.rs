@@ -58,6 +58,7 @@ fn main() -> anyhow::Result<()> {
             commands::projects::build_project,
             commands::results::results,
             commands::results::view_result,
+            commands::results::view_beside,
             commands::results::export_result,
             commands::results::remove_result,
             commands::results::experiments,

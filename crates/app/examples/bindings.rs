@@ -4,6 +4,8 @@
 use tandem_app::{
     Building, ChartView, Charts, CheckOutcome, CommandEnd, CompareRequest, DfReport,
     ExperimentInfo, ExperimentRequest, Frame, Guide, ImageDetail, ImageRow, InstanceRow, LessonRow,
+    BesideView, Building, ChartView, Charts, CheckOutcome, CommandEnd, CompareRequest, DfReport,
+    ExperimentInfo, ExperimentRequest, Frame, ImageDetail, ImageRow, InstanceRow, LessonRow,
     LessonView, LogRow, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
     ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode,
     UpdateReport,
@@ -40,6 +42,7 @@ fn main() -> Result<(), ExportError> {
     Pulling::export_all(&config)?;
     RemovedImage::export_all(&config)?;
     Restored::export_all(&config)?;
+    BesideView::export_all(&config)?;
     ResultFormat::export_all(&config)?;
     ResultView::export_all(&config)?;
     RunWish::export_all(&config)?;

@@ -7,6 +7,7 @@
 mod archive;
 mod attach;
 mod base;
+mod beside;
 mod build;
 mod bundle;
 mod cancel;
@@ -75,6 +76,7 @@ use tandem_vm::VmEngine;
 
 use machine_system::Systems;
 
+pub use beside::BesideView;
 pub use build::{BuildOutput, StreamedContext};
 pub use bundle::{
     BundleError, BundleEvent, BundleItem, BundleKind, BundleReport, BundleRequest, BundleState,
@@ -109,6 +111,9 @@ pub use system::{CheckReport, DfReport, DfRow, Finding, PruneRequest, Pruned, Sy
 pub use tandem_container::{Change, ChangeKind};
 pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};
 pub use tandem_lab::{Description as ExperimentInfo, Guide, LaneFit, ResultRow, Scarce};
+pub use tandem_lab::{
+    Against, CellBeside, Description as ExperimentInfo, ResultRow, SideBySide,
+};
 pub use tandem_report::{Size, Theme};
 pub use tandem_vm::DiskFormat;
 pub use update::{UpdateHow, UpdateMode, UpdateReport, UpdateWishes};

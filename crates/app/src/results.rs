@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tandem_lab::{LabError, ResultRow, merge, read_document};
+use tandem_lab::{ImportError, LabError, ResultRow, merge, read_document};
 use tandem_model::{ResultDocument, TrialRecord};
 use tandem_report::{
     NamedChart, ReportError, Size, Theme, equivalent_command, from_result, report_csv, report_html,
@@ -108,6 +108,20 @@ impl App {
         })
     }
 
+    /// The result with this id, or why the run has none.
+    pub(crate) fn finished_result(&self, id: &str) -> Result<ResultDocument, AppError> {
+        match self.show_result(id)? {
+            ShownResult::Finished(result) => Ok(*result),
+            ShownResult::Unfinished { row, .. } => {
+                let why = row.stopped.as_deref().unwrap_or("it was killed, or runs still");
+                let id = row.id;
+                Err(AppError::Usage(format!(
+                    "the run {id} has no result ({why}): `tandem result show {id} --json` prints the trials that it measured"
+                )))
+            }
+        }
+    }
+
     /// A finished result in a format, as the bytes of a file. The theme is
     /// that of a picture; a report brings its own.
     pub fn export_result(
@@ -116,16 +130,7 @@ impl App {
         format: ResultFormat,
         theme: Theme,
     ) -> Result<Vec<u8>, AppError> {
-        let result = match self.show_result(id)? {
-            ShownResult::Finished(result) => result,
-            ShownResult::Unfinished { row, .. } => {
-                let why = row.stopped.as_deref().unwrap_or("it was killed, or runs still");
-                let id = row.id;
-                return Err(AppError::Usage(format!(
-                    "the run {id} has no result ({why}): `tandem result show {id} --json` prints the trials that it measured"
-                )));
-            }
-        };
+        let result = self.finished_result(id)?;
         Ok(match format {
             ResultFormat::Json => {
                 let text = serde_json::to_string_pretty(&result).map_err(ReportError::from)?;
@@ -169,16 +174,29 @@ impl App {
 }
 
 fn read(file: &Path) -> Result<ResultDocument, AppError> {
-    let failed = |e| AppError::io("read", file, e);
-    let meta = fs::metadata(file).map_err(failed)?;
-    if !meta.is_file() || meta.len() > LARGEST {
-        return Err(AppError::Usage(format!(
-            "{} is no file of at most {} MiB: name a result that was exported as json",
-            file.display(),
-            LARGEST >> 20
-        )));
+    match read_handed_in(file) {
+        Ok(document) => Ok(document),
+        Err(Unread::Io(e)) => Err(AppError::io("read", file, e)),
+        Err(why) => Err(AppError::Usage(format!("{} is not taken: {why}", file.display()))),
     }
-    let bytes = fs::read(file).map_err(failed)?;
-    read_document(&bytes)
-        .map_err(|e| AppError::Usage(format!("{} is not taken: {e}", file.display())))
+}
+
+/// Why a file is no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    #[error("it cannot be read: {0}")]
+    Io(std::io::Error),
+    #[error("it is no file of at most {} MiB: name a result that was exported as json", LARGEST >> 20)]
+    NoFile,
+    #[error(transparent)]
+    NoResult(#[from] ImportError),
+}
+
+/// A result in a file that may come from anybody.
+pub(crate) fn read_handed_in(file: &Path) -> Result<ResultDocument, Unread> {
+    let meta = fs::metadata(file).map_err(Unread::Io)?;
+    if !meta.is_file() || meta.len() > LARGEST {
+        return Err(Unread::NoFile);
+    }
+    Ok(read_document(&fs::read(file).map_err(Unread::Io)?)?)
 }

@@ -22,6 +22,7 @@
 //! particular backend.
 
 mod analysis;
+mod beside;
 mod error;
 mod experiment;
 mod guide;
@@ -39,6 +40,10 @@ mod store;
 mod trial;
 
 pub use analysis::{unit_of, values};
+pub use beside::{
+    Against, BesideError, CellBeside, EstimateBeside, Finding, RowBeside, RunBeside, SideBySide,
+    side_by_side,
+};
 pub use error::LabError;
 pub use experiment::{
     Bench, CATALOGUE, Description, Experiment, Launched, Load, TrialEnd, describe, experiment,

@@ -100,6 +100,28 @@ pub fn format_number(value: f64) -> String {
     }
 }
 
+/// A value of any unit; yes or no where it is one.
+pub fn format_value(value: f64, unit: crate::Unit) -> String {
+    match unit {
+        crate::Unit::Ns => format_duration(value),
+        crate::Unit::Bytes => format_bytes(value),
+        crate::Unit::Ratio => format_ratio(value),
+        crate::Unit::Boolean if value >= 1.0 => "yes".to_owned(),
+        crate::Unit::Boolean if value <= 0.0 => "no".to_owned(),
+        _ => format_number(value),
+    }
+}
+
+/// An interval of values of any unit.
+pub fn format_value_interval(interval: [f64; 2], unit: crate::Unit) -> String {
+    match unit {
+        crate::Unit::Ns => format_duration_interval(interval),
+        crate::Unit::Bytes => format_bytes_interval(interval),
+        crate::Unit::Ratio => format_ratio_interval(interval),
+        _ => joined(interval.map(|value| format_value(value, unit))),
+    }
+}
+
 /// An interval of times in one unit: `0.33–0.36 s`.
 pub fn format_duration_interval(interval: [f64; 2]) -> String {
     joined(interval.map(format_duration))

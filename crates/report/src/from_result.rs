@@ -3,7 +3,7 @@ use tandem_model::{Ledger, OutcomeKind, ResultDocument, TrialPhase, TrialRecord,
 
 use crate::{
     chart::{NamedChart, Size},
-    distribution::{LaneTrials, distribution_chart},
+    distribution::{LaneTrials, MarkOf, distribution_chart},
     ledger::{LaneLedger, ledger_chart},
     lines::{LaneSeries, cpu_chart, memory_chart},
     race::{RaceData, RaceLane, RaceState, race_chart},
@@ -25,7 +25,10 @@ pub fn from_result(result: &ResultDocument, size: Size, theme: Theme) -> Vec<Nam
     let trials = distribution_of(result, FIRST_RESPONSE);
     if !trials.is_empty() {
         let title = "Every trial, from the request to the first answer";
-        add("distribution", distribution_chart(title, Unit::Ns, &trials, size, theme));
+        add(
+            "distribution",
+            distribution_chart(title, Unit::Ns, &trials, MarkOf::Trial, size, theme),
+        );
     }
     let cpu = series_of(result, "cpu");
     if !cpu.is_empty() {
@@ -144,6 +147,7 @@ pub fn distribution_of(result: &ResultDocument, metric: &str) -> Vec<LaneTrials>
         let summary = result.summary.iter().find(|s| s.lane == lane.id && s.metric == metric)?;
         (!values.is_empty()).then(|| LaneTrials {
             lane: lane.id.clone(),
+            name: None,
             accelerator: lane.accelerator,
             values,
             median: summary.median,

@@ -30,7 +30,7 @@ mod write;
 
 pub use chart::{Axis, Chart, NamedChart, Panel, Rect, Scales, Size, Table};
 pub use command::equivalent_command;
-pub use distribution::{LaneTrials, distribution_chart};
+pub use distribution::{LaneTrials, MarkOf, distribution_chart};
 pub use from_result::{
     distribution_of, from_result, ledgers_of, race_of, series_of, typical_phases,
 };
@@ -44,8 +44,10 @@ pub use race::{RaceData, RaceLane, RaceState, race_chart};
 pub use rows::{report_csv, report_markdown};
 pub use tandem_model::format::{
     Amount, format_bytes, format_bytes_interval, format_cpus, format_duration,
-    format_duration_interval, format_number, format_ratio, format_ratio_interval,
+    format_duration_interval, format_number, format_ratio, format_ratio_interval, format_value,
+    format_value_interval,
 };
 pub use text::escape;
 pub use theme::{Colour, Palette, Theme};
+pub use words::metric_words;
 pub use write::{ReportError, write_report};

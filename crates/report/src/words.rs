@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A metric id in words: `first_response` is the `time to the first answer`.
-pub(crate) fn metric_words(metric: &str) -> String {
+pub fn metric_words(metric: &str) -> String {
     match metric {
         "first_response" => "time to the first answer".to_owned(),
         "memory_host" => "memory of this machine".to_owned(),

@@ -6,7 +6,7 @@ mod common;
 use proptest::prelude::*;
 use tandem_model::{Accelerator, TrialPhase, Unit};
 use tandem_report::{
-    Chart, LaneLedger, LaneSeries, LaneTrials, RaceData, RaceLane, RaceState, Size, Theme,
+    Chart, LaneLedger, LaneSeries, LaneTrials, MarkOf, RaceData, RaceLane, RaceState, Size, Theme,
     cpu_chart, distribution_chart, from_result, ledger_chart, memory_chart, race_chart,
 };
 
@@ -206,10 +206,12 @@ proptest! {
             .into_iter()
             .map(|(lane, values)| {
                 let found = tandem_stats::summarize(&values, 1).unwrap();
-                LaneTrials { lane, accelerator: None, values, median: found.median, ci95: found.ci95 }
+                LaneTrials { lane, name: None, accelerator: None, values, median: found.median, ci95: found.ci95 }
             })
             .collect();
-        assert_tidy(&distribution_chart("Every trial", Unit::Ns, &lanes, size, Theme::Light));
+        let chart = |mark| distribution_chart("Every trial", Unit::Ns, &lanes, mark, size, Theme::Light);
+        assert_tidy(&chart(MarkOf::Trial));
+        assert_tidy(&chart(MarkOf::Machine));
     }
 }
 

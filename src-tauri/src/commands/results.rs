@@ -1,8 +1,8 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tandem_app::{
-    AppError, ExperimentInfo, ExperimentRequest, ResultFormat, ResultRow, ResultView, Theme,
-    write_new_file,
+    AppError, BesideView, ExperimentInfo, ExperimentRequest, ResultFormat, ResultRow, ResultView,
+    Theme, write_new_file,
 };
 use tandem_model::{ErrorCode, Failure, ResultDocument, RunEvent};
 use tauri::{State, ipc::Channel};
@@ -27,6 +27,20 @@ pub(crate) fn view_result(
     shell.app()?.view_result(&id, width.clamp(320, 4000), theme).map_err(|e| e.to_failure())
 }
 
+/// Several of them side by side, with a metric drawn.
+#[tauri::command(async)]
+pub(crate) fn view_beside(
+    shell: State<'_, Shell>,
+    ids: Vec<String>,
+    metric: Option<String>,
+    width: u32,
+    theme: Theme,
+) -> Result<BesideView, Failure> {
+    let width = width.clamp(320, 4000);
+    let view = shell.app()?.view_beside(&ids, metric.as_deref(), width, theme);
+    view.map_err(|e| e.to_failure())
+}
+
 /// Writes one of them to a new file; the theme is that of a picture.
 #[tauri::command(async)]
 pub(crate) fn export_result(
@@ -42,19 +56,23 @@ pub(crate) fn export_result(
 
 /// Writes a file that is not there yet, whole or not at all.
 pub(super) fn write_new(file: &str, bytes: &[u8]) -> Result<(), Failure> {
-    let path = PathBuf::from(file.trim());
-    let failed = |why: String| {
-        let text =
-            format!("cannot write {}: {why}: give the whole path of a new file", path.display());
-        Failure::new(ErrorCode::Usage, text)
-    };
-    if !path.is_absolute() {
-        return Err(failed("it is not a whole path".to_owned()));
-    }
+    let path = whole_path(file)?;
     write_new_file(&path, bytes).map_err(|e| match e {
-        AppError::Io { source, .. } => failed(source.to_string()),
+        AppError::Io { source, .. } => refused(&path, &source.to_string()),
         other => other.to_failure(),
     })
+}
+
+/// The place of a new file, which was typed.
+fn whole_path(file: &str) -> Result<PathBuf, Failure> {
+    let path = PathBuf::from(file.trim());
+    if path.is_absolute() { Ok(path) } else { Err(refused(&path, "it is not a whole path")) }
+}
+
+/// Why nothing can be written there.
+fn refused(path: &Path, why: &str) -> Failure {
+    let text = format!("cannot write {}: {why}: give the whole path of a new file", path.display());
+    Failure::new(ErrorCode::Usage, text)
 }
 
 /// Removes one of them.

@@ -1,5 +1,7 @@
 // Numbers as people read them: the same words as in the charts, the terminal
-// and the report (crate `report`, module `format`).
+// and the report (crate `model`, module `format`).
+
+import type { Unit } from "./bindings/Unit";
 
 /** A number and its unit, apart, for a big number with a small unit. */
 export interface Quantity {
@@ -68,4 +70,21 @@ export function shortDigest(digest: string): string {
 /** Milliseconds as whole or tenth seconds for a step's clock: `0.4 s`, `12 s`. */
 export function stepTime(ms: number): string {
   return ms < 9950 ? `${(ms / 1000).toFixed(1)}\u00a0s` : `${(ms / 1000).toFixed(0)}\u00a0s`;
+}
+
+/** A value of any unit in one line; yes or no where it is one. */
+export function amount(value: number, unit: Unit): string {
+  if (unit === "ns") return text(duration(value));
+  if (unit === "bytes") return text(bytes(value));
+  if (unit === "ratio") return `${ratio(value)}×`;
+  if (unit === "boolean" && (value === 0 || value === 1)) return value === 1 ? "yes" : "no";
+  return Number.isInteger(value) || Math.abs(value) >= 999.5 ? value.toFixed(0) : ratio(value);
+}
+
+/** An interval of values of any unit. */
+export function amounts(ci95: readonly [number, number], unit: Unit): string {
+  if (unit === "ns") return interval(ci95, duration);
+  if (unit === "bytes") return interval(ci95, bytes);
+  const [low, high] = [amount(ci95[0], unit), amount(ci95[1], unit)];
+  return low === high ? low : `${low}–${high}`;
 }

@@ -1,3 +1,5 @@
+mod beside;
+
 use std::{
     io::{IsTerminal as _, stdout},
     path::Path,
@@ -29,6 +31,14 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
             } else {
                 print(context, &joined);
                 context.say(&format!("kept as result {}", joined.id));
+            }
+        }
+        StoredResult::Compare { ids, all, json: wanted } => {
+            let beside = context.app.compare_results(&ids)?;
+            if wanted.json {
+                json(&beside)?;
+            } else {
+                beside::print(&beside, all);
             }
         }
         StoredResult::Rm { ids } => {

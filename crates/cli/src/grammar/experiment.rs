@@ -132,6 +132,17 @@ pub(crate) enum StoredResult {
         #[command(flatten)]
         json: Json,
     },
+    /// Put results side by side: both medians, and the ratio where it may stand
+    Compare {
+        /// The beginnings of their ids; the first is what the others are divided by
+        #[arg(required = true, num_args = 2.., value_name = "ID")]
+        ids: Vec<String>,
+        /// Every metric, not only those that the experiment is about
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Remove results
     Rm {
         /// The beginnings of their ids

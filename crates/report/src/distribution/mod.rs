@@ -15,15 +15,33 @@ use crate::{
     theme::Theme,
 };
 use swarm::swarm;
-use tandem_model::format::{
-    format_bytes, format_bytes_interval, format_duration, format_duration_interval, format_number,
-};
+use tandem_model::format::{format_value, format_value_interval};
 
-/// The trials of one lane.
+/// What a mark stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkOf {
+    /// A trial of one run.
+    Trial,
+    /// A whole machine: the median of its trials.
+    Machine,
+}
+
+impl MarkOf {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Trial => "trial",
+            Self::Machine => "machine",
+        }
+    }
+}
+
+/// The values of one row: the trials of a lane, or its medians on machines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LaneTrials {
     /// Lane id, as in the result.
     pub lane: String,
+    /// What its row is called, where it is not the lane's own name.
+    pub name: Option<String>,
     /// What ran its machine, if it has one.
     pub accelerator: Option<Accelerator>,
     /// One value a measured trial, in the metric's unit.
@@ -61,12 +79,13 @@ struct Layout<'a> {
     axes: Vec<(Rect, [f64; 2])>,
 }
 
-/// Draws every trial of every lane: filled marks, hollow ones for values
+/// Draws every value of every lane: filled marks, hollow ones for values
 /// beyond Tukey's fences, a line at the median and a band for its interval.
 pub fn distribution_chart(
     title: &str,
     unit: Unit,
     lanes: &[LaneTrials],
+    mark: MarkOf,
     size: Size,
     theme: Theme,
 ) -> Chart {
@@ -74,7 +93,7 @@ pub fn distribution_chart(
     let lanes: Vec<&LaneTrials> = lanes.iter().filter(|lane| !lane.values.is_empty()).collect();
     let words: Vec<[String; 3]> =
         lanes.iter().map(|lane| words(lane, unit, size.drawn_width())).collect();
-    let layout = lay(title, &lanes, &words, size, theme);
+    let layout = lay((title, mark), &lanes, &words, size, theme);
     let canvas = Canvas::new(layout.width, layout.height, theme);
     layout.header.draw(&canvas, palette);
     let faint = Pen { size: TICK, weight: Weight::Regular, colour: palette.faint };
@@ -98,11 +117,11 @@ pub fn distribution_chart(
         x: Axis { domain: *domain, unit: unit_word(unit).to_owned() },
         y: None,
     });
-    canvas.finish(title, panels.collect(), table(title, unit, &lanes))
+    canvas.finish(title, panels.collect(), table(title, unit, mark, &lanes))
 }
 
 fn lay<'a>(
-    title: &str,
+    (title, mark): (&str, MarkOf),
     lanes: &[&'a LaneTrials],
     words: &[[String; 3]],
     size: Size,
@@ -111,15 +130,23 @@ fn lay<'a>(
     let chart_width = size.drawn_width();
     let narrow = chart_width < NARROW;
     let own = own_axes(lanes);
-    let header = Header::lay(title, &note(lanes, own), chart_width);
+    let header = Header::lay(title, &note(lanes, mark, own), chart_width);
     let (name_column, value_column) = if narrow { (0.0, 0.0) } else { columns(words) };
     let (left, right) = (PAD + name_column, chart_width - PAD - value_column);
-    let ids: Vec<&str> = lanes.iter().map(|lane| lane.lane.as_str()).collect();
+    // A lane that is there more than once looks the same in all its rows.
+    let mut ids: Vec<&str> = Vec::new();
+    for lane in lanes {
+        if !ids.contains(&lane.lane.as_str()) {
+            ids.push(&lane.lane);
+        }
+    }
+    let of_lanes = looks(&ids, theme);
+    let look = |id: &str| ids.iter().position(|of| *of == id).map(|at| of_lanes[at]);
 
     let top = header.bottom();
     let mut y = top + 4.0;
     let mut rows = Vec::new();
-    for (trials, look) in lanes.iter().zip(looks(&ids, theme)) {
+    for (trials, look) in lanes.iter().filter_map(|lane| Some((lane, look(&lane.lane)?))) {
         if narrow {
             y += 22.0;
         }
@@ -166,12 +193,13 @@ impl<'a> Row<'a> {
     }
 }
 
-fn note(lanes: &[&LaneTrials], own: bool) -> String {
+fn note(lanes: &[&LaneTrials], mark: MarkOf, own: bool) -> String {
     let least = lanes.iter().map(|lane| lane.values.len()).min().unwrap_or(0);
     let band = interval_words(u32::try_from(least).unwrap_or(u32::MAX));
-    let mut notes = vec![format!("mark: trial · line: median · band: {band}")];
+    let mut notes = vec![format!("mark: {} · line: median · band: {band}", mark.word())];
     notes.extend(own.then(|| "scales differ".to_owned()));
-    notes.extend(accelerator_note(lanes.iter().map(|one| (one.lane.as_str(), one.accelerator))));
+    let unnamed = lanes.iter().filter(|one| one.name.is_none());
+    notes.extend(accelerator_note(unnamed.map(|one| (one.lane.as_str(), one.accelerator))));
     notes.join(" · ")
 }
 
@@ -238,14 +266,11 @@ fn domain(lanes: &[&LaneTrials], own: bool) -> [f64; 2] {
 }
 
 fn words(lane: &LaneTrials, unit: Unit, chart_width: f64) -> [String; 3] {
-    let interval = match unit {
-        Unit::Ns => format_duration_interval(lane.ci95),
-        Unit::Bytes => format_bytes_interval(lane.ci95),
-        _ => format!("{}–{}", format_number(lane.ci95[0]), format_number(lane.ci95[1])),
-    };
+    let interval = format_value_interval(lane.ci95, unit);
+    let name = lane.name.clone().unwrap_or_else(|| lane_name(&lane.lane));
     [
-        fit(&lane_name(&lane.lane), chart_width * 0.3, 13.0, Weight::Bold),
-        format_unit(lane.median, unit),
+        fit(&name, chart_width * 0.3, 13.0, Weight::Bold),
+        format_value(lane.median, unit),
         format!("{interval} · n = {}", lane.values.len()),
     ]
 }
@@ -256,14 +281,6 @@ fn columns(words: &[[String; 3]]) -> (f64, f64) {
     };
     let value = widest(1, 15.0, Weight::Bold).max(widest(2, TICK, Weight::Regular));
     (widest(0, 13.0, Weight::Bold) + 12.0, value + 16.0)
-}
-
-fn format_unit(value: f64, unit: Unit) -> String {
-    match unit {
-        Unit::Ns => format_duration(value),
-        Unit::Bytes => format_bytes(value),
-        _ => format_number(value),
-    }
 }
 
 fn unit_word(unit: Unit) -> &'static str {
@@ -278,16 +295,17 @@ fn unit_word(unit: Unit) -> &'static str {
     }
 }
 
-fn table(title: &str, unit: Unit, lanes: &[&LaneTrials]) -> Table {
-    let mut table = Table::new(title, &["Lane", "Trial", "Value", "Beyond the fences"]);
+fn table(title: &str, unit: Unit, mark: MarkOf, lanes: &[&LaneTrials]) -> Table {
+    let heading = if mark == MarkOf::Trial { "Trial" } else { "Machine" };
+    let mut table = Table::new(title, &["Lane", heading, "Value", "Beyond the fences"]);
     for lane in lanes {
         let outliers = tandem_stats::outliers(&lane.values).unwrap_or_default();
         for (at, value) in lane.values.iter().enumerate() {
             let marked = outliers.get(at).copied().unwrap_or(false);
             table.rows.push(vec![
-                lane_title(&lane.lane, lane.accelerator),
+                lane.name.clone().unwrap_or_else(|| lane_title(&lane.lane, lane.accelerator)),
                 (at + 1).to_string(),
-                format_unit(*value, unit),
+                format_value(*value, unit),
                 if marked { "yes" } else { "no" }.to_owned(),
             ]);
         }

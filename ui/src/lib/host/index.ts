@@ -10,6 +10,7 @@ import type { CompareRequest } from "../bindings/CompareRequest";
 import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
+import type { BesideView } from "../bindings/BesideView";
 import type { Building } from "../bindings/Building";
 import type { DfReport } from "../bindings/DfReport";
 import type { Description } from "../bindings/Description";
@@ -108,6 +109,8 @@ export interface Host {
 
   results(): Promise<ResultRow[]>;
   viewResult(id: string, width: number, theme: Theme): Promise<ResultView>;
+  /** Results side by side; ratios divide by the first. */
+  viewBeside(ids: string[], metric: string | null, width: number, theme: Theme): Promise<BesideView>;
   /** Writes a result to a new file; the theme is that of a picture. */
   exportResult(id: string, format: ResultFormat, theme: Theme, file: string): Promise<void>;
   removeResult(id: string): Promise<void>;

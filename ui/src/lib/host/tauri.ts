@@ -59,6 +59,7 @@ export const tauriHost: Host = {
 
   results: () => invoke("results"),
   viewResult: (id, width, theme) => invoke("view_result", { id, width, theme }),
+  viewBeside: (ids, metric, width, theme) => invoke("view_beside", { ids, metric, width, theme }),
   exportResult: (id, format, theme, file) => invoke("export_result", { id, format, theme, file }),
   removeResult: (id) => invoke("remove_result", { id }),
   experiments: () => invoke("experiments"),

@@ -1,6 +1,7 @@
 // The Results page's controller: the runs that are kept, and the one that is
 // looked at.
 
+import type { BesideView } from "../bindings/BesideView";
 import type { Failure } from "../bindings/Failure";
 import type { ResultFormat } from "../bindings/ResultFormat";
 import type { ResultRow } from "../bindings/ResultRow";
@@ -13,6 +14,11 @@ export class Results {
   rows: ResultRow[] | null = $state.raw(null);
   chosen: string | null = $state(null);
   view: ResultView | null = $state.raw(null);
+  /** Results that were ticked, in that order: the first is what others are divided by. */
+  picked: string[] = $state([]);
+  /** The picked ones side by side, once that was asked for. */
+  beside: BesideView | null = $state.raw(null);
+  comparing = $state(false);
   failure: Failure | null = $state.raw(null);
   note: string | null = $state(null);
   format: ResultFormat = $state("html");
@@ -34,6 +40,7 @@ export class Results {
   }
 
   get command(): string {
+    if (this.comparing) return command("result", "compare", ...this.picked);
     if (!this.chosen) return "tandem result ls";
     const { ending, picture } = this.kind;
     if (this.file.trim()) return command("result", "export", this.chosen, "--format", ending, ...(picture && this.dark ? ["--dark"] : []), "-o", this.file.trim());
@@ -43,10 +50,13 @@ export class Results {
   async refresh(): Promise<void> {
     await this.#try(async () => {
       this.rows = await this.#host.results();
+      const there = new Set(this.rows.map((row) => row.id));
+      if (this.picked.some((id) => !there.has(id))) this.picked = this.picked.filter((id) => there.has(id));
     });
   }
 
   async choose(id: string | null): Promise<void> {
+    this.back();
     this.chosen = id;
     this.view = null;
     this.note = null;
@@ -55,6 +65,32 @@ export class Results {
       const view = await this.#host.viewResult(id, 900, this.#isDark() ? "dark" : "light");
       if (this.chosen === id) this.view = view;
     });
+  }
+
+  pick(id: string, on: boolean): void {
+    this.picked = on ? [...this.picked.filter((one) => one !== id), id] : this.picked.filter((one) => one !== id);
+  }
+
+  /** Shows the picked results side by side, with a metric drawn. */
+  async compare(metric: string | null = null): Promise<void> {
+    if (this.picked.length < 2) return;
+    this.comparing = true;
+    const picked = this.picked;
+    await this.#try(async () => {
+      const beside = await this.#host.viewBeside(picked, metric, 900, this.#isDark() ? "dark" : "light");
+      if (this.comparing && this.picked === picked) this.beside = beside;
+    });
+    if (!this.beside) this.comparing = false;
+  }
+
+  /** Makes another of the picked results the one that others are divided by. */
+  async base(id: string): Promise<void> {
+    this.picked = [id, ...this.picked.filter((one) => one !== id)];
+    await this.compare(this.beside?.metric ?? null);
+  }
+
+  back(): void {
+    [this.comparing, this.beside] = [false, null];
   }
 
   async save(): Promise<void> {

@@ -1,6 +1,7 @@
 import { mount, tick, unmount } from "svelte";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ResultFormat } from "../bindings/ResultFormat";
+import type { BesideView } from "../bindings/BesideView";
 import type { Host } from "../host";
 import { Results } from "./results.svelte";
 import ResultsPage from "./ResultsPage.svelte";
@@ -62,5 +63,70 @@ describe("exporting a result", () => {
     results.format = "pdf";
     await tick();
     expect(document.querySelector<HTMLInputElement>("#export-file")?.placeholder).toBe("/home/me/result.pdf");
+  });
+});
+
+const run = (id: string, more: object = {}) => ({
+  id,
+  experiment: "startup",
+  started_at: "2026-01-01T00:00:00Z",
+  subject: { name: "app", image: "app:latest", digest: `sha256:${"0".repeat(64)}`, base_substituted: false },
+  machine: { fingerprint: id, cpu: "<b>cpu</b>", cores: 2, memory_bytes: 2 ** 30, kernel: "6.1", os: "Debian", cgroup: "v2", virtualised: null },
+  design: { trials: 10, warmup: 1, seed: 1, order: [], cache: "warm" },
+  lanes: [{ id: "container", backend: "container", profile: null, engine: "Tandem 1", accelerator: null, resources: {}, parity: { fair: true, differences: [] } }],
+  apart: null,
+  differs: [],
+  ...more,
+});
+const estimate = (median: number) => ({ unit: "ns", n: 10, median, ci95: [median * 0.9, median * 1.1] });
+const BESIDE = {
+  metric: "first_response",
+  charts: [],
+  beside: {
+    runs: [run("aaaaaaaaaa"), run("bbbbbbbbbb", { differs: ["kernel: 6.1 and 6.2"] })],
+    rows: [
+      { lane: "container", metric: "first_response", main: true, cells: [{ estimate: estimate(4e8), against: null }, { estimate: estimate(8e8), against: { type: "ratio", ratio: 2, ci95: [1.9, 2.1], finding: "undecided" } }] },
+      { lane: "vm/micro", metric: "first_response", main: true, cells: [{ estimate: estimate(9e9), against: null }, { estimate: estimate(1e9), against: { type: "apart", why: "the accelerators differ, tcg and kvm" } }] },
+      { lane: "container", metric: "phase.app", main: false, cells: [{ estimate: null, against: null }, { estimate: null, against: { type: "apart", why: "the first result did not measure it" } }] },
+    ],
+  },
+} as unknown as BesideView;
+
+describe("comparing results", () => {
+  it("shows both medians, a ratio where it may stand and the reason elsewhere", async () => {
+    const asked: unknown[][] = [];
+    const rows = [ROW, { ...ROW, id: "r2" }, { ...ROW, id: "r3", finished_at: null }];
+    const more = { ...host, results: () => Promise.resolve(rows), viewBeside: (...all: unknown[]) => (asked.push(all), Promise.resolve(BESIDE)) } as unknown as Host;
+    const results = new Results(more, () => true);
+    await results.refresh();
+    view = mount(ResultsPage, { target: document.body, props: { results } });
+    await tick();
+    const at = (id: string) => document.querySelector<HTMLElement>(`[data-testid=${id}]`);
+    expect((at("results-compare") as HTMLButtonElement).disabled).toBe(true);
+    expect((at("result-pick-r3") as HTMLInputElement).disabled).toBe(true);
+    at("result-pick-r2")?.click();
+    at("result-pick-r1")?.click();
+    await tick();
+    at("results-compare")?.click();
+    await tick();
+    await tick();
+    await tick();
+    expect(asked).toEqual([[["r2", "r1"], null, 900, "dark"]]);
+    expect(results.command).toBe("tandem result compare r2 r1");
+    const table = at("beside-table")?.textContent ?? "";
+    expect(table).toContain("0.40");
+    expect(table).toContain("2.00×");
+    expect(table).toContain("not enough evidence");
+    expect(table).toContain("the accelerators differ, tcg and kvm");
+    expect(table).not.toContain("phase");
+    expect(at("beside-run-1")?.textContent).toContain("kernel: 6.1 and 6.2");
+    expect(document.querySelector("[data-testid=beside] h2 b")).toBeNull();
+    at("beside-all")?.click();
+    await tick();
+    expect(at("beside-table")?.textContent).toContain("phase: app");
+    await results.base("r1");
+    expect(asked[1]).toEqual([["r1", "r2"], "first_response", 900, "dark"]);
+    results.back();
+    expect(results.command).toBe("tandem result ls");
   });
 });
