@@ -9,6 +9,11 @@ use tandem_app::{
     LessonView, LogRow, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
     ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode,
     UpdateReport,
+    BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts, CheckOutcome,
+    ClassView, ClassWish, CommandEnd, CompareRequest, DfReport, ExperimentInfo, ExperimentRequest,
+    Frame, ImageDetail, ImageRow, InstanceRow, LessonRow, LessonView, LogRow, Opening, Project,
+    Pruned, Pulling, RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SaidBy,
+    SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -43,6 +48,11 @@ fn main() -> Result<(), ExportError> {
     RemovedImage::export_all(&config)?;
     Restored::export_all(&config)?;
     BesideView::export_all(&config)?;
+    BundleReport::export_all(&config)?;
+    BundleRequest::export_all(&config)?;
+    Bundling::export_all(&config)?;
+    ClassView::export_all(&config)?;
+    ClassWish::export_all(&config)?;
     ResultFormat::export_all(&config)?;
     ResultView::export_all(&config)?;
     RunWish::export_all(&config)?;

@@ -10,7 +10,9 @@ mod base;
 mod beside;
 mod build;
 mod bundle;
+mod bundling;
 mod cancel;
+mod class;
 mod command_line;
 mod commit;
 mod compare;
@@ -81,7 +83,9 @@ pub use build::{BuildOutput, StreamedContext};
 pub use bundle::{
     BundleError, BundleEvent, BundleItem, BundleKind, BundleReport, BundleRequest, BundleState,
 };
+pub use bundling::Bundling;
 pub use cancel::Cancel;
+pub use class::{ClassText, ClassView, ClassWish, class_results, view_class};
 pub use commit::CommitRequest;
 pub use compare::CompareRequest;
 pub use copy::{Copy, CopyEnd};
@@ -112,7 +116,7 @@ pub use tandem_container::{Change, ChangeKind};
 pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};
 pub use tandem_lab::{Description as ExperimentInfo, Guide, LaneFit, ResultRow, Scarce};
 pub use tandem_lab::{
-    Against, CellBeside, Description as ExperimentInfo, ResultRow, SideBySide,
+    Against, CellBeside, Class, ClassGroup, Description as ExperimentInfo, ResultRow, SideBySide,
 };
 pub use tandem_report::{Size, Theme};
 pub use tandem_vm::DiskFormat;

@@ -23,6 +23,7 @@
 
 mod analysis;
 mod beside;
+mod class;
 mod error;
 mod experiment;
 mod guide;
@@ -43,6 +44,10 @@ pub use analysis::{unit_of, values};
 pub use beside::{
     Against, BesideError, CellBeside, EstimateBeside, Finding, RowBeside, RunBeside, SideBySide,
     side_by_side,
+};
+pub use class::{
+    Class, ClassGroup, ClassLane, ClassMachine, ClassMetric, ClassRatio, HandedIn, OnMachine, Over,
+    Refused, class,
 };
 pub use error::LabError;
 pub use experiment::{

@@ -71,9 +71,10 @@ pub(crate) fn reset_lesson(shell: State<'_, Shell>, id: String) -> Result<Lesson
 pub(crate) fn export_lesson(
     shell: State<'_, Shell>,
     id: String,
+    answers: bool,
     file: String,
 ) -> Result<(), Failure> {
-    let sheet = shell.app()?.lesson_sheet(&id).map_err(|e| e.to_failure())?;
+    let sheet = shell.app()?.lesson_sheet(&id, answers).map_err(|e| e.to_failure())?;
     write_new(&file, sheet.as_bytes())
 }
 

@@ -1,5 +1,6 @@
 //! What the page can ask for: one short command each.
 
+pub(crate) mod class;
 pub(crate) mod compare;
 pub(crate) mod images;
 pub(crate) mod instances;

@@ -64,13 +64,13 @@ pub(super) fn write_new(file: &str, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// The place of a new file, which was typed.
-fn whole_path(file: &str) -> Result<PathBuf, Failure> {
+pub(super) fn whole_path(file: &str) -> Result<PathBuf, Failure> {
     let path = PathBuf::from(file.trim());
     if path.is_absolute() { Ok(path) } else { Err(refused(&path, "it is not a whole path")) }
 }
 
 /// Why nothing can be written there.
-fn refused(path: &Path, why: &str) -> Failure {
+pub(super) fn refused(path: &Path, why: &str) -> Failure {
     let text = format!("cannot write {}: {why}: give the whole path of a new file", path.display());
     Failure::new(ErrorCode::Usage, text)
 }

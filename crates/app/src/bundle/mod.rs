@@ -35,7 +35,7 @@ use std::{
     sync::Arc,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tandem_image::Transfer;
 use tandem_model::Digest;
 
@@ -44,7 +44,7 @@ pub use error::BundleError;
 use crate::{App, AppError, Cancel, work::blocking};
 
 /// What a bundle is to hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ts_rs::TS)]
 pub struct BundleRequest {
     /// Only these images; when empty, what a class needs: the samples, their
     /// bases, the kernel, lessons of one's own.
@@ -69,7 +69,7 @@ pub enum BundleEvent {
 }
 
 /// What a kind of thing in a bundle is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ts_rs::TS)]
 #[serde(rename_all = "snake_case")]
 pub enum BundleKind {
     /// An image.
@@ -85,7 +85,7 @@ pub enum BundleKind {
 }
 
 /// What became of a thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ts_rs::TS)]
 #[serde(rename_all = "snake_case")]
 pub enum BundleState {
     /// It is in the bundle.
@@ -99,7 +99,7 @@ pub enum BundleState {
 }
 
 /// A thing in a bundle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ts_rs::TS)]
 pub struct BundleItem {
     /// What it is.
     pub kind: BundleKind,
@@ -108,17 +108,19 @@ pub struct BundleItem {
     /// The digest of an image.
     pub digest: Option<Digest>,
     /// Bytes in the bundle; what images share counts for each.
+    #[ts(type = "number")]
     pub bytes: u64,
     /// What became of it.
     pub state: BundleState,
 }
 
 /// What was put in or taken out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ts_rs::TS)]
 pub struct BundleReport {
     /// The file.
     pub file: PathBuf,
     /// Its length.
+    #[ts(type = "number")]
     pub bytes: u64,
     /// What is in it.
     pub items: Vec<BundleItem>,

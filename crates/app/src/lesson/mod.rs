@@ -109,9 +109,10 @@ impl App {
         self.change_progress(id, |progress| *progress = LessonProgress::default())
     }
 
-    /// A worksheet of a lesson to print, as HTML that needs nothing else.
-    pub fn lesson_sheet(&self, id: &str) -> Result<String, AppError> {
-        Ok(sheet::html(&self.read_lesson(id)?))
+    /// A worksheet of a lesson to print, as HTML that needs nothing else; with
+    /// the answers and explanations for the teacher.
+    pub fn lesson_sheet(&self, id: &str, answers: bool) -> Result<String, AppError> {
+        Ok(sheet::html(&self.read_lesson(id)?, answers))
     }
 
     fn read_lesson(&self, id: &str) -> Result<Lesson, AppError> {

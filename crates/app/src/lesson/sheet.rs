@@ -1,31 +1,37 @@
-//! A lesson as a worksheet to print.
+//! A lesson as a worksheet to print, for the class or with the answers.
 
 use std::fmt::Write as _;
 
 use tandem_lesson::{Block, Lesson, Span};
 use tandem_report::escape;
 
-const STYLE: &str = "body{font:11pt/1.45 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#15181d}h1{font-size:20pt;margin:0}h2{font-size:13pt;margin:1.6em 0 .4em;break-after:avoid}pre{background:#eef0f3;padding:.6em .8em;white-space:pre-wrap}table{border-collapse:collapse}td,th{border:1px solid #dfe3e8;padding:.3em .6em;text-align:left}.box{border:1px solid #6d7786;border-radius:4px;padding:.5em .8em;margin:.8em 0;break-inside:avoid}.box p{margin:.2em 0}.line{border-bottom:1px solid #6d7786;height:1.8em}.head{display:flex;gap:2rem;margin:1rem 0}.head span{flex:1;border-bottom:1px solid #6d7786}@media print{body{margin:0}}";
+/// What a sheet looks like, on a screen and on paper.
+const STYLE: &str = include_str!("sheet.css");
 
 /// Text, questions with boxes to tick, and lines to write on. Commands are
-/// there to be typed; answers are not.
-pub(super) fn html(lesson: &Lesson) -> String {
+/// there to be typed; answers and explanations only where they are wanted.
+pub(super) fn html(lesson: &Lesson, answers: bool) -> String {
+    let under = if answers {
+        "<p class=\"answers\">With the answers, for the teacher</p>"
+    } else {
+        "<div class=\"head\"><span>Name</span><span>Date</span></div>"
+    };
     let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{summary}</p>\n<div class=\"head\"><span>Name</span><span>Date</span></div>\n",
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{summary}</p>\n{under}\n",
         title = escape(&lesson.title),
         summary = escape(&lesson.summary),
     );
     for (number, step) in (1..).zip(&lesson.steps) {
         let _ = writeln!(out, "<h2>{number}. {}</h2>", escape(&step.title));
         for block in &step.blocks {
-            write_block(&mut out, block);
+            write_block(&mut out, block, answers);
         }
     }
     out.push_str("</body>\n</html>\n");
     out
 }
 
-fn write_block(out: &mut String, block: &Block) {
+fn write_block(out: &mut String, block: &Block, answers: bool) {
     let _ = match block {
         Block::Paragraph { text } => writeln!(out, "<p>{}</p>", spans(text)),
         Block::Note { text } => writeln!(out, "<div class=\"box\"><p>{}</p></div>", spans(text)),
@@ -53,13 +59,23 @@ fn write_block(out: &mut String, block: &Block) {
             let lines = joined(checks.iter().map(|it| box_of(&it.asks)));
             writeln!(out, "<div class=\"box\">{lines}</div>")
         }
-        Block::Predict { question, choices } | Block::Quiz { question, choices, .. } => {
+        Block::Predict { question, choices } => {
             let lines = joined(choices.iter().map(|it| box_of(it)));
-            writeln!(
-                out,
-                "<div class=\"box\"><p><b>{}</b></p>{lines}<div class=\"line\">Because:</div></div>",
-                escape(question)
-            )
+            writeln!(out, "{}", asked(question, &lines, "<div class=\"line\">Because:</div>"))
+        }
+        Block::Quiz { question, choices, right, why } if answers => {
+            let mark = |at: usize| if at == *right { "☒" } else { "☐" };
+            let lines = choices.iter().enumerate();
+            let lines = joined(lines.map(|(at, it)| format!("<p>{} {}</p>", mark(at), escape(it))));
+            writeln!(out, "{}", asked(question, &lines, &format!("<p><i>{}</i></p>", escape(why))))
+        }
+        Block::Quiz { question, choices, .. } => {
+            let lines = joined(choices.iter().map(|it| box_of(it)));
+            writeln!(out, "{}", asked(question, &lines, "<div class=\"line\">Because:</div>"))
+        }
+        Block::Explain { text } if answers => {
+            let lines = joined(text.iter().map(|it| format!("<p><i>{}</i></p>", escape(it))));
+            writeln!(out, "<div class=\"box\">{lines}</div>")
         }
         // It would give the answer away.
         Block::Explain { .. } => Ok(()),
@@ -69,6 +85,10 @@ fn write_block(out: &mut String, block: &Block) {
             escape(experiment)
         ),
     };
+}
+
+fn asked(question: &str, choices: &str, below: &str) -> String {
+    format!("<div class=\"box\"><p><b>{}</b></p>{choices}{below}</div>", escape(question))
 }
 
 fn box_of(words: &str) -> String {
@@ -100,10 +120,15 @@ mod tests {
     #[test]
     fn a_sheet_asks_and_gives_no_answer_away() {
         let text = "# <script>T</script>\n\nAbout.\n\n## S\n\nA [link](https://x/?a=\"b\") & more.\n\n```quiz\nq <b>?\n- [x] right\n- [ ] wrong\nwhy: secret\n```\n\n```explain\nhidden\n```\n";
-        let sheet = super::html(&tandem_lesson::parse("x", text).unwrap());
+        let lesson = tandem_lesson::parse("x", text).unwrap();
+        let sheet = super::html(&lesson, false);
         assert!(!sheet.contains("<script") && sheet.contains("&lt;script&gt;T"), "{sheet}");
         assert!(!sheet.contains("secret") && !sheet.contains("hidden"), "{sheet}");
         assert!(sheet.contains("☐ right") && sheet.contains("&amp; more"), "{sheet}");
         assert!(!sheet.contains("?a=\"b\""), "{sheet}");
+        let teachers = super::html(&lesson, true);
+        assert!(teachers.contains("☒ right") && teachers.contains("☐ wrong"), "{teachers}");
+        assert!(teachers.contains("secret") && teachers.contains("hidden"), "{teachers}");
+        assert!(teachers.contains("<b>q &lt;b&gt;?</b>"), "{teachers}");
     }
 }

@@ -1,9 +1,8 @@
 mod words;
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::Context as _;
-use tandem_app::{LessonView, SaidBy, Spot};
+use tandem_app::{LessonView, SaidBy, Spot, write_file};
 use tandem_lesson::Block;
 
 use super::Context;
@@ -32,7 +31,7 @@ pub(super) async fn run(context: &Context, command: Lesson) -> anyhow::Result<u8
             }
             Ok(0)
         }
-        Lesson::Export { id, output } => export(context, &id, &output),
+        Lesson::Export { id, answers, output } => export(context, &id, answers, &output),
     }
 }
 
@@ -53,12 +52,12 @@ fn list(context: &Context, as_json: bool) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn export(context: &Context, id: &str, output: &Path) -> anyhow::Result<u8> {
-    let sheet = context.app.lesson_sheet(id)?;
+fn export(context: &Context, id: &str, answers: bool, output: &Path) -> anyhow::Result<u8> {
+    let sheet = context.app.lesson_sheet(id, answers)?;
     if output == Path::new("-") {
         raw(&sheet);
     } else {
-        fs::write(output, sheet).with_context(|| format!("cannot write {}", output.display()))?;
+        write_file(output, sheet.as_bytes())?;
     }
     Ok(0)
 }

@@ -1,11 +1,12 @@
 mod beside;
+mod class;
 
 use std::{
     io::{IsTerminal as _, stdout},
     path::Path,
 };
 
-use tandem_app::{AppError, ResultFormat, ShownResult, Theme, write_file};
+use tandem_app::{AppError, ResultFormat, ShownResult, Theme, class_results, write_file};
 
 use super::{Context, measured::print};
 use crate::{
@@ -39,6 +40,14 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
                 json(&beside)?;
             } else {
                 beside::print(&beside, all);
+            }
+        }
+        StoredResult::Class { paths, join, all, json: wanted } => {
+            let class = class_results(&paths, join)?;
+            if wanted.json {
+                json(&class)?;
+            } else {
+                class::print(context, &class, all);
             }
         }
         StoredResult::Rm { ids } => {

@@ -143,6 +143,20 @@ pub(crate) enum StoredResult {
         #[command(flatten)]
         json: Json,
     },
+    /// Show how a class's results lie over its machines
+    Class {
+        /// Exported results, or folders whose .json files are taken
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Runs of one set-up are of one machine: join their trials
+        #[arg(long)]
+        join: bool,
+        /// Every metric, not only those that the experiment is about
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Remove results
     Rm {
         /// The beginnings of their ids

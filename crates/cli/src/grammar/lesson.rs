@@ -34,9 +34,13 @@ pub(crate) enum Lesson {
         ids: Vec<String>,
     },
     /// Write a worksheet to print, as HTML
+    #[command(visible_alias = "worksheet")]
     Export {
         /// The lesson
         id: String,
+        /// With the answers and explanations, for the teacher
+        #[arg(long)]
+        answers: bool,
         /// The file; - is standard output
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,

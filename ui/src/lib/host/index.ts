@@ -12,6 +12,11 @@ import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import type { BesideView } from "../bindings/BesideView";
 import type { Building } from "../bindings/Building";
+import type { BundleReport } from "../bindings/BundleReport";
+import type { BundleRequest } from "../bindings/BundleRequest";
+import type { Bundling } from "../bindings/Bundling";
+import type { ClassView } from "../bindings/ClassView";
+import type { ClassWish } from "../bindings/ClassWish";
 import type { DfReport } from "../bindings/DfReport";
 import type { Description } from "../bindings/Description";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
@@ -98,8 +103,8 @@ export interface Host {
   pull(name: string, onProgress: (progress: Pulling) => void): Promise<void>;
   /** Runs an image as it was filled in; the instance's name. */
   runImage(wish: RunWish): Promise<string>;
-  /** Asks the pull, build, experiment or lesson's command that goes on to stop and clean up. */
-  cancelWork(kind: "pull" | "build" | "experiment" | "lesson"): Promise<void>;
+  /** Asks the pull, build, experiment, lesson's command or bundle that goes on to stop and clean up. */
+  cancelWork(kind: "pull" | "build" | "experiment" | "lesson" | "bundle"): Promise<void>;
 
   openProject(folder: string): Promise<Project>;
   newProject(sample: string, folder: string): Promise<Project>;
@@ -127,9 +132,16 @@ export interface Host {
   /** Forgets what was done, and empties the lesson's folder. */
   resetLesson(id: string): Promise<LessonProgress>;
   /** Writes a worksheet to a new file. */
-  exportLesson(id: string, file: string): Promise<void>;
+  exportLesson(id: string, answers: boolean, file: string): Promise<void>;
   /** Opens a link that stands in the lesson. */
   openLessonLink(id: string, url: string): Promise<void>;
+
+  /** A class's results, which stay where they are. */
+  viewClass(wish: ClassWish, width: number, theme: Theme): Promise<ClassView>;
+  /** Makes a bundle for a class as a new file. */
+  createBundle(request: BundleRequest, file: string, onProgress: (progress: Bundling) => void): Promise<BundleReport>;
+  /** Takes a bundle over. */
+  openBundle(file: string, onProgress: (progress: Bundling) => void): Promise<BundleReport>;
 
   /** The folder that holds everything. */
   dataFolder(): Promise<string>;

@@ -72,8 +72,12 @@ export const tauriHost: Host = {
   checkLesson: (id, spot) => invoke("check_lesson", { id, spot }),
   answerLesson: (id, spot, choice) => invoke("answer_lesson", { id, spot, choice }),
   resetLesson: (id) => invoke("reset_lesson", { id }),
-  exportLesson: (id, file) => invoke("export_lesson", { id, file }),
+  exportLesson: (id, answers, file) => invoke("export_lesson", { id, answers, file }),
   openLessonLink: (id, url) => invoke("open_lesson_link", { id, url }),
+
+  viewClass: (wish, width, theme) => invoke("view_class", { wish, width, theme }),
+  createBundle: (request, file, onProgress) => invoke("create_bundle", { request, file, progress: channel(onProgress) }),
+  openBundle: (file, onProgress) => invoke("open_bundle", { file, progress: channel(onProgress) }),
 
   dataFolder: () => invoke("data_folder"),
   diskUse: () => invoke("disk_use"),

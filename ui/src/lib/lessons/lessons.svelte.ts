@@ -35,6 +35,8 @@ export class Lessons {
   note: string | null = $state(null);
   /** Where the worksheet goes, as typed. */
   file = $state("");
+  /** The worksheet has the answers, for the teacher. */
+  answers = $state(false);
   /** What commands said, by place and number. */
   carried: Record<string, Carried> = $state({});
   /** What checks found, by place. */
@@ -44,6 +46,10 @@ export class Lessons {
   /** The command that runs. */
   running: string | null = $state(null);
   checking = $state(false);
+  /** The teacher's view is shown in place of the lessons. */
+  teaching = $state(false);
+  /** The lesson is shown to a class, in large type. */
+  presenting = $state(false);
 
   #host: Host;
   #isDark: () => boolean;
@@ -55,6 +61,7 @@ export class Lessons {
 
   get command(): string {
     if (!this.view) return "tandem lesson ls";
+    if (this.file.trim()) return command("lesson", "export", this.view.lesson.id, ...(this.answers ? ["--answers"] : []), "-o", this.file.trim());
     return command("lesson", "run", this.view.lesson.id, "--step", String(this.step + 1));
   }
 
@@ -83,6 +90,13 @@ export class Lessons {
   async show(step: number): Promise<void> {
     this.step = step;
     for (const block of this.view?.lesson.steps[step]?.blocks ?? []) if (block.type === "result") await this.#load(block.experiment);
+  }
+
+  /** Shows the lesson to a class, with all its results. */
+  async present(): Promise<void> {
+    const blocks = this.view?.lesson.steps.flatMap((step) => step.blocks) ?? [];
+    for (const block of blocks) if (block.type === "result") await this.#load(block.experiment);
+    this.presenting = this.view !== null;
   }
 
   /** What is left to do in a step. */
@@ -180,7 +194,7 @@ export class Lessons {
     const [id, file] = [this.view?.lesson.id, this.file.trim()];
     if (!id || !file) return;
     await this.#try(async () => {
-      await this.#host.exportLesson(id, file);
+      await this.#host.exportLesson(id, this.answers, file);
       this.note = `Written to ${file}.`;
       this.file = "";
     });

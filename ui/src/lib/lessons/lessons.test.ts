@@ -4,6 +4,8 @@ import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import type { LessonProgress } from "../bindings/LessonProgress";
 import type { LessonView } from "../bindings/LessonView";
 import type { SaidBy } from "../bindings/SaidBy";
+import { Bundles } from "../class/bundles.svelte";
+import { Classroom } from "../class/class.svelte";
 import type { Host } from "../host";
 import { Lessons, place } from "./lessons.svelte";
 import LessonsPage from "./LessonsPage.svelte";
@@ -44,9 +46,15 @@ function host(more: object): Host {
   return { lessons: () => Promise.resolve([]), lesson: () => Promise.resolve(structuredClone(VIEW)), results: () => Promise.resolve([]), ...more } as unknown as Host;
 }
 
+const lessonHost = host({});
 let view: Record<string, unknown> | undefined;
 
-beforeAll(() => vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => {} })));
+beforeAll(() => {
+  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener: () => {} }));
+  HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
+    this.open = true;
+  };
+});
 
 afterEach(() => {
   if (view) void unmount(view);
@@ -54,7 +62,7 @@ afterEach(() => {
 });
 
 async function show(lessons: Lessons): Promise<string> {
-  view = mount(LessonsPage, { target: document.body, props: { lessons } });
+  view = mount(LessonsPage, { target: document.body, props: { lessons, classroom: new Classroom(lessonHost, () => false), bundles: new Bundles(lessonHost) } });
   await tick();
   return document.body.textContent ?? "";
 }
@@ -96,6 +104,31 @@ describe("lessons", () => {
     await lessons.check({ step: 1, block: 0 });
     expect(await show(lessons)).toContain("there is none");
     expect(document.querySelector("[data-testid=lesson-no-result]")).not.toBeNull();
+  });
+
+  it("are presented slide by slide with left and right", async () => {
+    const lessons = new Lessons(host({}), () => false);
+    await lessons.choose("x");
+    await lessons.present();
+    await show(lessons);
+    const stage = () => document.querySelector<HTMLElement>("[data-testid=stage]");
+    const key = async (name: string) => {
+      stage()?.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
+      await tick();
+    };
+    const shown = () => stage()?.querySelector("h2")?.textContent;
+    expect(shown()).toBe("A <i>title</i>");
+    await key("ArrowLeft");
+    expect(shown()).toBe("A <i>title</i>");
+    await key("ArrowRight");
+    expect(shown()).toBe("1. One");
+    // What is done at the machine, and the explanation, are not told.
+    expect(stage()?.textContent).not.toContain("Because of that.");
+    await key("End");
+    expect(shown()).toBe("2. Two");
+    expect(lessons.step).toBe(1);
+    await key("Home");
+    expect(stage()?.dataset.at).toBe("0");
   });
 
   it("have nothing that axe finds serious", async () => {

@@ -1,0 +1,75 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tandem_app::{BundleEvent, BundleReport, BundleRequest, Bundling, ClassView, ClassWish, Theme};
+use tandem_model::Failure;
+use tauri::{State, ipc::Channel};
+
+use super::results::{refused, whole_path};
+use crate::{shell::Shell, work::while_ticking};
+
+/// A class's results, with a metric drawn.
+#[tauri::command(async)]
+pub(crate) fn view_class(wish: ClassWish, width: u32, theme: Theme) -> Result<ClassView, Failure> {
+    tandem_app::view_class(&wish, width.clamp(320, 4000), theme).map_err(|e| e.to_failure())
+}
+
+/// Makes a bundle for a class as a new file, and tells how far it has come.
+#[tauri::command]
+pub(crate) async fn create_bundle(
+    shell: State<'_, Shell>,
+    request: BundleRequest,
+    file: String,
+    progress: Channel<Bundling>,
+) -> Result<BundleReport, Failure> {
+    let path = whole_path(&file)?;
+    if path.symlink_metadata().is_ok() {
+        return Err(refused(&path, "there is a file with this name"));
+    }
+    shell.reaped().await?;
+    let app = shell.app()?;
+    let cancel = shell.work().begin("bundle")?;
+    let _working = shell.working().await;
+    let (told, tell) = teller();
+    let making = cancel.or_cancelled(app.create_bundle(&request, &path, tell, cancel.wish()));
+    Box::pin(while_ticking(making, || told.send(&progress))).await
+}
+
+/// Takes a bundle over.
+#[tauri::command]
+pub(crate) async fn open_bundle(
+    shell: State<'_, Shell>,
+    file: String,
+    progress: Channel<Bundling>,
+) -> Result<BundleReport, Failure> {
+    shell.reaped().await?;
+    let app = shell.app()?;
+    let cancel = shell.work().begin("bundle")?;
+    let _working = shell.working().await;
+    let (told, tell) = teller();
+    let path = std::path::Path::new(file.trim());
+    let opening = cancel.or_cancelled(app.open_bundle(path, tell));
+    Box::pin(while_ticking(opening, || told.send(&progress))).await
+}
+
+/// What was told since the last message to the page.
+struct Told(Arc<Mutex<(Bundling, bool)>>);
+
+fn teller() -> (Told, impl Fn(BundleEvent) + Send + Sync + 'static) {
+    let state = Arc::new(Mutex::new((Bundling::default(), false)));
+    let told = Told(Arc::clone(&state));
+    let tell = move |event| {
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0.apply(&event);
+        state.1 = true;
+    };
+    (told, tell)
+}
+
+impl Told {
+    fn send(&self, progress: &Channel<Bundling>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut state.1) {
+            let _ = progress.send(state.0.clone());
+        }
+    }
+}
