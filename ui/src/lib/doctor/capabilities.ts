@@ -33,3 +33,8 @@ export function inOrder(capabilities: Capability[]): Capability[] {
   const rank = { missing: 0, limited: 1, ok: 2 };
   return capabilities.toSorted((a, b) => rank[a.status] - rank[b.status]);
 }
+
+/** The command in a mend that is written as a sentence; the mend itself where it is a command. */
+export function commandOf(fix: string): string {
+  return /`([^`]+)`/.exec(fix)?.[1] ?? fix;
+}
