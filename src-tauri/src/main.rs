@@ -7,6 +7,7 @@ mod commands;
 mod program;
 mod session;
 mod shell;
+mod terminals;
 mod work;
 
 use tauri::{Manager as _, RunEvent, WindowEvent};
@@ -48,6 +49,12 @@ fn main() -> anyhow::Result<()> {
             commands::instances::pause,
             commands::instances::update,
             commands::instances::follow_log,
+            commands::terminals::open_terminal,
+            commands::terminals::follow_terminal,
+            commands::terminals::type_in_terminal,
+            commands::terminals::resize_terminal,
+            commands::terminals::terminal_taken,
+            commands::terminals::close_terminal,
             commands::instances::snapshots,
             commands::instances::take_snapshot,
             commands::instances::restore_snapshot,

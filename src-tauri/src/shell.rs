@@ -13,7 +13,7 @@ use tandem_model::Failure;
 use tauri::{AppHandle, Manager as _};
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard};
 
-use crate::{program, session::Session, work::Work};
+use crate::{program, session::Session, terminals::Terminals, work::Work};
 
 /// Cleaning up after a cancel is given this long when the window closes.
 const CLEAN_UP: Duration = Duration::from_secs(45);
@@ -33,6 +33,7 @@ pub(crate) struct Shell {
     app: Result<Arc<App>, Failure>,
     session: Arc<Session>,
     work_going_on: Work,
+    terminals: Terminals,
     reaped: OnceCell<Vec<String>>,
     /// Number of the page load whose instances are followed.
     followers: Arc<AtomicU64>,
@@ -48,6 +49,7 @@ impl Shell {
             app,
             session: Arc::default(),
             work_going_on: Work::default(),
+            terminals: Terminals::default(),
             reaped: OnceCell::new(),
             followers: Arc::default(),
             work: RwLock::default(),
@@ -67,6 +69,11 @@ impl Shell {
     /// Pulls, builds and experiments that go on.
     pub(crate) fn work(&self) -> &Work {
         &self.work_going_on
+    }
+
+    /// The terminals that are open.
+    pub(crate) fn terminals(&self) -> &Terminals {
+        &self.terminals
     }
 
     /// Who follows the instances from now on; earlier followers stop.
@@ -105,6 +112,7 @@ pub(crate) fn end(handle: AppHandle) {
     tauri::async_runtime::spawn(async move {
         // Whatever is left after that belongs to supervisors, which see that
         // their owner is gone.
+        handle.state::<Shell>().terminals().close_all().await;
         let _ = tokio::time::timeout(CLEAN_UP, session.settled()).await;
         let _ = tokio::time::timeout(PROBES, handle.state::<Shell>().work.write()).await;
         handle.exit(0);

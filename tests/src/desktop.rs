@@ -13,7 +13,11 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element};
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource as _, KeyAction, KeyActions},
+    elements::Element,
+};
 use nix::{
     sys::signal::{Signal, kill, killpg},
     unistd::{Pid, getpgid},
@@ -24,6 +28,10 @@ use crate::{World, poll, world::programs};
 
 /// How long the window may take to open on a busy machine.
 const OPENING: Duration = Duration::from_mins(2);
+
+/// Keys that have no letter (WebDriver, 17.4.2).
+const ENTER: char = '\u{e006}';
+const CONTROL: char = '\u{e009}';
 
 /// Light or dark, as the desktop's settings would have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +104,29 @@ impl Desktop {
             element.send_keys(text).await
         })
         .with_context(|| format!("cannot fill `{id}`"))
+    }
+
+    /// Presses the keys of this text, one after the other, wherever the focus
+    /// is; a control character is its letter with the control key.
+    pub fn keys(&self, text: &str) -> Result<()> {
+        let mut keys = KeyActions::new("keyboard".to_owned());
+        for value in text.chars() {
+            let control = value.is_control() && value != '\n';
+            let letter = u8::try_from(value).map_or(value, |code| char::from(code | 0x60));
+            let pressed = match value {
+                '\n' => ENTER,
+                _ if control => letter,
+                other => other,
+            };
+            let held = if control { vec![CONTROL] } else { Vec::new() };
+            for value in held.iter().copied().chain([pressed]) {
+                keys = keys.then(KeyAction::Down { value });
+            }
+            for value in [pressed].into_iter().chain(held) {
+                keys = keys.then(KeyAction::Up { value });
+            }
+        }
+        self.run(self.client.perform_actions(keys)).context("cannot press keys")
     }
 
     /// Runs a script in the page and returns what it returns.

@@ -14,6 +14,9 @@ use tandem_app::{
     Frame, ImageDetail, ImageRow, InstanceRow, LessonRow, LessonView, LogRow, Opening, Project,
     Pruned, Pulling, RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SaidBy,
     SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode, UpdateReport,
+    LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned, Pulling, RemovedImage, Restored,
+    ResultFormat, ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken,
+    TerminalEnd, TerminalKind, TerminalSize, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -58,8 +61,12 @@ fn main() -> Result<(), ExportError> {
     RunWish::export_all(&config)?;
     SnapshotRow::export_all(&config)?;
     Taken::export_all(&config)?;
+    TerminalEnd::export_all(&config)?;
+    TerminalKind::export_all(&config)?;
+    TerminalSize::export_all(&config)?;
     UpdateMode::export_all(&config)?;
     UpdateReport::export_all(&config)?;
+    OpenedTerminal::export_all(&config)?;
     Opening::export_all(&config)?;
     Capability::export_all(&config)?;
     Failure::export_all(&config)

@@ -1,11 +1,12 @@
 use std::{
     fs::File,
     io::{self, Read as _},
+    path::PathBuf,
     time::Duration,
 };
 
 use tandem_backend::{BackendError, Peer, connect};
-use tandem_model::{BackendKind, InstanceRecord, InstanceState};
+use tandem_model::{BackendKind, InstanceId, InstanceRecord, InstanceState};
 use tokio::net::UnixStream;
 
 use crate::{App, AppError};
@@ -52,7 +53,7 @@ impl App {
         piece: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<(), AppError> {
         let record = self.machine_with_console(instance)?;
-        let path = self.instances.dir(&record.id).join(KEPT);
+        let path = self.console_log(&record.id);
         let mut file = None;
         let mut buffer = vec![0; 16 * 1024];
         loop {
@@ -81,7 +82,12 @@ impl App {
         }
     }
 
-    fn machine_with_console(&self, instance: &str) -> Result<InstanceRecord, AppError> {
+    /// Where a machine's console is kept.
+    pub(crate) fn console_log(&self, id: &InstanceId) -> PathBuf {
+        self.instances.dir(id).join(KEPT)
+    }
+
+    pub(crate) fn machine_with_console(&self, instance: &str) -> Result<InstanceRecord, AppError> {
         let record = self.instances.find(instance)?;
         if record.spec.backend == BackendKind::Vm {
             return Ok(record);

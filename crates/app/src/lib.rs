@@ -56,6 +56,7 @@ mod spec;
 mod subject;
 mod swap;
 mod system;
+mod terminal;
 mod update;
 mod usage;
 mod volumes;
@@ -120,6 +121,9 @@ pub use tandem_lab::{
 };
 pub use tandem_report::{Size, Theme};
 pub use tandem_vm::DiskFormat;
+pub use terminal::{
+    OpenedTerminal, Terminal, TerminalEnd, TerminalKeys, TerminalKind, TerminalSize,
+};
 pub use update::{UpdateHow, UpdateMode, UpdateReport, UpdateWishes};
 pub use usage::{GuestUsage, TopRow, UsageRow};
 pub use volumes::VolumeRow;

@@ -8,6 +8,8 @@ use crate::shell::Shell;
 #[tauri::command]
 pub(crate) async fn opening(shell: State<'_, Shell>) -> Result<Opening, Failure> {
     let _working = shell.working().await;
+    // A page that was loaded again has lost those that it had.
+    shell.terminals().close_all().await;
     let cleaned = shell.reaped().await?;
     Ok(Opening { machine: shell.app()?.machine(), cleaned })
 }

@@ -9,3 +9,4 @@ pub(crate) mod machine;
 pub(crate) mod projects;
 pub(crate) mod results;
 pub(crate) mod settings;
+pub(crate) mod terminals;

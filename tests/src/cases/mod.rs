@@ -37,6 +37,7 @@ mod vm_full;
 mod vm_state;
 mod volumes;
 mod window;
+mod window_terminal;
 
 use anyhow::Result;
 
@@ -92,6 +93,7 @@ pub fn all() -> Vec<Case> {
         compare::CASES,
         experiment::CASES,
         window::CASES,
+        window_terminal::CASES,
     ]
     .concat()
 }

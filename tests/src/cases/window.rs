@@ -21,28 +21,30 @@ pub(super) const CASES: &[Case] = &[
     case("window::both_lanes_race_to_a_verdict", race),
 ];
 
+/// What a case with a window and both kinds of instances needs.
+pub(super) const NEEDS: &[Need] = &[
+    Need::Root,
+    Need::Window,
+    Need::Program("Xvfb"),
+    Need::Program("dbus-run-session"),
+    Need::Program("WebKitWebDriver"),
+    Need::Program("qemu-system-x86_64"),
+    Need::Program("mke2fs"),
+];
+
 const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
-    const NEEDS: &[Need] = &[
-        Need::Root,
-        Need::Window,
-        Need::Program("Xvfb"),
-        Need::Program("dbus-run-session"),
-        Need::Program("WebKitWebDriver"),
-        Need::Program("qemu-system-x86_64"),
-        Need::Program("mke2fs"),
-    ];
     Case { name, needs: NEEDS, start: Start::Built, run }
 }
 
-const SOON: Duration = Duration::from_secs(90);
+pub(super) const SOON: Duration = Duration::from_secs(90);
 /// Building (from the cache), checking parity, and a launch in each lane, with
 /// the virtual machine emulated on a busy machine.
 const COMPARISON: Duration = Duration::from_mins(8);
 /// Cancelling what runs, cleaning up, and ending.
-const ENDING: Duration = Duration::from_mins(3);
+pub(super) const ENDING: Duration = Duration::from_mins(3);
 
 /// Opens the window and waits until there is something to launch.
-fn open(world: &World, look: Look) -> Result<Desktop> {
+pub(super) fn open(world: &World, look: Look) -> Result<Desktop> {
     let desktop = Desktop::open(world, look)?;
     desktop.wait("lab-launch", SOON)?;
     let ready = "return !document.querySelector('[data-testid=lab-launch]').disabled";
@@ -50,6 +52,21 @@ fn open(world: &World, look: Look) -> Result<Desktop> {
         Ok((page.execute(ready, Vec::new()).await? == true).then_some(()))
     })?;
     Ok(desktop)
+}
+
+/// Waits until a script of the page returns true.
+pub(super) fn tests(desktop: &Desktop, what: &str, script: &str) -> Result<()> {
+    desktop.until(what, SOON, async |page| {
+        Ok((page.execute(script, Vec::new()).await? == true).then_some(()))
+    })
+}
+
+/// Looks at an instance on the Workbench.
+pub(super) fn choose(desktop: &Desktop, name: &str) -> Result<()> {
+    let row = format!("document.querySelector('[data-testid=instance-row-{name}]')");
+    tests(desktop, "the instance", &format!("return {row}?.dataset.state === 'running'"))?;
+    let button = format!("{row}.querySelector('[data-testid=instance-choose]').click()");
+    desktop.script(&button).map(drop)
 }
 
 fn stage(desktop: &Desktop) -> Result<String> {

@@ -41,6 +41,10 @@ import type { RunWish } from "../bindings/RunWish";
 import type { SaidBy } from "../bindings/SaidBy";
 import type { SnapshotRow } from "../bindings/SnapshotRow";
 import type { Taken } from "../bindings/Taken";
+import type { OpenedTerminal } from "../bindings/OpenedTerminal";
+import type { TerminalEnd } from "../bindings/TerminalEnd";
+import type { TerminalKind } from "../bindings/TerminalKind";
+import type { TerminalSize } from "../bindings/TerminalSize";
 import type { Theme } from "../bindings/Theme";
 import type { UpdateMode } from "../bindings/UpdateMode";
 import type { UpdateReport } from "../bindings/UpdateReport";
@@ -88,6 +92,16 @@ export interface Host {
   update(name: string, resources: Resources, mode: UpdateMode): Promise<UpdateReport>;
   /** Follows a log until another one is followed or the instance ends. */
   followLog(name: string, onLines: (lines: LogRow[]) => void): Promise<void>;
+  /** Opens a shell in an instance, or a machine's console. */
+  openTerminal(name: string, kind: TerminalKind, size: TerminalSize): Promise<OpenedTerminal>;
+  /** Hands a terminal's output over; its end. */
+  followTerminal(id: number, onBytes: (bytes: Uint8Array) => void): Promise<TerminalEnd>;
+  /** Types; resolves when it was taken. */
+  typeInTerminal(id: number, text: string): Promise<void>;
+  resizeTerminal(id: number, size: TerminalSize): Promise<void>;
+  /** So many bytes of its output were drawn: as many more may come. */
+  terminalTaken(id: number, bytes: number): Promise<void>;
+  closeTerminal(id: number): Promise<void>;
   snapshots(name: string): Promise<SnapshotRow[]>;
   takeSnapshot(name: string, snapshot: string, memory: boolean): Promise<Taken>;
   /** Restores in place, or into a new instance. */

@@ -38,6 +38,15 @@ export const tauriHost: Host = {
   pause: (name, paused) => invoke("pause", { name, paused }),
   update: (name, resources, mode) => invoke("update", { name, resources, mode }),
   followLog: (name, onLines) => invoke("follow_log", { name, lines: channel(onLines) }),
+  openTerminal: (name, kind, size) => invoke("open_terminal", { name, kind, size }),
+  followTerminal: (id, onBytes) => {
+    const output = channel<ArrayBuffer>((bytes) => onBytes(new Uint8Array(bytes)));
+    return invoke("follow_terminal", { id, output });
+  },
+  typeInTerminal: (id, text) => invoke("type_in_terminal", { id, text }),
+  resizeTerminal: (id, size) => invoke("resize_terminal", { id, size }),
+  terminalTaken: (id, bytes) => invoke("terminal_taken", { id, bytes }),
+  closeTerminal: (id) => invoke("close_terminal", { id }),
   snapshots: (name) => invoke("snapshots", { name }),
   takeSnapshot: (name, snapshot, memory) => invoke("take_snapshot", { name, snapshot, memory }),
   restoreSnapshot: (name, snapshot, into) => invoke("restore_snapshot", { name, snapshot, into }),

@@ -34,6 +34,9 @@ export interface Build {
   digest: string | null;
 }
 
+/** What is shown of an instance. */
+export type InstanceTab = "log" | "shell" | "console";
+
 export class Workbench {
   project: Project | null = $state.raw(null);
   recent: string[] = $state([]);
@@ -46,6 +49,7 @@ export class Workbench {
   chosen: string | null = $state(null);
   log: LogRow[] = $state.raw([]);
   search = $state("");
+  tab: InstanceTab = $state("log");
   snapshots: SnapshotRow[] = $state.raw([]);
   report: UpdateReport | null = $state.raw(null);
   failure: Failure | null = $state.raw(null);
@@ -53,11 +57,13 @@ export class Workbench {
   busy = $state(false);
   #said: string | null = $state(null);
 
+  /** The way to the program, for parts that talk to it on their own. */
+  readonly host: Host;
   #host: Host;
   #storage: Pick<Storage, "getItem" | "setItem">;
 
   constructor(host: Host, storage: Pick<Storage, "getItem" | "setItem">) {
-    this.#host = host;
+    this.host = this.#host = host;
     this.#storage = storage;
     try {
       const kept: unknown = JSON.parse(storage.getItem(RECENT) ?? "[]");
@@ -153,10 +159,22 @@ export class Workbench {
     this.log = [];
     this.snapshots = [];
     this.report = null;
+    this.tab = "log";
     this.#said = name ? command("logs", "-f", name) : null;
     if (!name) return;
     void this.#follow(name);
     await this.listSnapshots();
+  }
+
+  /** Shows another side of the instance that is looked at. */
+  show(tab: InstanceTab): void {
+    this.tab = tab;
+    if (tab === "log" && this.chosen) this.#said = command("logs", "-f", this.chosen);
+  }
+
+  /** The same as a command, told by a part that acts on its own. */
+  say(said: string): void {
+    this.#said = said;
   }
 
   /** Restarts, pauses or goes on with an instance. */

@@ -55,4 +55,18 @@ describe("the Workbench", () => {
     expect(page.build?.steps[1]?.output).toEqual(["<b>out</b>"]);
     expect(page.build?.digest).toBe("sha256:1");
   });
+
+  it("shows a terminal of the instance that is looked at, and the log of the next", async () => {
+    const { bench: page } = bench({ followLog: vi.fn().mockResolvedValue(undefined), snapshots: vi.fn().mockResolvedValue([]) });
+    await page.choose("web");
+    expect([page.tab, page.command]).toEqual(["log", "tandem logs -f web"]);
+    page.show("shell");
+    page.say("tandem exec -it web bash");
+    expect(page.command).toBe("tandem exec -it web bash");
+    page.show("log");
+    expect(page.command).toBe("tandem logs -f web");
+    page.show("shell");
+    await page.choose("other");
+    expect(page.tab).toBe("log");
+  });
 });
