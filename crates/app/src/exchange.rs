@@ -14,7 +14,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
 use tandem_container::upper_of;
-use tandem_home::{make_private_dir, read_json, write_json};
+use tandem_home::{Draft, make_private_dir, read_json, write_json};
 use tandem_image::{
     Extract, Limits, Rebase, copy_tree, digest_of_file, extract, pack_layer, pack_tree,
     unpack_layer,
@@ -200,11 +200,9 @@ impl App {
 pub(crate) fn write_exported(out: &Path, manifest: &Manifest, file: &Path) -> Result<(), AppError> {
     write_json(&out.join("manifest.json"), manifest)?;
     let io = |e| AppError::io("write", file, e);
-    let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let fresh = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    pack_tree(out, Path::new(FORMAT), false, BufWriter::new(fresh.as_file())).map_err(layer)?;
-    fresh.as_file().sync_all().map_err(io)?;
-    fresh.persist(file).map(drop).map_err(|e| io(e.error))
+    let draft = Draft::of(file).map_err(io)?;
+    pack_tree(out, Path::new(FORMAT), false, BufWriter::new(draft.file())).map_err(layer)?;
+    draft.keep().map_err(io)
 }
 
 fn unpack_container(from: &Path, manifest: &Manifest, made: &Path) -> Result<(), AppError> {

@@ -20,6 +20,7 @@ mod console;
 mod control;
 mod copy;
 mod course;
+mod disk_import;
 mod doctor;
 mod error;
 mod exchange;
@@ -90,6 +91,7 @@ pub use class::{ClassText, ClassView, ClassWish, class_results, view_class};
 pub use commit::CommitRequest;
 pub use compare::CompareRequest;
 pub use copy::{Copy, CopyEnd};
+pub use disk_import::DiskWishes;
 pub use error::AppError;
 pub use experiment::ExperimentRequest;
 pub use filter::InstanceFilter;
@@ -124,6 +126,7 @@ pub use tandem_vm::DiskFormat;
 pub use terminal::{
     OpenedTerminal, Terminal, TerminalEnd, TerminalKeys, TerminalKind, TerminalSize,
 };
+pub use tandem_vm::{DiskFormat, ForeignFormat};
 pub use update::{UpdateHow, UpdateMode, UpdateReport, UpdateWishes};
 pub use usage::{GuestUsage, TopRow, UsageRow};
 pub use volumes::VolumeRow;

@@ -1,13 +1,15 @@
 use std::path::Path;
 
 use tandem_backend::BackendError;
+use tandem_home::Draft;
 use tandem_model::{BackendKind, Profile};
 use tandem_vm::{DiskFormat, layers_of, save_running, write_flat};
 
 use crate::{App, AppError, machine_snapshot::refuse_volumes};
 
 impl App {
-    /// Writes the disk of a `full` machine to a file that boots in any QEMU.
+    /// Writes the disk of a `full` machine to a file that boots in any QEMU, or
+    /// to an appliance for other programs.
     /// One that runs writes on to a new layer of its disk meanwhile. A file
     /// appears only when it is whole.
     pub async fn export_disk(
@@ -44,16 +46,10 @@ impl App {
             Some(taken) => (taken.saved.chain, None),
             None => (layers_of(&machine)?, Some(self.ended_lock(&record)?)),
         };
-        // Beside the file, so that it is in its place with one step; removed
-        // when it does not come to that.
-        let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let made = tempfile::Builder::new()
-            .prefix(".tandem-disk-")
-            .tempfile_in(folder)
-            .map_err(|e| AppError::io("write into", folder, e))?;
-        write_flat(&self.home, &machine, &chain, format, made.path()).await?;
-        made.persist(file).map_err(|e| AppError::io("write", file, e.error))?;
-        Ok(())
+        let failed = |e| AppError::io("write", file, e);
+        let draft = Draft::of(file).map_err(failed)?;
+        let to = draft.file();
+        write_flat(&self.home, &machine, &record, &chain, format, nothing.path(), to).await?;
+        draft.keep().map_err(failed)
     }
 }

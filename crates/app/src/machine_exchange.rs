@@ -42,6 +42,7 @@ impl App {
         file: &Path,
     ) -> Result<(), AppError> {
         refuse_volumes(&record, "an export")?;
+        self.refuse_foreign(&record)?;
         let machine = self.instances.dir(&record.id);
         let dir = self.snapshots_dir(&record)?;
         let _lock = Lock::exclusive(&dir.join(".lock"))?;

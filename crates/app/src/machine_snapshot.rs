@@ -28,6 +28,9 @@ impl App {
         memory: bool,
     ) -> Result<Option<u64>, AppError> {
         refuse_volumes(&record, "a snapshot")?;
+        if memory {
+            refuse_shares(&record)?;
+        }
         let machine = self.instances.dir(&record.id);
         let scratch = self.home.scratch("snapshot")?;
         let fresh = scratch.path().join("snapshot");
@@ -125,6 +128,21 @@ pub(crate) fn refuse_volumes(record: &InstanceRecord, what: &str) -> Result<(), 
         what: format!("{what} of {}", record.spec.name),
         why: "it has volumes, and those of a virtual machine cannot be kept with it".to_owned(),
         fix: "keep the data in the machine's own disk, or use --backend container".to_owned(),
+    }
+    .into())
+}
+
+/// A machine's memory knows what it has open of the host's folders, and QEMU
+/// does not save that.
+fn refuse_shares(record: &InstanceRecord) -> Result<(), AppError> {
+    let is_bind = |mount: &MountSpec| matches!(mount.source, MountSource::Bind { .. });
+    if !record.spec.options.mounts.iter().any(is_bind) {
+        return Ok(());
+    }
+    Err(BackendError::Unavailable {
+        what: format!("a snapshot of {} with its memory", record.spec.name),
+        why: "it has folders of the host, whose open files cannot be saved with it".to_owned(),
+        fix: "leave out --memory: the disk alone is kept then".to_owned(),
     }
     .into())
 }

@@ -17,7 +17,7 @@ use std::{
 
 pub use lock::Lock;
 pub use scratch::Scratch;
-pub use write::{read_json, write_atomic, write_json, write_json_volatile};
+pub use write::{Draft, read_json, write_atomic, write_json, write_json_volatile};
 
 /// What can go wrong with the home folder.
 #[derive(Debug, thiserror::Error)]

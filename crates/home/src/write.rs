@@ -5,7 +5,7 @@ use std::{
         fd::AsRawFd as _,
         unix::fs::{FileExt as _, MetadataExt as _},
     },
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -79,13 +79,56 @@ fn replace(path: &Path, bytes: &[u8], sync: bool) -> Result<(), HomeError> {
     file.persist(path).map(drop).map_err(|e| io(e.error))
 }
 
+/// A person's file in the making: it has no name until it is whole, where the
+/// file system can do that, so that of a writer that is killed nothing is left.
+#[derive(Debug)]
+pub struct Draft {
+    path: PathBuf,
+    file: File,
+    /// Its name until then, elsewhere.
+    named: Option<tempfile::TempPath>,
+}
+
+impl Draft {
+    /// Begins the file at `path`. It is 0600.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let dir = dir.unwrap_or(Path::new("."));
+        let path = path.to_owned();
+        // Without `/proc` it would get no name.
+        if Path::new("/proc/self/fd").is_dir()
+            && let Some(file) = nameless(dir)?
+        {
+            return Ok(Self { path, file, named: None });
+        }
+        let (file, named) =
+            tempfile::Builder::new().prefix(".tandem-").tempfile_in(dir)?.into_parts();
+        Ok(Self { path, file, named: Some(named) })
+    }
+
+    /// What is written into.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Puts it in its place, where another one may be. Its bytes are on the
+    /// disk then.
+    pub fn keep(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        match self.named {
+            Some(named) => named.persist(&self.path).map_err(|e| e.error),
+            None => name(&self.file, &self.path),
+        }
+    }
+}
+
 /// What names of half-written files begin with.
 const FRESH: &str = ".new-";
 
 /// A file without a name: of a writer that is killed nothing is left. `None`
 /// where the file system has none (`open(2)`, `O_TMPFILE`).
 fn nameless(dir: &Path) -> io::Result<Option<File>> {
-    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
     match openat(CWD, dir, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => Ok(Some(file.into())),
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
@@ -137,6 +180,21 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeErro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_draft_takes_its_place_or_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        for text in ["one", "two"] {
+            drop(Draft::of(&path).unwrap());
+            let draft = Draft::of(&path).unwrap();
+            draft.file().write_all(text.as_bytes()).unwrap();
+            draft.keep().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
+        assert!(Draft::of(&dir.path().join("missing/out")).is_err());
+    }
 
     #[test]
     fn what_is_written_has_no_name_until_it_is_whole() {

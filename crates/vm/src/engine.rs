@@ -22,7 +22,7 @@ use crate::{
     kernel::{FIX as KERNEL_FIX, Kernel},
     machine::{QEMU_FIX, Qemu},
     payload::{InstanceFiles, end_process, refusal, remove_boot, shape_of},
-    quota,
+    quota, share,
     snapshot::MachineState,
     system::{RECIPE_LABEL, SystemBuilder, is_made, recipe_digest, write_recipe},
     template::{Key, is_there, make},
@@ -216,6 +216,7 @@ impl Supervised for VmEngine {
         }
         shape_of(spec)?;
         VolumeDisks::check(&self.home, &spec.options)?;
+        share::check(&spec.options, spec.profile)?;
         let qemu = Qemu::find()?;
         let guest = guest_program(&self.program)?;
         let kernel = self.kernel(progress).await?;

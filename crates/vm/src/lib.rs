@@ -38,6 +38,7 @@ mod probe;
 mod qmp;
 mod quota;
 mod running;
+mod share;
 mod snapshot;
 mod system;
 mod template;
@@ -46,8 +47,9 @@ mod usage;
 mod volume;
 
 pub use disk::{
-    Carried, CarryError, Chain, DISK, DiskFormat, MEMORY_PART, disk_main, layers_of, pack_disk,
-    pack_file, sweep_layers, unpack_disk, unpack_file, write_flat,
+    Carried, CarryError, Chain, DISK, DiskFormat, ForeignDisk, ForeignFormat, MEMORY_PART,
+    disk_main, is_foreign, layers_of, look_at_disk, pack_disk, pack_file, sweep_layers, take_disk,
+    unpack_disk, unpack_file, write_flat,
 };
 pub use engine::VmEngine;
 pub use exec::{VM_EXEC, vm_exec_main};

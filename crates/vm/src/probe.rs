@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     guest::write_initrd,
     kernel::Kernel,
-    machine::{Arguments, Boot, Machine, Memory, Qemu, Shape, Started},
+    machine::{Arguments, Boot, Machine, Memory, Qemu, Reach, Shape, Started},
 };
 
 /// What came of it.
@@ -42,7 +42,8 @@ pub(crate) async fn boots_with_kvm(
     write_initrd(&initrd, home, kernel, guest, None)?;
     let image = kernel.image(home);
     let begin = Instant::now();
-    let started = Started::spawn(qemu, |descriptors| {
+    let reach = Reach { read: vec![home.root().to_owned(), qemu.place()], ..Reach::default() };
+    let started = Started::spawn(qemu, &reach, |descriptors| {
         Arguments {
             qemu,
             accelerator: Accelerator::Kvm,
@@ -50,6 +51,7 @@ pub(crate) async fn boots_with_kvm(
             name: "tandem-probe",
             boot: Boot::Kernel { kernel: &image, initrd: Some(&initrd) },
             disk: None,
+            shares: &[],
             memory: Memory::Own,
             mac: "",
             ports: &[],

@@ -35,10 +35,13 @@ macro_rules! files {
 }
 
 /// The recipe without the guest program.
-const RECIPE: [(&str, &[u8]); 9] = files![
+const RECIPE: [(&str, &[u8]); 12] = files![
     "Dockerfile",
     "grub.cfg",
     "interfaces",
+    "hosts",
+    "name-servers",
+    "power-button",
     "units/tandem-agent.service",
     "units/tandem-app.service",
     "initramfs/modules",

@@ -303,4 +303,33 @@ fn disks() {
     seed("packed_disk", "plain", &packed);
     let packed = zstd::encode_all(&packed[..], 1).expect("zstd");
     seed("packed_disk", "packed", &[&[0][..], &packed].concat());
+    foreign_disks();
+}
+
+/// A disk of each kind and an appliance.
+fn foreign_disks() {
+    // Clusters of 512 bytes: header, reference counts, tables.
+    let mut plain = vec![0; 2048];
+    plain[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
+    for (at, number) in [(20, 9_u32), (36, 32), (56, 1), (96, 4), (100, 104)] {
+        plain[at..at + 4].copy_from_slice(&number.to_be_bytes());
+    }
+    for (at, number) in [(24, 1_u64 << 20), (40, 1024), (48, 512)] {
+        plain[at..at + 8].copy_from_slice(&number.to_be_bytes());
+    }
+    seed("foreign_disk", "qcow2", &plain);
+    let mut vmdk = vec![0; 512 * 24];
+    vmdk[..8].copy_from_slice(b"KDMV\x03\0\0\0");
+    for (at, number) in [(12, 2048_u64), (20, 128), (28, 1), (36, 20), (56, 21)] {
+        vmdk[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    }
+    vmdk[44..48].copy_from_slice(&512_u32.to_le_bytes());
+    vmdk[77] = 1;
+    let text = b"parentCID=ffffffff\ncreateType=\"streamOptimized\"\nRW 2048 SPARSE \"d.vmdk\"\n";
+    vmdk[512..512 + text.len()].copy_from_slice(text);
+    seed("foreign_disk", "vmdk", &vmdk);
+    let descriptor = br#"<Envelope><File id="f" href="d.vmdk"/><Disk fileRef="f"/><VirtualSystem/></Envelope>"#;
+    seed("foreign_disk", "ovf", descriptor);
+    let appliance = Tar::default().file("d.ovf", descriptor).file("d.vmdk", &vmdk);
+    seed("foreign_disk", "ova", &appliance.0);
 }

@@ -136,7 +136,7 @@ fn verbs(world: &World) -> Result<()> {
 
     let mount = ["-v", ".:/data", "hello-flask"];
     let refused = world.tandem_within(ANSWER, [&["run"], &TCG[..], &mount].concat())?;
-    refused.code_is(125)?.is_one_sentence(&["folder of the host", "tandem cp"])?;
+    refused.code_is(125)?.is_one_sentence(&["folder of the host", "--profile full"])?;
     Ok(())
 }
 

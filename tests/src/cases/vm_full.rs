@@ -1,6 +1,10 @@
 //! A machine with an operating system of its own, and its disk elsewhere.
 
-use std::{process::Command, time::Duration};
+use std::{
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -9,6 +13,7 @@ use crate::{Case, Need, Start, Terminal, World, poll};
 
 pub(super) const CASES: &[Case] = &[
     case("vm_full::is_a_debian_with_the_app_as_a_service_on_a_disk_that_boots_anywhere", whole),
+    case("vm_full::has_a_terminal_and_folders_of_the_host", terminal),
     case("vm_full::refuses_what_it_cannot", refusals),
 ];
 
@@ -38,7 +43,9 @@ fn whole(world: &World) -> Result<()> {
     let port = world.free_port()?;
     let publish = format!("127.0.0.1:{port}:8080");
     let head = ["run", "-d", "--name", "whole", "-p", &publish, "-e", "COLOUR=blue"];
-    world.tandem_within(BOOT, [&head[..], &FULL, &["hello-flask"]].concat())?.ok()?;
+    let room = ["--max-memory", "640m", "--max-cpus", "2", "--pids-limit", "60"];
+    let tail = ["--health-cmd", "true", "--health-interval", "1s", "hello-flask"];
+    world.tandem_within(BOOT, [&head[..], &room, &FULL, &tail].concat())?.ok()?;
     ensure!(poll::first_body(port, SOON)? == GREETING, "another answer than the sample's");
     ensure!(row(world, "whole")?["profile"] == "full", "the listing says what it is");
     let record = world.tandem(["inspect", "whole"])?.ok()?.json()?;
@@ -61,6 +68,7 @@ fn whole(world: &World) -> Result<()> {
     ensure!(format!("{}{}", logs.stdout, logs.stderr).contains("GET / HTTP/1.1"), "{logs}");
     world.tandem(["logs", "--boot", "whole"])?.ok()?.says(&[])?;
     console(world)?;
+    state(world, port)?;
 
     // What it writes stays, here and on the disk that is carried away.
     exec("echo kept > /app/note && sync")?.ok()?;
@@ -73,9 +81,173 @@ fn whole(world: &World) -> Result<()> {
     ensure!(ended["state"] == "exited", "{ended}");
     let boot = world.tandem(["logs", "--boot", "whole"])?.ok()?;
     ensure!(boot.stdout.contains("Power down"), "it was shut down, not only killed\n{boot}");
+    let appliance = world.scratch().join("whole.ova").display().to_string();
+    world.tandem_within(BOOT, ["export", "--disk", "ova", "-o", &appliance, "whole"])?.ok()?;
     world.tandem(["rm", "whole"])?.ok()?;
     boots_elsewhere(world, &text)?;
+    comes_back(world, &appliance)?;
+    foreign_disks(world, &text)?;
     make_room(world)
+}
+
+/// Its state is kept, its size changes, and what `exec` adds is counted.
+fn state(world: &World, port: u16) -> Result<()> {
+    let tandem = |words: &[&str]| world.tandem_within(BOOT, words)?.ok();
+    let exec = |script: &str| tandem(&["exec", "whole", "sh", "-c", script]);
+    let health = poll::until("a health check", SOON, || {
+        (row(world, "whole").ok()?["health"] == "healthy").then_some(())
+    });
+    health?;
+    let group = "/sys/fs/cgroup/system.slice/tandem-app.service";
+    let output = exec(&format!("cat {group}/pids.max; grep -cx $$ {group}/cgroup.procs"))?;
+    ensure!(output.stdout == "60\n1\n", "{output}");
+    let many = "for i in $(seq 70); do sleep 2 & done; wait";
+    let refused = world.tandem_within(SOON, ["exec", "whole", "sh", "-c", many])?;
+    ensure!(refused.code != Some(0) && refused.stderr.contains("fork"), "{refused}");
+
+    let alone = format!("until [ $(cat {group}/pids.current) -lt 15 ]; do sleep 0.2; done");
+    exec(&format!("{alone}; echo before > /state; sync"))?;
+    tandem(&["snapshot", "create", "--memory", "whole", "warm"])?;
+    exec("echo after > /state; sync")?;
+    tandem(&["snapshot", "restore", "whole", "warm"])?;
+    let output = exec("cat /state")?;
+    ensure!(output.stdout == "before\n", "{output}");
+    ensure!(poll::first_body(port, SOON)? == GREETING, "another answer than the sample's");
+    tandem(&["snapshot", "rm", "whole", "warm"])?;
+
+    tandem(&["update", "--mode", "hot", "--memory", "640m", "--cpus", "2", "whole"])?;
+    let output = exec("nproc; cp /etc/hostname /tmp/there")?;
+    ensure!(output.stdout == "2\n", "{output}");
+    tandem(&["update", "--mode", "hot", "--memory", "300m", "--cpus", "1", "whole"])?;
+    let refused = |options: &[&str], words: &[&str]| {
+        let head = ["update", "--mode", "hot"];
+        let said = world.tandem([&head[..], options, &["whole"]].concat())?;
+        said.code_is(125)?.is_one_sentence(words)
+    };
+    refused(&["--memory", "200m"], &["256 MB", "cold"])?;
+    refused(&["--cpus", "2"], &["comes back", "cold"])?;
+    refused(&["--pids-limit", "90"], &["processes", "cold"])?;
+    let back = world.scratch().join("there").display().to_string();
+    tandem(&["cp", "whole:/tmp/there", &back])?;
+    ensure!(!std::fs::read(back)?.is_empty(), "an empty file came");
+    Ok(())
+}
+
+/// The appliance as a disk that somebody else made: nobody inside knows of
+/// Tandem.
+fn comes_back(world: &World, appliance: &str) -> Result<()> {
+    let port = world.free_port()?;
+    let publish = format!("127.0.0.1:{port}:8080");
+    let head = ["import", "--disk", "--name", "guest", "--accelerator", "tcg", "-p", &publish];
+    world.tandem_within(BOOT, head.into_iter().chain([appliance]))?.ok()?;
+    let made = row(world, "guest")?;
+    ensure!(made["state"] == "created" && made["profile"] == "full", "{made}");
+    ensure!(made["resources"]["memory_bytes"] == 300 << 20, "as the descriptor says: {made}");
+    world.tandem_within(BOOT, ["start", "guest"])?.ok()?;
+    ensure!(poll::first_body(port, BOOT)? == GREETING, "another answer than the sample's");
+    for command in [&["exec", "guest", "true"][..], &["top", "guest"]] {
+        let said = world.tandem_within(SOON, command)?.code_is(125)?;
+        said.is_one_sentence(&["came from elsewhere", "tandem console"])?;
+    }
+    let export = world.scratch().join("guest.tar").display().to_string();
+    let said = world.tandem(["export", "-o", &export, "guest"])?.code_is(125)?;
+    said.is_one_sentence(&["came from elsewhere", "--disk"])?;
+    let memory = ["snapshot", "create", "--memory", "guest", "warm"];
+    world.tandem(memory)?.code_is(125)?.is_one_sentence(&["came from elsewhere"])?;
+    world.tandem_within(SOON, ["snapshot", "create", "guest", "cold"])?.ok()?;
+
+    let mut terminal = Terminal::start(world.command(["console", "guest"]), 24, 80)?;
+    terminal.expect("ctrl-p ctrl-q", SOON)?;
+    terminal.type_in("\r")?;
+    terminal.expect("login: ", SOON)?;
+    terminal.type_in("root\r")?;
+    terminal.expect("# ", SOON)?;
+    terminal.type_in("cat /srv/app/etc/resolv.conf; echo $((40+2))\r")?;
+    let shown = terminal.expect("42\r\n", SOON)?;
+    ensure!(shown.contains("nameserver 10.0.2.3"), "the app has the system's servers: {shown}");
+    terminal.type_in("\x10\x11")?;
+    terminal.end(SOON)?;
+    world.tandem_within(BOOT, ["stop", "guest"])?.ok()?;
+    let boot = world.tandem(["logs", "--boot", "guest"])?.ok()?;
+    ensure!(boot.stdout.contains("Power down"), "its power button was pressed\n{boot}");
+    ensure!(row(world, "guest")?["exit_code"] == 0, "it has switched itself off");
+    world.tandem(["rm", "guest"])?.ok()?;
+    Ok(())
+}
+
+/// What would have QEMU open something else is refused before QEMU sees it.
+fn foreign_disks(world: &World, disk: &str) -> Result<()> {
+    let image = |words: &[&str]| {
+        let mut command = Command::new("qemu-img");
+        command.args(words).current_dir(world.scratch());
+        world.prepare(&mut command);
+        world.finish(command)?.ok()
+    };
+    image(&["create", "-q", "-f", "qcow2", "-b", disk, "-F", "qcow2", "backed.qcow2"])?;
+    image(&[
+        "create",
+        "-q",
+        "-f",
+        "qcow2",
+        "-o",
+        "data_file=data,data_file_raw=on",
+        "outside.qcow2",
+        "1M",
+    ])?;
+    image(&["create", "-q", "-f", "vmdk", "-o", "subformat=monolithicFlat", "flat.vmdk", "1M"])?;
+    image(&["create", "-q", "-f", "qcow2", "empty.qcow2", "1M"])?;
+    for (file, words) in [
+        ("backed.qcow2", ["another disk", "backing file"]),
+        ("outside.qcow2", ["another file", "qemu-img convert"]),
+        ("flat.vmdk", ["only names", "OVA"]),
+        ("empty.qcow2", ["empty.qcow2", "boot sector"]),
+    ] {
+        let path = world.scratch().join(file).display().to_string();
+        let said = world.tandem(["import", "--disk", &path])?;
+        ensure!(said.code != Some(0), "{file} was taken");
+        said.is_one_sentence(&words)?;
+    }
+    let left = world.tandem(["ps", "-a", "--json"])?.ok()?.json()?;
+    ensure!(left.as_array().is_some_and(Vec::is_empty), "something was left: {left}");
+    Ok(())
+}
+
+/// A shell in the foreground, in whose machine a folder of the host is shown
+/// twice.
+fn terminal(world: &World) -> Result<()> {
+    let folder = world.scratch().join("shown");
+    std::fs::create_dir(&folder)?;
+    std::fs::write(folder.join("host"), "from the host\n")?;
+    let volumes = ["/shown", "/seen:ro"].map(|at| format!("{}:{at}", folder.display()));
+    let head = ["run", "-it", "--rm", "--name", "typed", "-v", &volumes[0], "-v", &volumes[1]];
+    let shell = [&head[..], &FULL, &["--entrypoint", "sh", "hello-flask"]].concat();
+    let mut terminal = Terminal::start(world.command(shell), 33, 101)?;
+    terminal.expect("# ", BOOT)?;
+    let mut asks = |line: &str| -> Result<String> {
+        terminal.type_in(&format!("{line}; echo $((40+2))\r"))?;
+        terminal.expect("42\r\n", SOON)
+    };
+    let shown = asks("test -t 0 && stty size; cat /shown/host /seen/host")?;
+    ensure!(shown.contains("33 101"), "{shown}");
+    ensure!(shown.matches("from the host").count() == 2, "{shown}");
+    let script = "cd /shown; cp /bin/true tool; chmod 4755 tool; chown 33 tool; mknod disk b 8 0; ln -s /etc/shadow way; stat -c %a:%u:%F tool disk; touch /seen/x || echo refused";
+    let shown = asks(script)?;
+    ensure!(shown.contains("4755:33:regular") && shown.contains("0:block special"), "{shown}");
+    ensure!(shown.contains("Read-only file system") && shown.contains("refused"), "{shown}");
+    let snapshot = ["snapshot", "create", "--memory", "typed", "warm"];
+    world.tandem(snapshot)?.code_is(125)?.is_one_sentence(&["folders of the host"])?;
+    terminal.type_in("exit 7\r")?;
+    ensure!(terminal.end(BOOT)? == 7, "the shell's code is the command's");
+
+    // On the host it is a plain file of this user, each of them.
+    for name in ["tool", "disk", "way"] {
+        let found = std::fs::symlink_metadata(folder.join(name))?;
+        let mode = found.permissions().mode() & 0o7777;
+        ensure!(found.is_file() && mode & 0o7022 == 0, "{name} has mode {mode:o}");
+        ensure!(found.uid() == nix::unistd::getuid().as_raw(), "{name} is another's");
+    }
+    ensure!(!folder.join("x").exists(), "a read-only folder was written to");
+    Ok(())
 }
 
 /// Other cases share the home, and disks of test machines are small: an

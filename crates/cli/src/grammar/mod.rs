@@ -42,7 +42,7 @@ pub(crate) use network::{Network, Networking};
 pub(crate) use ps::Ps;
 pub(crate) use registry::{Login, Pull, Registry};
 pub(crate) use run::{Run, Template};
-pub(crate) use state::{Commit, Cp, Snapshot, State, Update};
+pub(crate) use state::{Commit, Cp, Import, Snapshot, State, Update};
 pub(crate) use storage::Volume;
 pub(crate) use system::System;
 

@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tandem_app::{DiskFormat, UpdateMode, UpdateWishes};
+use tandem_app::{DiskFormat, ForeignFormat, UpdateMode, UpdateWishes};
 use tandem_model::{
-    ImageRef, Resources, RestartPolicy, parse_cpus, parse_restart_policy, parse_size,
+    AcceleratorChoice, ImageRef, PortMaps, Resources, RestartPolicy, parse_cpus,
+    parse_restart_policy, parse_size,
 };
 
 use super::Json;
@@ -37,7 +38,8 @@ pub(crate) enum State {
     Snapshot(Snapshot),
     /// Write an instance with its image, volumes and snapshots to one file
     Export {
-        /// Write only the disk of a full virtual machine, which then boots in any QEMU: qcow2 or raw
+        /// Write only the disk of a full virtual machine: qcow2 or raw, which boot in any QEMU, or
+        /// ova, for VirtualBox, VMware and others
         #[arg(long, value_name = "FORMAT")]
         disk: Option<DiskFormat>,
         /// The file
@@ -46,14 +48,8 @@ pub(crate) enum State {
         /// Name or id
         instance: String,
     },
-    /// Make the instance of a file that `tandem export` wrote
-    Import {
-        /// Its name [default: the one it had]
-        #[arg(long)]
-        name: Option<String>,
-        /// The file
-        file: PathBuf,
-    },
+    /// Make the instance of a file that `tandem export` wrote, or a machine of another's disk
+    Import(Import),
     /// Copy files between an instance and the host
     Cp(Cp),
     /// List the processes of an instance
@@ -63,6 +59,34 @@ pub(crate) enum State {
         /// Name or id
         instance: String,
     },
+}
+
+/// `tandem import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Its name [default: the one it had, or with --disk the file's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The file is a disk with an operating system on it, made elsewhere: qcow2, raw, vmdk or ova
+    #[arg(long)]
+    pub(crate) disk: bool,
+    /// What the disk's file is [default: as it begins]
+    #[arg(long, value_name = "FORMAT", requires = "disk")]
+    pub(crate) format: Option<ForeignFormat>,
+    /// Memory of its machine, e.g. 1g [default: what an ova says, else 1g]
+    #[arg(short, long, value_parser = parse_size, value_name = "SIZE", requires = "disk")]
+    pub(crate) memory: Option<u64>,
+    /// Processors of its machine [default: what an ova says, else 1]
+    #[arg(long, value_parser = parse_cpus, value_name = "N", requires = "disk")]
+    pub(crate) cpus: Option<u32>,
+    /// Publish a port of its machine: [IP:]HOST:PORT[/udp]
+    #[arg(short, long, value_name = "PORTS", requires = "disk")]
+    pub(crate) publish: Vec<PortMaps>,
+    /// How QEMU executes: auto, kvm or tcg
+    #[arg(long, default_value = "auto", value_name = "ACCELERATOR", requires = "disk")]
+    pub(crate) accelerator: AcceleratorChoice,
+    /// The file
+    pub(crate) file: PathBuf,
 }
 
 /// `tandem commit`.

@@ -1,6 +1,6 @@
 //! What a program may do, from before it is executed.
 
-use std::{fs, io, path::Path};
+use std::{ffi::CStr, fs, io, path::Path};
 
 use nix::mount::{MsFlags, mount};
 use tandem_guest::wire::{Confinement, Failure};
@@ -13,6 +13,12 @@ const GROUPS: &str = "/sys/fs/cgroup";
 /// The group of the app and of what is executed beside it.
 const GROUP: &str = "/sys/fs/cgroup/app";
 
+/// The file of a control group that takes processes.
+pub(crate) type Group = &'static CStr;
+
+/// That of the group which [`prepare`] makes.
+pub(crate) const OWN_GROUP: Group = c"/sys/fs/cgroup/app/cgroup.procs";
+
 /// The last capability that a mask has room for.
 const CAPABILITIES: i32 = 64;
 
@@ -22,19 +28,25 @@ pub(crate) fn prepare(confinement: &Confinement) -> Result<(), Failure> {
     make_group(pids).map_err(step("limiting the number of processes"))
 }
 
-fn make_group(pids: u64) -> io::Result<()> {
+/// Mounts the control groups below the folder `root`.
+pub(crate) fn mount_groups(root: &Path) -> io::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("cgroup2"), GROUPS, Some("cgroup2"), flags, None::<&str>)?;
+    let target = root.join(GROUPS.trim_start_matches('/'));
+    Ok(mount(Some("cgroup2"), &target, Some("cgroup2"), flags, None::<&str>)?)
+}
+
+fn make_group(pids: u64) -> io::Result<()> {
+    mount_groups(Path::new("/"))?;
     fs::write(Path::new(GROUPS).join("cgroup.subtree_control"), "+pids")?;
     fs::create_dir(GROUP)?;
     fs::write(Path::new(GROUP).join("pids.max"), pids.to_string())
 }
 
 /// Confines this process, which is still root. Makes system calls only and
-/// allocates nothing.
-pub(crate) fn apply(confinement: &Confinement) -> io::Result<()> {
+/// allocates nothing. `group` is where its processes are counted.
+pub(crate) fn apply(confinement: &Confinement, group: Group) -> io::Result<()> {
     if confinement.pids.is_some() {
-        enter_group()?;
+        enter(group)?;
     }
     for limit in &confinement.limits {
         let value = libc::rlimit { rlim_cur: limit.soft, rlim_max: limit.hard };
@@ -55,12 +67,11 @@ pub(crate) fn apply(confinement: &Confinement) -> io::Result<()> {
     Ok(())
 }
 
-fn enter_group() -> io::Result<()> {
-    let path = c"/sys/fs/cgroup/app/cgroup.procs";
+fn enter(group: Group) -> io::Result<()> {
     // SAFETY: the path is a valid string, the descriptor is closed here, and
     // one byte of a constant is read.
     let written = unsafe {
-        let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        let fd = libc::open(group.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         let written = if fd < 0 { -1 } else { libc::write(fd, c"0".as_ptr().cast(), 1) };
         libc::close(fd);
         written

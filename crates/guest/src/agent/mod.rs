@@ -8,6 +8,7 @@
 //! ```
 
 mod confine;
+mod ends;
 mod link;
 mod program;
 mod service;
@@ -22,7 +23,7 @@ use std::io;
 
 use tandem_guest::wire::Failure;
 
-pub(crate) use confine::{apply, prepare};
+pub(crate) use confine::{OWN_GROUP, apply, mount_groups, prepare};
 pub(crate) use link::open_port;
 pub(crate) use service::{Notice, Place, Service};
 pub(crate) use session::Session;

@@ -6,6 +6,9 @@
 //!                   ── `failed JSON` when it cannot be executed ▶ agent
 //! who ends it       ── `ended CODE` ────────────────────────────▶ agent
 //! ```
+//!
+//! Its input comes by a named pipe too. An app with a terminal has that instead:
+//! the agent opens one, and a link leads to the app's side of it.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -18,7 +21,9 @@ use std::{
 };
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
-use tandem_guest::wire::Failure;
+use tandem_guest::wire::{Execute, Failure};
+
+use super::{ends::Ends, task::Streams};
 
 /// The longest news; nobody but root can write any.
 const LONGEST: usize = 8192;
@@ -39,9 +44,9 @@ pub(crate) enum Notice {
 }
 
 /// What has happened to the app.
-pub(crate) enum News {
+pub(super) enum News {
     /// It was executed; these are our ends of its streams.
-    Started { pid: i32, outputs: [Option<File>; 2] },
+    Started { pid: i32, streams: Streams },
     /// It has ended.
     Ended { code: i32 },
 }
@@ -52,7 +57,8 @@ pub(crate) struct Service {
     place: Place,
     _folder: File,
     news: File,
-    outputs: [Option<File>; 2],
+    /// Until the app is executed.
+    ends: Option<Ends>,
     /// A line in the making.
     line: Vec<u8>,
     /// The process that is about to execute the app.
@@ -71,33 +77,48 @@ impl Place {
         self.0.join("news")
     }
 
-    fn outputs(&self) -> [PathBuf; 2] {
+    pub(super) fn outputs(&self) -> [PathBuf; 2] {
         ["stdout", "stderr"].map(|name| self.0.join(name))
+    }
+
+    pub(super) fn input(&self) -> PathBuf {
+        self.0.join("stdin")
+    }
+
+    /// Leads to the app's side of its terminal.
+    pub(super) fn terminal(&self) -> PathBuf {
+        self.0.join("terminal")
     }
 
     /// Makes the pipes anew.
     pub(crate) fn make(&self) -> io::Result<()> {
         let [stdout, stderr] = self.outputs();
-        for pipe in [self.news(), stdout, stderr] {
+        for pipe in [self.news(), self.input(), stdout, stderr] {
             let _ = fs::remove_file(&pipe);
             mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR)?;
         }
         Ok(())
     }
 
-    /// Connects this process's output with the agent; `false` when there is
-    /// none, and the output stays as it is.
-    pub(crate) fn connect_output(&self) -> io::Result<bool> {
-        for (path, number) in self.outputs().iter().zip([1, 2]) {
-            let Some(pipe) = open_for_writing(path)? else { return Ok(false) };
-            super::spawn::blocking(&pipe)?;
-            // SAFETY: both descriptors are open, and the second is a stream
-            // that nobody else in this process uses.
-            if unsafe { libc::dup2(pipe.as_raw_fd(), number) } < 0 {
-                return Err(io::Error::last_os_error());
-            }
+    /// Connects this process's streams with the agent, as the app wants them;
+    /// where there is no agent, they stay as they are.
+    pub(crate) fn connect(&self, app: &Execute) -> io::Result<()> {
+        if app.terminal.is_some() {
+            let mut open = OpenOptions::new();
+            open.read(true).write(true).custom_flags(libc::O_NOCTTY);
+            return match open.open(self.terminal()) {
+                Ok(terminal) => (0..3).try_for_each(|number| become_stream(&terminal, number)),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(e) => Err(e),
+            };
         }
-        Ok(true)
+        for (path, number) in self.outputs().iter().zip([1, 2]) {
+            let Some(pipe) = open_for_writing(path)? else { return Ok(()) };
+            super::spawn::blocking(&pipe)?;
+            become_stream(&pipe, number)?;
+        }
+        // The agent has it open, so that this does not wait.
+        if app.stdin { become_stream(&File::open(self.input())?, 0) } else { Ok(()) }
     }
 
     /// Tells the agent, when there is one; what comes back keeps the pipe open
@@ -116,7 +137,16 @@ impl Place {
     }
 }
 
-fn open_for_writing(path: &Path) -> io::Result<Option<File>> {
+fn become_stream(file: &File, number: i32) -> io::Result<()> {
+    // SAFETY: both descriptors are open, and the second is a stream that nobody
+    // else in this process uses.
+    match unsafe { libc::dup2(file.as_raw_fd(), number) } {
+        ..0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn open_for_writing(path: &Path) -> io::Result<Option<File>> {
     match OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path) {
         Ok(pipe) => Ok(Some(pipe)),
         // There is no pipe, or nobody reads it.
@@ -126,25 +156,29 @@ fn open_for_writing(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-fn open_for_reading(path: &Path) -> io::Result<File> {
+pub(super) fn open_for_reading(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 impl Service {
-    /// Opens our side. `told` hears of the execution.
-    pub(crate) fn open(place: &Place, told: fn(Result<(), &Failure>)) -> io::Result<Self> {
+    /// Opens our side, with streams as the app wants them. `told` hears of the
+    /// execution.
+    pub(crate) fn open(
+        place: &Place,
+        app: &Execute,
+        told: fn(Result<(), &Failure>),
+    ) -> io::Result<Self> {
         let folder = File::open(&place.0)?;
-        let [stdout, stderr] = place.outputs();
-        let outputs = [Some(open_for_reading(&stdout)?), Some(open_for_reading(&stderr)?)];
+        let ends = Some(Ends::open(place, app)?);
         let news = open_for_reading(&place.news())?;
         // Reached through the descriptor from any root.
         let place = Place(format!("/proc/self/fd/{}", folder.as_raw_fd()).into());
         let (line, executing) = (Vec::new(), None);
-        Ok(Self { place, _folder: folder, news, outputs, line, executing, told })
+        Ok(Self { place, _folder: folder, news, ends, line, executing, told })
     }
 
     /// What has happened since.
-    pub(crate) fn read(&mut self) -> Vec<News> {
+    pub(super) fn read(&mut self) -> Vec<News> {
         let mut found = Vec::new();
         let mut buffer = [0; 512];
         loop {
@@ -157,8 +191,9 @@ impl Service {
                     }
                     if let Some(pid) = self.executing.take() {
                         (self.told)(Ok(()));
-                        let outputs = std::mem::take(&mut self.outputs);
-                        found.push(News::Started { pid, outputs });
+                        let ends = self.ends.take();
+                        let streams = ends.map(|ends| ends.streams(&self.place));
+                        found.push(News::Started { pid, streams: streams.unwrap_or_default() });
                     }
                     return found;
                 }
@@ -204,32 +239,71 @@ impl AsFd for Service {
 mod tests {
     use super::*;
 
-    fn open() -> (tempfile::TempDir, Place, Service) {
+    fn open(app: &Execute) -> (tempfile::TempDir, Place, Service) {
         let dir = tempfile::tempdir().unwrap();
         let place = Place::new(dir.path());
         place.make().unwrap();
-        let service = Service::open(&place, |_| ()).unwrap();
+        let service = Service::open(&place, app, |_| ()).unwrap();
         (dir, place, service)
+    }
+
+    fn started(service: &mut Service) -> Streams {
+        match service.read().pop() {
+            Some(News::Started { pid: 42, streams }) => streams,
+            _ => panic!("it was not started"),
+        }
     }
 
     #[test]
     fn an_app_starts_when_its_program_lets_go_and_ends_with_a_code() {
-        let (_dir, place, mut service) = open();
+        let (_dir, place, mut service) = open(&Execute::default());
         assert!(service.read().is_empty());
         let held = place.tell(&Notice::Started(42)).unwrap();
         assert!(service.read().is_empty(), "it is not executed yet");
         drop(held);
-        let news = service.read();
-        let [News::Started { pid: 42, outputs: [Some(_), Some(_)] }] = &news[..] else {
-            panic!("{} news", news.len())
-        };
+        let streams = started(&mut service);
+        assert!(streams.outputs.iter().all(Option::is_some) && streams.input.is_none());
         drop(place.tell(&Notice::Ended(7)).unwrap());
         assert!(matches!(service.read()[..], [News::Ended { code: 7 }]));
     }
 
     #[test]
+    fn input_is_a_pipe_that_ends_with_the_agents_side() {
+        let app = Execute { stdin: true, ..Execute::default() };
+        let (_dir, place, mut service) = open(&app);
+        let held = place.tell(&Notice::Started(42)).unwrap();
+        let mut programs = File::open(place.input()).unwrap();
+        drop(held);
+        let mut streams = started(&mut service);
+        streams.input.as_mut().unwrap().write_all(b"typed").unwrap();
+        streams.input = None;
+        let mut text = String::new();
+        programs.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "typed");
+    }
+
+    #[test]
+    fn a_terminal_is_found_by_its_link() {
+        let size = tandem_guest::wire::Window { rows: 33, columns: 101 };
+        let app = Execute { stdin: true, terminal: Some(size), ..Execute::default() };
+        let (_dir, place, mut service) = open(&app);
+        let held = place.tell(&Notice::Started(42)).unwrap();
+        let flags = libc::O_NOCTTY;
+        let mut open = OpenOptions::new();
+        let open = open.read(true).write(true).custom_flags(flags).open(place.terminal());
+        let mut programs = open.unwrap();
+        drop(held);
+        let mut streams = started(&mut service);
+        assert!(streams.terminal.is_some() && streams.outputs[1].is_none());
+        streams.input.as_mut().unwrap().write_all(b"typed\n").unwrap();
+        let mut bytes = [0; 6];
+        programs.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"typed\n");
+    }
+
+    #[test]
     fn a_failure_is_no_start() {
-        let (_dir, place, mut service) = open();
+        let (_dir, place, mut service) = open(&Execute::default());
         let held = place.tell(&Notice::Started(42)).unwrap();
         drop(place.tell(&Notice::Failed(Failure::NotFound)).unwrap());
         drop(held);

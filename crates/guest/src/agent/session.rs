@@ -21,7 +21,7 @@ use tandem_guest::wire::{
 };
 
 use super::{
-    confine,
+    confine::{self, Group},
     link::Link,
     service::{News, Service},
     spawn::spawn,
@@ -46,6 +46,8 @@ pub(crate) struct Session {
     children: SignalFd,
     before: Before,
     confinement: Confinement,
+    /// The control group of the app and of what is executed beside it.
+    group: Group,
     /// The app, where another first process runs it.
     service: Option<Service>,
     /// Processes killed for want of memory before the app started.
@@ -71,8 +73,8 @@ impl Session {
         mask.thread_block()?;
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         let (link, tasks) = (Link::new(None), BTreeMap::new());
-        let service = None;
-        Ok(Self { link, tasks, children, before, confinement, service, killed_before: 0 })
+        let (service, group) = (None, confine::OWN_GROUP);
+        Ok(Self { link, tasks, children, before, confinement, group, service, killed_before: 0 })
     }
 
     /// Executes the app.
@@ -83,10 +85,12 @@ impl Session {
         Ok(())
     }
 
-    /// Expects the app from another first process.
-    pub(crate) fn expect_app(&mut self, service: Service) {
+    /// Expects the app from another first process, which has put it into this
+    /// control group.
+    pub(crate) fn expect_app(&mut self, service: Service, group: Group) {
         self.killed_before = out_of_memory_kills();
         self.service = Some(service);
+        self.group = group;
     }
 
     /// Hears of the app that another first process runs.
@@ -94,8 +98,7 @@ impl Session {
         let Some(service) = &mut self.service else { return };
         for news in service.read() {
             match news {
-                News::Started { pid, outputs } => {
-                    let streams = Streams { outputs, ..Streams::default() };
+                News::Started { pid, streams } => {
                     self.tasks.insert(APP, Task::unlimited(pid, streams));
                 }
                 News::Ended { code } => {
@@ -109,10 +112,10 @@ impl Session {
     }
 
     fn spawn(&self, wanted: &Execute) -> Result<(i32, Streams), Failure> {
-        let (before, confinement) = (self.before, self.confinement.clone());
+        let (before, confinement, group) = (self.before, self.confinement.clone(), self.group);
         spawn(wanted, move || {
             before();
-            confine::apply(&confinement)
+            confine::apply(&confinement, group)
         })
     }
 

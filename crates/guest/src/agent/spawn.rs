@@ -69,11 +69,11 @@ pub(crate) fn become_program(
         Ok(found) => found,
         Err(failure) => return failure,
     };
-    for stream in [io::stdout().as_fd(), io::stderr().as_fd()] {
+    for stream in [io::stdin().as_fd(), io::stdout().as_fd(), io::stderr().as_fd()] {
         // A stream that is somebody else's stays so.
         let _ = nix::unistd::fchown(stream, Some(Uid::from_raw(user.uid)), None);
     }
-    give_up_before_execution(&mut command, &user, false, before);
+    give_up_before_execution(&mut command, &user, wanted.terminal.is_some(), before);
     program::refusal(&command.exec())
 }
 
@@ -132,7 +132,7 @@ fn connect(
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         return Ok(None);
     };
-    let (master, slave) = terminal::open(user, size)?;
+    let (master, slave) = terminal::open(user.uid, size)?;
     command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave);
     Ok(Some(master))
 }

@@ -9,10 +9,8 @@ use std::{
 
 use tandem_guest::wire::Window;
 
-use super::user::User;
-
 /// A new terminal that belongs to a user: our side, and the program's.
-pub(super) fn open(user: &User, size: Window) -> io::Result<(File, OwnedFd)> {
+pub(super) fn open(uid: u32, size: Window) -> io::Result<(File, OwnedFd)> {
     let master = OpenOptions::new()
         .read(true)
         .write(true)
@@ -32,7 +30,7 @@ pub(super) fn open(user: &User, size: Window) -> io::Result<(File, OwnedFd)> {
     // SAFETY: the kernel has just given us this descriptor.
     let slave = unsafe { OwnedFd::from_raw_fd(slave) };
     // An image whose terminals cannot be given away runs nevertheless.
-    let _ = std::os::unix::fs::fchown(&slave, Some(user.uid), None);
+    let _ = std::os::unix::fs::fchown(&slave, Some(uid), None);
     resize(&master, size);
     Ok((master, slave))
 }

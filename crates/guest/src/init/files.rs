@@ -38,6 +38,18 @@ pub(crate) fn make(boot: &Boot, dir: &Path) -> io::Result<Files> {
     Ok(Files(files))
 }
 
+/// The files of the system around an image's folder, whose changes are then
+/// seen in both; what it does not have stays the image's.
+pub(crate) fn of_system() -> Files {
+    let open = |target: &'static str| {
+        // A network that comes up later fills it.
+        let file = File::options().append(true).create(true).open(target);
+        Some((target, file.ok()?))
+    };
+    let targets = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+    Files(targets.into_iter().filter_map(open).collect())
+}
+
 impl Files {
     /// Mounts each over its place. An image whose `/etc` is odd goes without.
     pub(crate) fn mount(&self) {

@@ -13,7 +13,7 @@ use nix::{
     errno::Errno,
     mount::{MsFlags, mount},
 };
-use tandem_guest::wire::{MemoryMount, Mount};
+use tandem_guest::wire::{MemoryMount, Mount, SharedMount};
 
 use super::volumes;
 
@@ -98,10 +98,31 @@ pub(crate) fn over(mounts: &[Mount]) -> io::Result<()> {
         let done = match wanted {
             Mount::Memory(wanted) => memory(wanted),
             Mount::Volume(wanted) => volumes::attach(wanted),
+            Mount::Shared(wanted) => shared(wanted),
         };
         done.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", wanted.target())))?;
     }
     Ok(())
+}
+
+/// Mounts a folder of the host (Linux, `Documentation/filesystems/9p.rst`).
+fn shared(wanted: &SharedMount) -> io::Result<()> {
+    fs::create_dir_all(&wanted.target)?;
+    let mut flags = MsFlags::MS_NODEV;
+    flags.set(MsFlags::MS_RDONLY, wanted.read_only);
+    // What changes on one side is seen on the other at once.
+    let options = Some("trans=virtio,version=9p2000.L,msize=262144,cache=mmap");
+    let deadline = Instant::now() + DISK_LIMIT;
+    loop {
+        match mount(Some(wanted.tag.as_str()), wanted.target.as_str(), Some("9p"), flags, options) {
+            Ok(()) => return Ok(()),
+            // Its driver is on its way.
+            Err(Errno::ENOENT | Errno::EINVAL) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(20));
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 fn memory(wanted: &MemoryMount) -> io::Result<()> {

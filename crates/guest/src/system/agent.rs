@@ -1,7 +1,9 @@
 //! The agent's service.
 
 use std::{
-    env, fs, io,
+    env,
+    ffi::CStr,
+    fs, io,
     os::unix::{fs::OpenOptionsExt as _, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
@@ -15,6 +17,9 @@ use crate::{
     agent::{self, Session, step},
     init::{channel, debug, files, mounts},
 };
+
+/// Where systemd counts the processes of the app.
+const APP_GROUP: &CStr = c"/sys/fs/cgroup/system.slice/tandem-app.service/cgroup.procs";
 
 /// Serves the host until the app has ended, then has the machine switched off.
 pub(crate) fn serve() -> ExitCode {
@@ -85,15 +90,18 @@ fn begin(boot: &Boot) -> Result<Session, Failure> {
     let own = files::make(boot, &run.join("etc")).map_err(step("making files for /etc"))?;
     nix::unistd::sethostname(&boot.hostname)
         .map_err(|e| step("setting the host name")(e.into()))?;
-    let mut confinement = boot.confinement.clone();
-    if let Some(most) = confinement.pids.take() {
+    if let Some(most) = boot.confinement.pids {
         limit_processes(most).map_err(step("limiting the number of processes"))?;
     }
     write_service(boot).map_err(step("writing what the app is"))?;
     pipes().make().map_err(step("making the app's pipes"))?;
-    let service = agent::Service::open(&pipes(), told).map_err(step("opening the app's pipes"))?;
+    let service =
+        agent::Service::open(&pipes(), &boot.app, told).map_err(step("opening the app's pipes"))?;
     let root = Path::new(APP_ROOT);
     mounts::furnish(root).map_err(step("furnishing the image's folder"))?;
+    if boot.confinement.pids.is_some() {
+        agent::mount_groups(root).map_err(step("mounting the control groups"))?;
+    }
     let channel = channel::wait().map_err(step("opening the channel to the host"))?;
     mounts::step_into(root).map_err(step("entering the image's folder"))?;
     own.mount();
@@ -102,10 +110,10 @@ fn begin(boot: &Boot) -> Result<Session, Failure> {
     if boot.read_only {
         mounts::read_only(MsFlags::MS_BIND).map_err(step("making the image's files read-only"))?;
     }
-    let mut session =
-        Session::new(debug::close, confinement).map_err(step("starting the agent"))?;
+    let session = Session::new(debug::close, boot.confinement.clone());
+    let mut session = session.map_err(step("starting the agent"))?;
     session.connect(Some(channel));
-    session.expect_app(service);
+    session.expect_app(service, APP_GROUP);
     Ok(session)
 }
 

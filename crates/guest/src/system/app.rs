@@ -7,8 +7,8 @@ use tandem_guest::wire::{APP_ROOT, Failure, SERVICE_FILE, Service};
 
 use super::{pipes, service_file};
 use crate::{
-    agent::{Notice, apply, become_program, step},
-    init::mounts,
+    agent::{Notice, OWN_GROUP, apply, become_program, step},
+    init::{files, mounts},
 };
 
 /// Becomes the app; comes back only when that fails.
@@ -26,29 +26,40 @@ pub(crate) fn become_app() -> ExitCode {
 }
 
 fn execute() -> Failure {
-    let service = match service() {
-        Ok(service) => service,
+    let Found { service: Service { app, confinement }, is_alone } = match service() {
+        Ok(found) => found,
         Err(e) => return step("reading what the app is")(e),
     };
+    // The agent has seen to it, where there is one.
+    let own = is_alone.then(files::of_system);
     let entered = pipes()
-        .connect_output()
-        .and_then(|_| mounts::furnish(Path::new(APP_ROOT)))
+        .connect(&app)
+        .and_then(|()| mounts::furnish(Path::new(APP_ROOT)))
         .and_then(|()| mounts::step_into(Path::new(APP_ROOT)));
     if let Err(e) = entered {
         return step("entering the image's folder")(e);
     }
-    let Service { app, confinement } = service;
+    if let Some(own) = own {
+        own.mount();
+    }
     // An image may name a folder that it does not have.
     let _ = fs::create_dir_all(&app.cwd);
-    become_program(&app, move || apply(&confinement))
+    become_program(&app, move || apply(&confinement, OWN_GROUP))
 }
 
-fn service() -> io::Result<Service> {
-    let text = match fs::read(service_file()) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => fs::read(SERVICE_FILE)?,
-        result => result?,
+/// What the app is.
+struct Found {
+    service: Service,
+    /// No Tandem runs the machine: the disk says it.
+    is_alone: bool,
+}
+
+fn service() -> io::Result<Found> {
+    let (text, is_alone) = match fs::read(service_file()) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => (fs::read(SERVICE_FILE)?, true),
+        result => (result?, false),
     };
-    Ok(serde_json::from_slice(&text)?)
+    Ok(Found { service: serde_json::from_slice(&text)?, is_alone })
 }
 
 /// Tells how the app ended, as systemd puts it (systemd.exec(5),

@@ -69,6 +69,8 @@ pub enum Mount {
     Memory(MemoryMount),
     /// A disk of its own.
     Volume(VolumeMount),
+    /// A folder of the host.
+    Shared(SharedMount),
 }
 
 impl Mount {
@@ -77,6 +79,7 @@ impl Mount {
         match self {
             Self::Memory(memory) => &memory.target,
             Self::Volume(volume) => &volume.target,
+            Self::Shared(shared) => &shared.target,
         }
     }
 }
@@ -92,6 +95,17 @@ pub struct VolumeMount {
     pub read_only: bool,
     /// An empty one stays so; otherwise it begins with the image's files.
     pub no_copy: bool,
+}
+
+/// A folder of the host, which QEMU serves (9P2000.L).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedMount {
+    /// The device's tag.
+    pub tag: String,
+    /// Absolute path.
+    pub target: String,
+    /// Nothing can be written to it.
+    pub read_only: bool,
 }
 
 /// A file system in memory.

@@ -23,7 +23,8 @@ mod message;
 mod tool;
 
 pub use boot::{
-    Boot, Confinement, Limit, MemoryMount, Modules, Mount, Network, Service, VolumeMount,
+    Boot, Confinement, Limit, MemoryMount, Modules, Mount, Network, Service, SharedMount,
+    VolumeMount,
 };
 pub use frame::{APP, Body, Frame, FrameError, Frames, LONGEST, Stream, cost};
 pub use mark::{Failure, Found, LONGEST_FAILURE, Mark, Marks};

@@ -11,8 +11,9 @@ use tandem_image::{Image, ImageError, Store};
 use tandem_model::{Digest, InstanceSpec};
 
 use super::{
-    DISK,
+    BaseRecord, DISK,
     helper::{FULL, Order, SystemOrder},
+    is_foreign,
 };
 use crate::system::{service_of, system_of};
 
@@ -120,6 +121,19 @@ impl BaseDisk {
         run_helper(program, &order)?;
         fs::rename(&disk, &self.path).map_err(|e| BackendError::io("move into place", &disk, e))
     }
+}
+
+/// The raw disk beneath the layers of the instance in `dir`; `None` when they
+/// came from elsewhere and lie on nothing.
+pub(crate) fn base_of(home: &Home, dir: &Path) -> Result<Option<PathBuf>, BackendError> {
+    if is_foreign(dir)? {
+        return Ok(None);
+    }
+    let base = BaseRecord::load(dir)?.ok_or_else(|| {
+        let reason = "the instance has never run, so it has no disk";
+        BackendError::engine("writing the disk", reason)
+    })?;
+    base.find(home).map(Some)
 }
 
 fn chain_id(image: &Image) -> Result<Digest, BackendError> {

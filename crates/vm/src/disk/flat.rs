@@ -1,17 +1,15 @@
-//! A disk as one file that any QEMU can boot.
+//! A disk as one file that any QEMU can boot, or with a description of its
+//! machine.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    process::Stdio,
-    str::FromStr,
-};
+use std::{fmt, fs::File, path::Path, process::Stdio, str::FromStr};
 
+use serde_json::Value;
 use tandem_backend::BackendError;
 use tandem_home::Home;
+use tandem_model::InstanceRecord;
 use tokio::process::Command;
 
-use super::{BaseRecord, Chain};
+use super::{Chain, appliance, base_of};
 use crate::machine::disk_node;
 
 /// How the file is written.
@@ -21,13 +19,19 @@ pub enum DiskFormat {
     Qcow2,
     /// The disk's bytes.
     Raw,
+    /// An appliance for VirtualBox, VMware and others: a tar archive of a
+    /// description and a compressed VMDK disk.
+    Ova,
 }
+
+const ALL: [DiskFormat; 3] = [DiskFormat::Qcow2, DiskFormat::Raw, DiskFormat::Ova];
 
 impl fmt::Display for DiskFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Qcow2 => "qcow2",
             Self::Raw => "raw",
+            Self::Ova => "ova",
         })
     }
 }
@@ -36,34 +40,65 @@ impl FromStr for DiskFormat {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Qcow2, Self::Raw]
-            .into_iter()
+        ALL.into_iter()
             .find(|format| format.to_string() == text)
-            .ok_or_else(|| format!("`{text}` is no format of a disk: write qcow2 or raw"))
+            .ok_or_else(|| format!("`{text}` is no format of a disk: write qcow2, raw or ova"))
     }
 }
 
-/// Writes the disk of the instance in `dir`, as `chain` has it, into the file
-/// `to`. Nobody may write to those layers meanwhile. Dropping the future ends
-/// the work.
+/// Writes the disk of the instance in `dir`, as `chain` has it, into the empty
+/// file `to`. Nobody may write to those layers meanwhile. `scratch` is a folder
+/// for what is only needed on the way. Dropping the future ends the work.
 pub async fn write_flat(
     home: &Home,
     dir: &Path,
+    record: &InstanceRecord,
     chain: &Chain,
     format: DiskFormat,
-    to: &Path,
+    scratch: &Path,
+    to: &File,
 ) -> Result<(), BackendError> {
-    let base = BaseRecord::load(dir)?.ok_or_else(|| {
-        let reason = "the instance has never run, so it has no disk";
-        BackendError::engine("writing the disk", reason)
-    })?;
-    let layers: Vec<PathBuf> = chain.paths(dir);
-    let node = disk_node(&base.find(home)?, &layers);
+    let base = base_of(home, dir)?;
+    let layers = chain.paths(dir);
+    let node = disk_node(base.as_deref(), &layers);
+    match format {
+        DiskFormat::Qcow2 | DiskFormat::Raw => {
+            convert(&node, &format.to_string(), &[], Target::Open(to)).await
+        }
+        DiskFormat::Ova => appliance::write(&node, &layers, record, scratch, to).await,
+    }
+}
+
+/// Where a disk is written to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target<'a> {
+    /// An empty file, which may have no name: whoever is killed leaves nothing
+    /// then.
+    Open(&'a File),
+    /// A file to make, whose name is in it.
+    Named(&'a Path),
+}
+
+/// Has `qemu-img` write a disk.
+pub(super) async fn convert(
+    node: &Value,
+    format: &str,
+    options: &[&str],
+    to: Target<'_>,
+) -> Result<(), BackendError> {
+    let failed = |e| BackendError::engine("writing the disk", e);
+    let (input, name) = match to {
+        Target::Open(file) => {
+            (Stdio::from(file.try_clone().map_err(failed)?), Path::new("/proc/self/fd/0"))
+        }
+        Target::Named(path) => (Stdio::null(), path),
+    };
     let done = Command::new("qemu-img")
-        .args(["convert", "-O", &format.to_string()])
+        .args(["convert", "-O", format])
+        .args(options)
         .arg(format!("json:{node}"))
-        .arg(to)
-        .stdin(Stdio::null())
+        .arg(name)
+        .stdin(input)
         .kill_on_drop(true)
         .output()
         .await;
@@ -78,7 +113,7 @@ pub async fn write_flat(
     let text = String::from_utf8_lossy(&output.stderr);
     let reason = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
     if text.contains("No space left") {
-        return Err(BackendError::NoSpace(format!("writing the disk to {}", to.display())));
+        return Err(BackendError::NoSpace("writing the disk".to_owned()));
     }
     Err(BackendError::engine("writing the disk", reason))
 }
@@ -88,10 +123,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_have_qemus_names() {
-        for format in [DiskFormat::Qcow2, DiskFormat::Raw] {
+    fn formats_have_names() {
+        for format in ALL {
             assert_eq!(format.to_string().parse(), Ok(format));
         }
-        assert!("vmdk".parse::<DiskFormat>().unwrap_err().contains("qcow2 or raw"));
+        assert!("vmdk".parse::<DiskFormat>().unwrap_err().contains("qcow2, raw or ova"));
     }
 }

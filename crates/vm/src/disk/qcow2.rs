@@ -5,7 +5,10 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
-    os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
+    os::unix::{
+        ffi::OsStrExt as _,
+        fs::{FileExt as _, OpenOptionsExt as _},
+    },
     path::Path,
 };
 
@@ -71,6 +74,30 @@ pub(super) fn virtual_size_of(mut disk: impl io::Read) -> io::Result<u64> {
     let size = head.last_chunk().map(|size| u64::from_be_bytes(*size));
     Ok(size.unwrap_or_default())
 }
+
+/// The first sector of a qcow2 disk that has nothing beneath it and nothing
+/// compressed: one that was just made.
+pub(super) fn first_sector(disk: &File) -> io::Result<[u8; 512]> {
+    let long = |at: u64| {
+        let mut bytes = [0; 8];
+        disk.read_exact_at(&mut bytes, at)?;
+        io::Result::Ok(u64::from_be_bytes(bytes))
+    };
+    let mut sector = [0; 512];
+    let mut at = long(40)?;
+    // From the table of tables to a table, and to the data.
+    for _ in 0..2 {
+        at = long(at)? & PLACE;
+        if at == 0 {
+            return Ok(sector);
+        }
+    }
+    disk.read_exact_at(&mut sector, at)?;
+    Ok(sector)
+}
+
+/// The bits of an entry that say where something lies.
+const PLACE: u64 = 0x00ff_ffff_ffff_fe00;
 
 /// Cluster 0 is the header, 1 the table of reference counts, 2 its one block,
 /// from 3 on the table of mapping tables, empty.

@@ -8,77 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tandem_guest::wire::{BOOT_ITEM, PORT_NAME};
-use tandem_model::{Accelerator, PortMap, Resources};
+use tandem_model::{Accelerator, PortMap};
 
 use super::{
-    Qemu,
+    BLOCK, Qemu, Shape,
     kernel_line::kernel_command_line,
     nodes::{disk_node, file_node, node_name, volume_name},
 };
-
-/// Memory of a machine without a limit of its own, bytes.
-const DEFAULT_MEMORY: u64 = 512 << 20;
-
-/// The least that the kernel and our init come up with, bytes.
-pub(crate) const LEAST_MEMORY: u64 = 128 << 20;
-
-/// The least with which a whole operating system comes up, bytes.
-pub(crate) const LEAST_FOR_SYSTEM: u64 = 256 << 20;
-
-/// The largest number of virtual processors.
-const MOST_CPUS: u32 = 64;
-
-/// How large a machine is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shape {
-    /// Memory in bytes, whole MiB.
-    pub(crate) memory: u64,
-    /// Virtual processors.
-    pub(crate) cpus: u32,
-    /// Memory that may come to it while it runs, bytes.
-    #[serde(default)]
-    pub(crate) room: u64,
-    /// How much of that it has now, bytes.
-    #[serde(default)]
-    pub(crate) plugged: u64,
-    /// The most processors that it may have; at least `cpus`.
-    #[serde(default)]
-    pub(crate) most_cpus: u32,
-}
-
-/// Memory comes and goes in such pieces: the kernel's own, bytes.
-pub(crate) const BLOCK: u64 = 2 << 20;
-
-impl Shape {
-    /// The machine for these limits. A part of a processor needs a whole one.
-    ///
-    /// # Errors
-    /// A sentence when no machine is so small or so large.
-    pub(crate) fn of(resources: &Resources, room: &Resources, least: u64) -> Result<Self, String> {
-        let memory = resources.memory_bytes.unwrap_or(DEFAULT_MEMORY);
-        if memory < least {
-            let least = least >> 20;
-            return Err(format!("such a virtual machine needs {least} MB of memory at least"));
-        }
-        let cpus = resources.milli_cpus.unwrap_or(1000).div_ceil(1000);
-        let most_cpus = room.milli_cpus.map_or(cpus, |milli| milli.div_ceil(1000));
-        if cpus.max(most_cpus) > MOST_CPUS {
-            return Err(format!("a virtual machine has {MOST_CPUS} processors at most"));
-        }
-        let most = room.memory_bytes.unwrap_or(memory);
-        if most_cpus < cpus || most < memory {
-            return Err("it has more at its start than it may grow to".to_owned());
-        }
-        let memory = memory & !((1 << 20) - 1);
-        // With room for nothing it may still shrink: the devices are there.
-        let bytes = (most.saturating_sub(memory)).next_multiple_of(BLOCK).max(BLOCK);
-        let room = if room.memory_bytes.is_some() { bytes } else { 0 };
-        Ok(Self { memory, cpus, room, plugged: 0, most_cpus })
-    }
-}
+use crate::share::{Share, share_tag};
 
 /// Sockets that QEMU inherits.
 #[derive(Debug, Clone, Copy)]
@@ -92,8 +31,8 @@ pub(crate) struct Descriptors {
 /// An instance's disk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Disk<'a> {
-    /// The raw disk beneath.
-    pub(crate) base: &'a Path,
+    /// The raw disk beneath; none when it came from elsewhere.
+    pub(crate) base: Option<&'a Path>,
     /// The layers on it, the lowest first.
     pub(crate) layers: &'a [PathBuf],
     /// Raw disks of volumes.
@@ -126,9 +65,16 @@ pub(crate) enum Boot<'a> {
         /// booted already.
         item: Option<&'a Path>,
     },
+    /// As before, by an operating system that knows nothing of us: with devices
+    /// that every one has drivers for.
+    Foreign,
 }
 
 impl Boot<'_> {
+    fn is_foreign(self) -> bool {
+        matches!(self, Self::Foreign)
+    }
+
     /// Whether the guest has booted already, and its state is to come.
     fn is_over(self) -> bool {
         matches!(self, Self::Kernel { initrd: None, .. } | Self::Loader { item: None })
@@ -145,6 +91,8 @@ pub(crate) struct Arguments<'a> {
     pub(crate) boot: Boot<'a>,
     /// `None` for a probe.
     pub(crate) disk: Option<Disk<'a>>,
+    /// Folders of the host.
+    pub(crate) shares: &'a [Share],
     pub(crate) memory: Memory<'a>,
     /// Address of the network device, e.g. `52:54:00:12:34:56`.
     pub(crate) mac: &'a str,
@@ -159,7 +107,11 @@ impl Arguments<'_> {
     /// The command line without the program.
     pub(crate) fn to_vec(&self) -> Vec<OsString> {
         let mut line = Line::default();
-        line.flag("-nodefaults").flag("-no-user-config").flag("-no-reboot").flag("-S");
+        line.flag("-nodefaults").flag("-no-user-config").flag("-S");
+        if !self.boot.is_foreign() {
+            // A new life is the supervisor's matter.
+            line.flag("-no-reboot");
+        }
         line.option("-display", "none").option("-name", self.name);
         line.option(
             "-sandbox",
@@ -168,6 +120,7 @@ impl Arguments<'_> {
         self.board(&mut line);
         self.boot(&mut line);
         self.disk(&mut line);
+        self.shares(&mut line);
         self.network(&mut line);
         self.talk(&mut line);
         if self.boot.is_over() {
@@ -179,9 +132,10 @@ impl Arguments<'_> {
 
     fn board(&self, line: &mut Line) {
         // What no guest of ours looks at is not built in.
+        let without = if self.boot.is_foreign() { "" } else { "i8042=off,sata=off,smbus=off," };
         line.option(
             "-machine",
-            "q35,vmport=off,smm=off,i8042=off,sata=off,smbus=off,usb=off,memory-backend=pc.ram",
+            format!("q35,vmport=off,smm=off,{without}usb=off,memory-backend=pc.ram"),
         );
         match self.accelerator {
             Accelerator::Kvm => line.option("-accel", "kvm").option("-cpu", "host"),
@@ -244,6 +198,8 @@ impl Arguments<'_> {
                 let text = kernel_command_line(self.accelerator, self.shape.room > 0);
                 line.option("-append", text);
             }
+            // A system may wait for a screen, though nobody sees it.
+            Boot::Foreign => drop(line.option("-device", "VGA")),
             // QEMU's own firmware boots the first disk.
             Boot::Loader { item } => {
                 if let Some(item) = item {
@@ -265,7 +221,8 @@ impl Arguments<'_> {
         // A full disk of the host is an error to the app, as in a container;
         // QEMU's way, a machine that stops without a word, helps nobody.
         let top = disk.layers.last().map(|layer| node_name(layer)).unwrap_or_default();
-        let device = format!("virtio-blk-pci,drive={top},rerror=report,werror=report");
+        let kind = if self.boot.is_foreign() { "ide-hd,bus=ide.0" } else { "virtio-blk-pci" };
+        let device = format!("{kind},drive={top},rerror=report,werror=report");
         line.option("-device", device);
         for (at, volume) in disk.volumes.iter().enumerate() {
             let name = volume_name(at);
@@ -274,6 +231,22 @@ impl Arguments<'_> {
             let device =
                 format!("virtio-blk-pci,drive={name},serial={name},rerror=report,werror=report");
             line.option("-device", device);
+        }
+    }
+
+    fn shares(&self, line: &mut Line) {
+        for (at, share) in self.shares.iter().enumerate() {
+            let tag = share_tag(at);
+            // What a guest makes is to be read on the host, and no more.
+            let mut option = OsString::from(format!(
+                "local,id={tag},security_model=mapped-xattr,fmode=0644,dmode=0755,multidevs=remap,path="
+            ));
+            option.push(escaped(&share.path));
+            if share.read_only {
+                option.push(",readonly=on");
+            }
+            line.option("-fsdev", option);
+            line.option("-device", format!("virtio-9p-pci,fsdev={tag},mount_tag={tag}"));
         }
     }
 
@@ -287,7 +260,8 @@ impl Arguments<'_> {
             let _ = write!(user, ",hostfwd={protocol}:{host_ip}:{host_port}-10.0.2.15:{port}");
         }
         line.option("-netdev", user);
-        line.option("-device", format!("virtio-net-pci,netdev=net,romfile=,mac={}", self.mac));
+        let kind = if self.boot.is_foreign() { "e1000" } else { "virtio-net-pci" };
+        line.option("-device", format!("{kind},netdev=net,romfile=,mac={}", self.mac));
     }
 
     fn talk(&self, line: &mut Line) {
@@ -298,7 +272,7 @@ impl Arguments<'_> {
         socket("qmp", qmp);
         socket("debug", debug);
         socket("console", console);
-        if self.disk.is_some() {
+        if self.disk.is_some() && !self.boot.is_foreign() {
             socket("channel", channel);
             line.option("-device", "virtio-serial-pci,max_ports=2");
             let port = format!("virtserialport,nr=1,chardev=channel,name={PORT_NAME}");
@@ -353,6 +327,7 @@ mod tests {
                 initrd: Some(Path::new("/i/initrd")),
             },
             disk,
+            shares: &[],
             memory: Memory::Own,
             mac: "52:54:00:00:00:01",
             ports,
@@ -371,7 +346,7 @@ mod tests {
         let odd = Path::new("/home/a,b:c=\"d\"/disk.qcow2");
         let layers = [odd.to_owned(), "/home/disk-1.qcow2".into()];
         let volumes = [PathBuf::from("/v,1/disk.raw")];
-        let disk = Disk { base: Path::new("/base.ext4"), layers: &layers, volumes: &volumes };
+        let disk = Disk { base: Some(Path::new("/base.ext4")), layers: &layers, volumes: &volumes };
         let line = line(Some(disk), &[]);
         let node: serde_json::Value = serde_json::from_str(after(&line, "-blockdev")[0]).unwrap();
         assert_eq!(node["driver"], "qcow2");
@@ -392,7 +367,7 @@ mod tests {
         let ports = ["8080:80".parse().unwrap(), "0.0.0.0:90:91/udp".parse().unwrap()];
         let layers = ["/d".into()];
         let line =
-            line(Some(Disk { base: Path::new("/b"), layers: &layers, volumes: &[] }), &ports);
+            line(Some(Disk { base: Some(Path::new("/b")), layers: &layers, volumes: &[] }), &ports);
         assert_eq!(
             after(&line, "-netdev"),
             [
@@ -415,7 +390,8 @@ mod tests {
             shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
             name: "tandem-0123",
             boot: Boot::Loader { item: Some(Path::new("/h,1/boot")) },
-            disk: Some(Disk { base: Path::new("/b"), layers: &layers, volumes: &[] }),
+            disk: Some(Disk { base: Some(Path::new("/b")), layers: &layers, volumes: &[] }),
+            shares: &[],
             memory: Memory::Own,
             mac: "52:54:00:00:00:01",
             ports: &[],
@@ -428,40 +404,52 @@ mod tests {
         assert!(!has(arguments.to_vec(), "-incoming") && !has(arguments.to_vec(), "-kernel"));
         arguments.boot = Boot::Loader { item: None };
         assert!(has(arguments.to_vec(), "-incoming") && !has(arguments.to_vec(), "-fw_cfg"));
+
+        // A disk from elsewhere: with devices that all know, and no agent.
+        arguments.boot = Boot::Foreign;
+        arguments.disk = Some(Disk { base: None, layers: &layers, volumes: &[] });
+        let line = arguments.to_vec();
+        assert!(!has(line.clone(), "-incoming") && !has(line.clone(), "-no-reboot"));
+        let all: Vec<_> = line.iter().filter_map(|one| one.to_str()).collect();
+        assert!(all.iter().any(|one| one.starts_with("ide-hd,bus=ide.0,drive=d")));
+        assert!(!all.iter().any(|one| one.contains("virtserialport") || one.contains("sata=off")));
+        let disk = all.iter().find(|one| one.contains("qcow2")).unwrap();
+        assert!(disk.contains("\"backing\":null"), "QEMU believes no name in a header: {disk}");
+    }
+
+    #[test]
+    fn a_folder_of_the_host_gives_no_privileges() {
+        let mut line = Line::default();
+        let shares = [
+            Share { path: "/a,b".into(), read_only: true },
+            Share { path: "/c".into(), read_only: false },
+        ];
+        let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
+        let arguments = Arguments {
+            qemu: &qemu,
+            accelerator: Accelerator::Tcg,
+            shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
+            name: "tandem-0123",
+            boot: Boot::Loader { item: None },
+            disk: None,
+            shares: &shares,
+            memory: Memory::Own,
+            mac: "",
+            ports: &[],
+            network: false,
+            descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
+        };
+        arguments.shares(&mut line);
+        let first = line.0[1].to_str().unwrap();
+        assert!(first.contains("security_model=mapped-xattr"), "{first}");
+        assert!(first.ends_with("path=/a,,b,readonly=on"), "{first}");
+        assert_eq!(line.0[3], "virtio-9p-pci,fsdev=share0,mount_tag=share0");
+        assert!(line.0[5].to_str().unwrap().ends_with("path=/c"));
     }
 
     #[test]
     fn a_probe_has_neither_disk_nor_network() {
         let line = line(None, &[]);
         assert!(after(&line, "-blockdev").is_empty() && after(&line, "-netdev").is_empty());
-    }
-
-    #[test]
-    fn limits_become_a_machine() {
-        let of = |memory_bytes, milli_cpus| {
-            Shape::of(
-                &Resources { memory_bytes, milli_cpus, pids: None },
-                &Resources::default(),
-                LEAST_MEMORY,
-            )
-        };
-        let shape = |memory, cpus| Shape { memory, cpus, most_cpus: cpus, ..Shape::default() };
-        assert_eq!(of(None, None), Ok(shape(512 << 20, 1)));
-        assert_eq!(of(Some((256 << 20) + 5), Some(1500)), Ok(shape(256 << 20, 2)));
-        assert!(of(Some(64 << 20), None).is_err());
-        assert!(of(None, Some(1_000_000)).is_err());
-
-        let room = |memory, cpus| Resources {
-            memory_bytes: Some(memory),
-            milli_cpus: Some(cpus),
-            pids: None,
-        };
-        let plain = Resources::default();
-        let grown = Shape::of(&plain, &room(1 << 30, 4000), LEAST_MEMORY).unwrap();
-        assert_eq!((grown.room, grown.most_cpus), (512 << 20, 4));
-        let less = Shape::of(&plain, &room(256 << 20, 4000), LEAST_MEMORY);
-        assert!(less.is_err(), "less than it begins with");
-        let only_down = Shape::of(&plain, &room(512 << 20, 1000), LEAST_MEMORY).unwrap();
-        assert_eq!(only_down.room, BLOCK, "the balloon needs no room");
     }
 }

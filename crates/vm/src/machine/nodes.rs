@@ -20,10 +20,11 @@ pub(crate) fn file_node(path: &Path) -> Value {
     json!({"driver": "file", "filename": path, "aio": "threads"})
 }
 
-/// A disk of layers, the lowest first, on a raw one. Only the top one may be
-/// written to.
-pub(crate) fn disk_node(base: &Path, layers: &[PathBuf]) -> Value {
-    let mut node = json!({"driver": "raw", "read-only": true, "file": file_node(base)});
+/// A disk of layers, the lowest first, on a raw one or on nothing. Only the top
+/// one may be written to.
+pub(crate) fn disk_node(base: Option<&Path>, layers: &[PathBuf]) -> Value {
+    let raw = |base| json!({"driver": "raw", "read-only": true, "file": file_node(base)});
+    let mut node = base.map_or(Value::Null, raw);
     for (at, layer) in layers.iter().enumerate() {
         node = layer_node(layer, node);
         if at + 1 < layers.len() {

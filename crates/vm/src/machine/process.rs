@@ -17,7 +17,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Descriptors, Qemu};
+use super::{
+    Descriptors, Qemu,
+    fence::{Fence, Reach},
+};
 use crate::qmp::Qmp;
 
 /// How long QEMU may take until its monitor answers.
@@ -62,10 +65,11 @@ impl Pair {
 
 impl Started {
     /// Starts QEMU with the command line that `arguments` makes for the
-    /// sockets. The machine stands still until `cont`. QEMU is killed when the
+    /// sockets, where it reaches nothing else of the host's. The machine stands still until `cont`. QEMU is killed when the
     /// thread that calls this ends.
     pub(crate) fn spawn(
         qemu: &Qemu,
+        reach: &Reach,
         arguments: impl FnOnce(Descriptors) -> Vec<OsString>,
     ) -> Result<Self, BackendError> {
         let failed = |e: io::Error| BackendError::io("start", &qemu.program, e);
@@ -78,6 +82,7 @@ impl Started {
             channel: channel.theirs(),
         };
         let inherited = [&qmp, &debug, &console, &channel].map(Pair::theirs);
+        let fence = Fence::around(reach).map_err(|e| BackendError::engine("fencing QEMU", e))?;
         let parent = rustix::process::getpid();
         let mut command = Command::new(&qemu.program);
         command
@@ -87,7 +92,7 @@ impl Started {
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         // SAFETY: the closure makes system calls only and allocates nothing.
-        unsafe { command.pre_exec(move || prepare(parent, inherited)) };
+        unsafe { command.pre_exec(move || prepare(parent, inherited, fence.as_ref())) };
         let child = command.spawn().map_err(failed)?;
         let tokio = |pair: Pair| UnixStream::from_std(pair.ours).map_err(failed);
         Ok(Self {
@@ -117,7 +122,11 @@ impl Started {
 }
 
 /// Runs in the new process before it becomes QEMU.
-fn prepare(parent: rustix::process::Pid, inherited: [RawFd; 4]) -> io::Result<()> {
+fn prepare(
+    parent: rustix::process::Pid,
+    inherited: [RawFd; 4],
+    fence: Option<&Fence>,
+) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
         return Err(io::Error::other("the supervisor has ended"));
@@ -128,7 +137,7 @@ fn prepare(parent: rustix::process::Pid, inherited: [RawFd; 4]) -> io::Result<()
             return Err(io::Error::last_os_error());
         }
     }
-    Ok(())
+    fence.map_or(Ok(()), Fence::enter)
 }
 
 impl Machine {

@@ -45,6 +45,12 @@ impl Qemu {
         Ok(Self { program, firmware })
     }
 
+    /// The folder that it is installed below, e.g. `/usr`.
+    pub(crate) fn place(&self) -> PathBuf {
+        let program = std::fs::canonicalize(&self.program).unwrap_or_else(|_| self.program.clone());
+        program.ancestors().nth(2).unwrap_or(Path::new("/usr")).to_owned()
+    }
+
     /// Its version, by asking it.
     pub(crate) fn version(&self) -> Result<String, BackendError> {
         let output = std::process::Command::new(&self.program)

@@ -8,16 +8,16 @@ use tandem_backend::{BackendError, Executor, InstanceStore, Launch, Payload, Run
 use tandem_guest::wire::Marks;
 use tandem_home::Home;
 use tandem_image::Store;
-use tandem_model::{InstanceRecord, PortMap, ProcessIdentity};
+use tandem_model::{HostInstant, InstanceRecord, PortMap, ProcessIdentity};
 use tandem_probe::{alive, identity, now};
 use tokio::net::UnixStream;
 
 use super::{
-    InstanceFiles,
+    InstanceFiles, Kind,
     boot::{BootError, follow},
     identity::{mac_of, mac_text},
     ports,
-    resume::{self, Up},
+    resume::{self, Up, drain},
     wishes::{boot_of, has_network},
 };
 use crate::{
@@ -26,10 +26,11 @@ use crate::{
     exec::{exec_command, explain},
     guest::{guest_program, write_boot, write_initrd},
     kernel::Kernel,
-    machine::{Arguments, Boot, Disk, Machine, Memory, Qemu, Shape, Started},
+    machine::{Arguments, Boot, Disk, Machine, Memory, Qemu, Reach, Shape, Started},
     qmp::Qmp,
     quota::{self, Quota},
     running::{Console, Parts as RunningParts, RunningVm},
+    share::{Share, check as check_shares, shares},
     snapshot::{MachineState, Resume},
     template::{Key, begin_with, memory_in_the_making},
     volume::VolumeDisks,
@@ -47,8 +48,7 @@ pub(super) struct VmPayload {
     home: Home,
     shape: Shape,
     files: InstanceFiles,
-    /// Its disk has an operating system and boots by itself.
-    has_system: bool,
+    kind: Kind,
     quota: Option<Quota>,
     qemu: Option<ProcessIdentity>,
     /// Nobody else has these as long as the payload lives.
@@ -60,8 +60,8 @@ struct Parts {
     qemu: Qemu,
     kernel: Kernel,
     guest: PathBuf,
-    /// The raw disk beneath.
-    base: PathBuf,
+    /// The raw disk beneath; none of a disk from elsewhere.
+    base: Option<PathBuf>,
     /// The layers on it.
     layers: Vec<PathBuf>,
     chosen: Chosen,
@@ -76,10 +76,10 @@ impl VmPayload {
         home: Home,
         shape: Shape,
         files: InstanceFiles,
-        has_system: bool,
+        kind: Kind,
         quota: Option<Quota>,
     ) -> Self {
-        Self { home, shape, files, has_system, quota, qemu: None, volumes: VolumeDisks::default() }
+        Self { home, shape, files, kind, quota, qemu: None, volumes: VolumeDisks::default() }
     }
 
     /// Finds what `prepare` made; makes what is missing.
@@ -104,8 +104,9 @@ impl VmPayload {
             begin_with(home, &Key::of(&record.spec, &state, &guest)?, &dir)?;
         }
         let base = match BaseRecord::load(&dir)? {
-            Some(recorded) => recorded.find(home)?,
-            None => self.make_disk(home, &dir, &program, record)?,
+            _ if self.kind == Kind::Foreign => None,
+            Some(recorded) => Some(recorded.find(home)?),
+            None => Some(self.make_disk(home, &dir, &program, record)?),
         };
         let layers = Chain::load(&dir)?.paths(&dir);
         let resume = Resume::load(&dir)?;
@@ -174,6 +175,47 @@ impl VmPayload {
         }
     }
 
+    /// What this machine's QEMU may touch: its own folder, where its disk is,
+    /// what is to be saved, its volumes and what it shows of the host.
+    fn reach(&self, qemu: &Qemu, shares: &[Share]) -> Reach {
+        let mut reach = Reach {
+            read: vec![qemu.place(), self.home.cache().join("disks"), self.home.kernels()],
+            write: vec![self.files.dir.clone(), self.home.temporary()],
+        };
+        reach.write.extend(self.volumes.paths().iter().cloned());
+        for share in shares {
+            let list = if share.read_only { &mut reach.read } else { &mut reach.write };
+            list.push(share.path.clone());
+        }
+        reach
+    }
+
+    /// Follows the boot to the app's execution.
+    async fn follow(
+        &self,
+        launch: &mut Launch<'_>,
+        machine: &mut Machine,
+        console: &mut Console,
+        debug: UnixStream,
+        start: HostInstant,
+    ) -> Result<(), BackendError> {
+        let program = launch.record.spec.args.first().cloned().unwrap_or_default();
+        let marks = if self.kind == Kind::Full { Marks::by_loader() } else { Marks::default() };
+        let said = match follow(debug, marks).await {
+            Ok(boot) => {
+                boot.phases(start, |name, from, to| launch.phase_between(name, from, to));
+                return Ok(());
+            }
+            Err(BootError::Failed(failure)) => return Err(explain(failure, &program)),
+            Err(BootError::Ended) => {
+                let _ = machine.end(END_LIMIT).await;
+                machine.errors().await
+            }
+            Err(BootError::Timeout(limit)) => format!("it took more than {} s", limit.as_secs()),
+        };
+        Err(BackendError::engine("starting the guest", console.reason(&said).await))
+    }
+
     fn start_qemu(
         &self,
         parts: &Parts,
@@ -192,23 +234,27 @@ impl VmPayload {
         };
         let mac = mac_text(mac_of(&launch.record.id));
         let network = has_network(&launch.record.spec.options);
+        let shares: Vec<Share> =
+            shares(&launch.record.spec.options).map(|(_, share)| share).collect();
         let begins_with = resume.is_none().then_some(self.files.boot.as_path());
-        Started::spawn(&parts.qemu, |descriptors| {
+        let reach = self.reach(&parts.qemu, &shares);
+        Started::spawn(&parts.qemu, &reach, |descriptors| {
             Arguments {
                 qemu: &parts.qemu,
                 accelerator: parts.chosen.accelerator,
                 shape: resume.map_or(self.shape, |resume| resume.state.shape()),
                 name: &name,
-                boot: if self.has_system {
-                    Boot::Loader { item: begins_with }
-                } else {
-                    Boot::Kernel { kernel: &kernel, initrd: begins_with }
+                boot: match self.kind {
+                    Kind::Micro => Boot::Kernel { kernel: &kernel, initrd: begins_with },
+                    Kind::Full => Boot::Loader { item: begins_with },
+                    Kind::Foreign => Boot::Foreign,
                 },
                 disk: Some(Disk {
-                    base: &parts.base,
+                    base: parts.base.as_deref(),
                     layers: &parts.layers,
                     volumes: self.volumes.paths(),
                 }),
+                shares: &shares,
                 memory,
                 mac: &mac,
                 ports,
@@ -225,6 +271,7 @@ impl Payload for VmPayload {
     async fn launch(&mut self, launch: &mut Launch<'_>) -> Result<Box<dyn Running>, BackendError> {
         let start = now();
         ports::choose(&launch.record.spec.ports)?;
+        check_shares(&launch.record.spec.options, launch.record.spec.profile)?;
         self.volumes = VolumeDisks::open(launch.store.home(), &launch.record.spec.options)?;
         let parts = self.parts(launch.store, launch.record).await?;
         let runtime = &mut launch.record.runtime;
@@ -234,46 +281,35 @@ impl Payload for VmPayload {
         if parts.resume.is_none() {
             let boot = boot_of(launch.record, &parts.kernel);
             let (home, file) = (launch.store.home(), &self.files.boot);
-            if self.has_system {
-                write_boot(file, &boot)?;
-            } else {
-                write_initrd(file, home, &parts.kernel, &parts.guest, Some(&boot))?;
+            match self.kind {
+                Kind::Micro => {
+                    write_initrd(file, home, &parts.kernel, &parts.guest, Some(&boot))?;
+                }
+                Kind::Full => write_boot(file, &boot)?,
+                Kind::Foreign => {}
             }
         }
         let start = launch.phase("disk", start);
 
         let (mut machine, qmp, [debug, console, channel]) = self.spawn(&parts, launch).await?;
         launch.record.runtime.engine = Some(format!("QEMU {}", qmp.version()));
-        let console = Console::keep(console, &self.files.console)?;
+        let mut console = Console::keep(console, &self.files.console)?;
         let (dir, chosen) = (self.files.dir.clone(), parts.chosen.accelerator);
         let state = MachineState::here(qmp.version(), chosen, self.shape, &parts.kernel.release);
         if let Some(resume) = &parts.resume {
             let start = launch.phase("spawn", start);
             let up = Up { machine, qmp, debug, console, channel };
-            let has_system = self.has_system;
-            return resume::go_on(up, launch, resume, state, dir, has_system, start).await;
+            return resume::go_on(up, launch, resume, state, dir, self.kind, start).await;
         }
         qmp.cont().await.map_err(|e| BackendError::engine("QEMU", e))?;
         let start = launch.phase("spawn", start);
 
-        let program = launch.record.spec.args.first().cloned().unwrap_or_default();
-        let marks = if self.has_system { Marks::by_loader() } else { Marks::default() };
-        let boot = match follow(debug, marks).await {
-            Ok(moments) => moments,
-            Err(BootError::Failed(failure)) => return Err(explain(failure, &program)),
-            Err(BootError::Ended) => {
-                let _ = machine.end(END_LIMIT).await;
-                let said = machine.errors().await;
-                let reason = console.reason(&said).await;
-                return Err(BackendError::engine("starting the guest", reason));
-            }
-            Err(BootError::Timeout(limit)) => {
-                let reason =
-                    console.reason(&format!("it took more than {} s", limit.as_secs())).await;
-                return Err(BackendError::engine("starting the guest", reason));
-            }
-        };
-        boot.phases(start, |name, from, to| launch.phase_between(name, from, to));
+        if self.kind == Kind::Foreign {
+            // Nobody there says when it is up.
+            drain(debug);
+        } else {
+            self.follow(launch, &mut machine, &mut console, debug, start).await?;
+        }
         let app_output = &launch.output;
         let limits = launch.record.spec.resources;
         let has_volumes = !self.volumes.paths().is_empty();
@@ -287,7 +323,7 @@ impl Payload for VmPayload {
             state,
             limits,
             has_volumes,
-            has_system: self.has_system,
+            kind: self.kind,
             terminal: launch.record.spec.options.terminal,
         };
         Ok(Box::new(RunningVm::watch(parts)))

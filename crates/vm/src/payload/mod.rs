@@ -13,12 +13,24 @@ use tandem_backend::{BackendError, InstanceStore, Payload};
 use tandem_model::{InstanceRecord, InstanceSpec, Profile};
 
 use crate::{
+    disk::is_foreign,
     machine::{LEAST_FOR_SYSTEM, LEAST_MEMORY, Shape},
     quota::Quota,
 };
 use launch::VmPayload;
 pub(crate) use launch::{end_process, remove_boot};
 pub(crate) use wishes::{environment, knows_terminal, refusal};
+
+/// What comes up in a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The image's files alone.
+    Micro,
+    /// An operating system of ours, with the image's app as a service.
+    Full,
+    /// A disk from elsewhere: nobody there knows of us.
+    Foreign,
+}
 
 /// The files of an instance besides those of every backend.
 #[derive(Debug, Clone)]
@@ -70,6 +82,10 @@ pub fn vm_payload(
     ports::check(&record.spec.ports)?;
     let quota = Quota::of(&record.spec.resources, &record.id)?;
     let files = InstanceFiles::in_dir(&store.dir(&record.id));
-    let has_system = record.spec.profile == Some(Profile::Full);
-    Ok(Box::new(VmPayload::new(store.home().clone(), shape, files, has_system, quota)))
+    let kind = match record.spec.profile {
+        _ if is_foreign(&files.dir)? => Kind::Foreign,
+        Some(Profile::Full) => Kind::Full,
+        _ => Kind::Micro,
+    };
+    Ok(Box::new(VmPayload::new(store.home().clone(), shape, files, kind, quota)))
 }

@@ -6,7 +6,7 @@ use tandem_backend::{BackendError, Launch, Running};
 use tandem_model::HostInstant;
 use tokio::{io::AsyncReadExt as _, net::UnixStream};
 
-use super::{identity::new_identity, launch::END_LIMIT};
+use super::{Kind, identity::new_identity, launch::END_LIMIT};
 use crate::{
     machine::Machine,
     qmp::{Form, Qmp, QmpError},
@@ -30,7 +30,7 @@ pub(super) async fn go_on(
     resume: &Resume,
     here: MachineState,
     dir: PathBuf,
-    has_system: bool,
+    kind: Kind,
     start: HostInstant,
 ) -> Result<Box<dyn Running>, BackendError> {
     let name = &launch.record.spec.name;
@@ -81,7 +81,7 @@ pub(super) async fn go_on(
         limits,
         // Nothing is saved of a machine that has some.
         has_volumes: false,
-        has_system,
+        kind,
         terminal: launch.record.spec.options.terminal,
     });
     running.revive(identity).await?;
@@ -90,7 +90,7 @@ pub(super) async fn go_on(
 }
 
 /// A guest that writes to its debug port must not stop QEMU.
-fn drain(mut debug: UnixStream) {
+pub(super) fn drain(mut debug: UnixStream) {
     tokio::task::spawn_local(async move {
         let mut buffer = [0; 512];
         while debug.read(&mut buffer).await.is_ok_and(|count| count > 0) {}

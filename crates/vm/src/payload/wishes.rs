@@ -2,7 +2,8 @@
 
 use tandem_backend::BackendError;
 use tandem_guest::wire::{
-    Boot, Confinement, Execute, Limit, MemoryMount, Mount, Network, VolumeMount, Window,
+    Boot, Confinement, Execute, Limit, MemoryMount, Mount, Network, SharedMount, VolumeMount,
+    Window,
 };
 use tandem_model::{
     CAPABILITIES, InstanceOptions, InstanceRecord, MountSource, NetworkChoice, Profile,
@@ -13,6 +14,7 @@ use super::identity::{DEVICE, hostname_of};
 use crate::{
     kernel::Kernel,
     machine::volume_name,
+    share::{Share, share_tag, shares},
     volume::{VolumeDisks, Wanted},
 };
 
@@ -43,14 +45,6 @@ pub(crate) fn refusal(options: &InstanceOptions, profile: Option<Profile>) -> Op
         let [what, why, fix] = [what, why, fix].map(str::to_owned);
         Some(BackendError::Unavailable { what, why, fix })
     };
-    let binds = |source: &MountSource| matches!(source, MountSource::Bind { .. });
-    if options.mounts.iter().any(|mount| binds(&mount.source)) {
-        return unavailable(
-            "a folder of the host in a virtual machine",
-            "its kernel has no file system that is shared with the host",
-            "use a named volume, copy files in with `tandem cp`, or use --backend container",
-        );
-    }
     if options.template && profile == Some(Profile::Full) {
         return unavailable(
             "a template of a full machine",
@@ -87,14 +81,6 @@ pub(crate) fn refusal(options: &InstanceOptions, profile: Option<Profile>) -> Op
             "a seccomp profile in a virtual machine",
             "the app has a kernel of its own, and system calls to it are not filtered",
             "leave the profile out, or use --backend container",
-        );
-    }
-    if (options.terminal || options.stdin) && profile == Some(Profile::Full) {
-        let option = if options.terminal { "-t" } else { "-i" };
-        return unavailable(
-            &format!("{option} in a full machine"),
-            "its app is a service of an operating system, and services have no terminal",
-            "use `tandem exec -it` or `tandem console`, or --profile micro",
         );
     }
     None
@@ -205,7 +191,15 @@ fn mounts(options: &InstanceOptions) -> Vec<Mount> {
         })
     };
     let volumes = VolumeDisks::wanted(options).enumerate().map(volume);
-    options.mounts.iter().filter_map(memory).chain(volumes).collect()
+    let shared = |(at, (mount, share)): (usize, (&tandem_model::MountSpec, Share))| {
+        Mount::Shared(SharedMount {
+            tag: share_tag(at),
+            target: mount.target.clone(),
+            read_only: share.read_only,
+        })
+    };
+    let shared = shares(options).enumerate().map(shared);
+    options.mounts.iter().filter_map(memory).chain(volumes).chain(shared).collect()
 }
 
 #[cfg(test)]
@@ -225,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn volumes_are_disks_and_folders_of_the_host_are_refused() {
+    fn volumes_are_disks_and_folders_of_the_host_have_tags() {
         let volume = |text| tandem_model::parse_volume(text).unwrap();
         let mut options = InstanceOptions {
             mounts: ["b:/var/b:ro", "a:/a:nocopy"].map(volume).to_vec(),
@@ -244,8 +238,11 @@ mod tests {
         let said = refusal(&options, Some(Profile::Full)).unwrap().to_string();
         assert!(said.contains("full machine"), "{said}");
         options.template = false;
-        options.mounts.push(volume("/tmp:/host"));
-        assert!(refusal(&options, None).unwrap().to_string().contains("tandem cp"));
+        options.mounts = ["/tmp:/host:ro", "/srv:/srv"].map(volume).to_vec();
+        let found = mounts(&options);
+        let Mount::Shared(first) = &found[0] else { panic!("{found:?}") };
+        assert!(first.tag == "share0" && first.target == "/host" && first.read_only);
+        assert!(matches!(&found[1], Mount::Shared(second) if second.tag == "share1"));
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Console {
 
     /// Why a machine ended: what `said` tells, or else the console's last
     /// lines.
-    pub(crate) async fn reason(mut self, said: &str) -> String {
+    pub(crate) async fn reason(&mut self, said: &str) -> String {
         let _ = timeout(Duration::from_millis(500), &mut self.task).await;
         let tail = self.tail.borrow();
         let text = String::from_utf8_lossy(&tail);

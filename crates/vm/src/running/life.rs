@@ -16,11 +16,15 @@ use super::console::Console;
 use crate::{
     agent::{self, Agent, Session},
     machine::Machine,
+    payload::Kind,
     qmp::Qmp,
 };
 
 /// How long QEMU may take to write its disk down and end.
 const QUIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an operating system may take to shut down after its app's end.
+const SHUTDOWN: Duration = Duration::from_mins(1);
 
 /// Output on its way into the log.
 const PIPE: usize = 64 * 1024;
@@ -29,7 +33,8 @@ const PIPE: usize = 64 * 1024;
 pub(super) struct Life {
     machine: Machine,
     qmp: Rc<Qmp>,
-    guest: Session<DuplexStream>,
+    /// `None` when nobody inside talks to us.
+    guest: Option<Session<DuplexStream>>,
     console: Console,
     logs: [JoinHandle<()>; 2],
     /// How long the guest may take to switch itself off after the app's end;
@@ -47,6 +52,8 @@ enum End {
     Qemu(io::Result<ExitStatus>),
     /// We were asked to end it.
     Killed,
+    /// A guest without an agent switched itself off.
+    Off,
 }
 
 impl Life {
@@ -56,36 +63,30 @@ impl Life {
         channel: UnixStream,
         console: Console,
         app_output: &Output,
-        shutdown: Duration,
-    ) -> (Self, Agent) {
+        kind: Kind,
+    ) -> (Self, Option<Agent>) {
+        let shutdown = if kind == Kind::Full { SHUTDOWN } else { Duration::ZERO };
         let into_log = |stream| {
             let (output, source) = duplex(PIPE);
             (output, tokio::task::spawn_local(pump(source, stream, app_output.clone())))
         };
         let (stdout, stdout_log) = into_log(Stream::Stdout);
         let (stderr, stderr_log) = into_log(Stream::Stderr);
-        let (guest, agent) = Session::open(channel, [stdout, stderr]);
+        let (guest, agent) = if kind == Kind::Foreign {
+            (None, None)
+        } else {
+            let (guest, agent) = Session::open(channel, [stdout, stderr]);
+            (Some(guest), Some(agent))
+        };
         (Self { machine, qmp, guest, console, logs: [stdout_log, stderr_log], shutdown }, agent)
     }
 
     /// Runs to the end and tells how it was. QEMU is gone then, and the app's
     /// output is in the log.
     pub(super) async fn run(mut self, mut killed: watch::Receiver<bool>) -> Exit {
-        let end = tokio::select! {
-            end = self.guest.listen() => match end {
-                // QEMU is at its end.
-                agent::End::Closed => End::Qemu(self.machine.end(QUIT_LIMIT).await),
-                agent::End::App { code, out_of_memory } => End::App { code, out_of_memory },
-                agent::End::Broken(how) => End::Guest(how),
-            },
-            status = self.machine.child.wait() => {
-                // What the guest said before is still to be read.
-                match self.guest.listen().await {
-                    agent::End::App { code, out_of_memory } => End::App { code, out_of_memory },
-                    _ => End::Qemu(status),
-                }
-            }
-            _ = killed.wait_for(|killed| *killed) => End::Killed,
+        let end = match &mut self.guest {
+            Some(guest) => with_agent(guest, &mut self.machine, &mut killed).await,
+            None => alone(&mut self.machine, &mut killed).await,
         };
         if matches!(end, End::App { .. }) {
             // Asked to be killed meanwhile, it is switched off at once.
@@ -103,11 +104,46 @@ impl Life {
         for log in self.logs {
             let _ = log.await;
         }
-        explain(end, &mut self.machine, self.console).await
+        explain(end, &mut self.machine, &mut self.console).await
     }
 }
 
-async fn explain(end: End, machine: &mut Machine, console: Console) -> Exit {
+/// How a machine ends whose guest has an agent.
+async fn with_agent(
+    guest: &mut Session<DuplexStream>,
+    machine: &mut Machine,
+    killed: &mut watch::Receiver<bool>,
+) -> End {
+    tokio::select! {
+        end = guest.listen() => match end {
+            // QEMU is at its end.
+            agent::End::Closed => End::Qemu(machine.end(QUIT_LIMIT).await),
+            agent::End::App { code, out_of_memory } => End::App { code, out_of_memory },
+            agent::End::Broken(how) => End::Guest(how),
+        },
+        status = machine.child.wait() => {
+            // What the guest said before is still to be read.
+            match guest.listen().await {
+                agent::End::App { code, out_of_memory } => End::App { code, out_of_memory },
+                _ => End::Qemu(status),
+            }
+        }
+        _ = killed.wait_for(|killed| *killed) => End::Killed,
+    }
+}
+
+/// How a machine ends of whose guest we know nothing.
+async fn alone(machine: &mut Machine, killed: &mut watch::Receiver<bool>) -> End {
+    tokio::select! {
+        status = machine.child.wait() => match status {
+            Ok(status) if status.success() => End::Off,
+            status => End::Qemu(status),
+        },
+        _ = killed.wait_for(|killed| *killed) => End::Killed,
+    }
+}
+
+async fn explain(end: End, machine: &mut Machine, console: &mut Console) -> Exit {
     let failed = |error: BackendError| Exit {
         code: 137,
         out_of_memory: false,
@@ -116,6 +152,7 @@ async fn explain(end: End, machine: &mut Machine, console: Console) -> Exit {
     match end {
         // A hostile guest may say any number; exit codes have a byte.
         End::App { code, out_of_memory } => Exit { code: code & 0xff, out_of_memory, error: None },
+        End::Off => Exit { code: 0, out_of_memory: false, error: None },
         End::Killed => Exit { code: 137, out_of_memory: false, error: None },
         End::Guest(e) => {
             failed(BackendError::engine("the guest", format!("it broke the protocol with {e}")))

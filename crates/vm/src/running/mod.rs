@@ -17,13 +17,14 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tandem_backend::{BackendError, Output, Peer, Running, Serve, WindowSize};
 use tandem_guest::wire::Window;
-use tandem_model::{Exit, Resources};
+use tandem_model::{Accelerator, Exit, Resources};
 use tokio::{net::UnixStream, sync::watch, time::timeout};
 
 use crate::{
     agent::{Agent, Task},
     exec::relay,
-    machine::Machine,
+    machine::{LEAST_FOR_SYSTEM, LEAST_MEMORY, Machine},
+    payload::Kind,
     qmp::{Qmp, QmpError},
     snapshot::{GuestSize, MachineState, Request},
 };
@@ -35,9 +36,10 @@ use life::Life;
 /// that nothing is lost when a caller stops waiting.
 pub(crate) struct RunningVm {
     exit: watch::Receiver<Option<Exit>>,
-    agent: Agent,
+    /// `None` when nobody inside talks to us.
+    agent: Option<Agent>,
     /// The app's input.
-    app: Task,
+    app: Option<Task>,
     /// The app has a terminal.
     terminal: bool,
     qmp: Rc<Qmp>,
@@ -48,16 +50,23 @@ pub(crate) struct RunningVm {
     /// What a saved state fits to.
     state: RefCell<MachineState>,
     limits: Cell<Resources>,
+    /// The least memory that such a machine comes up with, bytes.
+    least: u64,
+    /// Processors that may still be plugged in. Software emulation gives each a
+    /// thread of its own and takes no place back (QEMU, `tcg_register_thread`:
+    /// one too many ends it).
+    places: Cell<u32>,
     /// The channel rests, because the machine was paused.
     at_rest: Cell<bool>,
     has_volumes: bool,
 }
 
+/// Signals that ask to end: SIGHUP, SIGINT, SIGQUIT, SIGTERM, and the one for
+/// systemd.
+const ENDING: [i32; 5] = [1, 2, 3, 15, 37];
+
 /// How long a guest may take to write its volumes out before it is killed.
 const SETTLING: Duration = Duration::from_secs(5);
-
-/// How long an operating system may take to shut down after its app's end.
-const SHUTDOWN: Duration = Duration::from_mins(1);
 
 /// The parts of a machine that has come up.
 pub(crate) struct Parts<'a> {
@@ -72,8 +81,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) limits: Resources,
     /// It has disks that outlive it.
     pub(crate) has_volumes: bool,
-    /// It has an operating system, which shuts down by itself.
-    pub(crate) has_system: bool,
+    pub(crate) kind: Kind,
     /// Its app has a terminal.
     pub(crate) terminal: bool,
 }
@@ -91,21 +99,25 @@ impl RunningVm {
         let (exit_sender, exit) = watch::channel(None);
         let (kill, killed) = watch::channel(false);
         let Parts { machine, qmp, channel, console, app_output, dir, state, limits, .. } = parts;
-        let Parts { has_volumes, has_system, terminal, .. } = parts;
+        let Parts { has_volumes, kind, terminal, .. } = parts;
         let qmp = Rc::new(qmp);
         let door = console.door();
-        let shutdown = if has_system { SHUTDOWN } else { Duration::ZERO };
-        let (life, agent) =
-            Life::new(machine, Rc::clone(&qmp), channel, console, app_output, shutdown);
+        let (life, agent) = Life::new(machine, Rc::clone(&qmp), channel, console, app_output, kind);
         tokio::task::spawn_local(async move {
             let exit = life.run(killed).await;
             exit_sender.send_replace(Some(exit));
         });
+        let least = if kind == Kind::Micro { LEAST_MEMORY } else { LEAST_FOR_SYSTEM };
+        let shape = state.shape();
+        let places = match state.accelerator {
+            Accelerator::Tcg => shape.most_cpus.saturating_sub(shape.cpus),
+            Accelerator::Kvm => u32::MAX,
+        };
         let (state, limits) = (RefCell::new(state), Cell::new(limits));
         let at_rest = Cell::new(false);
         Self {
             exit,
-            app: agent.app(),
+            app: agent.as_ref().map(Agent::app),
             agent,
             terminal,
             qmp,
@@ -114,6 +126,8 @@ impl RunningVm {
             dir,
             state,
             limits,
+            least,
+            places: Cell::new(places),
             at_rest,
             has_volumes,
         }
@@ -123,9 +137,23 @@ impl RunningVm {
     /// random numbers and, as another instance, an identity of its own.
     pub(crate) async fn revive(&self, identity: Option<NewIdentity>) -> Result<(), BackendError> {
         self.qmp.cont().await.map_err(failed)?;
-        self.agent.resume(true).await.map_err(guest)?;
+        let agent = self.agent()?;
+        agent.resume(true).await.map_err(guest)?;
         let identity = identity.as_ref().map(|it| (it.hostname.as_str(), it.mac));
-        self.agent.refresh(identity).await.map_err(guest)
+        agent.refresh(identity).await.map_err(guest)
+    }
+
+    fn agent(&self) -> Result<&Agent, BackendError> {
+        self.agent.as_ref().ok_or_else(|| BackendError::Unavailable {
+            what: "what is inside this machine".to_owned(),
+            why: "its disk came from elsewhere, and no agent of Tandem's is on it".to_owned(),
+            fix: "log in at its console with `tandem console`, or by a published port".to_owned(),
+        })
+    }
+
+    /// Brings the guest's files and the channel to rest.
+    async fn quiesce(&self) -> Result<(), BackendError> {
+        self.agent()?.quiesce().await.map_err(guest)
     }
 }
 
@@ -151,35 +179,45 @@ impl Running for RunningVm {
     }
 
     async fn signal(&self, number: i32) -> Result<(), BackendError> {
-        self.agent.signal(number).map_err(guest)
+        match &self.agent {
+            Some(agent) => agent.signal(number).map_err(guest),
+            // Whoever asks it to stop presses its power button.
+            None if ENDING.contains(&number) => {
+                self.qmp.execute("system_powerdown", None).await.map(drop).map_err(failed)
+            }
+            None => self.agent().map(drop),
+        }
     }
 
     async fn write_input(&self, bytes: &[u8]) -> Result<(), BackendError> {
+        let Some(app) = &self.app else { return Ok(()) };
         // Without standard input nobody would take it.
-        self.app.input(bytes).await.map_err(|e| BackendError::engine("passing input on", e))
+        app.input(bytes).await.map_err(|e| BackendError::engine("passing input on", e))
     }
 
     async fn close_input(&self) -> Result<(), BackendError> {
-        // A terminal has no end: the key for it is a matter of the app's.
-        if self.terminal {
-            return Ok(());
+        match &self.app {
+            // A terminal has no end: the key for it is a matter of the app's.
+            Some(app) if !self.terminal => app.end_input().await.map_err(guest),
+            _ => Ok(()),
         }
-        self.app.end_input().await.map_err(guest)
     }
 
     async fn resize(&self, size: WindowSize) -> Result<(), BackendError> {
-        if !self.terminal {
-            return Ok(());
+        match &self.app {
+            Some(app) if self.terminal => {
+                let size = Window { rows: size.rows, columns: size.columns };
+                app.resize(size).await.map_err(guest)
+            }
+            _ => Ok(()),
         }
-        let size = Window { rows: size.rows, columns: size.columns };
-        self.app.resize(size).await.map_err(guest)
     }
 
     async fn kill(&self) -> Result<(), BackendError> {
         // A killed process leaves what it wrote; a machine without power loses
         // what its kernel had not written out.
         if self.has_volumes && !self.at_rest.get() {
-            let _ = timeout(SETTLING, self.agent.quiesce()).await;
+            let _ = timeout(SETTLING, self.quiesce()).await;
         }
         self.kill.send_replace(true);
         Ok(())
@@ -188,7 +226,7 @@ impl Running for RunningVm {
     fn connect(&self, peer: Peer) -> Result<Serve, BackendError> {
         match peer {
             Peer::Agent => {
-                let agent = self.agent.clone();
+                let agent = self.agent()?.clone();
                 Ok(Box::new(|stream| drop(tokio::task::spawn_local(relay(agent, stream)))))
             }
             Peer::Console => self.console.clone().serve(),
@@ -198,14 +236,14 @@ impl Running for RunningVm {
     async fn pause(&self) -> Result<(), BackendError> {
         // A guest that does not answer can be paused all the same; only a
         // snapshot with its memory would be of no use.
-        self.at_rest.set(self.agent.quiesce().await.is_ok());
+        self.at_rest.set(self.quiesce().await.is_ok());
         self.qmp.stop().await.map_err(failed)
     }
 
     async fn resume(&self) -> Result<(), BackendError> {
         self.qmp.cont().await.map_err(failed)?;
         if self.at_rest.replace(false) {
-            self.agent.resume(false).await.map_err(guest)?;
+            self.agent()?.resume(false).await.map_err(guest)?;
         }
         Ok(())
     }
@@ -227,7 +265,7 @@ impl Running for RunningVm {
                 serde_json::to_value(taken).map_err(unreadable)
             }
             Request::Size => {
-                let online = self.agent.online().await.map_err(guest)?;
+                let online = self.agent()?.online().await.map_err(guest)?;
                 let size = GuestSize { cpus: online.cpus, memory_bytes: online.memory_bytes };
                 serde_json::to_value(size).map_err(unreadable)
             }

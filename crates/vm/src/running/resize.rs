@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{RunningVm, failed, guest};
 use crate::{
-    machine::{BLOCK, LEAST_MEMORY, MORE, Shape},
+    machine::{BLOCK, MORE, Shape},
     qmp::{Qmp, QmpError},
 };
 
@@ -47,9 +47,28 @@ struct Target {
     rest: u64,
 }
 
+/// Beyond this size the kernel's list of its own pages counts, bytes.
+const ORDINARY: u64 = 1 << 30;
+
+/// What a kernel keeps of each page is a 64th of it.
+const LIST_SHARE: u64 = 64;
+
+/// The least that the balloon leaves of a machine that comes up with `least`.
+fn floor(shape: Shape, least: u64) -> u64 {
+    least + (shape.memory + shape.room).saturating_sub(ORDINARY) / LIST_SHARE
+}
+
 impl Target {
-    /// What these limits ask of a machine.
-    fn of(shape: Shape, wanted: &Resources, before: &Resources) -> Result<Self, String> {
+    /// What these limits ask of a machine that comes up with `least` bytes.
+    fn of(
+        shape: Shape,
+        least: u64,
+        wanted: &Resources,
+        before: &Resources,
+    ) -> Result<Self, String> {
+        if wanted.pids != before.pids {
+            return Err("its number of processes is limited when it starts".to_owned());
+        }
         let milli = wanted.milli_cpus.unwrap_or(1000);
         let has_part = |milli: Option<u32>| milli.is_some_and(|milli| milli % 1000 != 0);
         if has_part(wanted.milli_cpus) != has_part(before.milli_cpus) {
@@ -73,8 +92,9 @@ impl Target {
                 shape.memory >> 20
             ));
         }
-        if memory < LEAST_MEMORY {
-            return Err(format!("a virtual machine needs {} MB at least", LEAST_MEMORY >> 20));
+        let floor = floor(shape, least);
+        if memory < floor {
+            return Err(format!("such a machine needs {} MB at least while it runs", floor >> 20));
         }
         let plugged = memory.saturating_sub(shape.memory).next_multiple_of(BLOCK);
         if plugged > shape.room {
@@ -88,13 +108,26 @@ impl Target {
 impl RunningVm {
     /// Gives the machine this size; when it fails it has the former one.
     pub(super) async fn change_size(&self, wanted: &Resources) -> Result<(), BackendError> {
+        if self.agent.is_none() {
+            let why = "its disk came from elsewhere, and nobody inside would take part";
+            return Err(BackendError::NeedsRestart(why.to_owned()));
+        }
         let before = self.limits.get();
         let shape = self.state.borrow().shape();
-        let target = Target::of(shape, wanted, &before).map_err(BackendError::NeedsRestart)?;
-        let former = Target::of(shape, &before, &before).map_err(BackendError::NeedsRestart)?;
+        let of = |limits: &Resources| Target::of(shape, self.least, limits, &before);
+        let target = of(wanted).map_err(BackendError::NeedsRestart)?;
+        let former = of(&before).map_err(BackendError::NeedsRestart)?;
+        if self.places.get() < target.cpus.saturating_sub(self.processors().await?) {
+            let why = "QEMU's software emulation has no place for a processor that was taken away and comes back";
+            return Err(BackendError::NeedsRestart(why.to_owned()));
+        }
         if let Err(e) = self.reach(target).await {
             // Best effort: the reason is what counts.
+            let most = self.processors().await?.saturating_add(self.places.get());
+            let former = Target { cpus: former.cpus.min(most), ..former };
             let _ = self.reach(former).await;
+            let sized = self.state.borrow().sized(Shape { cpus: former.cpus, ..shape });
+            self.state.replace(sized);
             return Err(e);
         }
         let shape = Shape { cpus: target.cpus, plugged: target.plugged, ..shape };
@@ -102,6 +135,13 @@ impl RunningVm {
         self.state.replace(sized);
         self.limits.set(*wanted);
         Ok(())
+    }
+
+    /// How many processors are plugged in.
+    async fn processors(&self) -> Result<u32, BackendError> {
+        let all = places(&self.qmp).await.map_err(failed)?;
+        let used = all.iter().filter(|place| place.qom_path.is_some()).count();
+        Ok(u32::try_from(used).unwrap_or(u32::MAX))
     }
 
     async fn reach(&self, target: Target) -> Result<(), BackendError> {
@@ -122,6 +162,7 @@ impl RunningVm {
         for place in free.iter().rev().take(more) {
             let mut device = place.props.clone();
             device["driver"] = place.r#type.clone().into();
+            self.places.set(self.places.get().saturating_sub(1));
             self.qmp.execute("device_add", Some(device)).await.map_err(failed)?;
         }
         let fewer = usize::try_from(now.saturating_sub(wanted)).unwrap_or_default();
@@ -138,7 +179,7 @@ impl RunningVm {
         // A new processor takes the kernel a moment until it can be used.
         let deadline = Instant::now() + LIMIT;
         loop {
-            let online = self.agent.online().await.map_err(guest)?;
+            let online = self.agent()?.online().await.map_err(guest)?;
             if online.cpus == wanted {
                 return Ok(());
             }
@@ -157,17 +198,21 @@ impl RunningVm {
             "value": target.plugged,
         });
         self.qmp.execute("qom-set", Some(size)).await.map_err(failed)?;
-        let balloon = json!({"value": target.rest});
-        self.qmp.execute("balloon", Some(balloon)).await.map_err(failed)?;
         let wanted = (target.rest + target.plugged) >> 20;
         let what =
             || format!("the guest did not go to {wanted} MB: what it uses cannot be taken from it");
+        // One after the other: what the balloon holds would be in the way of
+        // memory that is to go.
         until(what, async || {
             let path = format!("/machine/peripheral/{MORE}");
             let size = json!({"path": path, "property": "size"});
-            let plugged = self.qmp.execute("qom-get", Some(size)).await?;
-            let rest = self.qmp.execute("query-balloon", None).await?;
-            Ok(plugged == target.plugged && rest["actual"] == target.rest)
+            Ok(self.qmp.execute("qom-get", Some(size)).await? == target.plugged)
+        })
+        .await?;
+        let balloon = json!({"value": target.rest});
+        self.qmp.execute("balloon", Some(balloon)).await.map_err(failed)?;
+        until(what, async || {
+            Ok(self.qmp.execute("query-balloon", None).await?["actual"] == target.rest)
         })
         .await
     }
@@ -204,7 +249,9 @@ mod tests {
     fn what_has_no_room_is_refused_with_the_reason() {
         let before = resources(256, 1000);
         let plain = Shape { memory: 256 << 20, cpus: 1, most_cpus: 1, ..Shape::default() };
-        let of = |shape, memory, milli| Target::of(shape, &resources(memory, milli), &before);
+        let least = 128 << 20;
+        let of =
+            |shape, memory, milli| Target::of(shape, least, &resources(memory, milli), &before);
         assert_eq!(of(plain, 256, 1000).unwrap().rest, 256 << 20);
         assert!(of(plain, 512, 1000).unwrap_err().contains("--max-memory"));
         assert!(of(plain, 256, 2000).unwrap_err().contains("--max-cpus"));
@@ -217,5 +264,9 @@ mod tests {
         assert_eq!((shrunk.plugged, shrunk.rest), (0, 160 << 20));
         assert!(of(roomy, 1024, 1000).unwrap_err().contains("768 MB"));
         assert!(of(roomy, 64, 1000).unwrap_err().contains("128 MB at least"));
+        let large = Shape { memory: 8 << 30, ..roomy };
+        assert!(of(large, 200, 1000).unwrap_err().contains("248 MB at least"));
+        let counted = Resources { pids: Some(50), ..before };
+        assert!(Target::of(roomy, least, &counted, &before).unwrap_err().contains("processes"));
     }
 }

@@ -21,7 +21,7 @@ use std::{
 
 use tandem_backend::BackendError;
 
-use super::{RunningVm, failed, guest};
+use super::{RunningVm, failed};
 use crate::{
     disk::Chain,
     machine::{file_node, node_name},
@@ -45,14 +45,18 @@ impl RunningVm {
         given_up: Pin<&mut dyn Future<Output = ()>>,
     ) -> Result<Taken, BackendError> {
         let runs = self.qmp.is_running().await.map_err(failed)?;
+        if memory {
+            // Without one nobody would bring the guest's time and name right.
+            self.agent()?;
+        }
         if memory && !runs && !self.at_rest.get() {
             let why = "it was paused while its guest gave no answer";
             return Err(BackendError::engine("saving the machine's memory", why));
         }
         if runs {
-            match self.agent.quiesce().await {
+            match self.quiesce().await {
                 // The disk alone is then as good as after a loss of power.
-                Err(e) if memory => return Err(guest(e)),
+                Err(e) if memory => return Err(e),
                 _ => {}
             }
         }
@@ -79,7 +83,9 @@ impl RunningVm {
             let begin = Instant::now();
             let resumed = self.qmp.cont().await.map_err(failed);
             saved = saved.map(|still| still + begin.elapsed());
-            let _ = self.agent.resume(false).await;
+            if let Some(agent) = &self.agent {
+                let _ = agent.resume(false).await;
+            }
             if saved.is_ok() {
                 resumed?;
             }
@@ -100,7 +106,7 @@ impl RunningVm {
     /// Saves the devices of a machine whose memory is a file already, and
     /// leaves it standing still.
     pub(super) async fn freeze(&self, to: &Path) -> Result<Saved, BackendError> {
-        self.agent.quiesce().await.map_err(guest)?;
+        self.quiesce().await?;
         let saving = async {
             self.qmp.stop().await?;
             self.qmp.save_to(to, Form::DevicesOnly).await?;

@@ -7,8 +7,14 @@ mod top;
 mod update;
 mod usage;
 
+use tandem_app::DiskWishes;
+use tandem_model::{PortMaps, Resources};
+
 use super::Context;
-use crate::{grammar::State, output::line};
+use crate::{
+    grammar::{Import, State},
+    output::line,
+};
 
 pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8> {
     match command {
@@ -23,7 +29,8 @@ pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8>
             context.app.export_instance(&instance, &output).await?;
             Ok(0)
         }
-        State::Import { name, file } => {
+        State::Import(wanted) if wanted.disk => import_disk(context, wanted).await,
+        State::Import(Import { name, file, .. }) => {
             line(context.app.import_instance(&file, name.as_deref())?.id.as_str());
             Ok(0)
         }
@@ -37,4 +44,20 @@ pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8>
         }
         State::Top { json, instance } => top::run(context, &instance, json).await,
     }
+}
+
+async fn import_disk(context: &Context, wanted: Import) -> anyhow::Result<u8> {
+    let wishes = DiskWishes {
+        file: wanted.file,
+        format: wanted.format,
+        name: wanted.name,
+        resources: Resources { memory_bytes: wanted.memory, milli_cpus: wanted.cpus, pids: None },
+        ports: wanted.publish.into_iter().flat_map(|PortMaps(maps)| maps).collect(),
+        accelerator: wanted.accelerator,
+    };
+    tokio::select! {
+        made = context.app.import_disk(wishes) => line(made?.id.as_str()),
+        () = crate::signals::interrupted() => return Ok(130),
+    }
+    Ok(0)
 }

@@ -1,0 +1,97 @@
+use serde::{Deserialize, Serialize};
+use tandem_model::Resources;
+
+/// Memory of a machine without a limit of its own, bytes.
+pub(crate) const DEFAULT_MEMORY: u64 = 512 << 20;
+
+/// The least that the kernel and our init come up with, bytes.
+pub(crate) const LEAST_MEMORY: u64 = 128 << 20;
+
+/// The least with which a whole operating system comes up, bytes.
+pub(crate) const LEAST_FOR_SYSTEM: u64 = 256 << 20;
+
+/// The largest number of virtual processors.
+const MOST_CPUS: u32 = 64;
+
+/// How large a machine is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shape {
+    /// Memory in bytes, whole MiB.
+    pub(crate) memory: u64,
+    /// Virtual processors.
+    pub(crate) cpus: u32,
+    /// Memory that may come to it while it runs, bytes.
+    #[serde(default)]
+    pub(crate) room: u64,
+    /// How much of that it has now, bytes.
+    #[serde(default)]
+    pub(crate) plugged: u64,
+    /// The most processors that it may have; at least `cpus`.
+    #[serde(default)]
+    pub(crate) most_cpus: u32,
+}
+
+/// Memory comes and goes in such pieces: the kernel's own, bytes.
+pub(crate) const BLOCK: u64 = 2 << 20;
+
+impl Shape {
+    /// The machine for these limits. A part of a processor needs a whole one.
+    ///
+    /// # Errors
+    /// A sentence when no machine is so small or so large.
+    pub(crate) fn of(resources: &Resources, room: &Resources, least: u64) -> Result<Self, String> {
+        let memory = resources.memory_bytes.unwrap_or(DEFAULT_MEMORY);
+        if memory < least {
+            let least = least >> 20;
+            return Err(format!("such a virtual machine needs {least} MB of memory at least"));
+        }
+        let cpus = resources.milli_cpus.unwrap_or(1000).div_ceil(1000);
+        let most_cpus = room.milli_cpus.map_or(cpus, |milli| milli.div_ceil(1000));
+        if cpus.max(most_cpus) > MOST_CPUS {
+            return Err(format!("a virtual machine has {MOST_CPUS} processors at most"));
+        }
+        let most = room.memory_bytes.unwrap_or(memory);
+        if most_cpus < cpus || most < memory {
+            return Err("it has more at its start than it may grow to".to_owned());
+        }
+        let memory = memory & !((1 << 20) - 1);
+        // With room for nothing it may still shrink: the devices are there.
+        let bytes = (most.saturating_sub(memory)).next_multiple_of(BLOCK).max(BLOCK);
+        let room = if room.memory_bytes.is_some() { bytes } else { 0 };
+        Ok(Self { memory, cpus, room, plugged: 0, most_cpus })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_become_a_machine() {
+        let of = |memory_bytes, milli_cpus| {
+            Shape::of(
+                &Resources { memory_bytes, milli_cpus, pids: None },
+                &Resources::default(),
+                LEAST_MEMORY,
+            )
+        };
+        let shape = |memory, cpus| Shape { memory, cpus, most_cpus: cpus, ..Shape::default() };
+        assert_eq!(of(None, None), Ok(shape(512 << 20, 1)));
+        assert_eq!(of(Some((256 << 20) + 5), Some(1500)), Ok(shape(256 << 20, 2)));
+        assert!(of(Some(64 << 20), None).is_err());
+        assert!(of(None, Some(1_000_000)).is_err());
+
+        let room = |memory, cpus| Resources {
+            memory_bytes: Some(memory),
+            milli_cpus: Some(cpus),
+            pids: None,
+        };
+        let plain = Resources::default();
+        let grown = Shape::of(&plain, &room(1 << 30, 4000), LEAST_MEMORY).unwrap();
+        assert_eq!((grown.room, grown.most_cpus), (512 << 20, 4));
+        let less = Shape::of(&plain, &room(256 << 20, 4000), LEAST_MEMORY);
+        assert!(less.is_err(), "less than it begins with");
+        let only_down = Shape::of(&plain, &room(512 << 20, 1000), LEAST_MEMORY).unwrap();
+        assert_eq!(only_down.room, BLOCK, "the balloon needs no room");
+    }
+}
