@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -41,6 +42,8 @@ pub struct World {
     own_home: Option<TempDir>,
     scratch: TempDir,
     temporary: TempDir,
+    /// Another place of the programs than the built ones'.
+    programs: OnceLock<PathBuf>,
     before: leaks::Snapshot,
     instances_before: BTreeSet<String>,
 }
@@ -58,7 +61,8 @@ impl World {
         let (scratch, temporary) = (folder("tandem-e2e-work-")?, folder("tandem-e2e-tmp-")?);
         let before = leaks::Snapshot::take(&[&home, temporary.path()]);
         let instances_before = names_in(&home.join("instances"));
-        Ok(Self { home, own_home, scratch, temporary, before, instances_before })
+        let programs = OnceLock::new();
+        Ok(Self { home, own_home, scratch, temporary, programs, before, instances_before })
     }
 
     /// `$TANDEM_HOME` of this case.
@@ -76,9 +80,14 @@ impl World {
         self.temporary.path()
     }
 
-    /// The path of a built program.
+    /// The path of a program under test.
     pub fn program(&self, name: &str) -> PathBuf {
-        programs().join(name)
+        self.programs.get_or_init(programs).join(name)
+    }
+
+    /// From the beginning of a case on, tests the programs of another folder.
+    pub(crate) fn test_programs_in(&self, folder: PathBuf) -> Result<()> {
+        self.programs.set(folder).map_err(|_| anyhow!("programs have run in this world before"))
     }
 
     /// A `tandem` command in this world, not started yet.

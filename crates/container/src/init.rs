@@ -6,6 +6,7 @@ use std::{
 };
 
 use tandem_backend::BackendError;
+use tandem_home::companions;
 
 use crate::confine::Program;
 
@@ -18,16 +19,17 @@ const NAME: &str = "tandem-guest";
 /// The word that gives it the job (`tandem-guest`, `main.rs`).
 const JOB: &str = "container-init";
 
-/// Finds the program beside this executable, or where `$TANDEM_GUEST` says.
+/// Finds the program that comes with this executable, or where `$TANDEM_GUEST` says.
 pub(crate) fn find() -> Result<PathBuf, BackendError> {
     let named = env::var_os("TANDEM_GUEST").filter(|path| !path.is_empty()).map(PathBuf::from);
     let own = env::current_exe().unwrap_or_default();
-    let beside = own.ancestors().skip(1).take(2).map(|dir| dir.join(NAME));
-    let mut found = named.into_iter().chain(beside).filter(|path| path.is_file());
+    let mut found = named.into_iter().chain(companions(&own, NAME)).filter(|path| path.is_file());
     found.next().ok_or_else(|| BackendError::Unavailable {
         what: "--init".into(),
-        why: format!("there is no `{NAME}` beside {}", own.display()),
-        fix: "build it with `cargo xtask run`, name it in TANDEM_GUEST, or leave --init out".into(),
+        why: format!("no `{NAME}` comes with {}", own.display()),
+        fix: "install Tandem's package again, build it with `cargo xtask run`, name it in \
+              TANDEM_GUEST, or leave --init out"
+            .into(),
     })
 }
 

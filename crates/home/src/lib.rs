@@ -5,6 +5,7 @@
 //! Locks are `flock(2)` locks: the kernel drops them when their holder dies,
 //! so a lock that can be taken means that nobody is there.
 
+mod companion;
 mod lock;
 mod scratch;
 mod write;
@@ -15,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use companion::companions;
 pub use lock::Lock;
 pub use scratch::Scratch;
 pub use write::{Draft, read_json, write_atomic, write_json, write_json_volatile};

@@ -9,21 +9,23 @@ use std::{
 
 use tandem_backend::BackendError;
 use tandem_guest::wire::{BOOT_FILE, Boot};
-use tandem_home::Home;
+use tandem_home::{Home, companions};
 
 use crate::kernel::{Archive, Kernel, needs_interpreter};
 
 /// Its file name.
 const NAME: &str = "tandem-guest";
 
-/// Finds the guest program beside `program`, the `tandem` executable, or
-/// where `$TANDEM_GUEST` says. It must be static: an initial RAM disk has no
+/// Finds the guest program that comes with `program`, the `tandem` executable,
+/// or where `$TANDEM_GUEST` says. It must be static: an initial RAM disk has no
 /// libraries.
 pub fn guest_program(program: &Path) -> Result<PathBuf, BackendError> {
     let unavailable = |why: String| BackendError::Unavailable {
         what: "the guest program of virtual machines".to_owned(),
         why,
-        fix: "build it with `cargo xtask run`, or name it in TANDEM_GUEST".to_owned(),
+        fix: "install Tandem's package again, build it with `cargo xtask run`, or name it in \
+              TANDEM_GUEST"
+            .to_owned(),
     };
     if let Some(path) = env::var_os("TANDEM_GUEST").filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
@@ -33,18 +35,18 @@ pub fn guest_program(program: &Path) -> Result<PathBuf, BackendError> {
             Err(e) => Err(unavailable(format!("{}: {e}", path.display()))),
         };
     }
-    candidates(program).find(|path| is_static(path).unwrap_or(false)).ok_or_else(|| {
-        unavailable(format!("there is no static `{NAME}` beside {}", program.display()))
-    })
+    candidates(program)
+        .find(|path| is_static(path).unwrap_or(false))
+        .ok_or_else(|| unavailable(format!("no static `{NAME}` comes with {}", program.display())))
 }
 
-/// Beside the program; where cargo puts tests one folder up; and where cargo
-/// puts what was built for a target of its own.
+/// What comes with the program, and where cargo puts what was built for a
+/// target of its own.
 fn candidates(program: &Path) -> impl Iterator<Item = PathBuf> {
     const TARGET: &str = "x86_64-unknown-linux-gnu/release";
-    let above: Vec<PathBuf> = program.ancestors().skip(1).take(3).map(Path::to_owned).collect();
-    let beside = above.clone().into_iter().take(2).map(|dir| dir.join(NAME));
-    beside.chain(above.into_iter().skip(1).map(|dir| dir.join(TARGET).join(NAME)))
+    let built: Vec<PathBuf> =
+        program.ancestors().skip(2).take(2).map(|dir| dir.join(TARGET).join(NAME)).collect();
+    companions(program, NAME).chain(built)
 }
 
 fn is_static(path: &Path) -> io::Result<bool> {
@@ -102,5 +104,7 @@ mod tests {
         ] {
             assert!(found.contains(&PathBuf::from(path)), "{path} in {found:?}");
         }
+        let installed = candidates(Path::new("/usr/bin/tandem")).nth(2);
+        assert_eq!(installed, Some(PathBuf::from("/usr/libexec/tandem/tandem-guest")));
     }
 }

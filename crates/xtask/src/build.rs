@@ -18,6 +18,8 @@ pub(crate) enum Profile {
     Dev,
     /// `target/release`.
     Release,
+    /// `target/dist`, for other machines than this one.
+    Dist,
 }
 
 impl Profile {
@@ -25,6 +27,7 @@ impl Profile {
         match self {
             Self::Dev => "debug",
             Self::Release => "release",
+            Self::Dist => "dist",
         }
     }
 }
@@ -78,6 +81,23 @@ pub(crate) fn release(window: bool) -> Result<()> {
     }
     shell::run(&mut shell::cargo(&args))?;
     guest(Profile::Release)
+}
+
+/// Builds everything for other machines: no path of this one gets in, so that
+/// the same source gives the same bytes wherever it lies.
+pub(crate) fn dist() -> Result<()> {
+    page()?;
+    let home = std::env::var_os("CARGO_HOME").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo"),
+        PathBuf::from,
+    );
+    let flags = [(shell::root(), "/usr/src/tandem"), (home, "/usr/src/cargo")]
+        .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()));
+    let args = ["build", "--profile", "dist", "-p", "tandem-cli", "-p", "tandem-desktop"];
+    let mut cargo = shell::cargo(&args);
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    shell::run(&mut cargo)?;
+    guest(Profile::Dist)
 }
 
 /// Installs what the page is made with, when the lock file says otherwise.

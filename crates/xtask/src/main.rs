@@ -8,6 +8,8 @@ mod bench;
 mod bindings;
 mod build;
 mod fuzz;
+mod licence;
+mod package;
 mod rules;
 mod run;
 mod shell;
@@ -30,11 +32,16 @@ cargo xtask COMMAND
                                ARGs go to the program that is started.
   test [STAGE…]                install what is missing and check everything;
                                stages: fmt rules clippy unit bindings ui e2e
+  package [--out FOLDER] [--programs FOLDER] [--appimage]
+                               install what is missing, build for release, and make
+                               target/package/tandem_VERSION_amd64.deb; --programs
+                               packs what is built there already, --appimage tries
+                               for an AppImage too
   bench [-- ARG…]              Tandem beside Docker, Podman, runc, hand-started QEMU
   fuzz [TARGET…] [--seconds N] search for bytes that a parser does not survive,
                                30 s a target (default: all, tests/fuzz)
   setup [GROUP…]               install missing system packages only;
-                               groups: build run window test bench (default: all)
+                               groups: build run window test bench package (default: all)
   bindings [--check]           write ui/src/lib/bindings from the Rust types
   rules                        the repository's own rules
   help                         this text
@@ -63,6 +70,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
     match command.as_str() {
         "run" => return run::run(run::Options::parse(options)?, passed_on),
         "test" => return test::run(options),
+        "package" => package::run(package::Options::parse(options)?)?,
         "bench" => bench::run(passed_on)?,
         "fuzz" => return fuzz::run(&fuzz::Options::parse(options)?),
         "setup" => system::setup(&groups(options)?)?,

@@ -60,7 +60,8 @@ pub(crate) fn run(names: &[String]) -> Result<ExitCode> {
     }
     let wanted = |stage: &str| names.is_empty() || names.iter().any(|name| name == stage);
     if STAGES.iter().any(|(stage, _)| *stage != "fmt" && wanted(stage)) {
-        system::setup(&[Group::Build, Group::Run, Group::Window, Group::Test])?;
+        let groups = [Group::Build, Group::Run, Group::Window, Group::Test, Group::Package];
+        system::setup(&groups)?;
     }
 
     let mut report = Report::default();

@@ -23,6 +23,7 @@ mod images;
 mod lesson;
 mod limits;
 mod network;
+mod package;
 mod postgres;
 mod registry;
 mod rootless;
@@ -92,6 +93,7 @@ pub fn all() -> Vec<Case> {
         rootless::CASES,
         compare::CASES,
         experiment::CASES,
+        package::CASES,
         window::CASES,
         window_terminal::CASES,
     ]

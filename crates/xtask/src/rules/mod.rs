@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Everything that is built here, with the crates of others.
-fn graph() -> Result<serde_json::Value> {
+pub(crate) fn graph() -> Result<serde_json::Value> {
     let target = ["--filter-platform", "x86_64-unknown-linux-gnu"];
     let fixed = ["metadata", "--locked", "--format-version", "1"];
     let output = shell::cargo(&[&fixed[..], &target].concat()).output()?;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Finding;
+use crate::licence;
 
 /// The only place crates of others come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -18,7 +19,6 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 const LICENCES: &[&str] = &[
     "0BSD",
     "Apache-2.0",
-    "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
@@ -161,55 +161,9 @@ fn versions<'a>(
     found
 }
 
-/// Whether an SPDX expression can be met with [`LICENCES`] alone. `/` is what
-/// `OR` was called once.
+/// Whether an SPDX expression can be met with [`LICENCES`] alone.
 fn is_free(expression: &str) -> bool {
-    let plain = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
-    let words: Vec<&str> = plain.split_whitespace().collect();
-    let mut rest = &words[..];
-    either(&mut rest) && rest.is_empty()
-}
-
-fn either(rest: &mut &[&str]) -> bool {
-    let mut free = both(rest);
-    while let ["OR", after @ ..] = rest {
-        *rest = after;
-        free |= both(rest);
-    }
-    free
-}
-
-fn both(rest: &mut &[&str]) -> bool {
-    let mut free = one(rest);
-    while let ["AND", after @ ..] = rest {
-        *rest = after;
-        free &= one(rest);
-    }
-    free
-}
-
-fn one(rest: &mut &[&str]) -> bool {
-    match rest {
-        ["(", after @ ..] => {
-            *rest = after;
-            let free = either(rest);
-            if let [")", after @ ..] = rest {
-                *rest = after;
-            }
-            free
-        }
-        [name, "WITH", exception, after @ ..] => {
-            let whole = format!("{name} WITH {exception}");
-            *rest = after;
-            LICENCES.contains(&whole.as_str())
-        }
-        [name, after @ ..] => {
-            let free = LICENCES.contains(name);
-            *rest = after;
-            free
-        }
-        [] => false,
-    }
+    licence::taken(expression, LICENCES).is_some()
 }
 
 #[cfg(test)]
@@ -217,22 +171,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn licences_are_read_as_expressions() {
-        for free in [
-            "MIT",
-            "MIT/Apache-2.0",
-            "Apache-2.0 WITH LLVM-exception OR MIT",
-            "(MIT OR GPL-3.0) AND Unicode-3.0",
-            "GPL-2.0 OR BSD-3-Clause",
-        ] {
-            assert!(is_free(free), "{free}");
-        }
-        for bound in ["", "GPL-3.0", "MIT AND GPL-3.0", "GPL-2.0 WITH LLVM-exception", "MIT MIT"] {
-            assert!(!is_free(bound), "{bound}");
-        }
-    }
 
     #[test]
     fn foreign_sources_licences_and_second_versions_are_found() {

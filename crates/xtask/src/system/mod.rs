@@ -12,6 +12,9 @@ mod sources;
 use anyhow::{Result, bail};
 
 pub(crate) use packages::Group;
+#[cfg(test)]
+pub(crate) use packages::PACKAGES;
+pub(crate) use privilege::is_root;
 
 use self::distro::Family;
 

@@ -16,12 +16,14 @@ pub(crate) enum Group {
     Test,
     /// The programs that `bench` measures beside ours.
     Bench,
+    /// Making and checking the package.
+    Package,
 }
 
 impl Group {
     /// Every group.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Build, Self::Run, Self::Window, Self::Test, Self::Bench];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Build, Self::Run, Self::Window, Self::Test, Self::Bench, Self::Package];
 }
 
 impl FromStr for Group {
@@ -34,9 +36,10 @@ impl FromStr for Group {
             "window" => Self::Window,
             "test" => Self::Test,
             "bench" => Self::Bench,
+            "package" => Self::Package,
             _ => {
                 return Err(format!(
-                    "`{word}` is not a group: expected build, run, window, test or bench"
+                    "`{word}` is not a group: expected build, run, window, test, bench or package"
                 ));
             }
         })
@@ -83,6 +86,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     },
     needed(Group::Build, "pkg-config", "pkgconf-pkg-config"),
     needed(Group::Build, "libseccomp-dev", "libseccomp-devel"),
+    // rusqlite links the system's library.
+    needed(Group::Build, "libsqlite3-dev", "sqlite-devel"),
     needed(Group::Build, "ca-certificates", "ca-certificates"),
     // Base images and kernels come from Debian packages.
     needed(Group::Run, "mmdebstrap", "mmdebstrap"),
@@ -151,6 +156,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     optional(Group::Bench, "runc", "runc"),
     optional(Group::Bench, "crun", "crun"),
     optional(Group::Bench, "hyperfine", "hyperfine"),
+    // The package: shared libraries' names, and other people's eyes.
+    debian_only(Group::Package, "dpkg-dev"),
+    debian_only(Group::Package, "lintian"),
+    needed(Group::Package, "binutils", "binutils"),
+    needed(Group::Package, "desktop-file-utils", "desktop-file-utils"),
+    needed(Group::Package, "appstream", "appstream"),
 ];
 
 /// The emulator: on Debian 12 it may have to come from backports.

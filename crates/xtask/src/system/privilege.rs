@@ -41,6 +41,7 @@ pub(crate) fn write(path: &str, text: &str, executable: bool) -> Result<()> {
     Ok(())
 }
 
-fn is_root() -> bool {
+/// Whether we are root ourselves.
+pub(crate) fn is_root() -> bool {
     shell::ask(&mut shell::command("id", &["-u"])).is_some_and(|uid| uid.trim() == "0")
 }
