@@ -1,6 +1,7 @@
 //! The repository's own rules as code. Each rule reads the tree and names
 //! every place that breaks it.
 
+mod deny;
 mod dependencies;
 mod host;
 mod layout;
@@ -13,7 +14,9 @@ mod tree;
 
 use std::{fmt, path::Path};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+
+pub(crate) use self::deny::Deny;
 
 use crate::shell;
 
@@ -47,6 +50,7 @@ pub(crate) fn run() -> Result<()> {
     if !findings.is_empty() {
         bail!("{} places break the repository's rules", findings.len());
     }
+    cargo_deny()?;
     eprintln!("the repository's rules hold");
     Ok(())
 }
@@ -62,6 +66,24 @@ pub(crate) fn graph() -> Result<serde_json::Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
+/// The exceptions for crates of others.
+pub(crate) fn deny() -> Result<Deny> {
+    let text = std::fs::read_to_string(shell::root().join(deny::FILE))
+        .with_context(|| format!("cannot read {}", deny::FILE))?;
+    Ok(Deny::parse(&text))
+}
+
+/// cargo-deny's own view, where it is installed. Advisories are left out: their
+/// database may be out of reach, and it changes without the repository.
+fn cargo_deny() -> Result<()> {
+    if !shell::on_path("cargo-deny") {
+        return Ok(());
+    }
+    let args =
+        ["deny", "--offline", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
+    shell::run(&mut shell::cargo(&args))
+}
+
 fn check(root: &Path) -> Result<Vec<Finding>> {
     let metadata = shell::cargo(&["metadata", "--no-deps", "--format-version", "1"]).output()?;
     let metadata = serde_json::from_slice(&metadata.stdout)?;
@@ -74,6 +96,6 @@ fn check(root: &Path) -> Result<Vec<Finding>> {
     findings.extend(text::check(root, &files));
     findings.extend(host::check(&files));
     findings.extend(lock_files::check(&files));
-    findings.extend(third_party::check(&graph()?));
+    findings.extend(third_party::check(&graph()?, &deny()?));
     Ok(findings)
 }

@@ -1,5 +1,5 @@
 //! The crates of others: where they come from, under which licence, and each
-//! in one version, with a reason for every exception.
+//! in one version, with a reason for every exception (`.cargo/deny.toml`).
 //!
 //! This is what `cargo deny check sources licenses bans` looks at, without the
 //! minutes that compiling cargo-deny takes. Its fourth check, advisories, needs
@@ -9,60 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Finding;
+use super::{
+    Finding,
+    deny::{self, Deny},
+};
 use crate::licence;
 
 /// The only place crates of others come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
-
-/// Licences that ask for no more than to be named.
-const LICENCES: &[&str] = &[
-    "0BSD",
-    "Apache-2.0",
-    "BSD-2-Clause",
-    "BSD-3-Clause",
-    "BSL-1.0",
-    "CC0-1.0",
-    "ISC",
-    "MIT",
-    "MIT-0",
-    "Unicode-3.0",
-    "Unlicense",
-    "Zlib",
-];
-
-/// Crates under another licence.
-const OTHER_LICENCES: &[(&str, &str)] = &[
-    ("cssparser", "MPL-2.0 binds its own files only, which are as they came; the window's"),
-    ("cssparser-macros", "as cssparser"),
-    ("dtoa-short", "as cssparser"),
-    ("libbz2-rs-sys", "bzip2's own licence, which is like BSD's"),
-    ("option-ext", "as cssparser"),
-    ("pathrs", "as cssparser; libcontainer's"),
-    ("rust-criu", "names a file, not an expression: that is MIT"),
-    ("selectors", "as cssparser"),
-    ("webdriver", "as cssparser; part of the tests, not of the programs"),
-];
-
-/// Crates whose own dependencies may be of other versions than everybody's.
-const BEHIND: &[(&str, &str)] = &[
-    ("fantoccini", "drives the window in the tests with Mozilla's older crates"),
-    ("libcontainer", "youki moves its nix, rustix and netlink in its own time"),
-    ("tauri", "the window's GTK and its configuration pin their generation"),
-    ("tauri-build", "as tauri"),
-    ("tauri-plugin-opener", "as tauri"),
-    ("tokio-postgres", "asks the database in the tests"),
-];
-
-/// Crates that may be there in several versions.
-const SEVERAL: &[(&str, &str)] = &[
-    ("base64", "reqwest has moved on first; a small table each"),
-    ("getrandom", "ring, ahash and rand are three generations"),
-    ("miniz_oxide", "png is one behind flate2"),
-    ("strum", "oci-spec is one behind"),
-    ("strum_macros", "as strum"),
-    ("syn", "macros move from 2 to 3 one by one; not in the programs"),
-];
 
 /// A crate with what it needs, in the whole of what is built here.
 #[derive(Debug)]
@@ -76,46 +30,69 @@ struct Package<'a> {
 }
 
 /// Checks `cargo metadata` with its graph.
-pub(super) fn check(metadata: &Value) -> Vec<Finding> {
+pub(super) fn check(metadata: &Value, deny: &Deny) -> Vec<Finding> {
     let packages = packages(metadata);
     let members: Vec<&str> = texts(&metadata["workspace_members"]).collect();
-    let mut findings = Vec::new();
-    let mut stale: BTreeSet<&str> = OTHER_LICENCES.iter().map(|(name, _)| *name).collect();
+    let mut findings: Vec<Finding> = deny
+        .unreasoned
+        .iter()
+        .map(|name| {
+            Finding::new(name, format!("is an exception without a reason in {}", deny::FILE))
+        })
+        .collect();
+    // Exceptions that nothing has needed so far.
+    let mut stale: BTreeSet<&str> = deny.exceptions.iter().map(|(name, _)| &**name).collect();
+    stale.extend(deny.clarified.keys().map(|name| &**name));
     for package in packages.values() {
-        let Package { name, version, licence, source, .. } = package;
+        let Package { name, version, source, .. } = package;
         if source.is_some_and(|source| source != REGISTRY) {
             findings.push(Finding::new(format!("{name} {version}"), "is not from crates.io"));
         }
-        if !is_free(licence) && !stale.remove(name) {
+        let licence = deny.clarified.get(*name).filter(|_| package.licence.is_empty());
+        if licence.is_some() {
+            stale.remove(name);
+        }
+        let licence = licence.map_or(package.licence, |it| it);
+        if !is_allowed(name, licence, deny, &mut stale) {
             let message = format!(
-                "is under `{licence}`: choose another crate, or give a reason in xtask's rules"
+                "is under `{licence}`: choose another crate, or give a reason in {}",
+                deny::FILE
             );
             findings.push(Finding::new(format!("{name} {version}"), message));
         }
     }
-    let behind = |name: &str| BEHIND.iter().any(|(other, _)| *other == name);
+    let behind = |name: &str| deny.skip_tree.iter().any(|other| other == name);
     let seen = versions(&packages, &members, &behind);
     for (name, versions) in seen.iter().filter(|(_, versions)| versions.len() > 1) {
-        if !SEVERAL.iter().any(|(other, _)| other == name) {
+        if !deny.skip.iter().any(|other| other == name) {
             let all: Vec<_> = versions.iter().copied().collect();
             let message = format!(
-                "is there as {}: bring its users to one, or give a reason in xtask's rules",
-                all.join(" and ")
+                "is there as {}: bring its users to one, or give a reason in {}",
+                all.join(" and "),
+                deny::FILE
             );
             findings.push(Finding::new(*name, message));
         }
     }
-    stale.extend(
-        SEVERAL
-            .iter()
-            .map(|(name, _)| *name)
-            .filter(|name| seen.get(name).is_none_or(|versions| versions.len() < 2)),
-    );
-    stale.extend(BEHIND.iter().map(|(name, _)| *name).filter(|name| !seen.contains_key(name)));
+    let one = |name: &&str| seen.get(*name).is_none_or(|versions| versions.len() < 2);
+    stale.extend(deny.skip.iter().map(|name| &**name).filter(one));
+    stale.extend(deny.skip_tree.iter().map(|name| &**name).filter(|name| !seen.contains_key(name)));
     findings.extend(stale.into_iter().map(|name| {
-        Finding::new(name, "needs no exception any more: take it out of xtask's rules")
+        let message = format!("needs no exception any more: take it out of {}", deny::FILE);
+        Finding::new(name, message)
     }));
     findings
+}
+
+/// Whether a crate's licence is one of those for all, or one of its own.
+fn is_allowed(name: &str, expression: &str, deny: &Deny, stale: &mut BTreeSet<&str>) -> bool {
+    let mut allowed: Vec<&str> = deny.allow.iter().map(|licence| &**licence).collect();
+    if licence::taken(expression, &allowed).is_some() {
+        return true;
+    }
+    let own = deny.exceptions.iter().filter(|(other, _)| other == name);
+    allowed.extend(own.flat_map(|(_, licences)| licences.iter().map(|licence| &**licence)));
+    licence::taken(expression, &allowed).is_some() && stale.remove(name)
 }
 
 fn texts(list: &Value) -> impl Iterator<Item = &str> {
@@ -161,11 +138,6 @@ fn versions<'a>(
     found
 }
 
-/// Whether an SPDX expression can be met with [`LICENCES`] alone.
-fn is_free(expression: &str) -> bool {
-    licence::taken(expression, LICENCES).is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -200,12 +172,35 @@ mod tests {
                 { "id": "c 2", "dependencies": [] },
             ]},
         });
-        let found: Vec<_> = check(&metadata).iter().map(ToString::to_string).collect();
+        let deny = Deny {
+            allow: vec!["MIT".into(), "Apache-2.0".into()],
+            skip: vec!["syn".into()],
+            skip_tree: vec!["tauri".into()],
+            unreasoned: vec!["syn".into()],
+            ..Deny::default()
+        };
+        let found: Vec<_> = check(&metadata, &deny).iter().map(ToString::to_string).collect();
         let about = |text: &str| found.iter().filter(|it| it.starts_with(text)).count();
         assert_eq!(about("b 1: is not from crates.io"), 1, "{found:?}");
         assert_eq!(about("b 1: is under `GPL-3.0`"), 1, "{found:?}");
         assert_eq!(about("a: is there as 1 and 2"), 1, "{found:?}");
         assert_eq!(about("c:") + about("elsewhere"), 0, "{found:?}");
         assert_eq!(about("syn: needs no exception"), 1, "{found:?}");
+        assert_eq!(about("syn: is an exception without a reason"), 1, "{found:?}");
+    }
+
+    #[test]
+    fn an_exception_is_for_one_crate_and_for_as_long_as_it_needs_it() {
+        let deny = Deny {
+            allow: vec!["MIT".into()],
+            exceptions: vec![("selectors".into(), vec!["MPL-2.0".into()])],
+            ..Deny::default()
+        };
+        let mut stale = BTreeSet::from(["selectors"]);
+        assert!(!is_allowed("other", "MPL-2.0", &deny, &mut stale));
+        assert!(is_allowed("selectors", "MIT OR MPL-2.0", &deny, &mut stale));
+        assert_eq!(stale.len(), 1);
+        assert!(is_allowed("selectors", "MPL-2.0", &deny, &mut stale));
+        assert!(stale.is_empty());
     }
 }

@@ -9,22 +9,19 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::{Part, holders};
-use crate::rules;
+use crate::rules::{self, Deny};
 
 /// Our packages whose programs are shipped.
 const PROGRAMS: [&str; 3] = ["tandem-cli", "tandem-desktop", "tandem-guest"];
 
-/// Crates that name a file in place of an expression, with what it is.
-const BY_FILE: [(&str, &str); 1] = [("rust-criu", "MIT")];
-
 /// Every one, sorted.
 pub(super) fn parts() -> Result<Vec<Part>> {
-    Ok(linked(&rules::graph()?))
+    Ok(linked(&rules::graph()?, &rules::deny()?))
 }
 
 /// Crates of others that are reached over ordinary dependencies. What builds
 /// (`build-dependencies`, macros) and what tests is in no program.
-fn linked(metadata: &Value) -> Vec<Part> {
+fn linked(metadata: &Value, deny: &Deny) -> Vec<Part> {
     let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let packages: BTreeMap<String, Value> =
@@ -47,7 +44,7 @@ fn linked(metadata: &Value) -> Vec<Part> {
             }
         }
         if !package["source"].is_null() {
-            parts.push(part(package));
+            parts.push(part(package, deny));
         }
     }
     parts.sort_by(|a, b| a.name.cmp(&b.name));
@@ -60,16 +57,17 @@ fn is_macro(package: &Value) -> bool {
     })
 }
 
-fn part(package: &Value) -> Part {
+fn part(package: &Value, deny: &Deny) -> Part {
     let text = |key: &str| package[key].as_str().unwrap_or_default();
     let name = text("name");
     let folder = Path::new(text("manifest_path")).parent().unwrap_or(Path::new(""));
     let authors: Vec<&str> =
         package["authors"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let by_file = BY_FILE.iter().find(|(other, _)| *other == name);
+    let stated = Some(text("license")).filter(|licence| !licence.is_empty());
+    let clarified = deny.clarified.get(name).map(String::as_str);
     Part {
         name: format!("cargo/{name}-{}", text("version")),
-        licence: by_file.map_or(text("license"), |(_, licence)| licence).to_owned(),
+        licence: stated.or(clarified).unwrap_or_default().to_owned(),
         holders: holders::of(folder, name, &authors),
         notice: holders::notice(folder),
     }
@@ -102,7 +100,7 @@ mod tests {
                 { "id": "derive", "deps": [] }, { "id": "cc", "deps": [] }, { "id": "jsonschema", "deps": [] },
             ]},
         });
-        let parts = linked(&metadata);
+        let parts = linked(&metadata, &Deny::default());
         let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
         assert_eq!(names, ["cargo/linked-1.0.0"]);
         assert_eq!(parts[0].holders, ["Ada"]);
