@@ -2,21 +2,12 @@
 //! the folder that is named: `cargo xtask bindings` runs it.
 
 use tandem_app::{
-    Building, ChartView, Charts, CheckOutcome, CommandEnd, CompareRequest, DfReport,
-    ExperimentInfo, ExperimentRequest, Frame, Guide, ImageDetail, ImageRow, InstanceRow, LessonRow,
-    BesideView, Building, ChartView, Charts, CheckOutcome, CommandEnd, CompareRequest, DfReport,
-    ExperimentInfo, ExperimentRequest, Frame, ImageDetail, ImageRow, InstanceRow, LessonRow,
-    LessonView, LogRow, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
-    ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode,
-    UpdateReport,
     BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts, CheckOutcome,
     ClassView, ClassWish, CommandEnd, CompareRequest, DfReport, ExperimentInfo, ExperimentRequest,
-    Frame, ImageDetail, ImageRow, InstanceRow, LessonRow, LessonView, LogRow, Opening, Project,
-    Pruned, Pulling, RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SaidBy,
-    SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode, UpdateReport,
-    LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned, Pulling, RemovedImage, Restored,
-    ResultFormat, ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken,
-    TerminalEnd, TerminalKind, TerminalSize, UpdateMode, UpdateReport,
+    Frame, Guide, ImageDetail, ImageRow, InstanceRow, LessonRow, LessonView, LogRow,
+    OpenedTerminal, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
+    ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd,
+    TerminalKind, TerminalSize, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};

@@ -117,16 +117,15 @@ pub use subject::{SubjectInfo, SubjectKind};
 pub use system::{CheckReport, DfReport, DfRow, Finding, PruneRequest, Pruned, SystemInfo};
 pub use tandem_container::{Change, ChangeKind};
 pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};
-pub use tandem_lab::{Description as ExperimentInfo, Guide, LaneFit, ResultRow, Scarce};
 pub use tandem_lab::{
-    Against, CellBeside, Class, ClassGroup, Description as ExperimentInfo, ResultRow, SideBySide,
+    Against, CellBeside, Class, ClassGroup, Description as ExperimentInfo, Guide, LaneFit,
+    ResultRow, Scarce, SideBySide,
 };
 pub use tandem_report::{Size, Theme};
-pub use tandem_vm::DiskFormat;
+pub use tandem_vm::{DiskFormat, ForeignFormat};
 pub use terminal::{
     OpenedTerminal, Terminal, TerminalEnd, TerminalKeys, TerminalKind, TerminalSize,
 };
-pub use tandem_vm::{DiskFormat, ForeignFormat};
 pub use update::{UpdateHow, UpdateMode, UpdateReport, UpdateWishes};
 pub use usage::{GuestUsage, TopRow, UsageRow};
 pub use volumes::VolumeRow;
