@@ -12,8 +12,9 @@ use super::container::{GREETING, row};
 use crate::{Case, Need, Start, Terminal, World, poll};
 
 pub(super) const CASES: &[Case] = &[
-    case("vm_full::is_a_debian_with_the_app_as_a_service_on_a_disk_that_boots_anywhere", whole),
+    // The first one makes the operating system, and the second lets go of it.
     case("vm_full::has_a_terminal_and_folders_of_the_host", terminal),
+    case("vm_full::is_a_debian_with_the_app_as_a_service_on_a_disk_that_boots_anywhere", whole),
     case("vm_full::refuses_what_it_cannot", refusals),
 ];
 
@@ -230,7 +231,7 @@ fn terminal(world: &World) -> Result<()> {
     let shown = asks("test -t 0 && stty size; cat /shown/host /seen/host")?;
     ensure!(shown.contains("33 101"), "{shown}");
     ensure!(shown.matches("from the host").count() == 2, "{shown}");
-    let script = "cd /shown; cp /bin/true tool; chmod 4755 tool; chown 33 tool; mknod disk b 8 0; ln -s /etc/shadow way; stat -c %a:%u:%F tool disk; touch /seen/x || echo refused";
+    let script = "cd /shown; cp /bin/true tool; chown 33 tool; chmod 4755 tool; mknod disk b 8 0; ln -s /etc/shadow way; stat -c %a:%u:%F tool disk; touch /seen/x || echo refused";
     let shown = asks(script)?;
     ensure!(shown.contains("4755:33:regular") && shown.contains("0:block special"), "{shown}");
     ensure!(shown.contains("Read-only file system") && shown.contains("refused"), "{shown}");
