@@ -8,6 +8,11 @@ use tandem_app::{
     OpenedTerminal, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
     ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd,
     TerminalKind, TerminalSize, UpdateMode, UpdateReport,
+    Building, ChartView, Charts, CheckOutcome, CommandEnd, CompareRequest, DfReport,
+    ExperimentInfo, ExperimentRequest, Frame, ImageDetail, ImageRow, InstanceRow, LessonRow,
+    LessonView, LogRow, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
+    ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode,
+    UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -21,7 +26,6 @@ fn main() -> Result<(), ExportError> {
     CompareRequest::export_all(&config)?;
     ExperimentInfo::export_all(&config)?;
     ExperimentRequest::export_all(&config)?;
-    Guide::export_all(&config)?;
     ResultRow::export_all(&config)?;
     SubjectInfo::export_all(&config)?;
     InstanceRow::export_all(&config)?;

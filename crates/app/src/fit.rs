@@ -22,9 +22,10 @@ impl App {
         }
         let store = self.results()?;
         let rows = store.list().map_err(LabError::from)?;
-        let finished = rows.iter().filter(|row| row.finished_at.is_some()).take(MOST);
+        // A file may say that it was measured here: only what was counts.
+        let own = rows.iter().filter(|row| row.finished_at.is_some() && row.origin.is_none());
         let mut documents: Vec<ResultDocument> = Vec::new();
-        for row in finished {
+        for row in own.take(MOST) {
             documents.extend(store.show(&row.id).map_err(LabError::from)?.document);
         }
         let home = self.home.root();

@@ -24,7 +24,7 @@ use crate::{
     frames::Frames,
     payload::container_of,
     place::Place,
-    refusal::of_exec,
+    refusal::{of_exec, of_exec_text},
 };
 
 /// First argument of the hidden entry point: `tandem __engine-exec HOME ID`.
@@ -102,18 +102,59 @@ async fn run(home: &Path, id: &str) -> Result<i64, BackendError> {
     if spec.detach {
         return Ok(0);
     }
-    let mut frames = Frames::default();
+    let (mut frames, mut refusal) = (Frames::default(), Refusal::default());
     while let Some(bytes) = api::next(&mut answer).await.map_err(|e| failed(&e))? {
         let mut written = Ok(());
         frames.push(&bytes, |stream, piece| {
             if written.is_ok() {
-                written = write(stream, piece);
+                let bytes = match stream {
+                    Stream::Stdout => refusal.hold(piece),
+                    Stream::Stderr => Some(piece.to_vec()),
+                };
+                written = bytes.map_or(Ok(()), |bytes| write(stream, &bytes));
             }
         });
         // Whoever called does not listen any more.
         written.map_err(|e| failed(&e))?;
     }
-    container.exit_of_exec(&exec).await.map_err(|e| failed(&e))
+    let code = container.exit_of_exec(&exec).await.map_err(|e| failed(&e))?;
+    match refusal.told() {
+        Some(text) if [126, 127].contains(&code) => Err(of_exec_text(text, &spec)),
+        Some(text) => write(Stream::Stdout, text.as_bytes()).map(|()| code).map_err(|e| failed(&e)),
+        None => Ok(code),
+    }
+}
+
+/// An engine that could not execute the command says so in the command's own
+/// output, in the words of its runtime.
+#[derive(Default)]
+struct Refusal {
+    held: Vec<u8>,
+    other: bool,
+}
+
+/// What such words begin with, Docker's and Podman's.
+const BEGIN: &[u8] = b"OCI runtime exec failed";
+
+impl Refusal {
+    /// Keeps a piece that may be such words; gives back what is output.
+    fn hold(&mut self, piece: &[u8]) -> Option<Vec<u8>> {
+        if self.other {
+            return Some(piece.to_vec());
+        }
+        self.held.extend_from_slice(piece);
+        let common = self.held.len().min(BEGIN.len());
+        if self.held[..common] == BEGIN[..common] && self.held.len() < 4096 {
+            return None;
+        }
+        self.other = true;
+        Some(std::mem::take(&mut self.held))
+    }
+
+    /// The words; `None` when there were none.
+    fn told(&self) -> Option<String> {
+        (!self.held.is_empty()).then(|| String::from_utf8_lossy(&self.held).into_owned())
+    }
 }
 
 fn write(stream: Stream, piece: &[u8]) -> io::Result<()> {
@@ -138,4 +179,21 @@ fn request(record: &InstanceRecord, spec: &ExecSpec) -> Value {
         "WorkingDir": spec.cwd.as_ref().unwrap_or(&record.spec.cwd),
         "User": spec.user.as_ref().unwrap_or(&record.spec.user),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_engines_words_are_held_back() {
+        let mut plain = Refusal::default();
+        assert!(plain.hold(b"OC").is_none());
+        assert_eq!(plain.hold(b"TET\n").unwrap(), b"OCTET\n");
+        assert_eq!(plain.hold(b"OCI runtime exec failed").unwrap(), BEGIN);
+        assert_eq!(plain.told(), None);
+        let mut refused = Refusal::default();
+        assert!(refused.hold(b"OCI runtime exec failed: exec: \"/x\": no such file").is_none());
+        assert!(refused.told().unwrap().ends_with("no such file"));
+    }
 }

@@ -29,7 +29,11 @@ pub(crate) fn of_start(error: &ApiError, spec: &InstanceSpec) -> BackendError {
 
 /// What an engine's refusal to execute a further command means.
 pub(crate) fn of_exec(error: &ApiError, spec: &ExecSpec) -> BackendError {
-    let text = error.to_string();
+    of_exec_text(error.to_string(), spec)
+}
+
+/// The same in the words that came as output.
+pub(crate) fn of_exec_text(text: String, spec: &ExecSpec) -> BackendError {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let program = spec.args.first().cloned().unwrap_or_default();
     if has(&["executable file not found", "no such file or directory"]) {

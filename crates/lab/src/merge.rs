@@ -55,8 +55,9 @@ pub fn merge(results: &[ResultDocument]) -> Result<ResultDocument, MergeError> {
     for other in others {
         joined.started_at = joined.started_at.min(other.started_at);
         joined.finished_at = joined.finished_at.max(other.finished_at);
-        joined.design.trials += other.design.trials;
-        joined.design.warmup += other.design.warmup;
+        // A file may come from anybody and say anything.
+        joined.design.trials = joined.design.trials.saturating_add(other.design.trials);
+        joined.design.warmup = joined.design.warmup.saturating_add(other.design.warmup);
         joined.design.order.extend(other.design.order.clone());
         for (lane, theirs) in joined.lanes.iter_mut().zip(&other.lanes) {
             lane.parity = both(&lane.parity, &theirs.parity);
@@ -155,6 +156,16 @@ mod tests {
             joined.trials.iter().map(|trial| (&trial.lane, trial.index)).collect();
         assert_eq!(indices.len(), joined.trials.len());
         assert!(joined.warnings.iter().any(|text| text.contains("fedcba9876543210")));
+    }
+
+    #[test]
+    fn absurd_numbers_of_trials_do_not_overflow() {
+        let mut results = two();
+        for result in &mut results {
+            result.design.trials = u32::MAX;
+            result.design.warmup = u32::MAX;
+        }
+        assert_eq!(merge(&results).unwrap().design.trials, u32::MAX);
     }
 
     #[test]

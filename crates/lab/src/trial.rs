@@ -150,10 +150,10 @@ fn undisturbed(experiment: &dyn Experiment, by: Disturbance) -> Result<(), Trial
 /// A trial that was disturbed says so.
 fn mark(record: &mut TrialRecord, by: Disturbance) {
     if by.was_set() {
-        record.metrics.insert("clock_set_time".to_owned(), by.set_ns.into());
+        record.metrics.insert("clock_set_time".to_owned(), by.set_by.into());
     }
     if by.slept() {
-        record.metrics.insert("machine_slept_time".to_owned(), by.slept_ns.into());
+        record.metrics.insert("machine_slept_time".to_owned(), by.slept_for.into());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Runs that end early and go on.
 
+#[expect(dead_code, reason = "other runs use the rest")]
 mod common;
 
 use std::sync::Arc;

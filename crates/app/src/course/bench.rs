@@ -67,11 +67,14 @@ impl Bench<'_> {
         }
     }
 
-    /// Launches the app and waits for its first answer.
+    /// Launches the app, its port on a free one unless the options publish
+    /// another, and waits for its first answer.
     pub(super) async fn launch(&self, mut options: RunOptions) -> Result<Launched, String> {
         let port = self.port.ok_or("the image exposes no port that could be asked")?;
         let host_ip = Ipv4Addr::LOCALHOST.into();
-        options.ports = vec![PortMap { host_ip, host_port: 0, port, protocol: Protocol::Tcp }];
+        if options.ports.is_empty() {
+            options.ports = vec![PortMap { host_ip, host_port: 0, port, protocol: Protocol::Tcp }];
+        }
         let record = self.app.run(options, &mut |_| {}, &mut |_| {}).await.map_err(told)?;
         let (record, _, body) = self.answered(record).await?;
         Ok(Launched { record, body })

@@ -90,6 +90,13 @@ impl Bench<'_> {
         options
     }
 
+    /// The same for a job that writes to the disk and ends by itself. Files of
+    /// an instance that goes with its owner need not survive a crash, so
+    /// nothing there would wait for the disk; these do.
+    pub(super) fn lasting(&self, lane: Lane, name: &str, job: &[&str]) -> RunOptions {
+        RunOptions { owner: None, ..self.working(lane, name, job) }
+    }
+
     /// Waits until a job has said a line.
     pub(super) async fn says(&self, instance: &str, line: &str) -> Result<(), String> {
         let end = tokio::time::Instant::now() + self.limit;

@@ -88,7 +88,7 @@ pub(super) async fn neighbour(
     {
         note(&format!("measuring beside a neighbour: {kind}"));
         let beside = bench.name(&format!("noise-{kind}"), lane, index);
-        let options = bench.working(lane, &beside, &["burn", kind, LONGEST]);
+        let options = bench.lasting(lane, &beside, &["burn", kind, LONGEST]);
         bench.app.run(options, &mut |_| {}, &mut |_| {}).await.map_err(|e| e.to_string())?;
         bench.says(&beside, "burning").await?;
         record(&mut metrics, suffix, &latencies(address, lane, watch(lane)).await)?;

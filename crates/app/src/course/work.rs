@@ -1,10 +1,15 @@
 //! The same work inside and outside; from an edit to an answer.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpListener},
+    path::Path,
+    time::Duration,
+};
 
 use serde_json::json;
 use tandem_build::{BuildOptions, samples::materialize};
-use tandem_model::{BackendKind, Lane};
+use tandem_model::{BackendKind, Lane, PortMap, Protocol};
 use tandem_probe::{closed_loop, now, open_loop};
 use tandem_stats::quantile;
 
@@ -12,7 +17,7 @@ use super::{
     Metrics, Note,
     bench::{Bench, told},
 };
-use crate::{Cancel, build::has_dockerfile, prober::reachable};
+use crate::{Cancel, RunOptions, build::has_dockerfile, prober::reachable};
 
 /// What the disk job writes, MiB.
 const FILE: &str = "96";
@@ -33,7 +38,8 @@ pub(super) async fn overhead(
     note: Note<'_>,
 ) -> Result<Metrics, String> {
     note("computing, copying memory, writing and reading files");
-    let options = bench.working(lane, &bench.name("work", lane, index), &["measure", "/tmp", FILE]);
+    let name = bench.name("work", lane, index);
+    let options = bench.lasting(lane, &name, &["measure", "/tmp", FILE]);
     let (_, lines) = bench.to_the_end(options).await?;
     let digest = bench.same_program(lines.iter().map(|(_, line)| line.as_str()))?;
     let mut metrics = Metrics::from([("work_digest".to_owned(), json!(digest))]);
@@ -68,12 +74,19 @@ async fn answers(
     index: u32,
     metrics: &mut Metrics,
 ) -> Result<(), String> {
-    let port = bench.port.ok_or("the image exposes no port that could be asked")?;
-    // A bare process shares the host's network: nobody else is to reach it.
-    let ip = if lane.backend == BackendKind::Process { "127.0.0.1" } else { "0.0.0.0" };
+    let mut port = bench.port.ok_or("the image exposes no port that could be asked")?;
+    let (mut ip, mut ports) = ("0.0.0.0", Vec::new());
+    if lane.backend == BackendKind::Process {
+        // It shares the host's network: asked without anything between, for it
+        // is what the others are compared with, and out of reach of others.
+        (ip, port) = ("127.0.0.1", free_port().map_err(|e| format!("no port is free: {e}"))?);
+        let host_ip = Ipv4Addr::LOCALHOST.into();
+        ports.push(PortMap { host_ip, host_port: port, port, protocol: Protocol::Tcp });
+    }
     let name = bench.name("serve", lane, index);
     let address = format!("{ip}:{port}");
-    let launched = bench.launch(bench.working(lane, &name, &["serve", &address])).await?;
+    let options = RunOptions { ports, ..bench.working(lane, &name, &["serve", &address]) };
+    let launched = bench.launch(options).await?;
     let address = launched.record.ports.iter().find_map(reachable).ok_or("it has no port")?;
     let limit = Duration::from_secs(5);
     // The first answers pay for what is loaded late.
@@ -92,6 +105,11 @@ async fn answers(
     metrics.insert("failed_requests".to_owned(), json!(failed));
     bench.remove(&name).await;
     Ok(())
+}
+
+/// A port that nobody has at this moment.
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 pub(super) async fn build(

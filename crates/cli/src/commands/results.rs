@@ -124,7 +124,12 @@ fn show(context: &Context, id: &str, wants_json: bool) -> anyhow::Result<()> {
         ShownResult::Unfinished { trials, .. } if wants_json => json(&trials)?,
         ShownResult::Unfinished { row, trials } => {
             let why = row.stopped.as_deref().unwrap_or("it was killed, or runs still");
-            line(&format!("{}: no result ({}); {} trials", row.id, plain(why), trials.len()));
+            line(&format!(
+                "{}: no result ({}); {} trials; `tandem experiment resume {0}` goes on with it",
+                row.id,
+                plain(why),
+                trials.len()
+            ));
         }
     }
     Ok(())

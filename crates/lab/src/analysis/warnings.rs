@@ -160,11 +160,11 @@ impl Warnings {
         let mut said = Vec::new();
         if by.was_set() {
             let lane = lane.to_owned();
-            said.push(self.add(Warning::ClockSet { lane, index, by_ns: by.set_ns }));
+            said.push(self.add(Warning::ClockSet { lane, index, by_ns: by.set_by }));
         }
         if by.slept() {
             let lane = lane.to_owned();
-            said.push(self.add(Warning::Suspended { lane, index, for_ns: by.slept_ns }));
+            said.push(self.add(Warning::Suspended { lane, index, for_ns: by.slept_for }));
         }
         said
     }

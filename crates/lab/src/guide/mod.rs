@@ -1,6 +1,7 @@
 //! How much fits on this machine, by its own measurements.
 //!
-//! Only results of this machine and subject count, and a lane whose memory was
+//! Only results of this machine and subject count (the caller leaves imported
+//! ones out), and a lane whose memory was
 //! measured less than [`ENOUGH`] times is left out with the command that
 //! measures it. All reckoning takes the upper end of the 95 % interval of what
 //! one instance needs, so that chance does not promise too much.
@@ -282,7 +283,7 @@ mod tests {
         // Seven tenths of 8 GiB.
         assert_eq!((container.fits, container.binding), (120, Scarce::Memory));
         assert_eq!((vm.fits, vm.class.fits, container.class.fits), (15, false, true));
-        assert_eq!(vm.class.memory_bytes / 1_000_000, 11_999);
+        assert_eq!(vm.class.memory_bytes / 1_000_000, 12_000);
         assert_eq!(found.results.len(), 1);
         let text = found.advice.join(" ");
         assert!(text.contains("share this machine's kernel"), "{text}");

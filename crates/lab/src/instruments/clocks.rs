@@ -6,11 +6,11 @@ use tandem_probe::{Clocks, clocks};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Disturbance {
     /// By how much the time of day was set forward, nanoseconds.
-    pub(crate) set_ns: i64,
+    pub(crate) set_by: i64,
     /// How long the machine slept, nanoseconds.
-    pub(crate) slept_ns: u64,
+    pub(crate) slept_for: u64,
     /// How long it took, without sleep.
-    elapsed_ns: u64,
+    elapsed: u64,
 }
 
 /// Reading three clocks one after the other takes some time too.
@@ -20,12 +20,12 @@ impl Disturbance {
     /// Whether the time of day jumped: clocks that are only kept in step are
     /// slewed by 500 millionths at most (ntp_adjtime(3)).
     pub(crate) fn was_set(self) -> bool {
-        self.set_ns.unsigned_abs() > LEAST + self.elapsed_ns / 1000
+        self.set_by.unsigned_abs() > LEAST + self.elapsed / 1000
     }
 
     /// Whether the machine was suspended.
     pub(crate) fn slept(self) -> bool {
-        self.slept_ns > LEAST
+        self.slept_for > LEAST
     }
 }
 
@@ -55,12 +55,12 @@ impl<C: Fn() -> Clocks> Watch<C> {
         let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
         let day = signed(ended.time_of_day) - signed(began.time_of_day);
         let with_sleep = ended.since_boot.saturating_sub(began.since_boot);
-        let elapsed_ns = ended.monotonic.saturating_sub(began.monotonic);
+        let elapsed = ended.monotonic.saturating_sub(began.monotonic);
         Disturbance {
             // The time of day goes on in sleep, as the clock since boot does.
-            set_ns: day - signed(with_sleep),
-            slept_ns: with_sleep.saturating_sub(elapsed_ns),
-            elapsed_ns,
+            set_by: day - signed(with_sleep),
+            slept_for: with_sleep.saturating_sub(elapsed),
+            elapsed,
         }
     }
 }
@@ -91,10 +91,10 @@ mod tests {
         let quiet = seen(0, 0);
         assert!(!quiet.was_set() && !quiet.slept());
         let asleep = seen(3600 * SECOND, 0);
-        assert!(asleep.slept() && !asleep.was_set() && asleep.slept_ns == 3600 * SECOND);
+        assert!(asleep.slept() && !asleep.was_set() && asleep.slept_for == 3600 * SECOND);
         for set in [-7200, 2] {
             let stepped = seen(0, set * 1_000_000_000);
-            assert!(stepped.was_set() && !stepped.slept() && stepped.set_ns == set * 1_000_000_000);
+            assert!(stepped.was_set() && !stepped.slept() && stepped.set_by == set * 1_000_000_000);
         }
         let both = seen(60 * SECOND, -3_000_000_000);
         assert!(both.slept() && both.was_set());
