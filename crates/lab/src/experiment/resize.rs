@@ -11,8 +11,8 @@ use crate::analysis::verdicts;
 /// stop and a start.
 pub(super) struct Resize;
 
-/// Between two requests of the load.
-const INTERVAL: Duration = Duration::from_millis(20);
+/// Least and most time between two requests of the load.
+const INTERVALS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(500)];
 
 /// Load before, between and after the changes.
 const CALM: Duration = Duration::from_millis(600);
@@ -41,8 +41,10 @@ impl Experiment for Resize {
                 }
             })
             .await?;
-        hot(bench, &app, &small, &large).await?;
-        cold(bench, &app, &large).await
+        let interval = pace(&app);
+        bench.number("load_interval_time", interval.as_nanos() as f64);
+        hot(bench, &app, interval, &small, &large).await?;
+        cold(bench, &app, interval, &large).await
     }
 
     fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
@@ -50,15 +52,27 @@ impl Experiment for Resize {
     }
 }
 
+/// A quarter of what the app answered at its start: an emulated machine that
+/// is asked more often than it can answer would never come back.
+fn pace(app: &Launched) -> Duration {
+    let [least, most] = INTERVALS;
+    let (first, tenth) = (app.number("first_response"), app.number("tenth_response"));
+    let Some(nine) = tenth.zip(first).map(|(tenth, first)| (tenth - first).max(0.0)) else {
+        return least;
+    };
+    Duration::from_secs_f64((nine / 9.0 * 4.0 / 1e9).min(most.as_secs_f64())).max(least)
+}
+
 /// Grows and shrinks the running instance.
 async fn hot(
     bench: &mut Bench<'_, '_>,
     app: &Launched,
+    interval: Duration,
     small: &Resources,
     large: &Resources,
 ) -> Result<(), TrialEnd> {
     bench.say("growing and shrinking it while it runs");
-    let load = bench.load(app, INTERVAL);
+    let load = bench.load(app, interval);
     bench.pass(CALM).await?;
     let mut slowest = 0.0_f64;
     let mut held = None;
@@ -92,10 +106,11 @@ async fn hot(
 async fn cold(
     bench: &mut Bench<'_, '_>,
     app: &Launched,
+    interval: Duration,
     large: &Resources,
 ) -> Result<(), TrialEnd> {
     bench.say("stopping, changing and starting it");
-    let load = bench.load(app, INTERVAL);
+    let load = bench.load(app, interval);
     bench.pass(CALM).await?;
     let begin = now();
     bench.work(bench.backend().stop(&app.id, None)).await?;
