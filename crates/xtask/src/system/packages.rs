@@ -129,6 +129,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     optional(Group::Test, "docker-cli", "moby-engine"),
     optional(Group::Test, "podman", "podman"),
     optional(Group::Test, "runc", "runc"),
+    // Its way to forward packets, which ours must get along with.
+    optional(Group::Test, "iptables", "iptables-nft"),
+    // A web server to ADD from.
+    optional(Group::Test, "python3", "python3"),
     // How the archives for ADD are packed.
     needed(Group::Test, "bzip2", "bzip2"),
     // The client that the article uses.
