@@ -200,9 +200,10 @@ impl App {
 pub(crate) fn write_exported(out: &Path, manifest: &Manifest, file: &Path) -> Result<(), AppError> {
     write_json(&out.join("manifest.json"), manifest)?;
     let io = |e| AppError::io("write", file, e);
-    let draft = Draft::of(file).map_err(io)?;
+    let draft = Draft::beside(file, 0o600).map_err(io)?;
     pack_tree(out, Path::new(FORMAT), false, BufWriter::new(draft.file())).map_err(layer)?;
-    draft.keep().map_err(io)
+    draft.file().sync_all().map_err(io)?;
+    draft.keep(file).map_err(io)
 }
 
 fn unpack_container(from: &Path, manifest: &Manifest, made: &Path) -> Result<(), AppError> {

@@ -47,9 +47,10 @@ impl App {
             None => (layers_of(&machine)?, Some(self.ended_lock(&record)?)),
         };
         let failed = |e| AppError::io("write", file, e);
-        let draft = Draft::of(file).map_err(failed)?;
+        let draft = Draft::beside(file, 0o600).map_err(failed)?;
         let to = draft.file();
         write_flat(&self.home, &machine, &record, &chain, format, nothing.path(), to).await?;
-        draft.keep().map_err(failed)
+        draft.file().sync_all().map_err(failed)?;
+        draft.keep(file).map_err(failed)
     }
 }

@@ -1,9 +1,10 @@
 use std::{
-    fs::{self, Permissions},
+    fs,
     io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
+
+use tandem_home::Draft;
 
 use crate::AppError;
 
@@ -13,15 +14,13 @@ use crate::AppError;
 pub fn write_file(file: &Path, bytes: &[u8]) -> Result<(), AppError> {
     let failed = |e| AppError::io("write", file, e);
     let Ok(found) = fs::metadata(file) else {
-        return fresh(file, bytes)
-            .and_then(|fresh| fresh.persist(file).map(drop).map_err(|e| e.error))
-            .map_err(failed);
+        return draft(file, bytes).and_then(|draft| draft.keep(file)).map_err(failed);
     };
     if found.is_file() {
         let replace = |real: PathBuf| {
-            let fresh = fresh(&real, bytes)?;
-            fresh.as_file().set_permissions(found.permissions())?;
-            fresh.persist(&real).map(drop).map_err(|e| e.error)
+            let draft = draft(&real, bytes)?;
+            draft.file().set_permissions(found.permissions())?;
+            draft.keep(&real)
         };
         fs::canonicalize(file).and_then(replace).map_err(failed)
     } else {
@@ -32,27 +31,24 @@ pub fn write_file(file: &Path, bytes: &[u8]) -> Result<(), AppError> {
 
 /// As [`write_file`], but what is there already stays, and is an error.
 pub fn write_new_file(file: &Path, bytes: &[u8]) -> Result<(), AppError> {
-    fresh(file, bytes)
-        .and_then(|fresh| fresh.persist_noclobber(file).map(drop).map_err(|e| e.error))
+    draft(file, bytes)
+        .and_then(|draft| draft.keep_new(file))
         .map_err(|e| AppError::io("write", file, e))
 }
 
-/// The whole file under another name beside its own.
-fn fresh(file: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let folder = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Whoever names a missing folder is to read its name, not that of our draft.
-    fs::metadata(folder)?;
-    // As any new file of this person; the umask takes its part away.
-    let mode = Permissions::from_mode(0o666);
-    let mut fresh =
-        tempfile::Builder::new().prefix(".tandem-").permissions(mode).tempfile_in(folder)?;
-    fresh.write_all(bytes)?;
-    fresh.as_file().sync_all()?;
-    Ok(fresh)
+/// The whole file, without its name. It is as any new file of this person;
+/// the umask takes its part away.
+fn draft(file: &Path, bytes: &[u8]) -> io::Result<Draft> {
+    let draft = Draft::beside(file, 0o666)?;
+    draft.file().write_all(bytes)?;
+    draft.file().sync_all()?;
+    Ok(draft)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
     use super::*;
 
     fn only(dir: &Path, names: &[&str]) {

@@ -1,11 +1,12 @@
 //! `$TANDEM_HOME`: where everything lies on disk, and how it is written so
 //! that no crash leaves half of it.
 //!
-//! Writes go to a temporary file in the same folder, are synced and renamed.
+//! Writes go to a [`Draft`] in the same folder, are synced and named.
 //! Locks are `flock(2)` locks: the kernel drops them when their holder dies,
 //! so a lock that can be taken means that nobody is there.
 
 mod companion;
+mod draft;
 mod lock;
 mod scratch;
 mod write;
@@ -17,9 +18,10 @@ use std::{
 };
 
 pub use companion::companions;
+pub use draft::Draft;
 pub use lock::Lock;
 pub use scratch::Scratch;
-pub use write::{Draft, read_json, write_atomic, write_json, write_json_volatile};
+pub use write::{read_json, write_atomic, write_json, write_json_volatile};
 
 /// What can go wrong with the home folder.
 #[derive(Debug, thiserror::Error)]

@@ -1,21 +1,13 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
-    os::{
-        fd::AsRawFd as _,
-        unix::fs::{FileExt as _, MetadataExt as _},
-    },
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    os::unix::fs::{FileExt as _, MetadataExt as _},
+    path::Path,
 };
 
-use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, linkat, openat},
-    io::Errno,
-};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::HomeError;
+use crate::{Draft, HomeError};
 
 /// Writes a whole file so that readers and crashes see the old one or the new
 /// one: a file without a name, fsync, name, fsync of the folder.
@@ -61,102 +53,16 @@ fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 fn replace(path: &Path, bytes: &[u8], sync: bool) -> Result<(), HomeError> {
     let io = |e| HomeError::io("write", path, e);
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let fill = |mut file: &File| {
-        file.write_all(bytes)?;
-        if sync { file.sync_data() } else { Ok(()) }
-    };
-    if let Some(file) = nameless(dir).map_err(io)? {
-        fill(&file).map_err(io)?;
-        match name(&file, path) {
-            // Without `/proc` it gets no name.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            other => return other.map_err(io),
-        }
+    let draft = Draft::in_home(path.parent().unwrap_or(Path::new(".")), FRESH).map_err(io)?;
+    draft.file().write_all(bytes).map_err(io)?;
+    if sync {
+        draft.file().sync_data().map_err(io)?;
     }
-    let file = tempfile::Builder::new().prefix(FRESH).tempfile_in(dir).map_err(io)?;
-    fill(file.as_file()).map_err(io)?;
-    file.persist(path).map(drop).map_err(|e| io(e.error))
-}
-
-/// A person's file in the making: it has no name until it is whole, where the
-/// file system can do that, so that of a writer that is killed nothing is left.
-#[derive(Debug)]
-pub struct Draft {
-    path: PathBuf,
-    file: File,
-    /// Its name until then, elsewhere.
-    named: Option<tempfile::TempPath>,
-}
-
-impl Draft {
-    /// Begins the file at `path`. It is 0600.
-    pub fn of(path: &Path) -> io::Result<Self> {
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let dir = dir.unwrap_or(Path::new("."));
-        let path = path.to_owned();
-        // Without `/proc` it would get no name.
-        if Path::new("/proc/self/fd").is_dir()
-            && let Some(file) = nameless(dir)?
-        {
-            return Ok(Self { path, file, named: None });
-        }
-        let (file, named) =
-            tempfile::Builder::new().prefix(".tandem-").tempfile_in(dir)?.into_parts();
-        Ok(Self { path, file, named: Some(named) })
-    }
-
-    /// What is written into.
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Puts it in its place, where another one may be. Its bytes are on the
-    /// disk then.
-    pub fn keep(self) -> io::Result<()> {
-        self.file.sync_all()?;
-        match self.named {
-            Some(named) => named.persist(&self.path).map_err(|e| e.error),
-            None => name(&self.file, &self.path),
-        }
-    }
+    draft.keep(path).map_err(io)
 }
 
 /// What names of half-written files begin with.
 const FRESH: &str = ".new-";
-
-/// A file without a name: of a writer that is killed nothing is left. `None`
-/// where the file system has none (`open(2)`, `O_TMPFILE`).
-fn nameless(dir: &Path) -> io::Result<Option<File>> {
-    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
-    match openat(CWD, dir, flags, Mode::RUSR | Mode::WUSR) {
-        Ok(file) => Ok(Some(file.into())),
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// Gives a whole file its name, which another one may have. A link cannot take
-/// its place at once, so for a moment there are two.
-fn name(file: &File, path: &Path) -> io::Result<()> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let link = |to: &Path| linkat(CWD, &own, CWD, to, AtFlags::SYMLINK_FOLLOW);
-    match link(path) {
-        Err(Errno::EXIST) => {}
-        other => return Ok(other?),
-    }
-    let fresh = loop {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let fresh = path.with_file_name(format!("{FRESH}{}-{count}", std::process::id()));
-        match link(&fresh) {
-            Ok(()) => break fresh,
-            Err(Errno::EXIST) => {}
-            Err(e) => return Err(e.into()),
-        }
-    };
-    fs::rename(&fresh, path).inspect_err(|_| drop(fs::remove_file(&fresh)))
-}
 
 fn to_json<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, HomeError> {
     let mut bytes = serde_json::to_vec_pretty(value)
@@ -182,28 +88,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_takes_its_place_or_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("out");
-        for text in ["one", "two"] {
-            drop(Draft::of(&path).unwrap());
-            let draft = Draft::of(&path).unwrap();
-            draft.file().write_all(text.as_bytes()).unwrap();
-            draft.keep().unwrap();
-            assert_eq!(fs::read_to_string(&path).unwrap(), text);
-            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        }
-        assert!(Draft::of(&dir.path().join("missing/out")).is_err());
-    }
-
-    #[test]
-    fn what_is_written_has_no_name_until_it_is_whole() {
+    fn a_value_takes_the_place_of_another() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("value");
-        if let Some(file) = nameless(dir.path()).unwrap() {
-            (&file).write_all(b"half").unwrap();
-            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-        }
         write_atomic(&path, b"one").unwrap();
         // Somebody who was killed in the one moment left this.
         let left = dir.path().join(format!(".new-{}-0", std::process::id()));

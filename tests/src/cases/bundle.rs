@@ -162,15 +162,20 @@ fn ended(world: &World) -> Result<()> {
         let entries = fs::read_dir(world.scratch()).into_iter().flatten().flatten();
         entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
     };
-    let before = names();
-    let mut create = world.background(["bundle", "create", "-o", "class", "--image", "big"])?;
-    let begun = || names().iter().any(|name| name.starts_with(".tandem-")).then_some(());
-    poll::until("the bundle to begin", Duration::from_secs(30), begun)?;
-    create.signal(Signal::SIGINT)?;
-    ensure!(create.wait(Duration::from_secs(30))? == Some(130), "it was not interrupted");
-    ensure!(names().len() == before.len(), "a half bundle stays: {:?}", names());
-
-    world.tandem(["bundle", "create", "-o", "class", "--image", "big"])?.ok()?;
+    let before = names().len();
+    let arguments = ["bundle", "create", "-o", "class", "--image", "big"];
+    for (signal, code) in [(Signal::SIGINT, Some(130)), (Signal::SIGKILL, None)] {
+        let mut create = world.background(arguments)?;
+        let begun = || writes_into(create.pid(), world.scratch()).then_some(());
+        poll::until("the bundle to begin", Duration::from_secs(30), begun)?;
+        create.signal(signal)?;
+        ensure!(create.wait(Duration::from_secs(30))? == code, "it was not ended");
+        // Where files have names while they are written, the next one sweeps.
+        let swept = !names().iter().any(|name| name.starts_with(".tandem-draft-"));
+        ensure!(!swept || names().len() == before, "a half bundle stays: {:?}", names());
+    }
+    world.tandem(arguments)?.ok()?;
+    ensure!(names().len() == before + 1, "a half bundle stays: {:?}", names());
     let second = home(world, "second");
     for (signal, code) in [(Signal::SIGINT, Some(130)), (Signal::SIGKILL, None)] {
         let mut open = world.command(["--quiet", "bundle", "open", "class"]);
@@ -185,6 +190,15 @@ fn ended(world: &World) -> Result<()> {
     elsewhere(world, &second, &["bundle", "open", "class"])?.ok()?;
     ensure!(rows(world, &second)?.len() == 1);
     Ok(())
+}
+
+/// Whether a process has a draft in a folder open, with a name or without.
+fn writes_into(pid: u32, folder: &Path) -> bool {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        path.parent() == Some(folder) && (name.starts_with('#') || name.starts_with(".tandem-"))
+    })
 }
 
 fn class(world: &World) -> Result<()> {

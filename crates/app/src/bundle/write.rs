@@ -3,12 +3,12 @@
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Read, Write},
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use tandem_home::Draft;
 use tandem_image::{PartSource, Transfer};
 use tandem_model::Digest;
 
@@ -51,13 +51,13 @@ pub(super) fn write(
         );
     }
     let failed = |e| AppError::io("write", file, e);
-    let fresh = tempfile::Builder::new().prefix(".tandem-").tempfile_in(folder).map_err(failed)?;
+    let draft = Draft::new(folder, 0o644).map_err(failed)?;
     let layers = pieces.iter().filter(|piece| is_told(&piece.member));
     let layers: Vec<_> = layers.map(|piece| piece.member.digest.clone()).collect();
     if !layers.is_empty() {
         tell(BundleEvent::Moved(Transfer::Planned { layers, bytes: needed }));
     }
-    let mut tar = tar::Builder::new(BufWriter::with_capacity(1 << 20, fresh.as_file()));
+    let mut tar = tar::Builder::new(BufWriter::with_capacity(1 << 20, draft.file()));
     append(&mut tar, INDEX, text.len() as u64, text.as_slice()).map_err(failed)?;
     for piece in pieces {
         write_piece(&mut tar, piece, stop, tell).map_err(|e| match e {
@@ -67,11 +67,9 @@ pub(super) fn write(
         })?;
     }
     tar.into_inner().and_then(|mut out| out.flush()).map_err(failed)?;
-    let mode = fs::Permissions::from_mode(0o644);
-    fresh.as_file().set_permissions(mode).map_err(failed)?;
-    fresh.as_file().sync_all().map_err(failed)?;
-    let bytes = fresh.as_file().metadata().map_err(failed)?.len();
-    fresh.persist(file).map_err(|e| failed(e.error))?;
+    draft.file().sync_all().map_err(failed)?;
+    let bytes = draft.file().metadata().map_err(failed)?.len();
+    draft.keep(file).map_err(failed)?;
     Ok(bytes)
 }
 

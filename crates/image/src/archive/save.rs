@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs::File,
     io::{self, BufWriter, Read, Write},
-    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
@@ -49,13 +48,10 @@ pub fn save(
         let out = File::options().write(true).open(path).map_err(io)?;
         return save_into(store, images, format, out, stop, on_progress);
     }
-    let folder = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let fresh = tempfile::Builder::new().prefix(".tandem-").tempfile_in(folder).map_err(io)?;
-    save_into(store, images, format, fresh.as_file(), stop, on_progress)?;
-    let mode = std::fs::Permissions::from_mode(0o644);
-    fresh.as_file().set_permissions(mode).map_err(io)?;
-    fresh.as_file().sync_all().map_err(io)?;
-    fresh.persist(path).map(drop).map_err(|e| io(e.error))
+    let draft = tandem_home::Draft::beside(path, 0o644).map_err(io)?;
+    save_into(store, images, format, draft.file(), stop, on_progress)?;
+    draft.file().sync_all().map_err(io)?;
+    draft.keep(path).map_err(io)
 }
 
 /// Writes images to a stream; see [`save`].
