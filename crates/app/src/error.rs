@@ -56,6 +56,16 @@ pub enum AppError {
     /// A lesson cannot be read.
     #[error("the lesson cannot be read: {0}")]
     Lesson(#[from] tandem_lesson::ParseLessonError),
+    /// How far lessons are done was written by a later version.
+    #[error(
+        "{path} was written by a newer Tandem (version {version}, and this one reads 1): use that one, or move the file away to begin the lessons anew", path = .path.display()
+    )]
+    NewerProgress {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u64,
+    },
     /// The image names no command and none was given.
     #[error(
         "the image `{0}` has no command: add CMD or ENTRYPOINT to its Dockerfile, or write a command behind the image"
@@ -146,6 +156,7 @@ impl AppError {
             | Self::NoExperiment(_) => ErrorCode::NotFound,
             Self::Lesson(_) => ErrorCode::Syntax,
             Self::NoCommand(_) => ErrorCode::NoCommand,
+            Self::NewerProgress { .. } => ErrorCode::Unavailable,
             Self::NoPort(_)
             | Self::Usage(_)
             | Self::Reference(_)

@@ -65,7 +65,7 @@ impl App {
     /// The lessons that come with the program, then those in the home's
     /// `lessons` folder.
     pub fn lessons(&self) -> Result<Vec<LessonRow>, AppError> {
-        let all = self.all_progress();
+        let all = self.all_progress()?;
         let rows = self.found_lessons()?.into_iter().map(|found| {
             let mut row = LessonRow {
                 id: found.id.clone(),
@@ -95,7 +95,7 @@ impl App {
     pub fn lesson(&self, id: &str) -> Result<LessonView, AppError> {
         let lesson = self.read_lesson(id)?;
         let folder = self.lesson_folder(id)?.display().to_string();
-        let progress = self.progress_of(id);
+        let progress = self.progress_of(id)?;
         Ok(LessonView { lesson, folder, progress })
     }
 
