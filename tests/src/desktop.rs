@@ -134,6 +134,18 @@ impl Desktop {
         Ok(self.run(self.client.execute(script, Vec::new()))?)
     }
 
+    /// Runs a script that ends by calling its last argument with its value.
+    pub fn script_async(&self, script: &str) -> Result<Value> {
+        Ok(self.run(self.client.execute_async(script, Vec::new()))?)
+    }
+
+    /// Types into an element as a keyboard does; a path into a file input
+    /// chooses the file.
+    pub fn keys(&self, id: &str, keys: &str) -> Result<()> {
+        let element = self.wait(id, Duration::from_secs(10))?;
+        self.run(element.send_keys(keys)).with_context(|| format!("cannot type into `{id}`"))
+    }
+
     /// Asks until `probe` finds something or the limit is over.
     pub fn until<T>(
         &self,

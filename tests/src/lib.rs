@@ -5,6 +5,7 @@
 //! (mounts, processes, network devices, cgroups, files) fails it. A case whose
 //! needs this machine does not meet is skipped with the reason, never passed.
 
+pub mod axe;
 pub mod bench;
 mod case;
 pub mod cases;

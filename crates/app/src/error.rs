@@ -156,12 +156,13 @@ impl AppError {
             | Self::NoExperiment(_) => ErrorCode::NotFound,
             Self::Lesson(_) => ErrorCode::Syntax,
             Self::NoCommand(_) => ErrorCode::NoCommand,
-            Self::NewerProgress { .. } => ErrorCode::Unavailable,
             Self::NoPort(_)
             | Self::Usage(_)
             | Self::Reference(_)
             | Self::Report(ReportError::NoPicture | ReportError::TooHigh) => ErrorCode::Usage,
-            Self::Report(ReportError::NoFont) => ErrorCode::Unavailable,
+            Self::NewerProgress { .. } | Self::Report(ReportError::NoFont) => {
+                ErrorCode::Unavailable
+            }
             Self::Backend(e) => e.code(),
             Self::Image(e) => e.code(),
             Self::Bundle(e) => e.code(),

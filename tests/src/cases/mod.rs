@@ -39,6 +39,8 @@ mod vm_state;
 mod volumes;
 mod window;
 mod window_terminal;
+mod window_class;
+mod window_look;
 
 use anyhow::Result;
 
@@ -96,6 +98,8 @@ pub fn all() -> Vec<Case> {
         package::CASES,
         window::CASES,
         window_terminal::CASES,
+        window_class::CASES,
+        window_look::CASES,
     ]
     .concat()
 }

@@ -32,7 +32,7 @@ pub(super) const NEEDS: &[Need] = &[
     Need::Program("mke2fs"),
 ];
 
-const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
+pub(super) const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
     Case { name, needs: NEEDS, start: Start::Built, run }
 }
 
@@ -387,7 +387,7 @@ fn lesson(world: &World) -> Result<()> {
 }
 
 /// Waits until a part of the page says something.
-fn says(desktop: &Desktop, id: &str, words: &str) -> Result<()> {
+pub(super) fn says(desktop: &Desktop, id: &str, words: &str) -> Result<()> {
     let script = format!("return document.querySelector('[data-testid={id}]')?.innerText ?? ''");
     desktop.until(words, SOON, async |page| {
         let text = page.execute(&script, Vec::new()).await?;

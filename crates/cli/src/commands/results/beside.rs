@@ -79,5 +79,7 @@ fn reasons(beside: &SideBySide, all: bool) {
             }
         }
     }
-    said.iter().for_each(|text| line(&plain(text)));
+    for text in said {
+        line(&plain(&text));
+    }
 }

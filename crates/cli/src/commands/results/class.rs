@@ -37,7 +37,9 @@ fn print_group(group: &ClassGroup, all: bool) {
             plain(&machine.machine.cpu),
             machine.machine.cores
         ));
-        machine.notes.iter().for_each(|note| line(&format!("   {}", plain(note))));
+        for note in &machine.notes {
+            line(&format!("   {}", plain(note)));
+        }
     }
     let mut rows = Vec::new();
     for metric in group.metrics.iter().filter(|metric| all || metric.main) {
