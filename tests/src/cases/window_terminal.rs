@@ -21,7 +21,7 @@ const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
 }
 
 /// What a reader sees in the terminal.
-const ROWS: &str = "return [...document.querySelectorAll('.xterm-rows > div')].map(e => e.textContent).join('\\n')";
+const ROWS: &str = "return [...document.querySelectorAll('.xterm-rows > div')].map(e => '\\n' + e.textContent).join('')";
 /// `80 × 24` under it.
 const SIZE: &str =
     "return document.querySelector('[data-testid=terminal-state] .size')?.textContent";
@@ -62,9 +62,10 @@ fn shell(world: &World) -> Result<()> {
     no_shell(world)?;
 
     // Each way to leave takes the shell along.
-    for leave in ["instance-tab-log", "nav-lab"] {
-        desktop.click("nav-workbench")?;
-        desktop.click("instance-tab-shell")?;
+    for (enter, leave) in
+        [("terminal-again", "instance-tab-log"), ("instance-tab-shell", "nav-lab")]
+    {
+        desktop.click(enter)?;
         opened(&desktop)?;
         let there = shells(world)?;
         ensure!(there == 1, "{there} shells");
@@ -122,27 +123,30 @@ fn machine(world: &World) -> Result<()> {
     desktop.keys("echo $((6*7)); stty size\n")?;
     sees(&desktop, "\n42")?;
     agrees(&desktop)?;
-    desktop.keys("ls --color=always -l /; uname -a\n")?;
-    sees(&desktop, "Linux")?;
+    desktop.keys("clear; ls --color=always -l /; uname -a\n")?;
+    sees(&desktop, "\nLinux")?;
+    // The kernel is quiet unless something is wrong.
+    desktop.keys("[ -e /dev/kmsg ] || mknod /dev/kmsg c 1 11; echo '<3>heard on the serial line' > /dev/kmsg\n")?;
     desktop.screenshot("terminal-dark")?;
     desktop.click("instance-tab-console")?;
-    opened(&desktop)?;
+    focused(&desktop)?;
+    sees(&desktop, "heard on the serial line")?;
     let command = desktop.text("cli-equivalent")?;
     ensure!(command == "tandem console boxed", "{command}");
-    desktop.until("the boot", SOON, async |page| {
-        let rows = page.execute(ROWS, Vec::new()).await?;
-        Ok(rows.as_str().filter(|rows| rows.contains("] ")).map(drop))
-    })?;
     desktop.screenshot("console-dark")?;
     world.tandem(["rm", "-f", "boxed"])?.ok()?;
     desktop.close(ENDING)
 }
 
-fn opened(desktop: &Desktop) -> Result<()> {
+fn focused(desktop: &Desktop) -> Result<()> {
     let script = "const it = document.querySelector('[data-testid=terminal]');
         return it?.dataset.state === 'open' && it.contains(document.activeElement)";
-    tests(desktop, "an open terminal", script)?;
-    // The shell's first prompt.
+    tests(desktop, "an open terminal", script)
+}
+
+/// Waits for the shell's first prompt.
+fn opened(desktop: &Desktop) -> Result<()> {
+    focused(desktop)?;
     desktop.until("a prompt", SOON, async |page| {
         let rows = page.execute(ROWS, Vec::new()).await?;
         Ok(rows.as_str().filter(|rows| !rows.trim().is_empty()).map(drop))

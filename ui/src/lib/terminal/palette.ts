@@ -35,7 +35,7 @@ export function lookOf(root: HTMLElement): Look {
   return {
     theme,
     fontFamily: token("--mono") || "monospace",
-    fontSize: Math.round((parseFloat(style.fontSize) || 16) * 0.84 * 2) / 2,
+    fontSize: Math.round((parseFloat(style.fontSize) || 16) * 0.8 * 2) / 2,
     contrast: root.dataset.contrast === "more" ? 7 : 4.5,
   };
 }

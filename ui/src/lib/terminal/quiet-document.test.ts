@@ -27,7 +27,8 @@ describe("the document that the terminal sees", () => {
   });
 
   it("writes style attributes as properties", () => {
-    const element = quietDocument(document).createElement("span");
+    quietDocument(document);
+    const element = document.createElement("span");
     const attribute = vi.spyOn(Element.prototype, "setAttribute");
     element.setAttribute("style", "color: rgb(1, 2, 3);");
     expect(attribute).not.toHaveBeenCalled();

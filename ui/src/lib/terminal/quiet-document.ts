@@ -25,19 +25,21 @@ function sheetElement(document: Document): HTMLElement {
   return element;
 }
 
-/** An element whose style attribute goes through its properties. */
-function withProperties(element: HTMLElement): HTMLElement {
-  const set = element.setAttribute.bind(element);
-  element.setAttribute = (name: string, value: string) => {
-    if (name === "style") element.style.cssText = value;
-    else set(name, value);
+/**
+ * Characters in a colour of their own are spans with a style attribute, made
+ * past any view of the document: all spans take it through their properties.
+ */
+function quietSpans(): void {
+  HTMLSpanElement.prototype.setAttribute = function (this: HTMLSpanElement, name: string, value: string) {
+    if (name === "style") this.style.cssText = value;
+    else Element.prototype.setAttribute.call(this, name, value);
   };
-  return element;
 }
 
 export function quietDocument(document: Document): Document {
+  quietSpans();
   const createElement = (tag: string): HTMLElement =>
-    tag === "style" ? sheetElement(document) : withProperties(document.createElement(tag));
+    tag === "style" ? sheetElement(document) : document.createElement(tag);
   return new Proxy(document, {
     get(target, name) {
       if (name === "createElement") return createElement;
