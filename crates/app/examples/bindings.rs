@@ -3,16 +3,11 @@
 
 use tandem_app::{
     BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts, CheckOutcome,
-    ClassView, ClassWish, CommandEnd, CompareRequest, DfReport, ExperimentInfo, ExperimentRequest,
-    Frame, Guide, ImageDetail, ImageRow, InstanceRow, LessonRow, LessonView, LogRow,
-    OpenedTerminal, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
-    ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd,
-    TerminalKind, TerminalSize, UpdateMode, UpdateReport,
-    Building, ChartView, Charts, CheckOutcome, CommandEnd, CompareRequest, DfReport,
-    ExperimentInfo, ExperimentRequest, Frame, ImageDetail, ImageRow, InstanceRow, LessonRow,
-    LessonView, LogRow, Opening, Project, Pruned, Pulling, RemovedImage, Restored, ResultFormat,
-    ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, UpdateMode,
-    UpdateReport,
+    ClassView, ClassWish, CommandEnd, CompareRequest, Database, DfReport, ExperimentInfo,
+    ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow, InstanceRow,
+    LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned, Pulling, QueryAnswer,
+    RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SaidBy, SnapshotRow,
+    Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -30,7 +25,10 @@ fn main() -> Result<(), ExportError> {
     SubjectInfo::export_all(&config)?;
     InstanceRow::export_all(&config)?;
     Building::export_all(&config)?;
+    Database::export_all(&config)?;
     DfReport::export_all(&config)?;
+    GiftKind::export_all(&config)?;
+    Given::export_all(&config)?;
     ImageDetail::export_all(&config)?;
     ImageRow::export_all(&config)?;
     CheckOutcome::export_all(&config)?;
@@ -43,6 +41,7 @@ fn main() -> Result<(), ExportError> {
     Project::export_all(&config)?;
     Pruned::export_all(&config)?;
     Pulling::export_all(&config)?;
+    QueryAnswer::export_all(&config)?;
     RemovedImage::export_all(&config)?;
     Restored::export_all(&config)?;
     BesideView::export_all(&config)?;

@@ -145,8 +145,21 @@ impl App {
         cancel: &Cancel,
     ) -> Result<String, AppError> {
         let dir = expand(folder)?;
+        let tag = tag_of(&dir);
+        self.build_folder(dir, &tag, no_cache, events, cancel).await
+    }
+
+    /// The same for any folder and name.
+    pub(crate) async fn build_folder(
+        &self,
+        dir: PathBuf,
+        tag: &str,
+        no_cache: bool,
+        events: &mut (dyn FnMut(Building) + Send),
+        cancel: &Cancel,
+    ) -> Result<String, AppError> {
         let options = BuildOptions {
-            tags: vec![tag_of(&dir).parse()?],
+            tags: vec![tag.parse()?],
             context: dir,
             corporate_network: true,
             no_cache,
@@ -183,7 +196,7 @@ fn building(event: BuildEvent) -> Option<Building> {
 }
 
 /// A path as a person writes it: absolute, or from the home folder.
-fn expand(folder: &str) -> Result<PathBuf, AppError> {
+pub(crate) fn expand(folder: &str) -> Result<PathBuf, AppError> {
     let folder = folder.trim();
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let path = match (folder.strip_prefix("~/"), home) {

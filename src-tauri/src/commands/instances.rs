@@ -1,8 +1,8 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use tandem_app::{
-    InstanceRow, LogOptions, LogRow, Restored, SnapshotRow, Taken, UpdateMode, UpdateReport,
-    UpdateWishes,
+    GiftKind, Given, InstanceRow, LogOptions, LogRow, Restored, SnapshotRow, Taken, UpdateMode,
+    UpdateReport, UpdateWishes,
 };
 use tandem_model::{ErrorCode, Failure, Resources};
 use tauri::{State, ipc::Channel};
@@ -42,12 +42,17 @@ pub(crate) async fn stop(shell: State<'_, Shell>, name: String) -> Result<(), Fa
     shell.app()?.stop(&name, None).await.map(drop).map_err(|e| e.to_failure())
 }
 
-/// Stops an instance and removes it with its files.
+/// Stops an instance and removes it with its files, and with the volumes that
+/// were made for it alone.
 #[tauri::command]
-pub(crate) async fn discard(shell: State<'_, Shell>, name: String) -> Result<(), Failure> {
+pub(crate) async fn discard(
+    shell: State<'_, Shell>,
+    name: String,
+    volumes: bool,
+) -> Result<(), Failure> {
     let app = shell.app()?;
     app.stop(&name, None).await.map_err(|e| e.to_failure())?;
-    app.remove(&name, false, false).await.map_err(|e| e.to_failure())
+    app.remove(&name, false, volumes).await.map_err(|e| e.to_failure())
 }
 
 /// Opens the app of a running instance in the browser. The page names the
@@ -160,4 +165,21 @@ pub(crate) fn remove_snapshot(
     snapshot: String,
 ) -> Result<(), Failure> {
     shell.app()?.remove_snapshot(&name, &snapshot).map_err(|e| e.to_failure())
+}
+
+/// Writes an instance, or what belongs to it, to a file for somebody else.
+#[tauri::command]
+pub(crate) async fn give(
+    shell: State<'_, Shell>,
+    name: String,
+    kind: GiftKind,
+    file: String,
+    notes: Channel<Vec<String>>,
+) -> Result<Given, Failure> {
+    let app = shell.app()?;
+    let cancel = shell.work().begin("gift")?;
+    let (send, told) = mpsc::unbounded_channel();
+    let note = move |line| drop(send.send(line));
+    let giving = cancel.or_cancelled(app.give(&name, kind, &file, note, cancel.wish()));
+    Box::pin(batched(giving, told, |all| drop(notes.send(all)))).await
 }

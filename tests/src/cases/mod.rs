@@ -38,9 +38,10 @@ mod vm_full;
 mod vm_state;
 mod volumes;
 mod window;
-mod window_terminal;
 mod window_class;
 mod window_look;
+mod window_postgres;
+mod window_terminal;
 
 use anyhow::Result;
 
@@ -100,6 +101,7 @@ pub fn all() -> Vec<Case> {
         window_terminal::CASES,
         window_class::CASES,
         window_look::CASES,
+        window_postgres::CASES,
     ]
     .concat()
 }

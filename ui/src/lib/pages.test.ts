@@ -8,6 +8,7 @@ import type { Host } from "./host";
 import { Images } from "./images/images.svelte";
 import ImagesPage from "./images/ImagesPage.svelte";
 import { Instances } from "./instances/instances.svelte";
+import { Postgres } from "./postgres/postgres.svelte";
 import { Results } from "./results/results.svelte";
 import ResultsPage from "./results/ResultsPage.svelte";
 import SettingsPage from "./settings/SettingsPage.svelte";
@@ -54,7 +55,7 @@ describe("axe finds nothing serious", () => {
   it("on Images", async () => {
     const images = new Images(host);
     await images.refresh();
-    expect(await findings(ImagesPage, { images })).toEqual([]);
+    expect(await findings(ImagesPage, { images, postgres: new Postgres(host), instances: [] })).toEqual([]);
   }, 60_000);
 
   it("on the Workbench", async () => {

@@ -17,9 +17,12 @@ import type { BundleRequest } from "../bindings/BundleRequest";
 import type { Bundling } from "../bindings/Bundling";
 import type { ClassView } from "../bindings/ClassView";
 import type { ClassWish } from "../bindings/ClassWish";
+import type { Database } from "../bindings/Database";
 import type { DfReport } from "../bindings/DfReport";
 import type { Description } from "../bindings/Description";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
+import type { GiftKind } from "../bindings/GiftKind";
+import type { Given } from "../bindings/Given";
 import type { ImageDetail } from "../bindings/ImageDetail";
 import type { ImageRow } from "../bindings/ImageRow";
 import type { LessonProgress } from "../bindings/LessonProgress";
@@ -29,6 +32,7 @@ import type { LogRow } from "../bindings/LogRow";
 import type { Project } from "../bindings/Project";
 import type { Pruned } from "../bindings/Pruned";
 import type { Pulling } from "../bindings/Pulling";
+import type { QueryAnswer } from "../bindings/QueryAnswer";
 import type { RemovedImage } from "../bindings/RemovedImage";
 import type { Resources } from "../bindings/Resources";
 import type { Restored } from "../bindings/Restored";
@@ -80,8 +84,8 @@ export interface Host {
   start(name: string): Promise<void>;
   /** Stops an instance and leaves it there. */
   stop(name: string): Promise<void>;
-  /** Stops an instance and removes it with its files. */
-  discard(name: string): Promise<void>;
+  /** Stops an instance and removes it with its files, and with the volumes made for it alone. */
+  discard(name: string, volumes?: boolean): Promise<void>;
   /** Opens a running instance's app in the browser. */
   open(name: string): Promise<void>;
   /** Stops an instance and starts it again. */
@@ -106,6 +110,8 @@ export interface Host {
   takeSnapshot(name: string, snapshot: string, memory: boolean): Promise<Taken>;
   /** Restores in place, or into a new instance. */
   restoreSnapshot(name: string, snapshot: string, into: string | null): Promise<Restored>;
+  /** Writes an instance, or what belongs to it, to a new file. */
+  give(name: string, kind: GiftKind, file: string, onNotes: (notes: string[]) => void): Promise<Given>;
   removeSnapshot(name: string, snapshot: string): Promise<void>;
 
   images(): Promise<ImageRow[]>;
@@ -117,8 +123,20 @@ export interface Host {
   pull(name: string, onProgress: (progress: Pulling) => void): Promise<void>;
   /** Runs an image as it was filled in; the instance's name. */
   runImage(wish: RunWish): Promise<string>;
-  /** Asks the pull, build, experiment, lesson's command or bundle that goes on to stop and clean up. */
-  cancelWork(kind: "pull" | "build" | "experiment" | "lesson" | "bundle"): Promise<void>;
+  /** Asks the pull, build, experiment, lesson's command, gift or bundle that goes on to stop and clean up. */
+  cancelWork(
+    kind: "pull" | "build" | "experiment" | "lesson" | "gift" | "bundle",
+  ): Promise<void>;
+
+  /** Where an image of PostgreSQL keeps its data. */
+  databaseFolder(image: string): Promise<string>;
+  /** Where the PostgreSQL of an instance is reached. */
+  database(name: string): Promise<Database>;
+  /** Waits until it answers. */
+  awaitDatabase(name: string): Promise<Database>;
+  queryDatabase(name: string, query: string): Promise<QueryAnswer>;
+  /** Makes an image of PostgreSQL from Debian's packages; its name. */
+  makeDatabaseImage(onEvents: (events: Building[]) => void): Promise<string>;
 
   openProject(folder: string): Promise<Project>;
   newProject(sample: string, folder: string): Promise<Project>;

@@ -32,7 +32,7 @@ export const tauriHost: Host = {
   },
   start: (name) => invoke("start", { name }),
   stop: (name) => invoke("stop", { name }),
-  discard: (name) => invoke("discard", { name }),
+  discard: (name, volumes = false) => invoke("discard", { name, volumes }),
   open: (name) => invoke("open", { name }),
   restart: (name) => invoke("restart", { name }),
   pause: (name, paused) => invoke("pause", { name, paused }),
@@ -50,6 +50,7 @@ export const tauriHost: Host = {
   snapshots: (name) => invoke("snapshots", { name }),
   takeSnapshot: (name, snapshot, memory) => invoke("take_snapshot", { name, snapshot, memory }),
   restoreSnapshot: (name, snapshot, into) => invoke("restore_snapshot", { name, snapshot, into }),
+  give: (name, kind, file, onNotes) => invoke("give", { name, kind, file, notes: channel(onNotes) }),
   removeSnapshot: (name, snapshot) => invoke("remove_snapshot", { name, snapshot }),
 
   images: () => invoke("images"),
@@ -60,6 +61,12 @@ export const tauriHost: Host = {
   pull: (name, onProgress) => invoke("pull", { name, progress: channel(onProgress) }),
   runImage: (wish) => invoke("run_image", { wish }),
   cancelWork: (kind) => invoke("cancel_work", { kind }),
+
+  databaseFolder: (image) => invoke("database_folder", { image }),
+  database: (name) => invoke("database", { name }),
+  awaitDatabase: (name) => invoke("await_database", { name }),
+  queryDatabase: (name, query) => invoke("query_database", { name, query }),
+  makeDatabaseImage: (onEvents) => invoke("make_database_image", { events: channel(onEvents) }),
 
   openProject: (folder) => invoke("open_project", { folder }),
   newProject: (sample, folder) => invoke("new_project", { sample, folder }),

@@ -25,6 +25,8 @@ export class Images {
   busy = $state(false);
   /** The run dialog, as filled in. */
   wish: RunWish | null = $state(null);
+  /** The PostgreSQL try-out was used last: the foot shows its command. */
+  tryingOut = $state(false);
   #said = $state("tandem images");
 
   #host: Host;

@@ -4,6 +4,7 @@ import type { ImageRow } from "../bindings/ImageRow";
 import type { Pulling } from "../bindings/Pulling";
 import type { Host } from "../host";
 import ImagesPage from "./ImagesPage.svelte";
+import { Postgres } from "../postgres/postgres.svelte";
 import { Images } from "./images.svelte";
 
 const row = (name: string): ImageRow => ({ name, tag: "latest", digest: `sha256:${"a".repeat(64)}`, size_bytes: 4096, unique_bytes: 1024, created_at: null, layers: 2 });
@@ -17,7 +18,7 @@ describe("the Images page", () => {
     const imageDetail = vi.fn().mockResolvedValue({ image: "x", digest: "sha256:1", size_bytes: 1, unique_bytes: 1, layers: [], history: [], command: ["python"], ports: ["8080/tcp"] });
     const page = images({ imageDetail });
     await page.refresh();
-    const view = mount(ImagesPage, { target: document.body, props: { images: page } });
+    const view = mount(ImagesPage, { target: document.body, props: { images: page, postgres: new Postgres({} as Host), instances: [] } });
     expect(document.querySelector("b b, table b")).toBeNull();
     expect(document.querySelector("[data-testid='image-row-<b>bold</b>']")).not.toBeNull();
     await page.choose("<b>bold</b>:latest");

@@ -1,0 +1,39 @@
+// Whether a database's data outlive its instance: what was seen, in words.
+
+/** Where the data are: in a volume, or in the instance itself. */
+export type Kept = "volume" | "none";
+
+export interface ProofStep {
+  what: string;
+  /** The same as a command. */
+  command: string;
+  /** Rows in the table; null when the table is gone. */
+  rows: number | null;
+}
+
+export interface Proof {
+  volume: string | null;
+  steps: ProofStep[];
+  done: boolean;
+}
+
+export const SURVIVAL = {
+  write: "CREATE TABLE IF NOT EXISTS visits (at timestamptz DEFAULT now()); INSERT INTO visits DEFAULT VALUES; SELECT count(*) FROM visits",
+  read: "SELECT count(*) FROM visits",
+} as const;
+
+export function rowsWords(rows: number | null): string {
+  if (rows === null) return "the table is gone";
+  return rows === 1 ? "1 row" : `${rows} rows`;
+}
+
+/** The sentence that a finished proof supports. */
+export function verdict(proof: Proof): string {
+  const [before, restarted, renewed] = proof.steps;
+  if (!proof.done || !before || !restarted || !renewed) return "";
+  const where = proof.volume ? `With the volume ${proof.volume}` : "Without a volume";
+  const after = (step: ProofStep) => step.rows !== null && step.rows === before.rows;
+  if (after(renewed)) return `${where} the data outlived their instance.`;
+  if (after(restarted)) return `${where} the data outlived the restart, and went with their instance.`;
+  return `${where} the data did not outlive the restart.`;
+}
