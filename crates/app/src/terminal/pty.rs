@@ -167,18 +167,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_is_held_up_until_it_is_read() {
-        let mut pty = script("yes");
-        until(&mut pty, "y").await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        // Only what the kernel's buffer held is there, however long one waits.
-        let mut held = 0;
-        while let Ok(Some(piece)) = timeout(Duration::from_millis(1), pty.read()).await {
-            held += piece.len();
-            if held > 1 << 22 {
-                break;
-            }
+        let dir = tempfile::tempdir().unwrap();
+        let through = dir.path().join("through");
+        let text = format!("head -c 1000000 /dev/zero; : > '{}'", through.display());
+        let mut pty = script(&text);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!(!through.exists(), "somebody has taken in what nobody read");
+        let mut count = 0;
+        while let Some(piece) = pty.read().await {
+            count += piece.len();
         }
-        pty.hang_up().await;
+        assert_eq!((count, pty.code().await, through.exists()), (1_000_000, Some(0), true));
     }
 
     #[tokio::test]
