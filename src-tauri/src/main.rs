@@ -20,6 +20,7 @@ fn main() -> anyhow::Result<()> {
             "there is no display: log in to a desktop, or use `tandem compare` in the terminal"
         );
     }
+    tandem_app::keep_descriptors();
     let app = tauri::Builder::default()
         .manage(Shell::open())
         .invoke_handler(tauri::generate_handler![

@@ -123,7 +123,9 @@ impl Terminals {
     /// Closes all of them, and waits for their shells.
     pub(crate) async fn close_all(&self) {
         let ids: Vec<_> = self.lock().open.keys().copied().collect();
-        ids.iter().for_each(|id| self.close(*id));
+        for id in &ids {
+            self.close(*id);
+        }
         let over = async {
             while ids.iter().any(|id| self.lock().open.contains_key(id)) {
                 tokio::time::sleep(Duration::from_millis(20)).await;

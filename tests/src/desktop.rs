@@ -141,7 +141,7 @@ impl Desktop {
 
     /// Types into an element as a keyboard does; a path into a file input
     /// chooses the file.
-    pub fn keys(&self, id: &str, keys: &str) -> Result<()> {
+    pub fn send(&self, id: &str, keys: &str) -> Result<()> {
         let element = self.wait(id, Duration::from_secs(10))?;
         self.run(element.send_keys(keys)).with_context(|| format!("cannot type into `{id}`"))
     }

@@ -51,7 +51,7 @@ impl App {
                 "{} cannot be imported: {why}",
                 wishes.file.display()
             ))),
-            other => unfit(other),
+            other @ CarryError::Backend(_) => unfit(other),
         })?;
         Ok(record)
     }

@@ -119,6 +119,7 @@ pub use snapshot_list::SnapshotRow;
 pub use spec::RunOptions;
 pub use subject::{SubjectInfo, SubjectKind};
 pub use system::{CheckReport, DfReport, DfRow, Finding, PruneRequest, Pruned, SystemInfo};
+pub use tandem_backend::keep_descriptors;
 pub use tandem_container::{Change, ChangeKind};
 pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};
 pub use tandem_lab::{

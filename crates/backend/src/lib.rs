@@ -49,7 +49,8 @@ pub use step::{StepMount, StepRunner, StepSource, StepSpec};
 pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
 pub use supervisor::{
-    Executor, Launch, Payload, Remainder, Running, Serve, signal_number, supervise,
+    Executor, Launch, Payload, Remainder, Running, Serve, keep_descriptors, signal_number,
+    supervise,
 };
 pub use terminal::{RawMode, WindowSize};
 pub use usage::{memory_ledger, sample};

@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     if let Some(code) = tandem_app::helper::dispatch(&arguments) {
         return code;
     }
+    tandem_app::keep_descriptors();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

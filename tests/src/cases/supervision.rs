@@ -21,6 +21,7 @@ pub(super) const CASES: &[Case] = &[
     case("health::an_image_brings_its_own_check", image_check),
     case("logs::old_ones_go_and_followers_miss_nothing", rotation),
     case("logs::between_two_moments", moments),
+    case("supervision::what_the_caller_has_open_stays_with_it", descriptors),
 ];
 
 const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
@@ -226,4 +227,23 @@ fn moments(world: &World) -> Result<()> {
     world.tandem(["logs", "--since", "soon", "clock"])?.code_is(2)?.says(&["no moment"])?;
     world.tandem(["rm", "clock"])?.ok()?;
     Ok(())
+}
+
+/// A script's lock, and a pipe that somebody waits at, would be held as long
+/// as the app runs.
+fn descriptors(world: &World) -> Result<()> {
+    let lock = world.scratch().join("lock");
+    let [path, program] = [&lock, &world.program("tandem")].map(|it| it.display().to_string());
+    let script = "exec 7>\"$0\"; exec \"$@\"";
+    let run = ["run", "-d", "--name", "held", "--entrypoint", "sleep", "hello-flask", "600"];
+    let words = [&["-c", script, &path, &program], &run[..]].concat();
+    world.run("sh", &words)?.ok()?;
+    let record = record(world, "held")?;
+    for who in ["supervisor", "process"] {
+        let pid = &record["runtime"][who]["pid"];
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd"))?.flatten();
+        let held = open.filter_map(|it| std::fs::read_link(it.path()).ok()).any(|it| it == lock);
+        ensure!(!held, "the {who} has the caller's lock open");
+    }
+    world.tandem(["rm", "-f", "held"])?.ok().map(drop)
 }

@@ -117,7 +117,7 @@ fn teacher(world: &World) -> Result<()> {
     desktop.wait("class-chart-class", SOON)?;
     desktop.screenshot("class-light")?;
     // A file that came late is chosen in the window.
-    desktop.keys("class-files", &world.scratch().join("late.json").display().to_string())?;
+    desktop.send("class-files", &world.scratch().join("late.json").display().to_string())?;
     says(&desktop, "class-group", "4 machines")?;
     present(&desktop)?;
     bundle(world, &desktop)?;
@@ -177,7 +177,7 @@ fn press(desktop: &Desktop, key: &str) -> Result<()> {
         "ArrowLeft" => "\u{e012}",
         _ => "\u{e00c}",
     };
-    desktop.keys("stage-slide", code)
+    desktop.send("stage-slide", code)
 }
 
 fn at(desktop: &Desktop, number: &str) -> Result<()> {

@@ -17,7 +17,10 @@ use tandem_model::{ExecSpec, Exit, HostInstant, InstanceRecord, Phase, Resources
 use tandem_probe::now;
 use tokio::net::UnixStream;
 
-pub use self::{signal::signal_number, start::supervise};
+pub use self::{
+    signal::signal_number,
+    start::{keep_descriptors, supervise},
+};
 use crate::{BackendError, InstanceStore, LaunchEvent, Output, Peer, WindowSize};
 
 /// Makes a command that, run with the caller's streams, executes something

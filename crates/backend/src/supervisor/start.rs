@@ -78,6 +78,16 @@ fn run(home: &Path, id: &str, attached: bool, make: MakePayload<'_>) -> Result<(
     })
 }
 
+/// Keeps what whoever started this program left open (a script's lock, a pipe
+/// that somebody waits at) from the processes that outlive it. To be called
+/// before anything is opened that is meant for a child.
+pub fn keep_descriptors() {
+    let flags = libc::c_int::try_from(libc::CLOSE_RANGE_CLOEXEC).unwrap_or(0);
+    // SAFETY: a flag of descriptors is set. Where the kernel knows no such call
+    // (before 5.11) they are passed on, as by most programs.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, flags) };
+}
+
 /// Takes the connection that was handed over, and leaves nothing to be
 /// inherited by what we start.
 fn take_standard_input() -> io::Result<std::os::unix::net::UnixStream> {

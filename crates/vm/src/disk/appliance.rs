@@ -47,7 +47,7 @@ pub(super) async fn write(
     let failed = |e| BackendError::io("write", &path, e);
     convert(node, "vmdk", &["-o", "subformat=streamOptimized"], Target::Named(&path)).await?;
     let disk = File::open(&path).map_err(failed)?;
-    let top = layers.last().map(PathBuf::as_path).unwrap_or(scratch);
+    let top = layers.last().map_or(scratch, PathBuf::as_path);
     let resources = record.spec.resources;
     let machine = Machine {
         name: &name,

@@ -101,7 +101,8 @@ fn layout(head: &[u8], length: u64, features: u64) -> Option<()> {
     let entry = if features & EXTENDED == 0 { 8 } else { 16 };
     let inside = |begin: u64, bytes: u64, most: u64| {
         let end = begin.checked_add(bytes)?;
-        let fits = begin % cluster == 0 && begin >= cluster && bytes <= most && end <= length;
+        let fits =
+            begin.is_multiple_of(cluster) && begin >= cluster && bytes <= most && end <= length;
         fits.then_some(())
     };
     let tables = u64::from(word(36)?);
