@@ -328,7 +328,8 @@ fn foreign_disks() {
     let text = b"parentCID=ffffffff\ncreateType=\"streamOptimized\"\nRW 2048 SPARSE \"d.vmdk\"\n";
     vmdk[512..512 + text.len()].copy_from_slice(text);
     seed("foreign_disk", "vmdk", &vmdk);
-    let descriptor = br#"<Envelope><File id="f" href="d.vmdk"/><Disk fileRef="f"/><VirtualSystem/></Envelope>"#;
+    let descriptor =
+        br#"<Envelope><File id="f" href="d.vmdk"/><Disk fileRef="f"/><VirtualSystem/></Envelope>"#;
     seed("foreign_disk", "ovf", descriptor);
     let appliance = Tar::default().file("d.ovf", descriptor).file("d.vmdk", &vmdk);
     seed("foreign_disk", "ova", &appliance.0);

@@ -166,7 +166,8 @@ mod tests {
         let Some(fence) = Fence::around(&reach).unwrap() else { return };
         let script = "cd \"$0\" && echo x > made && mv made kept && cat \"$1/file\" && ! cat \"$2/file\" && ! touch \"$1/new\" && ! touch \"$2/new\" && ! ls /root";
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]).args([&inside, &shown, &outside].map(|dir| dir.path()));
+        let folders = [&inside, &shown, &outside].map(tempfile::TempDir::path);
+        command.args(["-c", script]).args(folders);
         // SAFETY: the closure makes system calls only and allocates nothing.
         unsafe { command.pre_exec(move || fence.enter()) };
         let output = command.output().unwrap();

@@ -178,7 +178,7 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let local = tokio::task::LocalSet::new();
         let reason = local.run_until(async {
-            let console = Console::keep(ours, &path).unwrap();
+            let mut console = Console::keep(ours, &path).unwrap();
             for _ in 0..40 {
                 theirs.write_all(&vec![b'x'; 64 * 1024]).await.unwrap();
             }
