@@ -25,7 +25,7 @@ impl Snapshot {
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         things.extend(mounts(&table, &marks).map(|mount| format!("mount {mount}")));
         things.extend(
-            processes(&marks)
+            processes(&marks, &[ANY_CONTAINER])
                 .into_iter()
                 .map(|(pid, command)| format!("process {pid} ({})", shortened(&command))),
         );
@@ -60,16 +60,21 @@ fn mounts<'a>(table: &'a str, marks: &'a [String]) -> impl Iterator<Item = &'a s
         .filter_map(|line| line.split(' ').nth(4))
 }
 
-/// Every living process that belongs to the folders.
-pub(crate) fn processes_of(folders: &[&Path]) -> Vec<u32> {
-    let marks: Vec<String> =
-        folders.iter().map(|folder| folder.to_string_lossy().into_owned()).collect();
-    processes(&marks).into_iter().map(|(pid, _)| pid).collect()
+/// Every living process that belongs to a home, and to no other.
+pub(crate) fn processes_of(home: &Path) -> Vec<u32> {
+    let mut marks = vec![home.to_string_lossy().into_owned()];
+    // Inside a container only the name of the root file system tells.
+    let instances = names(&home.join("instances")).into_iter();
+    marks.extend(instances.map(|id| format!(" - overlay tandem-{id} ")));
+    processes(&marks, &[]).into_iter().map(|(pid, _)| pid).collect()
 }
 
-/// Processes that belong to the folders, with their arguments: by these, by
-/// their environment, or by the mounts of their own namespace.
-fn processes(marks: &[String]) -> Vec<(u32, String)> {
+/// What every container's root file system is called.
+const ANY_CONTAINER: &str = " - overlay tandem-";
+
+/// Processes that bear a mark, with their arguments: in these, in their
+/// environment, or in the mounts of their own namespace, where others count too.
+fn processes(marks: &[String], others: &[&str]) -> Vec<(u32, String)> {
     let own = fs::read_link("/proc/self/ns/mnt").unwrap_or_default();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
@@ -84,7 +89,7 @@ fn processes(marks: &[String]) -> Vec<(u32, String)> {
             let named = |text: &str| marks.iter().any(|mark| text.contains(mark.as_str()));
             let belongs = named(&command)
                 || named(&nul_separated(&dir.join("environ")))
-                || is_mounted_inside(&dir, &own, marks);
+                || is_mounted_inside(&dir, &own, marks, others);
             belongs.then_some((pid, command))
         })
         .collect()
@@ -96,15 +101,13 @@ fn is_zombie(dir: &Path) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
-fn is_mounted_inside(dir: &Path, own: &Path, marks: &[String]) -> bool {
+fn is_mounted_inside(dir: &Path, own: &Path, marks: &[String], others: &[&str]) -> bool {
     let space = fs::read_link(dir.join("ns/mnt")).unwrap_or_else(|_| own.to_path_buf());
     if space == own {
         return false;
     }
     let table = fs::read_to_string(dir.join("mountinfo")).unwrap_or_default();
-    // Inside a container the folders of its layers have no names any more; the
-    // root file system's own does.
-    table.contains(" - overlay tandem-") || mounts(&table, marks).next().is_some()
+    others.iter().any(|mark| table.contains(mark)) || mounts(&table, marks).next().is_some()
 }
 
 fn nul_separated(path: &Path) -> String {

@@ -100,6 +100,20 @@ impl Terminal {
 
     /// Waits for the command's end; returns its exit code.
     pub fn end(mut self, limit: Duration) -> Result<i32> {
+        self.wait(limit)
+    }
+
+    /// The same, when it must be this code: else the error has what was shown.
+    pub fn ends_with(mut self, wanted: i32, limit: Duration) -> Result<()> {
+        let code = self.wait(limit)?;
+        while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_millis(100)) {
+            self.seen.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        anyhow::ensure!(code == wanted, "it ended with {code} and showed `{}`", self.seen);
+        Ok(())
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<i32> {
         let begin = Instant::now();
         while begin.elapsed() < limit {
             if let Some(status) = self.child.try_wait()? {

@@ -181,7 +181,7 @@ impl World {
     /// Every process that belongs to the home: commands, helpers, supervisors
     /// and apps.
     pub fn processes(&self) -> Vec<u32> {
-        leaks::processes_of(&[&self.home])
+        leaks::processes_of(&self.home)
     }
 
     /// What is here now and was not before the case, without waiting.

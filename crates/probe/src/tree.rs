@@ -105,6 +105,10 @@ mod tests {
     #[test]
     fn descendants_are_found() {
         let mut child = family("sh -c 'echo ready; cat; :'; :");
+        // The last of three may be on its way.
+        while tree(child.id()).len() < 3 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         let listed = tree(child.id());
         let parents = all_parents();
         let by_stat: Vec<_> = parents

@@ -106,9 +106,10 @@ impl Lane<'_> {
             "-e",
             "WORD=so",
             "web",
+            "/bin/busybox",
             "sh",
             "-c",
-            "echo $WORD; cat /mark; exit 5",
+            "echo $WORD; /bin/busybox cat /mark; exit 5",
         ])?;
         let said = said.code_is(5)?;
         ensure!(said.stdout == "so\nup\n", "{said}");

@@ -285,6 +285,8 @@ nsenter -t $outside -n python3 -m http.server 8000 --bind 198.51.100.2 >/dev/nul
 trap "kill $server $outside" EXIT
 iptables-nft -P FORWARD DROP
 "$@"
+# They go a moment after the end was told.
+for i in $(seq 100); do iptables-nft -S FORWARD | grep -q tandem || break; sleep 0.1; done
 iptables-nft -S FORWARD >&2
 ls /run >&2
 "#;

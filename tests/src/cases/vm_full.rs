@@ -106,8 +106,8 @@ fn state(world: &World, port: u16) -> Result<()> {
     let refused = world.tandem_within(SOON, ["exec", "whole", "sh", "-c", many])?;
     ensure!(refused.code != Some(0) && refused.stderr.contains("fork"), "{refused}");
 
-    let alone = format!("until [ $(cat {group}/pids.current) -lt 15 ]; do sleep 0.2; done");
-    exec(&format!("{alone}; echo before > /state; sync"))?;
+    // As long as they sleep nobody else can fork either.
+    poll::until("the many to end", SOON, || exec("echo before > /state; sync").ok())?;
     tandem(&["snapshot", "create", "--memory", "whole", "warm"])?;
     exec("echo after > /state; sync")?;
     tandem(&["snapshot", "restore", "whole", "warm"])?;

@@ -94,7 +94,11 @@ fn have_an_image(desktop: &Desktop) -> Result<()> {
     says(desktop, "postgres-reach", "cannot be reached", SOON)?;
     desktop.screenshot("postgres-out-of-reach-light")?;
     desktop.click("postgres-make")?;
-    says(desktop, "postgres-image", "localhost/tandem/postgres:latest", MAKING)
+    let chosen = "return document.querySelector('[data-testid=postgres-image]')?.value ?? ''";
+    desktop.until("the image", MAKING, async |page| {
+        let name = page.execute(chosen, Vec::new()).await?;
+        Ok((name == "localhost/tandem/postgres:latest").then_some(()))
+    })
 }
 
 fn running(desktop: &Desktop) -> Result<()> {
