@@ -1,6 +1,7 @@
 use std::{
     io::{self, IsTerminal as _, Write},
     task::Poll,
+    time::Duration,
 };
 
 use tandem_app::App;
@@ -12,6 +13,9 @@ use tokio::{
 };
 
 use super::{keys::DetachKeys, typing::pass_on};
+
+/// How much later one may hear of the keys than the supervisor does.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// One command joined to one app.
 pub(crate) struct Session<'a> {
@@ -102,7 +106,11 @@ impl Session<'_> {
                 biased;
                 Ok(()) = &mut detached => break Left::Detached,
                 event = output.next() => match event {
-                    None => break Left::Lost,
+                    None => {
+                        // It may be the answer to the keys, of which we hear as well.
+                        let keys = tokio::time::timeout(MOMENT, &mut detached).await;
+                        break if matches!(keys, Ok(Ok(()))) { Left::Detached } else { Left::Lost };
+                    }
                     Some(AttachEvent::End(exit)) => break Left::Ended(exit),
                     Some(AttachEvent::Output(stream, bytes)) => {
                         if show(stream, &bytes).is_err() {
