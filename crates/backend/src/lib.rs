@@ -21,6 +21,7 @@ mod attach;
 mod backend;
 mod control;
 mod error;
+mod exec;
 #[cfg(feature = "fake")]
 mod fake;
 #[doc(hidden)]
@@ -41,6 +42,7 @@ pub use attach::{
 pub use backend::{Availability, Backend};
 pub use control::{ControlRequest, Held, Peer, ask, call, connect, hold};
 pub use error::BackendError;
+pub use exec::{exec_ended, exec_helper, exec_wanted};
 #[cfg(feature = "fake")]
 pub use fake::FakeBackend;
 pub use launch::{ATTACHED, LaunchEvent, SUPERVISE};

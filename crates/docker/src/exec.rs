@@ -8,14 +8,13 @@
 //! connection that stops being HTTP, which this client does not speak.
 
 use std::{
-    env,
     io::{self, Write as _},
     path::Path,
     process::{Command, ExitCode},
 };
 
 use serde_json::{Value, json};
-use tandem_backend::{BackendError, InstanceStore, Stream};
+use tandem_backend::{BackendError, InstanceStore, Stream, exec_ended, exec_helper, exec_wanted};
 use tandem_home::Home;
 use tandem_model::{BackendKind, ExecSpec, InstanceRecord};
 
@@ -29,10 +28,6 @@ use crate::{
 
 /// First argument of the hidden entry point: `tandem __engine-exec HOME ID`.
 pub const ENGINE_EXEC: &str = "__engine-exec";
-
-/// Carries the [`ExecSpec`] as JSON. Others cannot read a process's
-/// environment, but everybody can read its arguments.
-const SPEC: &str = "TANDEM_EXEC";
 
 /// A command that, run with the caller's streams, executes `spec` in the
 /// instance and ends with its exit code.
@@ -54,34 +49,21 @@ pub(crate) fn exec_command(
             ),
         });
     }
-    let json = serde_json::to_string(spec)
-        .map_err(|e| BackendError::engine("passing the command on", e))?;
-    let mut command = Command::new(program);
-    command.arg(ENGINE_EXEC).arg(home.root()).arg(record.id.as_str()).env(SPEC, json);
-    Ok(command)
+    exec_helper(program, ENGINE_EXEC, home, &record.id, spec)
 }
 
 /// The hidden entry point `tandem __engine-exec HOME ID`.
 pub fn engine_exec_main(home: &Path, id: &str) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result =
-        runtime.map_err(|e| failed(&e)).and_then(|runtime| runtime.block_on(run(home, id)));
-    match result {
-        Ok(code) => ExitCode::from(u8::try_from(code & 0xff).unwrap_or(125)),
-        Err(e) => {
-            eprintln!("tandem: {e}");
-            ExitCode::from(e.code().exit_code())
-        }
-    }
+    exec_ended(runtime.map_err(|e| failed(&e)).and_then(|it| it.block_on(run(home, id))))
 }
 
 fn failed(e: &dyn std::fmt::Display) -> BackendError {
     BackendError::engine("executing the command in the container", e)
 }
 
-async fn run(home: &Path, id: &str) -> Result<i64, BackendError> {
-    let spec = env::var(SPEC).map_err(|e| failed(&e))?;
-    let spec: ExecSpec = serde_json::from_str(&spec).map_err(|e| failed(&e))?;
+async fn run(home: &Path, id: &str) -> Result<i32, BackendError> {
+    let spec = exec_wanted()?;
     let home = Home::open(Some(home))?;
     let store = InstanceStore::new(home.clone());
     let id = id.parse().map_err(BackendError::NoInstance)?;
@@ -118,6 +100,7 @@ async fn run(home: &Path, id: &str) -> Result<i64, BackendError> {
         written.map_err(|e| failed(&e))?;
     }
     let code = container.exit_of_exec(&exec).await.map_err(|e| failed(&e))?;
+    let code = i32::try_from(code).unwrap_or(125);
     match refusal.told() {
         Some(text) if [126, 127].contains(&code) => Err(of_exec_text(text, &spec)),
         Some(text) => write(Stream::Stdout, text.as_bytes()).map(|()| code).map_err(|e| failed(&e)),

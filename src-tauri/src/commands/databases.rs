@@ -1,9 +1,9 @@
 use tandem_app::{Building, Database, QueryAnswer};
 use tandem_model::Failure;
 use tauri::{State, ipc::Channel};
-use tokio::sync::mpsc;
 
-use crate::{shell::Shell, work::batched};
+use super::projects::build;
+use crate::shell::Shell;
 
 /// Where an image of PostgreSQL keeps its data.
 #[tauri::command(async)]
@@ -43,12 +43,8 @@ pub(crate) async fn make_database_image(
     events: Channel<Vec<Building>>,
 ) -> Result<String, Failure> {
     let app = shell.app()?;
-    let cancel = shell.work().begin("build")?;
-    let (send, told) = mpsc::unbounded_channel();
-    let mut tell = move |event| drop(send.send(event));
-    let making = async {
-        let made = Box::pin(app.make_database_image(&mut tell, cancel.wish()));
-        made.await.map_err(|e| e.to_failure())
-    };
-    batched(making, told, |all| drop(events.send(all))).await
+    build(&shell, &events, move |tell, cancel| {
+        Box::pin(async move { app.make_database_image(tell, cancel).await })
+    })
+    .await
 }

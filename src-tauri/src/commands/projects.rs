@@ -1,4 +1,6 @@
-use tandem_app::{Building, Project};
+use std::pin::Pin;
+
+use tandem_app::{AppError, Building, Cancel, Project};
 use tandem_model::Failure;
 use tauri::{State, ipc::Channel};
 use tokio::sync::mpsc;
@@ -40,12 +42,27 @@ pub(crate) async fn build_project(
     events: Channel<Vec<Building>>,
 ) -> Result<String, Failure> {
     let app = shell.app()?;
+    build(&shell, &events, move |tell, cancel| {
+        Box::pin(async move { app.build_project(&folder, false, tell, cancel).await })
+    })
+    .await
+}
+
+/// Takes what comes of a build.
+pub(super) type Tell = dyn FnMut(Building) + Send;
+
+/// A build on its way to a digest or a name.
+pub(super) type Built<'a> = Pin<Box<dyn Future<Output = Result<String, AppError>> + Send + 'a>>;
+
+/// Builds, with what comes of it in batches.
+pub(super) async fn build(
+    shell: &Shell,
+    events: &Channel<Vec<Building>>,
+    work: impl for<'a> FnOnce(&'a mut Tell, &'a Cancel) -> Built<'a>,
+) -> Result<String, Failure> {
     let cancel = shell.work().begin("build")?;
     let (send, told) = mpsc::unbounded_channel();
     let mut tell = move |event| drop(send.send(event));
-    let building = async {
-        let built = Box::pin(app.build_project(&folder, false, &mut tell, cancel.wish()));
-        built.await.map_err(|e| e.to_failure())
-    };
+    let building = async { work(&mut tell, cancel.wish()).await.map_err(|e| e.to_failure()) };
     batched(building, told, |all| drop(events.send(all))).await
 }

@@ -49,6 +49,10 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
             } else {
                 class::print(context, &class, all);
             }
+            if class.groups.is_empty() {
+                let text = "nothing of it counts: name files that `tandem result export --format json` wrote";
+                return Err(AppError::Usage(text.to_owned()).into());
+            }
         }
         StoredResult::Rm { ids } => {
             for id in ids {

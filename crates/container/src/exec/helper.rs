@@ -1,5 +1,4 @@
 use std::{
-    env,
     fs::File,
     io,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
@@ -16,12 +15,11 @@ use nix::{
     unistd::Pid,
 };
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, getppid, pidfd_open, waitid};
-use tandem_backend::{BackendError, InstanceStore};
+use tandem_backend::{BackendError, InstanceStore, exec_ended, exec_wanted};
 use tandem_home::Home;
 use tandem_model::{ExecSpec, InstanceRecord, InstanceState};
 
 use super::{
-    SPEC,
     child::Child,
     entry::{Entry, protect},
     relay::{Carrier, Streams},
@@ -36,13 +34,7 @@ use crate::{
 /// The hidden entry point `tandem __exec HOME ID`. Must be called while the
 /// process has a single thread.
 pub fn exec_main(home: &Path, id: &str) -> ExitCode {
-    match run(home, id) {
-        Ok(code) => ExitCode::from(u8::try_from(code & 0xff).unwrap_or(125)),
-        Err(e) => {
-            eprintln!("tandem: {e}");
-            ExitCode::from(e.code().exit_code())
-        }
-    }
+    exec_ended(run(home, id))
 }
 
 fn failed(e: impl std::fmt::Display) -> BackendError {
@@ -58,8 +50,7 @@ fn run(home: &Path, id: &str) -> Result<i32, BackendError> {
         why: format!("the program cannot be protected from it ({e})"),
         fix: "use Linux 5.12 or later".into(),
     })?;
-    let text = env::var(SPEC).map_err(failed)?;
-    let spec: ExecSpec = serde_json::from_str(&text).map_err(failed)?;
+    let spec = exec_wanted()?;
     let store = InstanceStore::new(Home::open(Some(home))?);
     let record = store.load(&id.parse().map_err(BackendError::NoInstance)?)?;
     let process = match record.state {

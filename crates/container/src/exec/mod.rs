@@ -19,7 +19,7 @@ mod terminal;
 
 use std::{path::Path, process::Command};
 
-use tandem_backend::BackendError;
+use tandem_backend::{BackendError, exec_helper};
 use tandem_home::Home;
 use tandem_model::{ExecSpec, InstanceId};
 
@@ -27,10 +27,6 @@ pub use helper::exec_main;
 
 /// First argument of the hidden entry point: `tandem __exec HOME ID`.
 pub const EXEC: &str = "__exec";
-
-/// Carries the [`ExecSpec`] as JSON. Others cannot read a process's
-/// environment, but everybody can read its arguments.
-const SPEC: &str = "TANDEM_EXEC";
 
 /// A command that, run with the caller's streams, executes `spec` in the
 /// instance and ends with its exit code; 125, 126 and 127 with a sentence on
@@ -41,9 +37,5 @@ pub(crate) fn exec_command(
     id: &InstanceId,
     spec: &ExecSpec,
 ) -> Result<Command, BackendError> {
-    let json = serde_json::to_string(spec)
-        .map_err(|e| BackendError::engine("passing the command on", e))?;
-    let mut command = Command::new(program);
-    command.arg(EXEC).arg(home.root()).arg(id.as_str()).env(SPEC, json);
-    Ok(command)
+    exec_helper(program, EXEC, home, id, spec)
 }

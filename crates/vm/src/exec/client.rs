@@ -1,8 +1,8 @@
 //! The helper's part.
 
-use std::{env, path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode};
 
-use tandem_backend::{BackendError, InstanceStore, Peer, connect};
+use tandem_backend::{BackendError, InstanceStore, Peer, connect, exec_ended, exec_wanted};
 use tandem_guest::wire::{Body, Execute, Frame, Frames, FromGuest, Stream, ToGuest};
 use tandem_home::Home;
 use tandem_model::{ExecSpec, InstanceRecord};
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    SPEC, TASK, explain,
+    TASK, explain,
     streams::{Caller, input, raw, signals, window},
 };
 use crate::payload::{environment, knows_terminal};
@@ -30,13 +30,7 @@ pub fn vm_exec_main(home: &Path, id: &str) -> ExitCode {
         runtime.shutdown_background();
         result
     });
-    match result {
-        Ok(code) => ExitCode::from(u8::try_from(code & 0xff).unwrap_or(125)),
-        Err(e) => {
-            eprintln!("tandem: {e}");
-            ExitCode::from(e.code().exit_code())
-        }
-    }
+    exec_ended(result)
 }
 
 fn failed(e: &dyn std::fmt::Display) -> BackendError {
@@ -47,8 +41,7 @@ async fn run(home: &Path, id: &str) -> Result<i32, BackendError> {
     // The caller's end ends the command; opened first, so that none is missed.
     let caller = Caller::open().ok_or(BackendError::Cancelled)?;
     let numbers = signals().map_err(|e| failed(&e))?;
-    let spec = env::var(SPEC).map_err(|e| failed(&e))?;
-    let spec: ExecSpec = serde_json::from_str(&spec).map_err(|e| failed(&e))?;
+    let spec = exec_wanted()?;
     let store = InstanceStore::new(Home::open(Some(home))?);
     let id = id.parse().map_err(BackendError::NoInstance)?;
     let record = store.load(&id)?;

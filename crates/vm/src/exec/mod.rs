@@ -15,7 +15,7 @@ mod streams;
 
 use std::{path::Path, process::Command};
 
-use tandem_backend::BackendError;
+use tandem_backend::{BackendError, exec_helper};
 use tandem_guest::wire::Failure;
 use tandem_home::Home;
 use tandem_model::{ExecSpec, InstanceId};
@@ -25,10 +25,6 @@ pub(crate) use relay::relay;
 
 /// First argument of the hidden entry point: `tandem __vm-exec HOME ID`.
 pub const VM_EXEC: &str = "__vm-exec";
-
-/// Carries the [`ExecSpec`] as JSON. Others cannot read a process's
-/// environment, but everybody can read its arguments.
-const SPEC: &str = "TANDEM_EXEC";
 
 /// The number of a connection's task.
 const TASK: u32 = 1;
@@ -41,11 +37,7 @@ pub(crate) fn exec_command(
     id: &InstanceId,
     spec: &ExecSpec,
 ) -> Result<Command, BackendError> {
-    let json = serde_json::to_string(spec)
-        .map_err(|e| BackendError::engine("passing the command on", e))?;
-    let mut command = Command::new(program);
-    command.arg(VM_EXEC).arg(home.root()).arg(id.as_str()).env(SPEC, json);
-    Ok(command)
+    exec_helper(program, VM_EXEC, home, id, spec)
 }
 
 /// A guest's failure as a person sees it.
