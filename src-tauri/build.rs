@@ -54,6 +54,8 @@ const COMMANDS: &[&str] = &[
     "view_beside",
     "export_result",
     "remove_result",
+    "explain_result",
+    "import_recorded",
     "experiments",
     "experiment_defaults",
     "run_experiment",

@@ -75,6 +75,8 @@ fn main() -> anyhow::Result<()> {
             commands::results::view_beside,
             commands::results::export_result,
             commands::results::remove_result,
+            commands::results::explain_result,
+            commands::results::import_recorded,
             commands::results::experiments,
             commands::results::experiment_defaults,
             commands::results::run_experiment,

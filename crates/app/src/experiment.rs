@@ -9,12 +9,14 @@ use tandem_lab::{
     run_with,
 };
 use tandem_model::{
-    CacheState, InstanceOptions, Lane, PortMap, Protocol, Resources, ResultDocument, RunEvent,
+    CacheState, InstanceOptions, Lane, PortMap, Prediction, Protocol, Resources, ResultDocument,
+    RunEvent,
 };
 
 use crate::{
     App, AppError, Cancel, RunOptions,
     course::{Course, is_wanted},
+    prediction::checked_words,
     spec::exposed_port,
     subject::Ready,
 };
@@ -49,6 +51,9 @@ pub struct ExperimentRequest {
     /// Leave the last instance of each lane running, where a trial is one
     /// launch.
     pub keep: bool,
+    /// What somebody expects of it; it travels in the result.
+    #[serde(default)]
+    pub prediction: Option<String>,
 }
 
 impl ExperimentRequest {
@@ -73,7 +78,15 @@ impl ExperimentRequest {
             port: None,
             time_limit_s: 120,
             keep: false,
+            prediction: None,
         }
+    }
+
+    /// The prediction as the result holds it; an empty one is none.
+    fn expected(&self) -> Option<Prediction> {
+        let expected = self.prediction.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
+        let question = describe(&self.experiment).map_or("", |it| it.prediction).to_owned();
+        Some(Prediction { question, expected: expected.to_owned(), explanation: None })
     }
 }
 
@@ -218,6 +231,7 @@ impl App {
             .and_then(|setups| same_image(earlier.as_ref(), &ready).map(|()| setups))
             .inspect_err(|_| self.without_program(&ready))?;
         plan.request = serde_json::to_string(request).unwrap_or_default();
+        plan.prediction = request.expected();
         plan.earlier = earlier.map(|found| found.earlier);
         plan.trials = request.trials;
         plan.warmup = request.warmup;
@@ -272,6 +286,9 @@ impl App {
         if request.trials == 0 {
             let text = "no trials are asked for: --trials takes 1 or more";
             return Err(AppError::Usage(text.to_owned()));
+        }
+        if let Some(text) = &request.prediction {
+            checked_words("the prediction", text)?;
         }
         self.check_resources(&request.resources)
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tandem_model::{ResultDocument, SCHEMA, Unit};
+use tandem_model::{Prediction, ResultDocument, SCHEMA, Unit};
 
 use crate::unit_of;
 
@@ -74,6 +74,18 @@ fn check(document: &ResultDocument) -> Result<(), String> {
     }
     if document.lanes.is_empty() {
         return Err("it has no lane".to_owned());
+    }
+    let longest = |text: &str| text.chars().count() <= Prediction::LONGEST;
+    let short = |it: &Prediction| {
+        longest(&it.question)
+            && longest(&it.expected)
+            && it.explanation.as_deref().is_none_or(longest)
+    };
+    if document.predictions.len() > Prediction::MOST || !document.predictions.iter().all(short) {
+        let (most, longest) = (Prediction::MOST, Prediction::LONGEST);
+        return Err(format!(
+            "it has more than {most} predictions, or one of more than {longest} characters"
+        ));
     }
     let mut lanes = BTreeSet::new();
     for lane in &document.lanes {

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use tandem_model::{Parity, ResultDocument};
+use tandem_model::{Parity, Prediction, ResultDocument};
 
 use crate::{
     analysis::{self, Warnings},
@@ -62,6 +62,7 @@ pub fn merge(results: &[ResultDocument]) -> Result<ResultDocument, MergeError> {
         for (lane, theirs) in joined.lanes.iter_mut().zip(&other.lanes) {
             lane.parity = both(&lane.parity, &theirs.parity);
         }
+        joined.predictions.extend(other.predictions.iter().cloned());
         for trial in &other.trials {
             let mut trial = trial.clone();
             // Counts on within the lane.
@@ -70,6 +71,7 @@ pub fn merge(results: &[ResultDocument]) -> Result<ResultDocument, MergeError> {
             joined.trials.push(trial);
         }
     }
+    joined.predictions.truncate(Prediction::MOST);
     analysis::complete(&mut joined, method.as_ref(), Warnings::default());
     let names: Vec<_> = results.iter().map(|result| result.id.as_str()).collect();
     joined.warnings.push(format!("joined from {} runs: {}", names.len(), names.join(", ")));

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tandem_backend::Backend;
-use tandem_model::{CacheState, InstanceSpec, Lane, PortMap, Subject};
+use tandem_model::{CacheState, InstanceSpec, Lane, PortMap, Prediction, Subject};
 
 use crate::{Earlier, Experiment, LabError, experiment};
 
@@ -31,6 +31,8 @@ pub struct Plan {
     /// Most instances that run side by side, where an experiment asks for
     /// several.
     pub most_instances: u32,
+    /// What somebody expects of it.
+    pub prediction: Option<Prediction>,
     /// What the caller needs to make this plan once more, as it likes; kept
     /// with the run, for [`crate::ResultStore::earlier`].
     pub request: String,
@@ -53,6 +55,7 @@ impl Plan {
             time_limit: Duration::from_mins(2),
             cache: CacheState::Warm,
             most_instances: 8,
+            prediction: None,
             request: String::new(),
             earlier: None,
         }

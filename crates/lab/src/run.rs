@@ -360,6 +360,7 @@ impl<'a> Run<'a> {
             summary: Vec::new(),
             comparisons: Vec::new(),
             verdicts: Vec::new(),
+            predictions: self.plan.prediction.clone().into_iter().collect(),
             warnings: Vec::new(),
         };
         analysis::complete(&mut document, self.experiment, self.warnings);

@@ -51,8 +51,9 @@ pub use phase::{HostInstant, Phase};
 pub use ports::{ParsePortError, PortMap, PortMaps, Protocol};
 pub use resources::{ParseSizeError, Resources, parse_cpus, parse_size};
 pub use result::{
-    CacheState, Comparison, Design, LaneReport, Machine, OutcomeKind, Parity, ResultDocument,
-    SCHEMA, Subject, Summary, TrialPhase, TrialRecord, Unit, Verdict, VerdictOutcome,
+    CacheState, Comparison, Design, LaneReport, Machine, OutcomeKind, Parity, Prediction,
+    ResultDocument, SCHEMA, Subject, Summary, TrialPhase, TrialRecord, Unit, Verdict,
+    VerdictOutcome,
 };
 pub use sample::{MemoryUse, Outcome, Sample};
 pub use suggest::{closest, did_you_mean};

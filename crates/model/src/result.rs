@@ -40,8 +40,31 @@ pub struct ResultDocument {
     pub comparisons: Vec<Comparison>,
     /// The claims, judged.
     pub verdicts: Vec<Verdict>,
+    /// What people expected before it ran, and what they made of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predictions: Vec<Prediction>,
     /// What a reader must know besides.
     pub warnings: Vec<String>,
+}
+
+/// What somebody expected of an experiment, written down before it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
+pub struct Prediction {
+    /// What was asked.
+    pub question: String,
+    /// What was expected.
+    pub expected: String,
+    /// Why it came out as it did, in their words, once they had seen it.
+    #[serde(default)]
+    pub explanation: Option<String>,
+}
+
+impl Prediction {
+    /// Longest text of each part, in characters.
+    pub const LONGEST: usize = 2000;
+    /// Most in one result.
+    pub const MOST: usize = 500;
 }
 
 /// What ran.

@@ -16,6 +16,7 @@ use tandem_model::format::{
 /// The tables of a report with their titles, without those that are empty.
 pub(crate) fn sections(result: &ResultDocument) -> Vec<(&'static str, Table)> {
     let all = [
+        ("Predictions", predictions(result)),
         ("Summary", summary(result)),
         ("Ratios", comparisons(result)),
         ("How it was measured", design(result)),
@@ -24,6 +25,17 @@ pub(crate) fn sections(result: &ResultDocument) -> Vec<(&'static str, Table)> {
         ("Every trial", trials(result)),
     ];
     all.into_iter().filter(|(_, table)| !table.rows.is_empty()).collect()
+}
+
+/// What was expected, and what was made of it.
+fn predictions(result: &ResultDocument) -> Table {
+    let caption = "written down before the run; the explanation after it";
+    let mut table = Table::new(caption, &["Question", "Expected", "Explained"]);
+    for it in &result.predictions {
+        let explained = it.explanation.clone().unwrap_or_else(|| "–".to_owned());
+        table.rows.push(vec![it.question.clone(), it.expected.clone(), explained]);
+    }
+    table
 }
 
 /// The estimates of every metric in every lane.

@@ -81,6 +81,22 @@ pub(crate) fn remove_result(shell: State<'_, Shell>, id: String) -> Result<(), F
     shell.app()?.remove_result(&id).map(drop).map_err(|e| e.to_failure())
 }
 
+/// Writes down why one of them came out as it did; as it is now.
+#[tauri::command(async)]
+pub(crate) fn explain_result(
+    shell: State<'_, Shell>,
+    id: String,
+    text: String,
+) -> Result<ResultDocument, Failure> {
+    shell.app()?.explain_result(&id, &text).map_err(|e| e.to_failure())
+}
+
+/// Takes in the results that come with the program; the ids of the new ones.
+#[tauri::command(async)]
+pub(crate) fn import_recorded(shell: State<'_, Shell>) -> Result<Vec<String>, Failure> {
+    shell.app()?.import_recorded().map_err(|e| e.to_failure())
+}
+
 /// The catalogue of experiments.
 #[tauri::command]
 pub(crate) fn experiments(shell: State<'_, Shell>) -> Result<Vec<ExperimentInfo>, Failure> {

@@ -193,7 +193,8 @@ fn killed(world: &World) -> Result<()> {
     let empty = world.tandem(["guide"])?.code_is(2)?;
     empty.is_one_sentence(&["nothing to reckon with", "experiment run density"])?;
     let words = ["experiment", "run", "size", "--lanes", "container", "--trials", "12"];
-    let mut running = world.background(words)?;
+    let expected = "forty <megabytes>";
+    let mut running = world.background([&words[..], &["--predict", expected]].concat())?;
     let listed = || -> Result<Value> { world.tandem(["result", "ls", "--json"])?.json() };
     poll::until("its second trial", LIMIT, || {
         listed().ok().filter(|rows| rows[0]["trials"].as_u64() >= Some(2)).map(drop)
@@ -217,12 +218,39 @@ fn killed(world: &World) -> Result<()> {
         .code_is(2)?
         .is_one_sentence(&["has its result"])?;
 
+    explained(world, &document, expected)?;
     let guide = world.tandem(["guide", "--class", "12", "--json"])?.ok()?.json()?;
     let lane = &guide["lanes"][0];
     ensure!(lane["lane"] == "container" && lane["fits"].as_u64() > Some(0), "{guide}");
     ensure!(lane["class"]["count"] == 12 && lane["binding"].is_string(), "{guide}");
     ensure!(guide["results"][0]["id"] == id.as_str(), "{guide}");
     ensure!(guide["advice"].to_string().contains("share this machine's kernel"), "{guide}");
+    Ok(())
+}
+
+/// What was expected stands in the result, and what was made of it too.
+fn explained(world: &World, document: &Value, expected: &str) -> Result<()> {
+    ensure!(document["predictions"][0]["expected"] == expected, "{}", document["predictions"]);
+    let id = document["id"].as_str().context("an id")?;
+    let why = "layers are shared";
+    world.tandem(["result", "explain", id, why])?.ok()?;
+    let stored = world.tandem(["result", "export", id, "--format", "json", "-o", "-"])?.json()?;
+    validate_result(&stored)?;
+    ensure!(stored["predictions"][0]["explanation"] == why, "{}", stored["predictions"]);
+    let page = world.tandem(["result", "export", id, "--format", "html", "-o", "-"])?.ok()?;
+    ensure!(page.stdout.contains("forty &lt;megabytes&gt;"), "the report lacks the prediction");
+    let long = "a".repeat(2001);
+    let refused = world.tandem(["result", "explain", id, &long])?.code_is(2)?;
+    refused.is_one_sentence(&["2001 characters", "keeps 2000"])?;
+
+    // The recorded results come in once, and say what they are.
+    let recorded = world.tandem(["result", "import", "--recorded"])?.ok()?;
+    ensure!(recorded.stdout.lines().count() >= 12, "{recorded}");
+    ensure!(world.tandem(["result", "import", "--recorded"])?.ok()?.stdout.is_empty());
+    let rows: Value = world.tandem(["result", "ls", "--json"])?.json()?;
+    let marked = |row: &&Value| row["origin"] == "recorded";
+    let count = rows.as_array().map_or(0, |rows| rows.iter().filter(marked).count());
+    ensure!(count == recorded.stdout.lines().count(), "{rows}");
     Ok(())
 }
 

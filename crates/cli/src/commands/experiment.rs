@@ -71,6 +71,12 @@ async fn carry_out(context: &Context, wanted: &RunExperiment) -> anyhow::Result<
     for id in &wanted.ids {
         context.app.describe_experiment(id)?;
     }
+    if several && wanted.predict.is_some() {
+        anyhow::bail!(tandem_app::AppError::Usage(
+            "--predict is an answer to one experiment's question: run the experiments one by one"
+                .to_owned()
+        ));
+    }
     let cancel = cancel_on_interrupt();
     let mut code = 0;
     for id in &wanted.ids {
@@ -115,6 +121,7 @@ fn request(id: &str, wanted: &RunExperiment) -> ExperimentRequest {
         instances: wanted.instances,
         port: wanted.port,
         time_limit_s: wanted.time_limit,
+        prediction: wanted.predict.clone(),
         ..usual
     }
 }

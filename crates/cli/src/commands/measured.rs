@@ -146,6 +146,12 @@ pub(super) fn print(context: &Context, result: &ResultDocument) {
         line(&format!("{}: {word}", verdict.claim));
         line(&format!("  {}", verdict.why));
     }
+    for it in &result.predictions {
+        line(&format!("{} Expected: {}", plain(&it.question), plain(&it.expected)));
+        if let Some(explanation) = &it.explanation {
+            line(&format!("  Explained: {}", plain(explanation)));
+        }
+    }
 }
 
 fn row(result: &ResultDocument, summary: &Summary) -> Vec<String> {

@@ -8,6 +8,8 @@ use std::{
 
 use tandem_app::{AppError, ResultFormat, ShownResult, Theme, class_results, write_file};
 
+use tandem_model::ResultDocument;
+
 use super::{Context, measured::print};
 use crate::{
     grammar::{Format, StoredResult},
@@ -22,8 +24,18 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
             let theme = if dark { Theme::Dark } else { Theme::Light };
             export(context, &id, kind(format), theme, &output)?;
         }
-        StoredResult::Import { files } => {
+        StoredResult::Import { recorded: true, .. } => {
+            let taken = context.app.import_recorded()?;
+            if taken.is_empty() {
+                context.say("the recorded results are here already: `tandem result ls` lists them");
+            }
+            taken.iter().for_each(|id| line(id));
+        }
+        StoredResult::Import { files, .. } => {
             context.app.import_results(&files)?.iter().for_each(|id| line(id));
+        }
+        StoredResult::Explain { id, text } => {
+            line(&context.app.explain_result(&id, &text)?.id);
         }
         StoredResult::Merge { files, json: wanted } => {
             let joined = context.app.merge_results(&files)?;
@@ -121,10 +133,29 @@ fn list(context: &Context, wants_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says where a result was measured that is none of this home's own.
+fn tell_origin(context: &Context, result: &ResultDocument) -> anyhow::Result<()> {
+    let rows = context.app.list_results()?;
+    let row = rows.into_iter().find(|row| row.id == result.id);
+    let Some(origin) = row.and_then(|row| row.origin) else { return Ok(()) };
+    let machine = &result.machine;
+    line(&format!(
+        "{origin}: measured {} on {} ({} processors, {}), not by this home",
+        result.started_at.strftime("%Y-%m-%d"),
+        plain(&machine.cpu),
+        machine.cores,
+        plain(&machine.os)
+    ));
+    Ok(())
+}
+
 fn show(context: &Context, id: &str, wants_json: bool) -> anyhow::Result<()> {
     match context.app.show_result(id)? {
         ShownResult::Finished(result) if wants_json => json(&result)?,
-        ShownResult::Finished(result) => print(context, &result),
+        ShownResult::Finished(result) => {
+            tell_origin(context, &result)?;
+            print(context, &result);
+        }
         ShownResult::Unfinished { trials, .. } if wants_json => json(&trials)?,
         ShownResult::Unfinished { row, trials } => {
             let why = row.stopped.as_deref().unwrap_or("it was killed, or runs still");

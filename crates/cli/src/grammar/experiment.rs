@@ -75,6 +75,9 @@ pub(crate) struct RunExperiment {
     /// Seconds in which an app must answer
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3600), value_name = "SECONDS")]
     pub(crate) time_limit: u32,
+    /// What you expect; it is kept in the result, beside what was measured
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) predict: Option<String>,
     /// Write the result document to a file; - writes it to standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -121,8 +124,18 @@ pub(crate) enum StoredResult {
     /// Take results in that were exported as JSON
     Import {
         /// The files
-        #[arg(required = true)]
+        #[arg(required_unless_present = "recorded")]
         files: Vec<PathBuf>,
+        /// The results that come with Tandem, recorded on the machine that they name
+        #[arg(long, conflicts_with = "files")]
+        recorded: bool,
+    },
+    /// Write down why a result came out as it did, beside what was expected
+    Explain {
+        /// The beginning of its id
+        id: String,
+        /// The explanation; an empty one takes an earlier one away
+        text: String,
     },
     /// Join runs of one experiment on one machine into a new result
     Merge {

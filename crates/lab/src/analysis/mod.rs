@@ -246,6 +246,7 @@ pub(crate) mod tests {
             summary: Vec::new(),
             comparisons: Vec::new(),
             verdicts: Vec::new(),
+            predictions: Vec::new(),
             warnings: Vec::new(),
         }
     }

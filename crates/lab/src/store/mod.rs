@@ -111,8 +111,8 @@ pub struct ResultRow {
     pub finished_at: Option<Timestamp>,
     /// Why it has no result, when it was stopped.
     pub stopped: Option<String>,
-    /// Where it came from when it was not measured by this home: `imported`
-    /// or `merged`.
+    /// Where it came from when it was not measured by this home: `imported`,
+    /// `merged`, or `recorded` for one that comes with the program.
     pub origin: Option<String>,
     /// Trials on disk.
     pub trials: u32,
@@ -232,6 +232,13 @@ impl ResultStore {
             text,
         ];
         self.write("write to", sql, row)
+    }
+
+    /// Puts a result in place of the one with its id.
+    pub fn replace(&self, document: &ResultDocument) -> Result<(), StoreError> {
+        let text = serde_json::to_string(document).map_err(|e| damaged(&document.id, &e))?;
+        let sql = "UPDATE run SET document = ?2 WHERE id = ?1";
+        self.write("write to", sql, params![document.id, text])
     }
 
     /// Notes why a run ended without a result.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use tandem_model::{
     Accelerator, BackendKind, CacheState, Comparison, Design, LaneReport, Machine, OutcomeKind,
-    Parity, Resources, ResultDocument, SCHEMA, Subject, TrialPhase, TrialRecord, Unit, Verdict,
-    VerdictOutcome,
+    Parity, Prediction, Resources, ResultDocument, SCHEMA, Subject, TrialPhase, TrialRecord, Unit,
+    Verdict, VerdictOutcome,
 };
 use tandem_stats::{ratio_of_medians, summarize};
 
@@ -169,6 +169,11 @@ pub(crate) fn document() -> ResultDocument {
             why: "The container answered 24.4 times sooner (95 % interval 23.7–25.1, n = 10 a lane). \
                   The VM ran under software emulation, so the ratio is not the hypervisor's."
                 .into(),
+        }],
+        predictions: vec![Prediction {
+            question: "How many times as long will the VM take as the container?".into(),
+            expected: "about five times".into(),
+            explanation: None,
         }],
         warnings: vec!["KVM is not usable here: the virtual machine ran under software emulation.".into()],
     }

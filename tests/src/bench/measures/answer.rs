@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use tandem_probe::{FirstResponse, ReadyOptions, now, wait_for_first_response};
+use tokio::sync::oneshot;
 
 use crate::bench::{
     claim::{Bound, Claim},
@@ -70,6 +71,13 @@ pub(crate) trait Launcher {
         false
     }
 
+    /// Whether its command ends once the app was started. Nobody asks before:
+    /// a connection to a network that is only being made can cost Docker the
+    /// second in which the kernel repeats its question for the address.
+    fn is_detached(&self) -> bool {
+        false
+    }
+
     /// What a person would type, and where the app will answer. The clock
     /// starts when this command is started.
     fn launch(&mut self) -> Result<(Command, SocketAddr)>;
@@ -87,6 +95,10 @@ const CONTAINER: &str = "bench-answer";
 impl Launcher for ByCommand {
     fn is_slow(&self) -> bool {
         self.0.is_machine()
+    }
+
+    fn is_detached(&self) -> bool {
+        true
     }
 
     fn launch(&mut self) -> Result<(Command, SocketAddr)> {
@@ -127,13 +139,22 @@ impl<T: Launcher> Contender for FirstAnswer<T> {
         let options = ReadyOptions { limit: Duration::from_mins(3), ..ReadyOptions::default() };
         let begin = now();
         let mut child = command.spawn()?;
+        let detached = self.launcher.is_detached();
+        let (started, start) = oneshot::channel();
+        let ask = async {
+            if detached {
+                // The sender goes only when the command failed.
+                let _ = start.await;
+            }
+            wait_for_first_response(address, "/", options).await
+        };
         let ending = stage.runtime.block_on(async {
             tokio::select! {
-                first = wait_for_first_response(address, "/", options) => match first {
+                first = ask => match first {
                     Ok(first) => Ending::Answered(first),
                     Err(error) => Ending::Failed(error.to_string()),
                 },
-                () = failure(&mut child) => Ending::Failed("the command failed".to_owned()),
+                () = failure(&mut child, started) => Ending::Failed("the command failed".to_owned()),
                 () = stage.interruption() => Ending::Failed("interrupted".to_owned()),
             }
         });
@@ -151,12 +172,19 @@ impl<T: Launcher> Contender for FirstAnswer<T> {
     }
 }
 
-/// Resolves when the command has ended with a failure.
-async fn failure(child: &mut Child) {
+/// Resolves when the command has ended with a failure; tells of its success.
+async fn failure(child: &mut Child, started: oneshot::Sender<()>) {
+    let mut started = Some(started);
     loop {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if matches!(child.try_wait(), Ok(Some(status)) if !status.success()) {
-            return;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        match child.try_wait() {
+            Ok(Some(status)) if !status.success() => return,
+            Ok(Some(_)) => {
+                // Whoever asks may have its answer already.
+                started.take().map(|it| it.send(()));
+                return std::future::pending().await;
+            }
+            _ => {}
         }
     }
 }
