@@ -8,6 +8,7 @@ import type { ResultView } from "../bindings/ResultView";
 import type { RunEvent } from "../bindings/RunEvent";
 import { experimentCommand } from "../command";
 import { type Host, toFailure } from "../host";
+import { say } from "../messages";
 
 /** A run as it goes. */
 export interface Progress {
@@ -64,7 +65,7 @@ export class Experiments {
     const request = this.request;
     if (!request || this.running) return;
     const id = request.experiment;
-    this.running = { id, now: "Starting", trials: [], planned: null, warnings: [] };
+    this.running = { id, now: say.experiments.starting, trials: [], planned: null, warnings: [] };
     await this.#try(async () => {
       const result = await this.#host.runExperiment($state.snapshot(request), (events) => this.take(events));
       const view = await this.#host.viewResult(result.id, 900, this.#isDark() ? "dark" : "light");
@@ -85,8 +86,8 @@ export class Experiments {
     for (const event of events) {
       if (event.type === "preparing") run.now = event.message;
       else if (event.type === "planned") run.planned = event.lanes.length * (event.trials + event.warmup);
-      else if (event.type === "trial_started") run.now = `${event.lane}, trial ${event.index}`;
-      else if (event.type === "trial_finished") run.trials.push({ lane: event.lane, index: event.index, outcome: event.reason ?? event.outcome });
+      else if (event.type === "trial_started") run.now = say.experiments.trialNow(event.lane, event.index);
+      else if (event.type === "trial_finished") run.trials.push({ lane: event.lane, index: event.index, outcome: event.reason ?? say.experiments.outcomes[event.outcome] });
       else if (event.type === "warning") run.warnings.push(event.message);
     }
   }

@@ -25,6 +25,7 @@ import type { GiftKind } from "../bindings/GiftKind";
 import type { Given } from "../bindings/Given";
 import type { ImageDetail } from "../bindings/ImageDetail";
 import type { ImageRow } from "../bindings/ImageRow";
+import type { Language } from "../bindings/Language";
 import type { LessonProgress } from "../bindings/LessonProgress";
 import type { LessonRow } from "../bindings/LessonRow";
 import type { LessonView } from "../bindings/LessonView";
@@ -155,8 +156,9 @@ export interface Host {
   experimentDefaults(id: string): Promise<ExperimentRequest>;
   runExperiment(request: ExperimentRequest, onEvents: (events: RunEvent[]) => void): Promise<ResultDocument>;
 
-  lessons(): Promise<LessonRow[]>;
-  lesson(id: string): Promise<LessonView>;
+  /** The lessons, in a language where they have it. */
+  lessons(language: Language): Promise<LessonRow[]>;
+  lesson(id: string, language: Language): Promise<LessonView>;
   /** Runs a command of a run block. */
   runLessonCommand(id: string, spot: Spot, number: number, onLines: (lines: SaidBy[]) => void): Promise<CommandEnd>;
   checkLesson(id: string, spot: Spot): Promise<CheckOutcome>;
@@ -164,7 +166,7 @@ export interface Host {
   /** Forgets what was done, and empties the lesson's folder. */
   resetLesson(id: string): Promise<LessonProgress>;
   /** Writes a worksheet to a new file. */
-  exportLesson(id: string, answers: boolean, file: string): Promise<void>;
+  exportLesson(id: string, language: Language, answers: boolean, file: string): Promise<void>;
   /** Opens a link that stands in the lesson. */
   openLessonLink(id: string, url: string): Promise<void>;
 

@@ -82,13 +82,13 @@ export const tauriHost: Host = {
   experimentDefaults: (id) => invoke("experiment_defaults", { id }),
   runExperiment: (request, onEvents) => invoke("run_experiment", { request, events: channel(onEvents) }),
 
-  lessons: () => invoke("lessons"),
-  lesson: (id) => invoke("lesson", { id }),
+  lessons: (language) => invoke("lessons", { language }),
+  lesson: (id, language) => invoke("lesson", { id, language }),
   runLessonCommand: (id, spot, number, onLines) => invoke("run_lesson_command", { id, spot, number, lines: channel(onLines) }),
   checkLesson: (id, spot) => invoke("check_lesson", { id, spot }),
   answerLesson: (id, spot, choice) => invoke("answer_lesson", { id, spot, choice }),
   resetLesson: (id) => invoke("reset_lesson", { id }),
-  exportLesson: (id, answers, file) => invoke("export_lesson", { id, answers, file }),
+  exportLesson: (id, language, answers, file) => invoke("export_lesson", { id, language, answers, file }),
   openLessonLink: (id, url) => invoke("open_lesson_link", { id, url }),
 
   viewClass: (wish, width, theme) => invoke("view_class", { wish, width, theme }),

@@ -8,6 +8,7 @@ import type { ResultRow } from "../bindings/ResultRow";
 import type { ResultView } from "../bindings/ResultView";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
+import { say } from "../messages";
 import { type ExportFormat, formatOf } from "./formats";
 
 export class Results {
@@ -98,7 +99,7 @@ export class Results {
     if (!id || !file) return;
     const done = await this.#try(() => this.#host.exportResult(id, this.format, this.dark ? "dark" : "light", file));
     if (done) {
-      this.note = `Written to ${file}.`;
+      this.note = say.common.writtenTo(file);
       this.file = "";
     }
   }
