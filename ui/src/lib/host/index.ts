@@ -23,6 +23,7 @@ import type { Description } from "../bindings/Description";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { GiftKind } from "../bindings/GiftKind";
 import type { Given } from "../bindings/Given";
+import type { Guide } from "../bindings/Guide";
 import type { ImageDetail } from "../bindings/ImageDetail";
 import type { ImageRow } from "../bindings/ImageRow";
 import type { Language } from "../bindings/Language";
@@ -155,6 +156,10 @@ export interface Host {
   experiments(): Promise<Description[]>;
   experimentDefaults(id: string): Promise<ExperimentRequest>;
   runExperiment(request: ExperimentRequest, onEvents: (events: RunEvent[]) => void): Promise<ResultDocument>;
+  /** Goes on with a run that was stopped or killed. */
+  resumeExperiment(id: string, onEvents: (events: RunEvent[]) => void): Promise<ResultDocument>;
+  /** How many instances fit on this machine, by its own results. */
+  fitGuide(subject: string, classSize: number): Promise<Guide>;
 
   /** The lessons, in a language where they have it. */
   lessons(language: Language): Promise<LessonRow[]>;

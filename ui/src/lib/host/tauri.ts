@@ -81,6 +81,8 @@ export const tauriHost: Host = {
   experiments: () => invoke("experiments"),
   experimentDefaults: (id) => invoke("experiment_defaults", { id }),
   runExperiment: (request, onEvents) => invoke("run_experiment", { request, events: channel(onEvents) }),
+  resumeExperiment: (id, onEvents) => invoke("resume_experiment", { id, events: channel(onEvents) }),
+  fitGuide: (subject, classSize) => invoke("fit_guide", { subject, class: classSize }),
 
   lessons: (language) => invoke("lessons", { language }),
   lesson: (id, language) => invoke("lesson", { id, language }),

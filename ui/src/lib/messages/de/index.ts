@@ -2,6 +2,7 @@ import type { Catalogue } from "..";
 import { common } from "./common";
 import { doctor } from "./doctor";
 import { experiments } from "./experiments";
+import { fit } from "./fit";
 import { images } from "./images";
 import { instances } from "./instances";
 import { lab } from "./lab";
@@ -19,6 +20,7 @@ export const de: Catalogue = {
   common,
   doctor,
   experiments,
+  fit,
   images,
   instances,
   lab,

@@ -16,7 +16,7 @@ export const lessons: Catalogue["lessons"] = {
   worksheetHint: "/home/ich/arbeitsblatt.html",
   withAnswers: "mit den Antworten",
   write: "Schreiben",
-  reset: "Vergessen, was getan wurde, und den Ordner leeren",
+  reset: "Alles vergessen und den Ordner leeren",
   unreadable: (why) => `Sie ist nicht zu lesen: ${why}`,
   doneOf: (title) => `Erledigt von ${title}`,
   done: "erledigt",

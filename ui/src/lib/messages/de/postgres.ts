@@ -21,7 +21,7 @@ export const postgres: Catalogue["postgres"] = {
   volumeName: "Name des Volumes",
   inInstance: "nur in der Instanz",
   question: "Überleben die Daten die Instanz?",
-  prove: "Schreiben, neu starten, ersetzen, nachsehen",
+  prove: "Schreiben, ersetzen, nachsehen",
   withVolume: (volume) => (volume ? `Mit dem Volume ${volume}` : "Ohne Volume"),
   otherSide: (volume) => `Entferne die Datenbank und starte sie ${volume ? "mit einem Volume" : "ohne Volume"}, um die andere Seite zu sehen.`,
   how: "Eine Zeile wird geschrieben; dann startet die Instanz neu, und zuletzt wird sie entfernt und mit denselben Einstellungen neu gemacht.",

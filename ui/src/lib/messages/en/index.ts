@@ -1,6 +1,7 @@
 import { common } from "./common";
 import { doctor } from "./doctor";
 import { experiments } from "./experiments";
+import { fit } from "./fit";
 import { images } from "./images";
 import { instances } from "./instances";
 import { lab } from "./lab";
@@ -18,6 +19,7 @@ export const en = {
   common,
   doctor,
   experiments,
+  fit,
   images,
   instances,
   lab,

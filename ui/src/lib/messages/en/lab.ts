@@ -56,7 +56,7 @@ export const lab = {
   raceChart: "From the request to the first answer",
   lead: "One image, two ways to run it, one clock.",
   invitation: (subject: string | null, trials: number | null) =>
-    `builds ${subject ?? "what you choose"} once, starts it in each lane ${trials === null ? "" : n(trials, "once ", `${trials} times `)}in turn, and stops the clock when the app has given its first answer.`,
+    ` builds ${subject ?? "what you choose"} once, starts it in each lane ${trials === null ? "" : n(trials, "once ", `${trials} times `)}in turn, and stops the clock when the app has given its first answer.`,
   toKnow: (count: number) => n(count, "One thing to know about this run", `${count} things to know about this run`),
   trialsDone: (over: number, all: number) => `${over} of ${all} trials done`,
   beforeRace: "Before the race",

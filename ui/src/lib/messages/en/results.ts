@@ -26,6 +26,7 @@ export const results = {
   dark: "dark",
   newFile: "New file",
   fileHint: (ending: string) => `/home/me/result.${ending}`,
+  goOn: "Go on",
   export: "Export",
   comparing: "Comparing…",
   drawing: "Drawing…",
