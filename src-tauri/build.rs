@@ -59,6 +59,8 @@ const COMMANDS: &[&str] = &[
     "experiments",
     "experiment_defaults",
     "run_experiment",
+    "resume_experiment",
+    "fit_guide",
     "lessons",
     "lesson",
     "run_lesson_command",

@@ -80,6 +80,8 @@ fn main() -> anyhow::Result<()> {
             commands::results::experiments,
             commands::results::experiment_defaults,
             commands::results::run_experiment,
+            commands::results::resume_experiment,
+            commands::results::fit_guide,
             commands::lessons::lessons,
             commands::lessons::lesson,
             commands::lessons::run_lesson_command,

@@ -231,6 +231,11 @@ fn start_driver(world: &World, look: Look, display: u32, port: u16) -> Result<Gr
         .env_remove("WAYLAND_DISPLAY")
         .env("GDK_BACKEND", "x11")
         .env("NO_AT_BRIDGE", "1")
+        // The window speaks English, whatever this machine's language is.
+        .env("LANG", "C.UTF-8")
+        .env_remove("LC_ALL")
+        .env_remove("LC_MESSAGES")
+        .env_remove("LANGUAGE")
         .env("TAURI_WEBVIEW_AUTOMATION", "true")
         .env("GTK_THEME", if look == Look::Dark { "Adwaita:dark" } else { "Adwaita" });
     // What a desktop program writes for itself belongs to this world too.

@@ -4,8 +4,8 @@
 use tandem_app::{
     BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts, CheckOutcome,
     ClassView, ClassWish, CommandEnd, CompareRequest, Database, DfReport, ExperimentInfo,
-    ExperimentRequest, Frame, GiftKind, Given, ImageDetail, ImageRow, InstanceRow, LessonRow,
-    LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned, Pulling, QueryAnswer,
+    ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow, InstanceRow, Language,
+    LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned, Pulling, QueryAnswer,
     RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SaidBy, SnapshotRow,
     Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize, UpdateMode, UpdateReport,
 };
@@ -29,10 +29,12 @@ fn main() -> Result<(), ExportError> {
     DfReport::export_all(&config)?;
     GiftKind::export_all(&config)?;
     Given::export_all(&config)?;
+    Guide::export_all(&config)?;
     ImageDetail::export_all(&config)?;
     ImageRow::export_all(&config)?;
     CheckOutcome::export_all(&config)?;
     CommandEnd::export_all(&config)?;
+    Language::export_all(&config)?;
     LessonRow::export_all(&config)?;
     LessonView::export_all(&config)?;
     SaidBy::export_all(&config)?;

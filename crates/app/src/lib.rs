@@ -128,6 +128,7 @@ pub use tandem_lab::{
     Against, CellBeside, Class, ClassGroup, Description as ExperimentInfo, Guide, LaneFit,
     ResultRow, Scarce, SideBySide,
 };
+pub use tandem_lesson::Language;
 pub use tandem_report::{Size, Theme};
 pub use tandem_vm::{DiskFormat, ForeignFormat};
 pub use terminal::{

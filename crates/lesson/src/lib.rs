@@ -18,11 +18,13 @@ mod builtin;
 mod check;
 mod command;
 mod directive;
+mod language;
 mod markdown;
 mod model;
 
 pub use builtin::{BUILTIN, Builtin};
 pub use check::{Check, InstanceWish};
 pub use command::Command;
+pub use language::Language;
 pub use markdown::{ParseLessonError, parse};
 pub use model::{Block, Condition, Item, Lesson, Span, Step};

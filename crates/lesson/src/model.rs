@@ -113,7 +113,7 @@ pub enum Block {
 }
 
 impl Block {
-    fn spans(&self) -> Vec<&Span> {
+    pub(crate) fn spans(&self) -> Vec<&Span> {
         match self {
             Self::Paragraph { text } | Self::Note { text } => text.iter().collect(),
             Self::List { items, .. } => items.iter().flat_map(|item| &item.text).collect(),

@@ -1,4 +1,6 @@
-use tandem_app::{CheckOutcome, CommandEnd, LessonProgress, LessonRow, LessonView, SaidBy, Spot};
+use tandem_app::{
+    CheckOutcome, CommandEnd, Language, LessonProgress, LessonRow, LessonView, SaidBy, Spot,
+};
 use tandem_model::{ErrorCode, Failure};
 use tauri::{State, ipc::Channel};
 use tokio::sync::mpsc;
@@ -8,14 +10,21 @@ use crate::{shell::Shell, work::batched};
 
 /// The lessons and how far each is done.
 #[tauri::command(async)]
-pub(crate) fn lessons(shell: State<'_, Shell>) -> Result<Vec<LessonRow>, Failure> {
-    shell.app()?.lessons().map_err(|e| e.to_failure())
+pub(crate) fn lessons(
+    shell: State<'_, Shell>,
+    language: Language,
+) -> Result<Vec<LessonRow>, Failure> {
+    shell.app()?.lessons(language).map_err(|e| e.to_failure())
 }
 
 /// One of them.
 #[tauri::command(async)]
-pub(crate) fn lesson(shell: State<'_, Shell>, id: String) -> Result<LessonView, Failure> {
-    shell.app()?.lesson(&id).map_err(|e| e.to_failure())
+pub(crate) fn lesson(
+    shell: State<'_, Shell>,
+    id: String,
+    language: Language,
+) -> Result<LessonView, Failure> {
+    shell.app()?.lesson(&id, language).map_err(|e| e.to_failure())
 }
 
 /// Runs a command of a lesson.
@@ -71,10 +80,11 @@ pub(crate) fn reset_lesson(shell: State<'_, Shell>, id: String) -> Result<Lesson
 pub(crate) fn export_lesson(
     shell: State<'_, Shell>,
     id: String,
+    language: Language,
     answers: bool,
     file: String,
 ) -> Result<(), Failure> {
-    let sheet = shell.app()?.lesson_sheet(&id, answers).map_err(|e| e.to_failure())?;
+    let sheet = shell.app()?.lesson_sheet(&id, language, answers).map_err(|e| e.to_failure())?;
     write_new(&file, sheet.as_bytes())
 }
 
@@ -85,7 +95,7 @@ pub(crate) fn open_lesson_link(
     id: String,
     url: String,
 ) -> Result<(), Failure> {
-    let view = shell.app()?.lesson(&id).map_err(|e| e.to_failure())?;
+    let view = shell.app()?.lesson(&id, Language::default()).map_err(|e| e.to_failure())?;
     if !view.lesson.links().any(|link| link == url) {
         return Err(Failure::new(ErrorCode::Usage, format!("the lesson has no link to {url}")));
     }

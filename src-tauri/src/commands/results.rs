@@ -1,8 +1,8 @@
 use std::path::{Path, PathBuf};
 
 use tandem_app::{
-    AppError, BesideView, ExperimentInfo, ExperimentRequest, ResultFormat, ResultRow, ResultView,
-    Theme, write_new_file,
+    AppError, BesideView, ExperimentInfo, ExperimentRequest, Guide, ResultFormat, ResultRow,
+    ResultView, Theme, write_new_file,
 };
 use tandem_model::{ErrorCode, Failure, ResultDocument, RunEvent};
 use tauri::{State, ipc::Channel};
@@ -116,6 +116,42 @@ pub(crate) async fn run_experiment(
     request: ExperimentRequest,
     events: Channel<Vec<RunEvent>>,
 ) -> Result<ResultDocument, Failure> {
+    measured(shell, Asked::New(request), events).await
+}
+
+/// Goes on with a run that was stopped or killed; its result.
+#[tauri::command]
+pub(crate) async fn resume_experiment(
+    shell: State<'_, Shell>,
+    id: String,
+    events: Channel<Vec<RunEvent>>,
+) -> Result<ResultDocument, Failure> {
+    measured(shell, Asked::Resumed(id), events).await
+}
+
+/// How many instances fit on this machine, by its own results.
+#[tauri::command(async)]
+pub(crate) fn fit_guide(
+    shell: State<'_, Shell>,
+    subject: String,
+    class: u32,
+) -> Result<Guide, Failure> {
+    shell.app()?.fit_guide(subject.trim(), class).map_err(|e| e.to_failure())
+}
+
+/// What is to be measured.
+enum Asked {
+    /// An experiment from its beginning.
+    New(ExperimentRequest),
+    /// The rest of a run, by its id.
+    Resumed(String),
+}
+
+async fn measured(
+    shell: State<'_, Shell>,
+    asked: Asked,
+    events: Channel<Vec<RunEvent>>,
+) -> Result<ResultDocument, Failure> {
     shell.reaped().await?;
     let app = shell.app()?;
     let cancel = shell.work().begin("experiment")?;
@@ -128,8 +164,15 @@ pub(crate) async fn run_experiment(
         }
     };
     let run = async {
-        let run = Box::pin(app.experiment(&request, &mut tell, cancel.wish()));
-        run.await.map_err(|e| e.to_failure())
+        let run = match &asked {
+            Asked::New(request) => {
+                Box::pin(app.experiment(request, &mut tell, cancel.wish())).await
+            }
+            Asked::Resumed(id) => {
+                Box::pin(app.resume_experiment(id, &mut tell, cancel.wish())).await
+            }
+        };
+        run.map_err(|e| e.to_failure())
     };
     batched(run, told, |all| drop(events.send(all))).await
 }

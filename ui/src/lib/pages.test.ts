@@ -8,6 +8,7 @@ import type { Host } from "./host";
 import { Images } from "./images/images.svelte";
 import ImagesPage from "./images/ImagesPage.svelte";
 import { Instances } from "./instances/instances.svelte";
+import { Language } from "./messages/language.svelte";
 import { Postgres } from "./postgres/postgres.svelte";
 import { Results } from "./results/results.svelte";
 import ResultsPage from "./results/ResultsPage.svelte";
@@ -81,6 +82,7 @@ describe("axe finds nothing serious", () => {
 
   it("on Settings", async () => {
     const textSize = new TextSize({ getItem: () => null, setItem: () => {} });
-    expect(await findings(SettingsPage, { host, shell: new Shell(host), textSize, theme: new Theme({ getItem: () => null, setItem: () => {} }) })).toEqual([]);
+    const language = new Language({ getItem: () => null, setItem: () => {} });
+    expect(await findings(SettingsPage, { host, shell: new Shell(host), language, textSize, theme: new Theme({ getItem: () => null, setItem: () => {} }) })).toEqual([]);
   }, 60_000);
 });

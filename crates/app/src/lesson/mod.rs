@@ -11,7 +11,7 @@ use std::{fs, path::PathBuf};
 use serde::Serialize;
 use tandem_home::make_private_dir;
 use tandem_image::bootstrap::BaseKind;
-use tandem_lesson::{BUILTIN, Block, Lesson, parse};
+use tandem_lesson::{BUILTIN, Block, Language, Lesson, parse};
 use tandem_model::did_you_mean;
 
 pub use carry::{CommandEnd, SaidBy};
@@ -63,10 +63,10 @@ struct Found {
 
 impl App {
     /// The lessons that come with the program, then those in the home's
-    /// `lessons` folder.
-    pub fn lessons(&self) -> Result<Vec<LessonRow>, AppError> {
+    /// `lessons` folder; the program's own in a language.
+    pub fn lessons(&self, language: Language) -> Result<Vec<LessonRow>, AppError> {
         let all = self.all_progress()?;
-        let rows = self.found_lessons()?.into_iter().map(|found| {
+        let rows = self.found_lessons(language)?.into_iter().map(|found| {
             let mut row = LessonRow {
                 id: found.id.clone(),
                 title: found.id.clone(),
@@ -91,9 +91,9 @@ impl App {
         Ok(rows.collect())
     }
 
-    /// A lesson with how far it is done.
-    pub fn lesson(&self, id: &str) -> Result<LessonView, AppError> {
-        let lesson = self.read_lesson(id)?;
+    /// A lesson with how far it is done, in a language where it has it.
+    pub fn lesson(&self, id: &str, language: Language) -> Result<LessonView, AppError> {
+        let lesson = self.read_lesson_in(id, language)?;
         let folder = self.lesson_folder(id)?.display().to_string();
         let progress = self.progress_of(id)?;
         Ok(LessonView { lesson, folder, progress })
@@ -111,23 +111,37 @@ impl App {
 
     /// A worksheet of a lesson to print, as HTML that needs nothing else; with
     /// the answers and explanations for the teacher.
-    pub fn lesson_sheet(&self, id: &str, answers: bool) -> Result<String, AppError> {
-        Ok(sheet::html(&self.read_lesson(id)?, answers))
+    pub fn lesson_sheet(
+        &self,
+        id: &str,
+        language: Language,
+        answers: bool,
+    ) -> Result<String, AppError> {
+        Ok(sheet::html(&self.read_lesson_in(id, language)?, language, answers))
     }
 
+    /// A lesson to be acted on: its blocks are the same in every language.
     fn read_lesson(&self, id: &str) -> Result<Lesson, AppError> {
-        let all = self.found_lessons()?;
+        self.read_lesson_in(id, Language::default())
+    }
+
+    fn read_lesson_in(&self, id: &str, language: Language) -> Result<Lesson, AppError> {
+        let all = self.found_lessons(language)?;
         let Some(found) = all.iter().find(|found| found.id == id) else {
             let ids: Vec<&str> = all.iter().map(|found| found.id.as_str()).collect();
             let hint = did_you_mean(id, &ids);
             return Err(AppError::NoLesson { id: id.to_owned(), hint });
         };
-        Ok(parse(id, &found.text)?)
+        Ok(parse(id, &found.text)?.asking_in(language))
     }
 
-    fn found_lessons(&self) -> Result<Vec<Found>, AppError> {
-        let builtin = BUILTIN.iter().map(|it| (it.id.to_owned(), it.text.to_owned(), false));
-        let mut all: Vec<Found> = builtin.map(|(id, text, own)| Found { id, text, own }).collect();
+    fn found_lessons(&self, language: Language) -> Result<Vec<Found>, AppError> {
+        let builtin = BUILTIN.iter().map(|it| Found {
+            id: it.id.to_owned(),
+            text: it.text(language).to_owned(),
+            own: false,
+        });
+        let mut all: Vec<Found> = builtin.collect();
         for (id, path) in self.own_lessons()? {
             let size = fs::metadata(&path).map_or(0, |it| it.len());
             let bytes =

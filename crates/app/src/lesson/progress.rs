@@ -164,7 +164,7 @@ mod tests {
         fs::create_dir(app.home.lessons()).unwrap();
         let later = r#"{"version": 7, "lessons": []}"#;
         fs::write(&file, later).unwrap();
-        let says = app.lessons().unwrap_err().to_string();
+        let says = app.lessons(tandem_lesson::Language::En).unwrap_err().to_string();
         assert!(says.contains("version 7") && says.contains("progress.json"), "{says}");
         app.change_progress("own", |_| ()).unwrap_err();
         assert_eq!(fs::read_to_string(&file).unwrap(), later);

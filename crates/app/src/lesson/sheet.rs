@@ -2,36 +2,72 @@
 
 use std::fmt::Write as _;
 
-use tandem_lesson::{Block, Lesson, Span};
+use tandem_lesson::{Block, Language, Lesson, Span};
 use tandem_report::escape;
 
 /// What a sheet looks like, on a screen and on paper.
 const STYLE: &str = include_str!("sheet.css");
 
+/// What a sheet says beside the lesson.
+struct Words {
+    answers: &'static str,
+    name: &'static str,
+    date: &'static str,
+    because: &'static str,
+    or: &'static str,
+    /// Before and after the name of an experiment.
+    found: [&'static str; 2],
+}
+
+const ENGLISH: Words = Words {
+    answers: "With the answers, for the teacher",
+    name: "Name",
+    date: "Date",
+    because: "Because:",
+    or: "or",
+    found: ["What did the experiment", "find on this machine?"],
+};
+
+const GERMAN: Words = Words {
+    answers: "Mit den Antworten, für Lehrende",
+    name: "Name",
+    date: "Datum",
+    because: "Denn:",
+    or: "oder",
+    found: ["Was hat das Experiment", "auf diesem Rechner ergeben?"],
+};
+
 /// Text, questions with boxes to tick, and lines to write on. Commands are
 /// there to be typed; answers and explanations only where they are wanted.
-pub(super) fn html(lesson: &Lesson, answers: bool) -> String {
+pub(super) fn html(lesson: &Lesson, language: Language, answers: bool) -> String {
+    let words = match language {
+        Language::En => &ENGLISH,
+        Language::De => &GERMAN,
+    };
     let under = if answers {
-        "<p class=\"answers\">With the answers, for the teacher</p>"
+        format!("<p class=\"answers\">{}</p>", words.answers)
     } else {
-        "<div class=\"head\"><span>Name</span><span>Date</span></div>"
+        let Words { name, date, .. } = words;
+        format!("<div class=\"head\"><span>{name}</span><span>{date}</span></div>")
     };
     let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{summary}</p>\n{under}\n",
+        "<!doctype html>\n<html lang=\"{tag}\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{summary}</p>\n{under}\n",
+        tag = language.tag(),
         title = escape(&lesson.title),
         summary = escape(&lesson.summary),
     );
     for (number, step) in (1..).zip(&lesson.steps) {
         let _ = writeln!(out, "<h2>{number}. {}</h2>", escape(&step.title));
         for block in &step.blocks {
-            write_block(&mut out, block, answers);
+            write_block(&mut out, block, words, answers);
         }
     }
     out.push_str("</body>\n</html>\n");
     out
 }
 
-fn write_block(out: &mut String, block: &Block, answers: bool) {
+fn write_block(out: &mut String, block: &Block, words: &Words, answers: bool) {
+    let because = format!("<div class=\"line\">{}</div>", words.because);
     let _ = match block {
         Block::Paragraph { text } => writeln!(out, "<p>{}</p>", spans(text)),
         Block::Note { text } => writeln!(out, "<div class=\"box\"><p>{}</p></div>", spans(text)),
@@ -52,7 +88,8 @@ fn write_block(out: &mut String, block: &Block, answers: bool) {
         Block::Run { commands, any } => {
             let lines: Vec<String> =
                 commands.iter().map(|it| format!("$ {}", escape(it))).collect();
-            let between = if *any { "\n  or\n" } else { "\n" };
+            let or = format!("\n  {}\n", words.or);
+            let between = if *any { or.as_str() } else { "\n" };
             writeln!(out, "<pre>{}</pre>", lines.join(between))
         }
         Block::Check { checks } => {
@@ -61,7 +98,7 @@ fn write_block(out: &mut String, block: &Block, answers: bool) {
         }
         Block::Predict { question, choices } => {
             let lines = joined(choices.iter().map(|it| box_of(it)));
-            writeln!(out, "{}", asked(question, &lines, "<div class=\"line\">Because:</div>"))
+            writeln!(out, "{}", asked(question, &lines, &because))
         }
         Block::Quiz { question, choices, right, why } if answers => {
             let mark = |at: usize| if at == *right { "☒" } else { "☐" };
@@ -71,7 +108,7 @@ fn write_block(out: &mut String, block: &Block, answers: bool) {
         }
         Block::Quiz { question, choices, .. } => {
             let lines = joined(choices.iter().map(|it| box_of(it)));
-            writeln!(out, "{}", asked(question, &lines, "<div class=\"line\">Because:</div>"))
+            writeln!(out, "{}", asked(question, &lines, &because))
         }
         Block::Explain { text } if answers => {
             let lines = joined(text.iter().map(|it| format!("<p><i>{}</i></p>", escape(it))));
@@ -81,8 +118,10 @@ fn write_block(out: &mut String, block: &Block, answers: bool) {
         Block::Explain { .. } => Ok(()),
         Block::Result { experiment } => writeln!(
             out,
-            "<div class=\"box\"><p>What did the experiment <b>{}</b> find on this machine?</p><div class=\"line\"></div><div class=\"line\"></div></div>",
-            escape(experiment)
+            "<div class=\"box\"><p>{} <b>{}</b> {}</p><div class=\"line\"></div><div class=\"line\"></div></div>",
+            words.found[0],
+            escape(experiment),
+            words.found[1],
         ),
     };
 }
@@ -117,18 +156,22 @@ fn spans(text: &[Span]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tandem_lesson::Language;
+
     #[test]
     fn a_sheet_asks_and_gives_no_answer_away() {
         let text = "# <script>T</script>\n\nAbout.\n\n## S\n\nA [link](https://x/?a=\"b\") & more.\n\n```quiz\nq <b>?\n- [x] right\n- [ ] wrong\nwhy: secret\n```\n\n```explain\nhidden\n```\n";
         let lesson = tandem_lesson::parse("x", text).unwrap();
-        let sheet = super::html(&lesson, false);
+        let sheet = super::html(&lesson, Language::En, false);
         assert!(!sheet.contains("<script") && sheet.contains("&lt;script&gt;T"), "{sheet}");
         assert!(!sheet.contains("secret") && !sheet.contains("hidden"), "{sheet}");
         assert!(sheet.contains("☐ right") && sheet.contains("&amp; more"), "{sheet}");
         assert!(!sheet.contains("?a=\"b\""), "{sheet}");
-        let teachers = super::html(&lesson, true);
+        let teachers = super::html(&lesson, Language::En, true);
         assert!(teachers.contains("☒ right") && teachers.contains("☐ wrong"), "{teachers}");
         assert!(teachers.contains("secret") && teachers.contains("hidden"), "{teachers}");
         assert!(teachers.contains("<b>q &lt;b&gt;?</b>"), "{teachers}");
+        let german = super::html(&lesson, Language::De, false);
+        assert!(german.contains("<html lang=\"de\">") && german.contains("Denn:"), "{german}");
     }
 }

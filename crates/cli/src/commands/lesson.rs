@@ -3,7 +3,7 @@ mod words;
 use std::path::Path;
 
 use tandem_app::{LessonView, SaidBy, Spot, write_file};
-use tandem_lesson::Block;
+use tandem_lesson::{Block, Language};
 
 use super::Context;
 use crate::{
@@ -16,7 +16,7 @@ pub(super) async fn run(context: &Context, command: Lesson) -> anyhow::Result<u8
     match command {
         Lesson::Ls(wanted) => list(context, wanted.json),
         Lesson::Show { id, json: wanted } => {
-            let view = context.app.lesson(&id)?;
+            let view = context.app.lesson(&id, Language::default())?;
             if wanted.json {
                 json(&view)?;
             } else {
@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, command: Lesson) -> anyhow::Result<u8
 }
 
 fn list(context: &Context, as_json: bool) -> anyhow::Result<u8> {
-    let lessons = context.app.lessons()?;
+    let lessons = context.app.lessons(Language::default())?;
     if as_json {
         json(&lessons)?;
         return Ok(0);
@@ -53,7 +53,7 @@ fn list(context: &Context, as_json: bool) -> anyhow::Result<u8> {
 }
 
 fn export(context: &Context, id: &str, answers: bool, output: &Path) -> anyhow::Result<u8> {
-    let sheet = context.app.lesson_sheet(id, answers)?;
+    let sheet = context.app.lesson_sheet(id, Language::default(), answers)?;
     if output == Path::new("-") {
         raw(&sheet);
     } else {
@@ -69,7 +69,7 @@ async fn carry_out(
     only: Option<u32>,
     check: bool,
 ) -> anyhow::Result<u8> {
-    let view = context.app.lesson(id)?;
+    let view = context.app.lesson(id, Language::default())?;
     let count = view.lesson.steps.len();
     if only.is_some_and(|step| step as usize > count) {
         let text = format!("the lesson {id} has {count} steps");

@@ -262,7 +262,8 @@ mod tests {
     #[test]
     fn every_command_of_a_lesson_can_be_typed() {
         for lesson in tandem_lesson::BUILTIN {
-            let read = tandem_lesson::parse(lesson.id, lesson.text).unwrap();
+            let read =
+                tandem_lesson::parse(lesson.id, lesson.text(tandem_lesson::Language::En)).unwrap();
             for block in read.steps.iter().flat_map(|step| &step.blocks) {
                 let tandem_lesson::Block::Run { commands, .. } = block else { continue };
                 for line in commands {

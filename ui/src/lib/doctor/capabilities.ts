@@ -1,29 +1,12 @@
 // What the doctor's findings are called, and in which order they are read.
 
 import type { Capability } from "../bindings/Capability";
-
-const TITLES: Record<string, string> = {
-  container_engine: "Containers",
-  overlayfs: "Layered files",
-  cgroup: "Limits on memory and processors",
-  seccomp: "System call filter",
-  network_bridge: "Container network",
-  network_nat: "Containers reach other networks",
-  process_chroot: "Plain processes, the baseline",
-  qemu: "QEMU",
-  vm_kvm: "Virtual machines with KVM",
-  vm_tcg: "Virtual machines by software emulation",
-  vm_kernel: "A kernel for virtual machines",
-  vm_guest: "The guest's first program",
-  mke2fs: "Virtual disks",
-  bootstrap: "Base images from Debian packages",
-  disk_space: "Room on the disk",
-};
+import { known, say } from "../messages";
 
 /** A capability's name for people. */
 export function title(id: string): string {
-  const known = TITLES[id];
-  if (known) return known;
+  const name = known(say.doctor.titles, id);
+  if (name) return name;
   const words = id.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

@@ -4,10 +4,12 @@
 import type { Description } from "../bindings/Description";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { Failure } from "../bindings/Failure";
+import type { ResultDocument } from "../bindings/ResultDocument";
 import type { ResultView } from "../bindings/ResultView";
 import type { RunEvent } from "../bindings/RunEvent";
-import { experimentCommand } from "../command";
+import { command, experimentCommand } from "../command";
 import { type Host, toFailure } from "../host";
+import { say } from "../messages";
 
 /** A run as it goes. */
 export interface Progress {
@@ -31,6 +33,8 @@ export class Experiments {
   views: Record<string, ResultView> = $state.raw({});
   failure: Failure | null = $state.raw(null);
   cancelling = $state(false);
+  /** The run that is gone on with. */
+  #resumed: string | null = $state(null);
 
   #host: Host;
   #isDark: () => boolean;
@@ -41,6 +45,7 @@ export class Experiments {
   }
 
   get command(): string {
+    if (this.#resumed) return command("experiment", "resume", this.#resumed);
     return this.request ? experimentCommand(this.request) : "tandem experiment ls";
   }
 
@@ -63,10 +68,24 @@ export class Experiments {
   async run(): Promise<void> {
     const request = this.request;
     if (!request || this.running) return;
-    const id = request.experiment;
-    this.running = { id, now: "Starting", trials: [], planned: null, warnings: [] };
+    await this.#measure(request.experiment, () => this.#host.runExperiment($state.snapshot(request), (events) => this.take(events)));
+  }
+
+  /** Goes on with a run of an experiment that was stopped, and shows it. */
+  async resume(run: string, experiment: string): Promise<void> {
+    if (this.running) return;
+    if (this.catalogue.length === 0) await this.load();
+    await this.choose(this.catalogue.find((one) => one.id === experiment) ?? null);
+    if (this.failure) return;
+    this.#resumed = run;
+    await this.#measure(experiment, () => this.#host.resumeExperiment(run, (events) => this.take(events)));
+    this.#resumed = null;
+  }
+
+  async #measure(id: string, work: () => Promise<ResultDocument>): Promise<void> {
+    this.running = { id, now: say.experiments.starting, trials: [], planned: null, warnings: [] };
     await this.#try(async () => {
-      const result = await this.#host.runExperiment($state.snapshot(request), (events) => this.take(events));
+      const result = await work();
       const view = await this.#host.viewResult(result.id, 900, this.#isDark() ? "dark" : "light");
       this.views = { ...this.views, [id]: view };
     });
@@ -85,8 +104,8 @@ export class Experiments {
     for (const event of events) {
       if (event.type === "preparing") run.now = event.message;
       else if (event.type === "planned") run.planned = event.lanes.length * (event.trials + event.warmup);
-      else if (event.type === "trial_started") run.now = `${event.lane}, trial ${event.index}`;
-      else if (event.type === "trial_finished") run.trials.push({ lane: event.lane, index: event.index, outcome: event.reason ?? event.outcome });
+      else if (event.type === "trial_started") run.now = say.experiments.trialNow(event.lane, event.index);
+      else if (event.type === "trial_finished") run.trials.push({ lane: event.lane, index: event.index, outcome: event.reason ?? say.experiments.outcomes[event.outcome] });
       else if (event.type === "warning") run.warnings.push(event.message);
     }
   }

@@ -23,8 +23,10 @@ import type { Description } from "../bindings/Description";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { GiftKind } from "../bindings/GiftKind";
 import type { Given } from "../bindings/Given";
+import type { Guide } from "../bindings/Guide";
 import type { ImageDetail } from "../bindings/ImageDetail";
 import type { ImageRow } from "../bindings/ImageRow";
+import type { Language } from "../bindings/Language";
 import type { LessonProgress } from "../bindings/LessonProgress";
 import type { LessonRow } from "../bindings/LessonRow";
 import type { LessonView } from "../bindings/LessonView";
@@ -154,9 +156,14 @@ export interface Host {
   experiments(): Promise<Description[]>;
   experimentDefaults(id: string): Promise<ExperimentRequest>;
   runExperiment(request: ExperimentRequest, onEvents: (events: RunEvent[]) => void): Promise<ResultDocument>;
+  /** Goes on with a run that was stopped or killed. */
+  resumeExperiment(id: string, onEvents: (events: RunEvent[]) => void): Promise<ResultDocument>;
+  /** How many instances fit on this machine, by its own results. */
+  fitGuide(subject: string, classSize: number): Promise<Guide>;
 
-  lessons(): Promise<LessonRow[]>;
-  lesson(id: string): Promise<LessonView>;
+  /** The lessons, in a language where they have it. */
+  lessons(language: Language): Promise<LessonRow[]>;
+  lesson(id: string, language: Language): Promise<LessonView>;
   /** Runs a command of a run block. */
   runLessonCommand(id: string, spot: Spot, number: number, onLines: (lines: SaidBy[]) => void): Promise<CommandEnd>;
   checkLesson(id: string, spot: Spot): Promise<CheckOutcome>;
@@ -164,7 +171,7 @@ export interface Host {
   /** Forgets what was done, and empties the lesson's folder. */
   resetLesson(id: string): Promise<LessonProgress>;
   /** Writes a worksheet to a new file. */
-  exportLesson(id: string, answers: boolean, file: string): Promise<void>;
+  exportLesson(id: string, language: Language, answers: boolean, file: string): Promise<void>;
   /** Opens a link that stands in the lesson. */
   openLessonLink(id: string, url: string): Promise<void>;
 

@@ -9,6 +9,7 @@ import type { RunWish } from "../bindings/RunWish";
 import { command, runCommand } from "../command";
 import { bytes, text } from "../format";
 import { type Host, toFailure } from "../host";
+import { say } from "../messages";
 
 export class Images {
   rows: ImageRow[] | null = $state.raw(null);
@@ -76,7 +77,7 @@ export class Images {
     this.cancelling = false;
     this.#said = command("pull", reference);
     if (done) {
-      this.note = `${reference} is here.`;
+      this.note = say.images.isHere(reference);
       this.reference = "";
     }
     await this.refreshQuietly();
@@ -93,7 +94,7 @@ export class Images {
     if (!from || !to.trim()) return false;
     this.#said = command("image", "tag", from, to.trim());
     const done = await this.#work(() => this.#host.tagImage(from, to.trim()));
-    if (done) this.note = `${from} is called ${to.trim()} too.`;
+    if (done) this.note = say.images.calledToo(from, to.trim());
     return done;
   }
 
@@ -101,7 +102,7 @@ export class Images {
     const said = command("image", "rm", name);
     await this.#work(async () => {
       const removed = await this.#host.removeImage(name);
-      this.note = `${removed.names.join(", ")} removed, ${text(bytes(removed.freed_bytes))} given back.`;
+      this.note = say.images.removed(removed.names.join(", "), text(bytes(removed.freed_bytes)));
     });
     this.#said = said;
   }
@@ -109,7 +110,7 @@ export class Images {
   async prune(): Promise<void> {
     await this.#work(async () => {
       const removed = await this.#host.pruneImages();
-      this.note = `${text(bytes(removed.freed_bytes))} given back.`;
+      this.note = say.common.givenBack(text(bytes(removed.freed_bytes)));
     });
     this.#said = "tandem image prune";
   }
@@ -127,7 +128,7 @@ export class Images {
     const said = runCommand(wish);
     await this.#work(async () => {
       const name = await this.#host.runImage($state.snapshot(wish));
-      this.note = `${name} runs: the Workbench shows it.`;
+      this.note = say.images.runs(name);
       this.wish = null;
     });
     this.#said = said;
@@ -155,7 +156,7 @@ export class Images {
     } catch (thrown) {
       const failure = toFailure(thrown);
       // A cancel is what was asked for.
-      if (failure.code === "cancelled") this.note = "Cancelled. What has come is kept for the next time.";
+      if (failure.code === "cancelled") this.note = say.images.cancelled;
       else this.failure = failure;
       return false;
     }

@@ -4,6 +4,7 @@
 import type { Failure } from "../bindings/Failure";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import { type Host, toFailure } from "../host";
+import { say } from "../messages";
 
 export class Instances {
   rows: InstanceRow[] = $state.raw([]);
@@ -69,7 +70,7 @@ export function isUp(row: InstanceRow): boolean {
 
 /** The state in words: `running`, `exited (1)`. */
 export function stateWords(row: InstanceRow): string {
-  return row.state === "exited" && row.exit_code !== null ? `exited (${row.exit_code})` : row.state;
+  return row.state === "exited" && row.exit_code !== null ? say.instances.exited(row.exit_code) : say.instances.states[row.state];
 }
 
 /** What runs it, as a lane is written: `vm/micro@tcg`. */

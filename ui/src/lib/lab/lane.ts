@@ -5,6 +5,7 @@ import type { TrialPhase } from "../bindings/TrialPhase";
 import type { Curve } from "../bindings/Curve";
 import type { Series } from "../chart/crosshair";
 import { bytes, share, text } from "../format";
+import { known, say } from "../messages";
 import { expected, isFull } from "./phases";
 import { FIRST_RESPONSE, fresh, isActive, type LaneState, type RunState } from "./run";
 
@@ -24,20 +25,8 @@ export function status(lane: LaneState, run: RunState): LaneStatus {
   return isActive(run) ? "measured" : "stopped";
 }
 
-const WORDS: Record<LaneStatus, string> = {
-  idle: "not launched yet",
-  waiting: "waiting for its turn",
-  launching: "launching",
-  answered: "answered, being measured",
-  measured: "waiting for its next turn",
-  running: "running",
-  failed: "failed",
-  unavailable: "cannot run here",
-  stopped: "stopped",
-};
-
 export function statusWord(status: LaneStatus): string {
-  return WORDS[status];
+  return say.lane.status[status];
 }
 
 /** The name of the lane's card in tests. */
@@ -48,8 +37,8 @@ export function laneKey(lane: { id: string; backend: string }): string {
 /** The lane's name for people. */
 export function laneName(lane: { id: string; backend: string }): string {
   const number = /#(\d+)$/.exec(lane.id)?.[1];
-  const vm = `Virtual machine · ${isFull(lane) ? "full" : "micro"}`;
-  const name = { container: "Container", vm, process: "Plain process" }[lane.backend] ?? lane.id;
+  const kind = lane.backend === "vm" ? (isFull(lane) ? "vm-full" : "vm-micro") : lane.backend;
+  const name = known(say.lane.names, kind) ?? lane.id;
   return number ? `${name} (${number})` : name;
 }
 
@@ -108,21 +97,22 @@ export interface Headline {
 }
 
 export function headline(lane: LaneState, run: RunState, elapsed: number): Headline {
-  const how = lane.accelerator === "tcg" ? " · emulated" : lane.accelerator === "kvm" ? " · with KVM" : "";
+  const words = say.lane;
+  const how = lane.accelerator === "tcg" ? ` · ${words.emulated}` : lane.accelerator === "kvm" ? ` · ${words.withKvm}` : "";
   const trial = lane.trial;
   if (isActive(run) && trial && trial.outcome === null) {
-    const which = trial.warmup ? "a warm-up and check" : `trial ${lane.over + 1} of ${run.trials}`;
+    const which = trial.warmup ? words.warmup : words.trialOf(lane.over + 1, run.trials);
     if (trial.firstResponse === null) return { ns: elapsed, ticking: true, note: `${which}${how}` };
-    return { ns: trial.firstResponse, ticking: false, note: `to the first answer · ${which}${how}` };
+    return { ns: trial.firstResponse, ticking: false, note: `${words.toFirst} · ${which}${how}` };
   }
   const estimate = lane.estimates[FIRST_RESPONSE];
   if (estimate) {
     const { n, median, ci95 } = estimate;
-    if (n < 2) return { ns: median, ticking: false, note: `to the first answer${how}` };
-    return { ns: median, ticking: false, note: `to the first answer · median of ${n}${how}`, ci95 };
+    if (n < 2) return { ns: median, ticking: false, note: `${words.toFirst}${how}` };
+    return { ns: median, ticking: false, note: `${words.toFirst} · ${words.medianOf(n)}${how}`, ci95 };
   }
-  if (trial?.firstResponse != null) return { ns: trial.firstResponse, ticking: false, note: `to the first answer${how}` };
-  return { ns: null, ticking: false, note: `to the first answer${how}` };
+  if (trial?.firstResponse != null) return { ns: trial.firstResponse, ticking: false, note: `${words.toFirst}${how}` };
+  return { ns: null, ticking: false, note: `${words.toFirst}${how}` };
 }
 
 /** A lane that was chosen and has not been announced yet. */
@@ -144,10 +134,10 @@ export function facts(lane: LaneState): Fact[] {
     return amount === undefined ? "–" : text(bytes(amount));
   };
   return [
-    { name: "Memory", value: size("memory_host", last?.memory) },
-    { name: "Processor", value: last ? text(share(last.cpus)) : "–" },
-    { name: "Disk it added", value: size("instance_bytes") },
-    { name: "Image, shared", value: size("image_bytes") },
+    { name: say.lane.memory, value: size("memory_host", last?.memory) },
+    { name: say.lane.processor, value: last ? text(share(last.cpus)) : "–" },
+    { name: say.lane.diskAdded, value: size("instance_bytes") },
+    { name: say.lane.imageShared, value: size("image_bytes") },
   ];
 }
 

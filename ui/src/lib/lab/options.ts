@@ -4,10 +4,10 @@ import type { CompareRequest } from "../bindings/CompareRequest";
 
 /** The lanes there are, in the order in which they are shown. */
 export const LANES = [
-  { id: "container", key: "container", title: "Container" },
-  { id: "vm/micro", key: "vm", title: "Virtual machine, kernel and app" },
-  { id: "vm/full", key: "vm-full", title: "Virtual machine, a whole Debian" },
-  { id: "process", key: "process", title: "Plain process, the baseline" },
+  { id: "container", key: "container" },
+  { id: "vm/micro", key: "vm" },
+  { id: "vm/full", key: "vm-full" },
+  { id: "process", key: "process" },
 ] as const;
 
 /** `lanes` with or without one, in the order of `LANES`; lanes of other kinds stay. */

@@ -1,6 +1,7 @@
 // The slices of a launch, in order, and what to call them.
 
 import type { BackendKind } from "../bindings/BackendKind";
+import { known, say } from "../messages";
 
 /** Phases that a lane is expected to go through, so that the next one can be shown before it ends. */
 const EXPECTED: Record<BackendKind, readonly string[]> = {
@@ -22,23 +23,7 @@ export function expected(lane: { id: string; backend: BackendKind }): readonly s
   return isFull(lane) ? FULL : EXPECTED[lane.backend];
 }
 
-const MEANINGS: Record<string, string> = {
-  launch: "its supervisor starts",
-  rootfs: "the image's files are put together",
-  network: "the instance gets its own network",
-  create: "namespaces, limits and the process are made",
-  disk: "the virtual disk is made",
-  spawn: "QEMU starts",
-  firmware: "the machine's firmware finds the disk",
-  loader: "the disk's boot loader reads the kernel",
-  kernel: "the guest's kernel boots",
-  userspace: "the guest's first program does its work",
-  systemd: "the guest's operating system starts its services",
-  start: "the engine starts the container",
-  app: "the app starts and gives its first answer",
-};
-
 /** What happens in a phase, for a hint. */
 export function meaning(phase: string): string {
-  return MEANINGS[phase] ?? phase;
+  return known(say.lane.phases, phase) ?? phase;
 }

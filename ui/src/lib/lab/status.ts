@@ -1,32 +1,31 @@
 // The run's state in one line, for the eye and for screen readers. Pure.
 
+import { say } from "../messages";
 import { laneName } from "./lane";
 import { progress, racing, type RunState } from "./run";
 
 export function statusText(run: RunState): string {
   switch (run.stage) {
     case "idle":
-      return "Ready";
+      return say.lab.ready;
     case "preparing":
-      return `Preparing: ${run.steps.at(-1)?.message ?? "starting"}`;
+      return say.lab.preparing(run.steps.at(-1)?.message ?? null);
     case "racing": {
       const { over, all } = progress(run);
       const lane = racing(run);
-      if (!lane) return `Racing: ${over} of ${all} trials done`;
-      return lane.trial?.warmup ? `Warming up and checking: ${laneName(lane)}` : `Racing: trial ${over + 1} of ${all}, ${laneName(lane)}`;
+      if (!lane) return say.lab.racing(over, all);
+      return lane.trial?.warmup ? say.lab.warmingUp(laneName(lane)) : say.lab.racingLane(over + 1, all, laneName(lane));
     }
     case "finished":
       return finished(run);
     case "cancelled":
-      return run.cleaned.length > 0 ? `Cancelled; cleaned up ${run.cleaned.join("; ")}` : "Cancelled; nothing was left to clean up";
+      return run.cleaned.length > 0 ? say.lab.cancelled(say.common.listed(run.cleaned)) : say.lab.cancelledClean;
     case "failed":
-      return "Stopped by an error";
+      return say.lab.failed;
   }
 }
 
 function finished(run: RunState): string {
   const [running, all] = [run.lanes.filter((lane) => lane.kept).length, run.lanes.length];
-  if (running === 0) return "Done";
-  const which = running < all ? `${running} of ${all}` : all === 2 ? "both" : "all";
-  return `Done; ${which} still running`;
+  return running === 0 ? say.lab.done : say.lab.doneRunning(running, all);
 }

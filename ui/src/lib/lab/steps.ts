@@ -1,22 +1,10 @@
 // What a step of the preparation is called, and how far it is. Pure.
 
+import { known, say } from "../messages";
 import type { Step } from "./run";
 
-const TITLES: Record<string, string> = {
-  bootstrap: "Base image",
-  base: "Base image",
-  build: "Build",
-  unpack: "Unpack layers",
-  disk: "Virtual disk",
-  kernel: "Kernel",
-  accelerator: "Accelerator",
-  parity: "Same in all lanes?",
-  prepare: "Get ready",
-  clean: "Make room",
-};
-
 export function stepTitle(step: Step): string {
-  return TITLES[step.name] ?? step.name.charAt(0).toUpperCase() + step.name.slice(1);
+  return known(say.lab.steps, step.name) ?? step.name.charAt(0).toUpperCase() + step.name.slice(1);
 }
 
 /** How far a step that counts is, from 0 to 1; null when it does not count. */

@@ -4,6 +4,7 @@ import type { Comparison } from "../bindings/Comparison";
 import type { LaneReport } from "../bindings/LaneReport";
 import type { ResultDocument } from "../bindings/ResultDocument";
 import { ratio } from "../format";
+import { say } from "../messages";
 import { FIRST_RESPONSE } from "./run";
 
 export interface Conclusion {
@@ -23,26 +24,19 @@ export function conclude(result: ResultDocument): Conclusion | null {
   const counts = result.summary
     .filter((one) => one.metric === FIRST_RESPONSE && (one.lane === faster || one.lane === slower))
     .map((one) => one.n);
-  const trials = counts.every((count) => count === counts[0]) ? `n = ${counts[0]} a lane` : `n = ${counts.join(" and ")}`;
+  const trials = counts.every((count) => count === counts[0]) ? say.lab.eachN(counts[0] ?? 0) : say.lab.severalN(counts);
   const alone = counts.some((count) => count < 2);
-  const evidence = alone ? `one trial a lane, so no interval` : `95 % interval ${ratio(low)}–${ratio(high)}, ${trials}`;
+  const evidence = alone ? say.lab.oneTrial : say.lab.evidence(`${ratio(low)}–${ratio(high)}`, trials);
   const tie = !alone && low <= 1 && high >= 1;
-  const sentence = tie
-    ? "No difference in the first answer can be told apart from chance"
-    : `${name(result, faster)} answered ${ratio(times)} times sooner`;
+  const sentence = tie ? say.lab.tie : say.lab.sooner(name(result, faster), ratio(times));
   return { number: `${ratio(times)}×`, sentence, evidence };
 }
 
 /** The caveat that belongs right under the sentence. */
 export function caveat(result: ResultDocument): string {
   const emulated = result.lanes.some((lane) => lane.accelerator === "tcg");
-  const how = emulated
-    ? "The virtual machine ran under software emulation, so the ratio is not the hypervisor's: with KVM it would be smaller. "
-    : "";
-  const kernel = result.lanes.some((lane) => lane.backend === "vm")
-    ? "Isolation is not on this chart: a virtual machine has a kernel of its own, a container shares this machine's."
-    : "";
-  return how + kernel;
+  const machine = result.lanes.some((lane) => lane.backend === "vm");
+  return (emulated ? say.lab.emulatedCaveat : "") + (machine ? say.lab.isolationCaveat : "");
 }
 
 function main(result: ResultDocument): Comparison | undefined {
@@ -59,18 +53,5 @@ function ordered({ a, b, ratio, ci95 }: Comparison): [string, string, number, [n
 
 function name(result: ResultDocument, id: string): string {
   const lane: LaneReport | undefined = result.lanes.find((one) => one.id === id);
-  switch (lane?.backend) {
-    case "container":
-      return "The container";
-    case "vm":
-      return "The virtual machine";
-    case "docker":
-      return "Docker's container";
-    case "podman":
-      return "Podman's container";
-    case "process":
-      return "The plain process";
-    default:
-      return id;
-  }
+  return lane ? say.lab.who[lane.backend] : id;
 }

@@ -4,6 +4,7 @@
 import type { Block } from "../bindings/Block";
 import type { CheckOutcome } from "../bindings/CheckOutcome";
 import type { Failure } from "../bindings/Failure";
+import type { Language } from "../bindings/Language";
 import type { LessonProgress } from "../bindings/LessonProgress";
 import type { LessonRow } from "../bindings/LessonRow";
 import type { LessonView } from "../bindings/LessonView";
@@ -12,6 +13,8 @@ import type { SaidBy } from "../bindings/SaidBy";
 import type { Spot } from "../bindings/Spot";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
+import { say } from "../messages";
+import { shown } from "../messages/language.svelte";
 import { plainText } from "../workbench/workbench.svelte";
 
 /** A command of a lesson, as it goes or went. */
@@ -52,6 +55,7 @@ export class Lessons {
   presenting = $state(false);
 
   #host: Host;
+  #language: Language = shown.language;
   #isDark: () => boolean;
 
   constructor(host: Host, isDark: () => boolean) {
@@ -65,9 +69,22 @@ export class Lessons {
     return command("lesson", "run", this.view.lesson.id, "--step", String(this.step + 1));
   }
 
+  /** Shows what is shown in another language; what was done in it stays. */
+  async speak(language: Language): Promise<void> {
+    if (language === this.#language) return;
+    this.#language = language;
+    await this.refresh();
+    const id = this.view?.lesson.id;
+    if (!id) return;
+    await this.#try(async () => {
+      const view = await this.#host.lesson(id, language);
+      if (this.view?.lesson.id === id) this.view = view;
+    });
+  }
+
   async refresh(): Promise<void> {
     await this.#try(async () => {
-      this.rows = await this.#host.lessons();
+      this.rows = await this.#host.lessons(this.#language);
     });
   }
 
@@ -80,7 +97,7 @@ export class Lessons {
       return;
     }
     await this.#try(async () => {
-      this.view = await this.#host.lesson(id);
+      this.view = await this.#host.lesson(id, this.#language);
       [this.carried, this.outcomes] = [{}, {}];
       const open = this.view.lesson.steps.findIndex((_, at) => this.left(at) > 0);
       await this.show(Math.max(open, 0));
@@ -194,8 +211,8 @@ export class Lessons {
     const [id, file] = [this.view?.lesson.id, this.file.trim()];
     if (!id || !file) return;
     await this.#try(async () => {
-      await this.#host.exportLesson(id, this.answers, file);
-      this.note = `Written to ${file}.`;
+      await this.#host.exportLesson(id, this.#language, this.answers, file);
+      this.note = say.common.writtenTo(file);
       this.file = "";
     });
   }

@@ -68,6 +68,20 @@ async function show(lessons: Lessons): Promise<string> {
 }
 
 describe("lessons", () => {
+  it("go on in another language where one is", async () => {
+    const german = structuredClone(VIEW);
+    german.lesson.title = "Auf Deutsch";
+    const lesson = vi.fn((_id: string, language: string) => Promise.resolve(structuredClone(language === "de" ? german : VIEW)));
+    const lessons = new Lessons(host({ lesson }), () => false);
+    await lessons.speak("en");
+    expect(lesson).not.toHaveBeenCalled();
+    await lessons.choose("x");
+    const step = lessons.step;
+    await lessons.speak("de");
+    expect(lessons.view?.lesson.title).toBe("Auf Deutsch");
+    expect(lessons.step).toBe(step);
+  });
+
   it("show foreign markup as text, and explain after the prediction", async () => {
     const answerLesson = vi.fn().mockResolvedValue(done(0, 1, { choice: 0 }));
     const lessons = new Lessons(host({ answerLesson }), () => false);

@@ -12,7 +12,8 @@ import type { RunWish } from "../bindings/RunWish";
 import { command, runCommand } from "../command";
 import { type Host, toFailure } from "../host";
 import { nameOf } from "../images/images.svelte";
-import { type Kept, type Proof, SURVIVAL } from "./proof";
+import { say } from "../messages";
+import { type Kept, type Proof, type ProofStep, SURVIVAL } from "./proof";
 
 const OFFICIAL = "postgres:16";
 const DATA = "/var/lib/postgresql/data";
@@ -31,6 +32,8 @@ export class Postgres {
   /** What goes on, a few words; null when nothing does. */
   doing: string | null = $state(null);
   pulling: Pulling | null = $state.raw(null);
+  /** The image is being made from packages. */
+  making = $state(false);
   lines: string[] = $state.raw([]);
   /** A registry could not be reached. */
   outOfReach = $state(false);
@@ -111,7 +114,7 @@ export class Postgres {
 
   pull(): Promise<boolean> {
     const reference = this.reference.trim() || OFFICIAL;
-    return this.#work(`Pulling ${reference}`, command("pull", reference), async () => {
+    return this.#work(say.postgres.pulling(reference), command("pull", reference), async () => {
       this.outOfReach = false;
       try {
         await this.#host.pull(reference, (progress) => (this.pulling = progress));
@@ -129,8 +132,8 @@ export class Postgres {
   /** Makes the image from Debian's packages. */
   make(): Promise<boolean> {
     const said = "tandem image bootstrap debian && tandem sample copy postgres pg && tandem build -t localhost/tandem/postgres --build-arg BASE=localhost/tandem/debian:bookworm pg";
-    return this.#work("Making the image from Debian's packages", said, async () => {
-      this.lines = [];
+    return this.#work(say.postgres.making, said, async () => {
+      [this.making, this.lines] = [true, []];
       const image = await this.#host.makeDatabaseImage((events) => (this.lines = [...this.lines, ...events.flatMap(wordsOf)].slice(-6)));
       this.outOfReach = false;
       await this.#lookAgain();
@@ -143,12 +146,12 @@ export class Postgres {
   }
 
   start(): Promise<boolean> {
-    return this.#work("Starting; the first start makes the database", runCommand(this.wish), () => this.#run());
+    return this.#work(say.postgres.starting, runCommand(this.wish), () => this.#run());
   }
 
   ask(): Promise<boolean> {
     const query = this.query.trim();
-    return this.#work("Asking", this.#queryCommand(query), async () => {
+    return this.#work(say.postgres.asking, this.#queryCommand(query), async () => {
       this.answer = await this.#host.queryDatabase(this.name.trim(), query);
     });
   }
@@ -156,7 +159,7 @@ export class Postgres {
   /** Stops and removes it; what a volume holds stays. */
   remove(): Promise<boolean> {
     const name = this.name.trim();
-    return this.#work("Removing", command("rm", "-f", "-v", name), async () => {
+    return this.#work(say.postgres.removing, command("rm", "-f", "-v", name), async () => {
       await this.#host.discard(name, true);
       this.database = this.answer = null;
     });
@@ -167,10 +170,10 @@ export class Postgres {
     const name = this.name.trim();
     const kept: Kept = this.database?.volume ? "volume" : "none";
     const proof: Proof = { volume: this.database?.volume ?? null, steps: [], done: false };
-    return this.#work("Watching the data", this.#queryCommand(SURVIVAL.write), async () => {
+    return this.#work(say.postgres.watching, this.#queryCommand(SURVIVAL.write), async () => {
       this.proofs[kept] = proof;
-      const step = async (what: string, said: string, work: () => Promise<unknown>, query: string) => {
-        this.doing = `${what}…`;
+      const step = async (what: ProofStep["what"], said: string, work: () => Promise<unknown>, query: string) => {
+        this.doing = say.postgres.steps[what];
         this.#said = said;
         await work();
         const answer = await this.#host.queryDatabase(name, query);
@@ -178,15 +181,15 @@ export class Postgres {
         const rows = Number.isNaN(count) ? null : count;
         this.proofs[kept]?.steps.push({ what, command: said, rows });
       };
-      await step("A row was written", this.#queryCommand(SURVIVAL.write), async () => {}, SURVIVAL.write);
-      await step("After a restart", command("restart", name), async () => {
+      await step("written", this.#queryCommand(SURVIVAL.write), async () => {}, SURVIVAL.write);
+      await step("restarted", command("restart", name), async () => {
         await this.#host.restart(name);
         this.database = await this.#host.awaitDatabase(name);
       }, SURVIVAL.read);
       const wish = this.wish;
       if (kept === "none") wish.volumes = [];
       else wish.volumes = [`${this.database?.volume ?? this.volume}:${this.#folder}`];
-      await step("In a new instance", `${command("rm", "-f", "-v", name)} && ${runCommand(wish)}`, async () => {
+      await step("renewed", `${command("rm", "-f", "-v", name)} && ${runCommand(wish)}`, async () => {
         await this.#host.discard(name, true);
         await this.#run(wish);
       }, SURVIVAL.read);
@@ -218,7 +221,7 @@ export class Postgres {
       return false;
     } finally {
       this.doing = null;
-      this.lines = [];
+      [this.making, this.lines] = [false, []];
     }
   }
 }

@@ -1,10 +1,12 @@
 // Whether a database's data outlive its instance: what was seen, in words.
 
+import { say } from "../messages";
+
 /** Where the data are: in a volume, or in the instance itself. */
 export type Kept = "volume" | "none";
 
 export interface ProofStep {
-  what: string;
+  what: "written" | "restarted" | "renewed";
   /** The same as a command. */
   command: string;
   /** Rows in the table; null when the table is gone. */
@@ -23,17 +25,16 @@ export const SURVIVAL = {
 } as const;
 
 export function rowsWords(rows: number | null): string {
-  if (rows === null) return "the table is gone";
-  return rows === 1 ? "1 row" : `${rows} rows`;
+  return rows === null ? say.postgres.gone : say.postgres.rows(rows);
 }
 
 /** The sentence that a finished proof supports. */
 export function verdict(proof: Proof): string {
   const [before, restarted, renewed] = proof.steps;
   if (!proof.done || !before || !restarted || !renewed) return "";
-  const where = proof.volume ? `With the volume ${proof.volume}` : "Without a volume";
+  const where = say.postgres.withVolume(proof.volume);
   const after = (step: ProofStep) => step.rows !== null && step.rows === before.rows;
-  if (after(renewed)) return `${where} the data outlived their instance.`;
-  if (after(restarted)) return `${where} the data outlived the restart, and went with their instance.`;
-  return `${where} the data did not outlive the restart.`;
+  if (after(renewed)) return say.postgres.outlived(where);
+  if (after(restarted)) return say.postgres.outlivedRestart(where);
+  return say.postgres.lost(where);
 }

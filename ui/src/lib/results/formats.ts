@@ -4,7 +4,6 @@ import type { ResultFormat } from "../bindings/ResultFormat";
 
 export interface ExportFormat {
   id: ResultFormat;
-  title: string;
   /** How its files end, which is also its name on the command line. */
   ending: string;
   /** Whether it is a picture, which is drawn for a light or a dark ground. */
@@ -12,13 +11,13 @@ export interface ExportFormat {
 }
 
 export const FORMATS: readonly ExportFormat[] = [
-  { id: "html", title: "HTML report", ending: "html", picture: false },
-  { id: "pdf", title: "PDF report", ending: "pdf", picture: false },
-  { id: "png", title: "PNG, all charts", ending: "png", picture: true },
-  { id: "svg", title: "SVG, the first chart", ending: "svg", picture: true },
-  { id: "json", title: "JSON", ending: "json", picture: false },
-  { id: "csv", title: "CSV", ending: "csv", picture: false },
-  { id: "markdown", title: "Markdown", ending: "md", picture: false },
+  { id: "html", ending: "html", picture: false },
+  { id: "pdf", ending: "pdf", picture: false },
+  { id: "png", ending: "png", picture: true },
+  { id: "svg", ending: "svg", picture: true },
+  { id: "json", ending: "json", picture: false },
+  { id: "csv", ending: "csv", picture: false },
+  { id: "markdown", ending: "md", picture: false },
 ];
 
 export function formatOf(id: ResultFormat): ExportFormat {

@@ -8,6 +8,8 @@ import type { ResultRow } from "../bindings/ResultRow";
 import type { ResultView } from "../bindings/ResultView";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
+import { say } from "../messages";
+import { Fit } from "./fit.svelte";
 import { type ExportFormat, formatOf } from "./formats";
 
 export class Results {
@@ -26,6 +28,8 @@ export class Results {
   dark = $state(false);
   /** Where an export goes, as typed. */
   file = $state("");
+  /** What fits on this machine, by its results. */
+  readonly fit: Fit;
 
   #host: Host;
   #isDark: () => boolean;
@@ -33,6 +37,7 @@ export class Results {
   constructor(host: Host, isDark: () => boolean) {
     this.#host = host;
     this.#isDark = isDark;
+    this.fit = new Fit(host);
   }
 
   get kind(): ExportFormat {
@@ -41,7 +46,7 @@ export class Results {
 
   get command(): string {
     if (this.comparing) return command("result", "compare", ...this.picked);
-    if (!this.chosen) return "tandem result ls";
+    if (!this.chosen) return this.fit.guide ? this.fit.command : "tandem result ls";
     const { ending, picture } = this.kind;
     if (this.file.trim()) return command("result", "export", this.chosen, "--format", ending, ...(picture && this.dark ? ["--dark"] : []), "-o", this.file.trim());
     return command("result", "show", this.chosen);
@@ -98,7 +103,7 @@ export class Results {
     if (!id || !file) return;
     const done = await this.#try(() => this.#host.exportResult(id, this.format, this.dark ? "dark" : "light", file));
     if (done) {
-      this.note = `Written to ${file}.`;
+      this.note = say.common.writtenTo(file);
       this.file = "";
     }
   }
@@ -120,4 +125,9 @@ export class Results {
       return false;
     }
   }
+}
+
+/** Whether a run of this home has no end yet, so that it can be gone on with. */
+export function isOpen(row: ResultRow): boolean {
+  return row.origin === null && (row.finished_at === null || row.stopped !== null);
 }

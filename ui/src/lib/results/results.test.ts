@@ -1,9 +1,11 @@
 import { mount, tick, unmount } from "svelte";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { ResultFormat } from "../bindings/ResultFormat";
 import type { BesideView } from "../bindings/BesideView";
+import type { Description } from "../bindings/Description";
+import { Experiments } from "../experiments/experiments.svelte";
 import type { Host } from "../host";
-import { Results } from "./results.svelte";
+import { isOpen, Results } from "./results.svelte";
 import ResultsPage from "./ResultsPage.svelte";
 
 const ROW = { id: "r1", experiment: "startup", subject: "app", started_at: "2026-01-01T00:00:00Z", finished_at: "2026-01-01T00:01:00Z", stopped: null, origin: null, trials: 1 };
@@ -30,6 +32,64 @@ async function opened(): Promise<Results> {
 
 afterEach(() => {
   if (view) void unmount(view);
+  view = undefined;
+});
+
+describe("what fits on this machine", () => {
+  it("is shown by lane, with the command, and says what to measure when there is too little", async () => {
+    const lane = { lane: "vm/micro", backend: "vm", accelerator: "tcg", fits: 7, binding: "memory", bounds: [{ what: "memory", each: 3 * 2 ** 20, n: 4, fits: 7 }], first_response_ns: 1, class: { count: 12, fits: false, memory_bytes: 2 ** 30, disk_bytes: null, start_ns: 2e9 } };
+    const guide = { subject: "app", room: { fingerprint: "f", memory_bytes: 2 ** 30, disk_bytes: 2 ** 31, cores: 2 }, lanes: [lane], left_out: [], advice: ["<b>Choose</b>"], results: [] };
+    let answer: Promise<unknown> = Promise.resolve(guide);
+    const results = new Results({ ...host, fitGuide: () => answer } as unknown as Host, () => false);
+    await results.refresh();
+    view = mount(ResultsPage, { target: document.body, props: { results } });
+    await tick();
+    results.fit.classSize = 12;
+    await results.fit.reckon();
+    await tick();
+    const shown = document.querySelector("[data-testid=fit-guide]")?.textContent ?? "";
+    for (const words of ["vm/micro (tcg)", "7", "3.0\u00a0MiB memory", "does not fit", "A class of 12", "<b>Choose</b>"]) expect(shown).toContain(words);
+    expect(results.command).toBe("tandem guide --subject hello-flask --class 12");
+    answer = Promise.reject({ code: "usage", message: "measure density first" });
+    await results.fit.reckon();
+    await tick();
+    expect(document.querySelector("[data-testid=fit-guide]")?.textContent).toContain("measure density first");
+    expect(results.command).toBe("tandem result ls");
+  });
+});
+
+describe("a run without an end", () => {
+  it("can be gone on with, and others cannot", async () => {
+    const asked: string[] = [];
+    const rows = [{ ...ROW, stopped: "the run was cancelled" }, { ...ROW, id: "r2", finished_at: null }, { ...ROW, id: "r3" }, { ...ROW, id: "r4", stopped: "no", origin: "a file" }];
+    expect(rows.map(isOpen)).toEqual([true, true, false, false]);
+    const results = new Results({ ...host, results: () => Promise.resolve(rows) } as unknown as Host, () => false);
+    await results.refresh();
+    await results.choose("r1");
+    view = mount(ResultsPage, { target: document.body, props: { results, onResume: (row) => asked.push(row.id) } });
+    await tick();
+    document.querySelector<HTMLButtonElement>("[data-testid=result-resume]")?.click();
+    expect(asked).toEqual(["r1"]);
+    await results.choose("r3");
+    await tick();
+    expect(document.querySelector("[data-testid=result-resume]")).toBeNull();
+  });
+
+  it("goes on as its experiment", async () => {
+    let said = "";
+    const resumeExperiment = vi.fn(() => {
+      said = experiments.command;
+      return Promise.resolve({ id: "r1" });
+    });
+    const startup = { id: "startup", question: "?" } as Description;
+    const experiments: Experiments = new Experiments({ ...host, experiments: () => Promise.resolve([startup]), experimentDefaults: () => Promise.resolve(null), resumeExperiment } as unknown as Host, () => false);
+    await experiments.resume("r1", "startup");
+    expect(said).toBe("tandem experiment resume r1");
+    expect(resumeExperiment).toHaveBeenCalledWith("r1", expect.any(Function));
+    expect(experiments.open?.id).toBe("startup");
+    expect(experiments.views.startup).toEqual(VIEW);
+    expect(experiments.running).toBeNull();
+  });
 });
 
 describe("exporting a result", () => {

@@ -4,25 +4,12 @@ import type { Capability } from "../bindings/Capability";
 import type { Machine } from "../bindings/Machine";
 import { type Host, toFailure } from "../host";
 import type { Failure } from "../bindings/Failure";
+import { say } from "../messages";
 
 export type PageId = "lab" | "workbench" | "images" | "experiments" | "lessons" | "results" | "doctor" | "settings";
 
-export interface PageEntry {
-  id: PageId;
-  title: string;
-}
-
 /** The pages, in the order of the side bar and of Ctrl+1, Ctrl+2, … */
-export const PAGES: readonly PageEntry[] = [
-  { id: "lab", title: "Lab" },
-  { id: "workbench", title: "Workbench" },
-  { id: "images", title: "Images" },
-  { id: "experiments", title: "Experiments" },
-  { id: "lessons", title: "Lessons" },
-  { id: "results", title: "Results" },
-  { id: "doctor", title: "Doctor" },
-  { id: "settings", title: "Settings" },
-];
+export const PAGES: readonly PageId[] = ["lab", "workbench", "images", "experiments", "lessons", "results", "doctor", "settings"];
 
 /** A line about this machine at the foot of the side bar. */
 export interface StateLine {
@@ -77,24 +64,24 @@ export class Shell {
     if (event.key === "k") return (this.palette = true);
     const page = /^[1-9]$/.test(event.key) ? PAGES[Number(event.key) - 1] : undefined;
     if (!page) return false;
-    this.page = page.id;
+    this.page = page;
     return true;
   }
 }
 
 /** The machine's state in a few words, from what the doctor found. */
 export function stateLines(capabilities: Capability[] | null): StateLine[] {
-  if (!capabilities) return [{ mark: "none", words: "Looking at this machine…" }];
+  if (!capabilities) return [{ mark: "none", words: say.shell.looking }];
   const of = (id: string) => capabilities.find((one) => one.id === id)?.status;
   const container = of("container_engine");
   const [qemu, kvm, tcg] = [of("qemu"), of("vm_kvm"), of("vm_tcg")];
   const lines: StateLine[] = [];
-  if (container === "missing") lines.push({ mark: "bad", words: "No container engine" });
-  else if (container === "limited") lines.push({ mark: "warn", words: "Container engine, limited" });
-  else if (container === "ok") lines.push({ mark: "good", words: "Container engine ready" });
-  if (qemu === "missing") lines.push({ mark: "bad", words: "No virtual machines" });
-  else if (kvm === "ok") lines.push({ mark: "good", words: "VM with KVM" });
-  else if (tcg === "ok") lines.push({ mark: "warn", words: "VM emulated, no KVM" });
+  if (container === "missing") lines.push({ mark: "bad", words: say.shell.noContainers });
+  else if (container === "limited") lines.push({ mark: "warn", words: say.shell.containersLimited });
+  else if (container === "ok") lines.push({ mark: "good", words: say.shell.containersReady });
+  if (qemu === "missing") lines.push({ mark: "bad", words: say.shell.noMachines });
+  else if (kvm === "ok") lines.push({ mark: "good", words: say.shell.kvm });
+  else if (tcg === "ok") lines.push({ mark: "warn", words: say.shell.emulated });
   return lines;
 }
 
@@ -102,5 +89,5 @@ export function stateLines(capabilities: Capability[] | null): StateLine[] {
 export function machineWords(machine: Machine): string[] {
   const memory = `${Math.round(machine.memory_bytes / 2 ** 30)} GiB`;
   const system = machine.os.replace(/GNU\/Linux /, "").replace(/ \(.*\)$/, "");
-  return [`${machine.cores} ${machine.cores === 1 ? "core" : "cores"} · ${memory}`, system];
+  return [`${say.common.cores(machine.cores)} · ${memory}`, system];
 }

@@ -3,13 +3,7 @@
 
 export type ThemeWish = "system" | "light" | "dark" | "contrast-light" | "contrast-dark";
 
-export const THEMES: readonly { wish: ThemeWish; words: string }[] = [
-  { wish: "system", words: "As the system" },
-  { wish: "light", words: "Light" },
-  { wish: "dark", words: "Dark" },
-  { wish: "contrast-light", words: "High contrast, light" },
-  { wish: "contrast-dark", words: "High contrast, dark" },
-];
+export const THEMES: readonly ThemeWish[] = ["system", "light", "dark", "contrast-light", "contrast-dark"];
 
 const KEY = "theme";
 
@@ -24,8 +18,8 @@ export class Theme {
 
   constructor(storage: Pick<Storage, "getItem" | "setItem">) {
     this.#storage = storage;
-    const kept = THEMES.find((one) => one.wish === storage.getItem(KEY));
-    if (kept) this.wish = kept.wish;
+    const kept = THEMES.find((one) => one === storage.getItem(KEY));
+    if (kept) this.wish = kept;
     this.#systemDark.addEventListener("change", () => this.#show());
     this.#systemContrast.addEventListener("change", () => this.#show());
     this.#show();

@@ -1,0 +1,1 @@
+export type Room = { fingerprint: string, memory_bytes: number, disk_bytes: number, cores: number };

@@ -1,0 +1,1 @@
+export type Scarce = "memory" | "disk" | "processors";

@@ -1,0 +1,1 @@
+export type UsedResult = { id: string, experiment: string, started_at: string };
