@@ -33,5 +33,5 @@ export function runCommand(wish: RunWish): string {
 /** An experiment as it is set; `lanes` as they are written. */
 export function experimentCommand(request: ExperimentRequest): string {
   const words = ["experiment", "run", request.experiment, "--subject", request.subject];
-  return command(...words, "--lanes", request.lanes.join(","), "--trials", String(request.trials));
+  return command(...words, "--lanes", request.lanes.join(","), "--trials", String(request.trials), ...(request.prediction ? ["--predict", request.prediction] : []));
 }

@@ -56,4 +56,8 @@ time_limit_s: number,
  * Leave the last instance of each lane running, where a trial is one
  * launch.
  */
-keep: boolean, };
+keep: boolean, 
+/**
+ * What somebody expects of it; it travels in the result.
+ */
+prediction: string | null, };

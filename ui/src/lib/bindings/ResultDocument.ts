@@ -3,6 +3,7 @@ import type { Comparison } from "./Comparison";
 import type { Design } from "./Design";
 import type { LaneReport } from "./LaneReport";
 import type { Machine } from "./Machine";
+import type { Prediction } from "./Prediction";
 import type { Subject } from "./Subject";
 import type { Summary } from "./Summary";
 import type { TrialRecord } from "./TrialRecord";
@@ -65,6 +66,10 @@ comparisons: Array<Comparison>,
  * The claims, judged.
  */
 verdicts: Array<Verdict>, 
+/**
+ * What people expected before it ran, and what they made of it.
+ */
+predictions?: Array<Prediction>, 
 /**
  * What a reader must know besides.
  */

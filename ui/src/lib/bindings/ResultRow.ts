@@ -29,8 +29,8 @@ finished_at: string | null,
  */
 stopped: string | null, 
 /**
- * Where it came from when it was not measured by this home: `imported`
- * or `merged`.
+ * Where it came from when it was not measured by this home: `imported`,
+ * `merged`, or `recorded` for one that comes with the program.
  */
 origin: string | null, 
 /**

@@ -46,7 +46,7 @@ export class Experiments {
 
   get command(): string {
     if (this.#resumed) return command("experiment", "resume", this.#resumed);
-    return this.request ? experimentCommand(this.request) : "tandem experiment ls";
+    return this.request ? experimentCommand(this.#asked(this.request)) : "tandem experiment ls";
   }
 
   async load(): Promise<void> {
@@ -68,7 +68,24 @@ export class Experiments {
   async run(): Promise<void> {
     const request = this.request;
     if (!request || this.running) return;
-    await this.#measure(request.experiment, () => this.#host.runExperiment($state.snapshot(request), (events) => this.take(events)));
+    await this.#measure(request.experiment, () => this.#host.runExperiment(this.#asked(request), (events) => this.take(events)));
+  }
+
+  /** What was set, with what the person expects. */
+  #asked(request: ExperimentRequest): ExperimentRequest {
+    return { ...$state.snapshot(request), prediction: this.predictions[request.experiment]?.trim() || null };
+  }
+
+  /** Writes down why the result that is shown came out as it did. */
+  async explain(text: string): Promise<void> {
+    const id = this.open?.id;
+    const view = id === undefined ? undefined : this.views[id];
+    if (id === undefined || !view?.document) return;
+    const result = view.document.id;
+    await this.#try(async () => {
+      const document = await this.#host.explainResult(result, text);
+      this.views = { ...this.views, [id]: { ...view, document } };
+    });
   }
 
   /** Goes on with a run of an experiment that was stopped, and shows it. */

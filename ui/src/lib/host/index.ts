@@ -153,6 +153,8 @@ export interface Host {
   /** Writes a result to a new file; the theme is that of a picture. */
   exportResult(id: string, format: ResultFormat, theme: Theme, file: string): Promise<void>;
   removeResult(id: string): Promise<void>;
+  explainResult(id: string, text: string): Promise<ResultDocument>;
+  importRecorded(): Promise<string[]>;
   experiments(): Promise<Description[]>;
   experimentDefaults(id: string): Promise<ExperimentRequest>;
   runExperiment(request: ExperimentRequest, onEvents: (events: RunEvent[]) => void): Promise<ResultDocument>;

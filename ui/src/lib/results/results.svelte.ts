@@ -108,6 +108,24 @@ export class Results {
     }
   }
 
+  /** Writes down why the chosen result came out as it did. */
+  async explain(text: string): Promise<void> {
+    const [id, view] = [this.chosen, this.view];
+    if (!id || !view) return;
+    await this.#try(async () => {
+      const document = await this.#host.explainResult(id, text);
+      if (this.chosen === id) this.view = { ...view, document };
+    });
+  }
+
+  /** Takes in the results that come with the program. */
+  async takeRecorded(): Promise<void> {
+    await this.#try(async () => {
+      await this.#host.importRecorded();
+    });
+    await this.refresh();
+  }
+
   async remove(): Promise<void> {
     const id = this.chosen;
     if (!id) return;
