@@ -70,7 +70,35 @@ fn beside(world: &World) -> Result<()> {
     let stored = world.tandem(["result", "show", &a, "--json"])?.ok()?.json()?;
     let trials = stored["trials"].as_array().map(Vec::len);
     ensure!(desktop.script(rows)?.as_u64() == trials.map(|it| it as u64), "not every trial");
+    explain(world, &desktop, &a)?;
     desktop.close(ENDING)
+}
+
+/// Why it came out so is typed, kept and shown as text; recordings come in
+/// with one click and say what they are.
+fn explain(world: &World, desktop: &Desktop, id: &str) -> Result<()> {
+    let why = "<b>It has a kernel to boot</b>";
+    desktop.fill("result-explanation", why)?;
+    desktop.click("result-explain")?;
+    let kept = || -> Result<Option<()>> {
+        let stored = world.tandem(["result", "show", id, "--json"])?.ok()?.json()?;
+        Ok((stored["predictions"][0]["explanation"] == why).then_some(()))
+    };
+    crate::poll::until("the explanation in the result", SOON, || kept().ok().flatten())?;
+    desktop.click("result-back")?;
+    desktop.click("results-recorded")?;
+    let count = "return [...document.querySelectorAll('[data-testid=results-list] tbody tr')]
+        .filter((row) => row.innerText.includes('recorded')).length";
+    desktop.until("the recorded results", SOON, async |page| {
+        let found = page.execute(count, Vec::new()).await?;
+        Ok((found.as_u64() >= Some(12)).then_some(()))
+    })?;
+    desktop.script(
+        "[...document.querySelectorAll('[data-testid=results-list] tbody tr')]
+        .find((row) => row.innerText.includes('recorded')).querySelector('button').click()",
+    )?;
+    desktop.wait("result-raw", SOON)?;
+    desktop.screenshot("recorded-light")
 }
 
 /// What students hand in: three machines, and what does not count.
