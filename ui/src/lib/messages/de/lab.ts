@@ -22,6 +22,12 @@ export const lab: Catalogue["lab"] = {
     const which = running < all ? `${running} von ${all}` : all === 2 ? "beide" : "alle";
     return `Fertig; ${which} ${n(running, "läuft", "laufen")} noch`;
   },
+  /** The samples that come with the program. */
+  described: {
+    "hello-flask": "Die Web-App des Artikels: eine Datei Python, mit Flask von PyPI.",
+    "hello-flask-article": "Dieselbe App mit dem Dockerfile des Artikels, Wort für Wort, mit pipenv.",
+    postgres: "PostgreSQL aus Debian, mit den Einstellungen und Ordnern des offiziellen Images.",
+  },
   whatToLaunch: "Was gestartet wird",
   samples: "Beispiele",
   localImages: "Lokale Images",

@@ -32,6 +32,9 @@ export const doctor = {
     vm_guest: "The guest's first program",
     mke2fs: "Virtual disks",
     bootstrap: "Base images from Debian packages",
+    container_checkpoint: "Snapshots of running containers",
+    docker_engine: "Docker",
+    podman_engine: "Podman",
     disk_space: "Room on the disk",
   },
 };

@@ -20,6 +20,12 @@ export const lab = {
   done: "Done",
   doneRunning: (running: number, all: number) =>
     `Done; ${running < all ? `${running} of ${all}` : all === 2 ? "both" : "all"} still running`,
+  /** The samples that come with the program. */
+  described: {
+    "hello-flask": "The web app of the article, one file of Python, with Flask from PyPI.",
+    "hello-flask-article": "The same app with the article's Dockerfile to the letter, pipenv and all.",
+    postgres: "Debian's PostgreSQL with the settings and folders of the official image.",
+  },
   whatToLaunch: "What to launch",
   samples: "Samples",
   localImages: "Local images",
