@@ -9,6 +9,7 @@ const TITLES: Record<string, string> = {
   seccomp: "System call filter",
   network_bridge: "Container network",
   network_nat: "Containers reach other networks",
+  container_checkpoint: "Memory of containers in snapshots",
   process_chroot: "Plain processes, the baseline",
   qemu: "QEMU",
   vm_kvm: "Virtual machines with KVM",
