@@ -1,4 +1,11 @@
-use std::path::Path;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use serde_json::Value;
 
 /// Something a case cannot run without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +16,8 @@ pub enum Need {
     Program(&'static str),
     /// The window's program among those built.
     Window,
+    /// A CRIU that takes a process down and brings it back on this kernel.
+    Checkpoint,
 }
 
 impl Need {
@@ -23,7 +32,40 @@ impl Need {
                 let path = crate::world::programs().join("tandem-desktop");
                 (!path.is_file()).then(|| format!("{} is not built", path.display()))
             }
+            Self::Checkpoint => {
+                static WHY: OnceLock<Option<String>> = OnceLock::new();
+                WHY.get_or_init(no_checkpoint).clone()
+            }
         }
+    }
+}
+
+/// The CRIU that `cargo xtask test` brought, where the installed one does not
+/// work; its folder.
+pub(crate) fn brought_criu() -> Option<PathBuf> {
+    let folder = crate::world::programs().parent()?.join("peers/criu");
+    folder.join("criu").is_file().then_some(folder)
+}
+
+/// A PATH on which that one comes first.
+pub(crate) fn path_to_criu() -> OsString {
+    let own = std::env::var_os("PATH").unwrap_or_default();
+    let all = brought_criu().into_iter().chain(std::env::split_paths(&own));
+    std::env::join_paths(all).unwrap_or(own)
+}
+
+/// What `tandem doctor` says of it, in a home of its own.
+fn no_checkpoint() -> Option<String> {
+    let Ok(home) = tempfile::tempdir() else { return Some("there is no room for a home".into()) };
+    let mut command = Command::new(crate::world::programs().join("tandem"));
+    command.args(["doctor", "--json", "--home"]).arg(home.path()).env("PATH", path_to_criu());
+    let said = command.output().map(|output| output.stdout).unwrap_or_default();
+    let findings: Value = serde_json::from_slice(&said).unwrap_or_default();
+    let mut findings = findings.as_array().into_iter().flatten();
+    match findings.find(|it| it["id"] == "container_checkpoint") {
+        Some(own) if own["status"] == "ok" => None,
+        Some(own) => Some(own["detail"].as_str().unwrap_or("no reason is given").to_owned()),
+        None => Some("`tandem doctor` says nothing of it".to_owned()),
     }
 }
 

@@ -96,7 +96,18 @@ impl App {
             pack_parts(&from, &snapshot.volumes, &out, &prefix, &mut parts)?;
         }
         let manifest = self.manifest(record.spec, &out, parts)?;
+        let snapshots = snapshots.into_iter().map(without_memory).collect();
         write_exported(&out, &Manifest { volumes, snapshots, ..manifest }, file)
+    }
+
+    /// The snapshots whose memory an export leaves behind: CRIU would give
+    /// processes the rights that its images name, and nobody could look
+    /// through them before.
+    pub fn memory_left_behind(&self, instance: &str) -> Result<Vec<String>, AppError> {
+        let record = self.instances.find(instance)?;
+        let dir = self.instances.dir(&record.id).join("snapshots");
+        let snapshots = if dir.is_dir() { all(&dir)? } else { Vec::new() };
+        Ok(snapshots.into_iter().filter(|it| it.checkpoint).map(|it| it.name).collect())
     }
 
     /// A manifest with the image, whose blobs are put among the parts.
@@ -213,9 +224,14 @@ fn unpack_container(from: &Path, manifest: &Manifest, made: &Path) -> Result<(),
         make_private_dir(&dir.join("volumes"))?;
         let prefix = format!("snapshots/{}/", snapshot.name);
         unpack_parts(from, &prefix, &snapshot.volumes, &dir)?;
-        write_json(&dir.join(RECORD), snapshot)?;
+        write_json(&dir.join(RECORD), &without_memory(snapshot.clone()))?;
     }
     Ok(())
+}
+
+/// A container's snapshot as it goes from home to home.
+fn without_memory(snapshot: Snapshot) -> Snapshot {
+    Snapshot { checkpoint: false, ..snapshot }
 }
 
 /// Copies a folder; one that is not there counts as empty.

@@ -56,6 +56,7 @@ mod run;
 mod run_wish;
 mod snapshot;
 mod snapshot_list;
+mod snapshot_memory;
 mod snapshot_size;
 mod spec;
 mod subject;

@@ -49,6 +49,7 @@ impl App {
             parent: head.snapshot,
             spec: record.spec,
             volumes: Vec::new(),
+            checkpoint: false,
             machine: Some(saved),
         };
         write_json(&fresh.join(RECORD), &snapshot)?;

@@ -1,4 +1,5 @@
-//! Snapshots of an instance's disk: what it changed, and its volumes.
+//! Snapshots of an instance's disk: what it changed, and its volumes; and of
+//! its memory, where that is asked for.
 //!
 //! They lie in `instances/ID/snapshots/NAME` and never change. A file that the
 //! instance did not touch since the snapshot before is one more link to that
@@ -14,7 +15,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
-use tandem_container::{checkpoint_works, upper_of};
+use tandem_container::{Checkpoint, drop_pending, lay_pending, upper_of};
 use tandem_home::{Lock, make_private_dir, read_json, write_json};
 use tandem_image::{Earlier, Stamps, copy_tree, stamps};
 use tandem_model::{BackendKind, InstanceRecord, InstanceSpec, MountSource};
@@ -41,6 +42,9 @@ pub(crate) struct Snapshot {
     pub(crate) spec: InstanceSpec,
     /// Volumes that lie in it.
     pub(crate) volumes: Vec<String>,
+    /// It holds the memory of a container, in its folder `memory`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) checkpoint: bool,
     /// What it holds of a virtual machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) machine: Option<Saved>,
@@ -106,7 +110,7 @@ impl App {
         check_name(name)?;
         let record = self.instances.find(instance)?;
         if memory && record.spec.backend != BackendKind::Vm {
-            self.refuse_memory_snapshot().await?;
+            self.refuse_memory(&record).await?;
         }
         let dir = self.snapshots_dir(&record)?;
         let _lock = Lock::exclusive(&dir.join(".lock"))?;
@@ -130,8 +134,14 @@ impl App {
         // Most of what waits for the disk goes there while the app still runs;
         // the rest below, so that later changes get a time of their own.
         sync(self.home.root())?;
-        let begin = Instant::now();
-        let held = self.held(&record).await?;
+        let (held, begin) = if memory {
+            let into = fresh.join(MEMORY);
+            make_private_dir(&into)?;
+            self.held_with_memory(&record, &into).await?
+        } else {
+            let begin = Instant::now();
+            (self.held(&record).await?, begin)
+        };
         let _ended = match &held {
             Some(_) => None,
             None => Some(self.ended_lock(&record)?),
@@ -160,6 +170,7 @@ impl App {
             parent: head.snapshot,
             spec: record.spec,
             volumes,
+            checkpoint: memory,
             machine: None,
         };
         write_json(&fresh.join(RECORD), &snapshot)?;
@@ -168,18 +179,6 @@ impl App {
         let pause_ns = paused.map(|it| u64::try_from(it.as_nanos()).unwrap_or(u64::MAX));
         let longest_wait_ns = prober.finish().await.and_then(|shots| longest_wait(&shots));
         Ok(Taken { name: name.to_owned(), pause_ns, longest_wait_ns })
-    }
-
-    /// Says why the memory of a running container cannot be kept.
-    async fn refuse_memory_snapshot(&self) -> Result<(), AppError> {
-        let home = self.home.clone();
-        let probe = tokio::task::spawn_blocking(move || checkpoint_works(&home));
-        let why = match probe.await.map_err(|e| BackendError::engine("the CRIU probe", e))? {
-            Ok(()) => "Tandem does not restore the network of a checkpointed app yet".to_owned(),
-            Err(reason) => reason,
-        };
-        let fix = "leave out --memory to keep the disk and the volumes".to_owned();
-        Err(BackendError::Unavailable { what: "a snapshot with memory".into(), why, fix }.into())
     }
 
     /// Gives an instance the files of a snapshot again, or makes a new one of
@@ -199,8 +198,12 @@ impl App {
         if snapshot.machine.is_some() {
             return self.restore_machine(record, &dir, snapshot, into, memory, lock).await;
         }
+        let memory = memory && snapshot.checkpoint;
+        if memory {
+            self.refuse_restore().await?;
+        }
         if let Some(into) = into {
-            return self.restore_as(&dir.join(name), snapshot, into);
+            return self.restore_as(&dir.join(name), snapshot, into, memory);
         }
         for volume in &snapshot.volumes {
             self.refuse_shared(&record, volume)?;
@@ -208,7 +211,8 @@ impl App {
         let backend = self.backend(record.spec.backend);
         let ran = record.state.is_up();
         if ran {
-            backend.stop(&record.id, None).await?;
+            // With its memory replaced, nothing is gained by asking it.
+            backend.stop(&record.id, memory.then_some(Duration::ZERO)).await?;
         }
         let ended = self.ended_lock(&record)?;
         let scratch = self.home.scratch("restore")?;
@@ -223,6 +227,9 @@ impl App {
             }
             swaps.push((fresh, to, tree));
         }
+        let instance = self.instances.dir(&record.id);
+        // Whatever waited fits to other files.
+        drop_pending(&instance)?;
         // Everything is here; what remains takes no time and no room.
         let mut head = Head { snapshot: Some(name.to_owned()), trees: BTreeMap::new() };
         for (fresh, to, tree) in &swaps {
@@ -240,11 +247,14 @@ impl App {
         };
         self.instances.save(&now)?;
         write_json(&dir.join(HEAD), &head)?;
+        if memory {
+            lay_pending(&instance, &dir.join(name).join(MEMORY))?;
+        }
         drop((scratch, ended, lock));
         if ran {
             backend.start(&record.id, &mut |_| {}).await?;
         }
-        Ok(Restored { instance: record.spec.name, started: ran, memory: false })
+        Ok(Restored { instance: record.spec.name, started: ran, memory })
     }
 
     /// A new instance of a snapshot, with volumes of its own and any free host
@@ -254,8 +264,14 @@ impl App {
         from: &Path,
         snapshot: Snapshot,
         into: &str,
+        memory: bool,
     ) -> Result<Restored, AppError> {
         let mut spec = InstanceSpec { name: into.to_owned(), owner: None, ..snapshot.spec };
+        let images = from.join(MEMORY);
+        if let Some(checkpoint) = memory.then(|| Checkpoint::in_folder(&images)).transpose()? {
+            // The app goes on knowing itself by the name that it had.
+            spec.hostname = checkpoint.map(|it| it.hostname).or(spec.hostname);
+        }
         for port in &mut spec.ports {
             port.host_port = 0;
         }
@@ -298,7 +314,10 @@ impl App {
             rename(fresh, to)?;
         }
         rename(&scratch.path().join("upper"), &upper_of(&self.home, &record)?)?;
-        Ok(Restored { instance: record.spec.name, started: false, memory: false })
+        if memory {
+            lay_pending(&self.instances.dir(&record.id), &images)?;
+        }
+        Ok(Restored { instance: record.spec.name, started: false, memory })
     }
 
     /// Removes a snapshot; those that came from it now come from its parent.
@@ -396,6 +415,8 @@ impl App {
 
 pub(crate) const RECORD: &str = "snapshot.json";
 pub(crate) const HEAD: &str = "head.json";
+/// The folder of a container's memory, in a snapshot.
+const MEMORY: &str = "memory";
 
 pub(crate) fn conflict(text: String) -> AppError {
     tandem_model::Failure::new(tandem_model::ErrorCode::Conflict, text).into()

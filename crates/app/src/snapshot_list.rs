@@ -24,7 +24,7 @@ pub struct SnapshotRow {
     pub current: bool,
     /// Volumes in it.
     pub volumes: Vec<String>,
-    /// It holds the memory of a virtual machine.
+    /// It holds the memory.
     pub memory: bool,
     /// Bytes of its files, allocated.
     #[ts(type = "number")]
@@ -49,7 +49,8 @@ impl App {
         let row = |snapshot: Snapshot| {
             let path = dir.join(&snapshot.name);
             let mut found = sizes(&path).map_err(|e| AppError::io("measure", path, e))?;
-            let memory = snapshot.machine.as_ref().is_some_and(|saved| saved.memory.is_some());
+            let machine = snapshot.machine.as_ref();
+            let memory = snapshot.checkpoint || machine.is_some_and(|it| it.memory.is_some());
             if let Some(saved) = &snapshot.machine {
                 let layers = layer_sizes(&self.instances.dir(&record.id), saved, &others)?;
                 found = Sizes { all: found.all + layers.all, unique: found.unique + layers.unique };

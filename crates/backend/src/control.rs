@@ -3,6 +3,7 @@ use std::{
     io,
     os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -39,6 +40,12 @@ pub enum ControlRequest {
     Resume,
     /// Hold every process still as long as this connection stands.
     Hold,
+    /// The same with what is in their memory written into a folder. Answered
+    /// with the nanoseconds for which they have been held.
+    Checkpoint {
+        /// An empty folder.
+        into: PathBuf,
+    },
     /// Change the limits while the app runs. Answered when the kernel has
     /// confirmed them.
     Update {
@@ -215,6 +222,22 @@ pub struct Held {
 pub async fn hold(dir: &Path) -> Result<Option<Held>, BackendError> {
     match exchange::<()>(dir, &ControlRequest::Hold).await? {
         Some((stream, answer)) => Ok(answer.map(|()| Some(Held { _connection: stream }))?),
+        None => Ok(None),
+    }
+}
+
+/// The same with the memory of its processes in the folder `into`, and for
+/// how long they have been held.
+pub async fn hold_with_memory(
+    dir: &Path,
+    into: &Path,
+) -> Result<Option<(Held, Duration)>, BackendError> {
+    let request = ControlRequest::Checkpoint { into: into.to_owned() };
+    match exchange::<u64>(dir, &request).await? {
+        Some((stream, answer)) => {
+            let held = Duration::from_nanos(answer?);
+            Ok(Some((Held { _connection: stream }, held)))
+        }
         None => Ok(None),
     }
 }

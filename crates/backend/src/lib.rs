@@ -40,7 +40,7 @@ pub use attach::{
     AttachEvent, AttachWishes, Attached, AttachedInput, AttachedOutput, Output, pump,
 };
 pub use backend::{Availability, Backend};
-pub use control::{ControlRequest, Held, Peer, ask, call, connect, hold};
+pub use control::{ControlRequest, Held, Peer, ask, call, connect, hold, hold_with_memory};
 pub use error::BackendError;
 pub use exec::{exec_ended, exec_helper, exec_wanted};
 #[cfg(feature = "fake")]

@@ -41,7 +41,9 @@ mod usage;
 mod users;
 
 pub use changes::{Change, ChangeKind, changes, tidy_changes, upper_of};
-pub use checkpoint::{checkpoint_capability, checkpoint_works};
+pub use checkpoint::{
+    Checkpoint, checkpoint_capability, checkpoint_works, drop_pending, lay_pending,
+};
 pub use container::{ContainerEngine, container_payload};
 pub use exec::{EXEC, exec_main};
 pub use files::{

@@ -123,6 +123,11 @@ impl InstanceDirs {
         self.root.join("upper")
     }
 
+    /// The instance's folder.
+    pub(crate) fn instance(&self) -> &Path {
+        &self.root
+    }
+
     /// Overlayfs' own.
     pub(crate) fn work(&self) -> PathBuf {
         self.root.join("work")

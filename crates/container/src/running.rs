@@ -3,7 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, AsRawFd as _, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
 };
@@ -23,6 +23,7 @@ use tokio::{
 
 use crate::{
     cgroup,
+    checkpoint::Subject,
     confine::User,
     descendants,
     stdio::{Carried, Ends, Input, Terminal},
@@ -53,6 +54,8 @@ pub(crate) struct RunningApp {
     terminal: Option<Rc<Terminal>>,
     ended: watch::Receiver<Option<Exit>>,
     tasks: Vec<JoinHandle<()>>,
+    /// Whose memory may be asked for.
+    subject: Option<Subject>,
     /// Proxies and the like, which end with it.
     _beside: Vec<Task>,
 }
@@ -88,7 +91,14 @@ impl RunningApp {
             sender.send_replace(Some(exit));
         }));
         let input = Mutex::new(input);
-        Ok(Self { pidfd, kin, input, terminal, ended, tasks, _beside: beside })
+        let subject = None;
+        Ok(Self { pidfd, kin, input, terminal, ended, tasks, subject, _beside: beside })
+    }
+
+    /// The same with what a dump of its memory has to know.
+    pub(crate) fn with_memory_of(mut self, subject: Subject) -> Self {
+        self.subject = Some(subject);
+        self
     }
 
     /// Sends a signal, also one of those without a name (signal(7)).
@@ -142,6 +152,13 @@ impl Running for RunningApp {
         match &self.kin {
             Kin::Group(folders) => cgroup::freeze(folders, false).await,
             Kin::Descendants => Err(BackendError::Unsupported("resuming")),
+        }
+    }
+
+    async fn checkpoint(&self, into: &Path) -> Result<Duration, BackendError> {
+        match (&self.kin, &self.subject) {
+            (Kin::Group(folders), Some(subject)) => subject.hold_and_dump(folders, into).await,
+            _ => Err(BackendError::Unsupported("a snapshot with memory")),
         }
     }
 

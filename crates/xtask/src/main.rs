@@ -10,6 +10,7 @@ mod build;
 mod fuzz;
 mod licence;
 mod package;
+mod peers;
 mod rules;
 mod run;
 mod shell;

@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use crate::{
     bindings,
     build::{self, Profile},
-    rules,
+    peers, rules,
     shell::{self, cargo},
     system::{self, Group},
     tally::Tally,
@@ -176,6 +176,7 @@ fn end_to_end(report: &mut Report) -> Result<()> {
     let args = ["build", "--workspace", "--exclude", "tandem-guest", "--bins"];
     shell::run(&mut cargo(&args))?;
     build::guest(Profile::Dev)?;
+    peers::criu();
     let programs = build::programs(Profile::Dev);
     report.runner(cargo(&["test", "--workspace", "--test", "e2e"]).env("TANDEM_PROGRAMS", programs))
 }

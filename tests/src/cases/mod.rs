@@ -30,6 +30,7 @@ mod rootless;
 mod run_errors;
 mod security;
 mod snapshot;
+mod snapshot_memory;
 mod state;
 mod supervision;
 mod system;
@@ -80,6 +81,7 @@ pub fn all() -> Vec<Case> {
         state::CASES,
         copy::CASES,
         snapshot::CASES,
+        snapshot_memory::CASES,
         volumes::CASES,
         lesson::CASES,
         security::CASES,

@@ -143,11 +143,12 @@ impl Pair<'_> {
         Some((
             outcome,
             format!(
-                "VM: the mark on disk {}, the one in memory {}. Container: the mark on disk {}, the one in memory {}. So VMs do restore whole; a container is less ephemeral than the claim says, for its files can be kept.",
+                "VM: the mark on disk {}, the one in memory {}. Container: the mark on disk {}, the one in memory {}. So VMs do restore whole; a container is less ephemeral than the claim says, for its files can be kept{}.",
                 word(v_disk),
                 word(v_memory),
                 word(c_disk),
-                word(c_memory)
+                word(c_memory),
+                if c_memory { ", and by a checkpoint (CRIU) its memory too" } else { "" }
             ),
         ))
     }

@@ -84,10 +84,21 @@ pub(super) async fn snapshot(
         bench.must(&name, &format!("echo before > {path}")).await?;
     }
     let mut metrics = Metrics::new();
-    let with_memory = is_vm(lane);
+    // A container's where it can be: CRIU has to know the kernel, and the app
+    // must be one that it knows.
+    let record = bench.app.inspect(&name).map_err(told)?;
+    let mut with_memory = is_vm(lane)
+        || (lane.backend == BackendKind::Container
+            && bench.app.refuse_memory(&record).await.is_ok());
     note("taking a snapshot");
     let begin = now();
-    let taken = bench.app.snapshot(&name, "safe", with_memory).await.map_err(told)?;
+    let mut taken = bench.app.snapshot(&name, "safe", with_memory).await;
+    if let (Err(e), true) = (&taken, with_memory && !is_vm(lane)) {
+        note(&format!("the files alone: {e}"));
+        with_memory = false;
+        taken = bench.app.snapshot(&name, "safe", with_memory).await;
+    }
+    let taken = taken.map_err(told)?;
     metrics.insert("snapshot_time".into(), json!(now().since(begin)));
     metrics.insert("with_memory".into(), json!(with_memory));
     metrics.insert("snapshot_pause".into(), json!(taken.pause_ns));

@@ -9,7 +9,7 @@ mod signal;
 mod start;
 mod wake;
 
-use std::{io::Write as _, pin::Pin, process::Command};
+use std::{io::Write as _, path::Path, pin::Pin, process::Command, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -74,6 +74,13 @@ pub trait Running {
     /// Holds every process of the app still.
     async fn pause(&self) -> Result<(), BackendError> {
         Err(BackendError::Unsupported("pausing"))
+    }
+
+    /// Holds every process still and writes what is in their memory into a
+    /// folder. Returns for how long they have been held; when it fails they go
+    /// on.
+    async fn checkpoint(&self, _into: &Path) -> Result<Duration, BackendError> {
+        Err(BackendError::Unsupported("a snapshot with memory"))
     }
 
     /// Lets them go on.

@@ -1,5 +1,6 @@
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
+use serde_json::json;
 use tandem_model::{Exit, Failure, InstanceState, RestartPolicy};
 use tokio::{
     net::{UnixListener, UnixStream},
@@ -176,6 +177,10 @@ impl Supervisor {
                 answer(&mut stream, result.map_err(|e| e.to_failure())).await;
             }
             ControlRequest::Hold => self.hold(running, stream).await,
+            ControlRequest::Checkpoint { .. } if paused => {
+                answer(&mut stream, Err(self.wrong("paused", "tandem unpause"))).await;
+            }
+            ControlRequest::Checkpoint { into } => self.checkpoint(running, &into, stream).await,
             ControlRequest::Connect { peer: Peer::Agent }
                 if self.record.state == InstanceState::Paused =>
             {
@@ -256,6 +261,21 @@ impl Supervisor {
         if holds {
             released(&mut stream).await;
             if ours && let Err(e) = running.resume().await {
+                eprintln!("letting the app go on: {e}");
+            }
+        }
+    }
+
+    /// The same with their memory in a folder. It is written to its end even
+    /// when whoever asked is gone: half-way nobody can let go.
+    async fn checkpoint(&self, running: &dyn Running, into: &Path, mut stream: UnixStream) {
+        let held = running.checkpoint(into).await;
+        let holds = held.is_ok();
+        let held = held.map(|it| json!(u64::try_from(it.as_nanos()).unwrap_or(u64::MAX)));
+        answer_with(&mut stream, held.map_err(|e| e.to_failure())).await;
+        if holds {
+            released(&mut stream).await;
+            if let Err(e) = running.resume().await {
                 eprintln!("letting the app go on: {e}");
             }
         }

@@ -112,7 +112,9 @@ pub(crate) struct Commit {
 pub(crate) enum Snapshot {
     /// Take a snapshot; a running instance is held still meanwhile
     Create {
-        /// With its memory: of a virtual machine, which then goes on where it was
+        /// With its memory, so that it goes on where it was: of a virtual machine,
+        /// and of a container where CRIU works (`tandem doctor`); its open
+        /// connections are closed by a restore
         #[arg(long)]
         memory: bool,
         #[command(flatten)]

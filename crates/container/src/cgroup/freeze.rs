@@ -44,6 +44,14 @@ pub(crate) async fn freeze(folders: &[PathBuf], still: bool) -> Result<(), Backe
     Ok(())
 }
 
+/// The folder of a group by which it is held still.
+pub(crate) fn freezer(folders: &[PathBuf]) -> Option<PathBuf> {
+    let holds = |dir: &&PathBuf| {
+        ["freezer.state", "cgroup.freeze"].iter().any(|name| dir.join(name).exists())
+    };
+    folders.iter().find(holds).cloned()
+}
+
 /// Lets go of whatever a supervisor that was killed held still: where groups
 /// are of version 1 a signal waits until then, even the last one.
 pub(crate) fn let_go(folders: &[PathBuf]) {

@@ -8,6 +8,7 @@
 
 mod delegated;
 mod freeze;
+mod fresh;
 mod layout;
 mod limits;
 mod update;
@@ -24,7 +25,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tandem_model::InstanceId;
 
 pub(crate) use delegated::{Guest, HOW_TO_DELEGATE, make_room};
-pub(crate) use freeze::{freeze, let_go};
+pub(crate) use freeze::{freeze, freezer, let_go};
+pub(crate) use fresh::make;
 pub(crate) use layout::Layout;
 pub(crate) use limits::{CPU_PERIOD, check_limits, counts_swap, cpu_quota, refuse_impossible};
 pub(crate) use update::update;
@@ -47,6 +49,15 @@ pub(crate) fn kill_all(folders: &[PathBuf]) {
         }
     }
     let_go(folders);
+}
+
+/// The processes in these folders of one group.
+pub(crate) fn members(folders: &[PathBuf]) -> Vec<u32> {
+    let all = folders.iter().flat_map(|folder| processes(folder));
+    let mut all: Vec<u32> = all.map(|pid| pid.as_raw_nonzero().get().unsigned_abs()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// The processes in a folder, as the reader's pid namespace numbers them.

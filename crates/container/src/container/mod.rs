@@ -6,6 +6,7 @@
 //!   network   namespace, veth, bridge, proxies
 //!   create    libcontainer: fork ─ cgroup ─ namespaces ─ pivot ─ wait
 //!             start ─ filter ─ exec ─ (pipe closes) ─ running
+//!   or        CRIU, when the memory of a snapshot waits: group ─ restore ─ running
 //! ```
 //!
 //! The app dies with its supervisor (`PR_SET_PDEATHSIG`), and with it its pid,
@@ -16,6 +17,7 @@ mod engine;
 mod executor;
 mod payload;
 mod probe;
+mod resume;
 mod security;
 
 pub use engine::ContainerEngine;

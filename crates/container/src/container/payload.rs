@@ -1,5 +1,6 @@
 use std::{
     io,
+    net::{IpAddr, Ipv4Addr},
     os::fd::AsRawFd as _,
     path::{Path, PathBuf},
     rc::Rc,
@@ -20,11 +21,13 @@ use tandem_probe::{identity, now};
 use super::{
     ENGINE,
     executor::AppExecutor,
+    resume::Resumed,
     security::{Security, check_ulimits},
 };
 use crate::{
     bundle::Bundle,
     cgroup::{self, Guest, Layout, View, WarmUp},
+    checkpoint::{Subject, pending},
     confine::{Report, User},
     descendants::kill_descendants,
     exec::exec_command,
@@ -42,9 +45,9 @@ use crate::{
 /// Brings up one instance as a container.
 pub(super) struct ContainerPayload {
     home: Home,
-    dirs: InstanceDirs,
-    layout: Layout,
-    group: String,
+    pub(super) dirs: InstanceDirs,
+    pub(super) layout: Layout,
+    pub(super) group: String,
     warm_up: Option<WarmUp>,
     /// Held until the end: the volumes' locks are in it.
     storage: Option<Storage>,
@@ -97,7 +100,9 @@ impl Payload for ContainerPayload {
         let prepared = prepare_rootfs(launch.store, launch.record, &self.dirs, name, unfiltered)?;
         let start = launch.phase("rootfs", start);
 
-        let mut network = network::connect(launch.store, launch.record).await?;
+        let resumed = pending(self.dirs.instance())?;
+        let wish = resumed.as_ref().and_then(|(_, checkpoint)| checkpoint.address);
+        let mut network = network::connect(launch.store, launch.record, wish).await?;
         launch.record.runtime.ip = network.address;
         launch.record.runtime.links.clone_from(&network.links);
         let way_to = |published: &Published| {
@@ -114,14 +119,30 @@ impl Payload for ContainerPayload {
         let start = launch.phase("network", start);
 
         let files = network.write_files(&self.dirs.bundle())?;
-        let (pid, ends) = self.create(launch, &prepared, &mut network, &files)?;
+        let files = files_of(launch.record, files)?;
+        let (pid, ends) = match &resumed {
+            Some((images, checkpoint)) => {
+                let saved = Resumed { images, checkpoint };
+                self.resume(launch, &prepared, &mut network, &files, &saved).await?
+            }
+            None => self.create(launch, &prepared, &mut network, &files)?,
+        };
         self.warm_up = None;
         self.storage = Some(prepared.storage);
         let kin = Kin::Group(Rc::from(launch.record.runtime.cgroups.as_slice()));
+        let subject = Subject {
+            pid,
+            streams: ends.inodes(),
+            address: address_of(launch.record),
+            namespace: network.namespace().is_some(),
+            hostname: network.hostname.clone(),
+            terminal: launch.record.spec.options.terminal,
+        };
         let running = RunningApp::watch(pid, kin, ends, launch.output.clone(), beside)
-            .map_err(|e| BackendError::engine("watching the app", e))?;
+            .map_err(|e| BackendError::engine("watching the app", e))?
+            .with_memory_of(subject);
         launch.record.runtime.process = u32::try_from(pid).ok().and_then(identity);
-        launch.phase("create", start);
+        launch.phase(if resumed.is_some() { "restore" } else { "create" }, start);
         Ok(Box::new(running))
     }
 
@@ -190,20 +211,13 @@ impl ContainerPayload {
         let filtered = self.layout.folder("devices", "").is_some();
         let security =
             Security::of(launch.store.home(), &options.security, &prepared.user, filtered)?;
-        // What a person mounts there comes in their place.
-        let theirs = |place: &str| options.mounts.iter().any(|mount| mount.target == place);
-        let mut files = files.to_vec();
-        files.retain(|(_, place)| !theirs(place));
-        if options.init {
-            files.push((init::find()?, INIT));
-        }
         let spec = Bundle {
             spec: &record.spec,
             rootfs: &self.dirs.rootfs(),
             user: &prepared.user,
             env: &prepared.env,
             hostname: &network.hostname,
-            files: &files,
+            files,
             late: &prepared.storage.late,
             capabilities: security.capabilities,
             lent: security.lent,
@@ -263,6 +277,29 @@ impl ContainerPayload {
         let program = record.spec.args.first().map_or("", String::as_str);
         executed.map_err(|complaint| complaint.into_error(program, &record.spec.cwd))?;
         Ok((pid.as_raw(), ends))
+    }
+}
+
+/// The files that are mounted over the image's; what a person mounts there
+/// comes in their place.
+fn files_of(
+    record: &InstanceRecord,
+    mut files: Vec<(PathBuf, &'static str)>,
+) -> Result<Vec<(PathBuf, &'static str)>, BackendError> {
+    let options = &record.spec.options;
+    let theirs = |place: &str| options.mounts.iter().any(|mount| mount.target == place);
+    files.retain(|(_, place)| !theirs(place));
+    if options.init {
+        files.push((init::find()?, INIT));
+    }
+    Ok(files)
+}
+
+/// The app's address, where it has one of its own.
+fn address_of(record: &InstanceRecord) -> Option<Ipv4Addr> {
+    match record.runtime.ip {
+        Some(IpAddr::V4(address)) => Some(address),
+        _ => None,
     }
 }
 

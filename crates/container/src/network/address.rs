@@ -7,6 +7,11 @@ pub(crate) fn free_address(subnet: Subnet, taken: &BTreeSet<Ipv4Addr>) -> Option
     subnet.hosts().find(|address| !taken.contains(address))
 }
 
+/// Whether a container may have this address and none has.
+pub(crate) fn is_free(subnet: Subnet, taken: &BTreeSet<Ipv4Addr>, wish: Ipv4Addr) -> bool {
+    subnet.hosts().any(|address| address == wish) && !taken.contains(&wish)
+}
+
 /// Addresses in each network of ours: 1,021 for containers.
 const PREFIX: u8 = 22;
 
@@ -70,7 +75,10 @@ mod tests {
         let mut taken = BTreeSet::new();
         let only = free_address(subnet, &taken).unwrap();
         assert_eq!(only, Ipv4Addr::new(10, 200, 0, 2));
+        assert!(is_free(subnet, &taken, only));
+        assert!(!is_free(subnet, &taken, Ipv4Addr::new(10, 200, 0, 9)), "another network's");
         taken.insert(only);
+        assert!(!is_free(subnet, &taken, only));
         assert_eq!(free_address(subnet, &taken), None);
     }
 

@@ -24,7 +24,7 @@ use tandem_home::Home;
 use tandem_model::{NetworkRecord, Subnet};
 
 use super::{
-    address::{self, free_address},
+    address::{self, free_address, is_free},
     failed, forward, namespace,
     nat::{self, Nft},
     netlink::Netlink,
@@ -39,18 +39,25 @@ pub(super) struct Bridge {
     pub(super) name: String,
     subnet: Option<Subnet>,
     pub(super) internal: bool,
+    /// The address that a container would like to have on it.
+    wish: Option<Ipv4Addr>,
 }
 
 impl Bridge {
+    /// The same with such an address.
+    pub(super) fn wishing(self, wish: Option<Ipv4Addr>) -> Self {
+        Self { wish, ..self }
+    }
+
     /// The one that all instances share.
     pub(super) fn shared() -> Self {
-        Self { name: BRIDGE.to_owned(), subnet: None, internal: false }
+        Self { name: BRIDGE.to_owned(), subnet: None, internal: false, wish: None }
     }
 
     /// That of a network of a home.
     pub(super) fn of(home: &Home, network: &NetworkRecord) -> Self {
         let (subnet, internal) = (network.subnet, network.internal);
-        Self { name: name_of(home, &network.name), subnet, internal }
+        Self { name: name_of(home, &network.name), subnet, internal, wish: None }
     }
 }
 
@@ -87,7 +94,9 @@ pub(super) async fn join(bridge: &Bridge, link: &str) -> Result<Place, BackendEr
     let Made { index, subnet, nft, warning } = find_or_make(&host, bridge).await?;
     let ports = host.ports(index).await.map_err(failed)?;
     let taken = ports.into_iter().flatten().collect();
-    let address = free_address(subnet, &taken)
+    let wish = bridge.wish.filter(|it| is_free(subnet, &taken, *it));
+    let address = wish
+        .or_else(|| free_address(subnet, &taken))
         .ok_or_else(|| failed(format!("all addresses of {subnet} are taken")))?;
     host.add_pair(link, (&bridge.name, index), address, namespace.as_raw_fd())
         .await

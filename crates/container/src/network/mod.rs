@@ -29,8 +29,8 @@ mod store;
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
-    os::fd::{AsRawFd as _, OwnedFd},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -94,21 +94,25 @@ pub(crate) struct Connected {
     warnings: Vec<String>,
 }
 
-/// Connects the instance of a record to the network of its choice. The
-/// calling thread is in another network namespace for a moment, so the
+/// Connects the instance of a record to the network of its choice, at the
+/// address `wish` where that is free. The calling thread is in another network namespace for a moment, so the
 /// process must have no other threads.
 pub(crate) async fn connect(
     store: &InstanceStore,
     record: &InstanceRecord,
+    wish: Option<Ipv4Addr>,
 ) -> Result<Connected, BackendError> {
     let hostname = hostname(record);
     let dns = &record.spec.options.dns;
     match &record.spec.options.network {
-        NetworkChoice::Bridge => on_bridge(store, record, &Bridge::shared(), hostname).await,
+        NetworkChoice::Bridge => {
+            on_bridge(store, record, &Bridge::shared().wishing(wish), hostname).await
+        }
         NetworkChoice::Named(name) => {
             let home = store.home();
             let network = NetworkStore::new(home.clone()).load(name)?;
-            on_bridge(store, record, &Bridge::of(home, &network), hostname).await
+            let bridge = Bridge::of(home, &network).wishing(wish);
+            on_bridge(store, record, &bridge, hostname).await
         }
         NetworkChoice::None => {
             let (namespace, inside) = namespace::make().map_err(failed)?;
@@ -210,6 +214,11 @@ impl Connected {
     pub(crate) fn namespace_path(&self) -> Option<PathBuf> {
         let number = self.namespace.as_ref()?.as_raw_fd();
         Some(format!("/proc/{}/fd/{number}", std::process::id()).into())
+    }
+
+    /// The namespace; `None` for the host's own.
+    pub(crate) fn namespace(&self) -> Option<BorrowedFd<'_>> {
+        self.namespace.as_ref().map(OwnedFd::as_fd)
     }
 
     /// Writes the files that tell the app its name and who answers questions

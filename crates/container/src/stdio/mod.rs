@@ -97,6 +97,18 @@ pub(crate) struct Carried {
 }
 
 impl Ends {
+    /// Inodes of the pipes that are the app's input, output and errors; none
+    /// of a terminal.
+    pub(crate) fn inodes(&self) -> [Option<u64>; 3] {
+        let inode = |end: &OwnedFd| rustix::fs::fstat(end).ok().map(|stat| stat.st_ino);
+        match self {
+            Self::Pipes { stdin, stdout, stderr } => {
+                [stdin.as_ref().and_then(inode), inode(stdout), inode(stderr)]
+            }
+            Self::Terminal { .. } => [None; 3],
+        }
+    }
+
     /// Begins to pass the app's output on.
     pub(crate) fn carry(self, output: &Output) -> io::Result<Carried> {
         match self {

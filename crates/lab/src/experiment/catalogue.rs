@@ -130,7 +130,7 @@ pub const CATALOGUE: &[Description] = &[
         id: "snapshot",
         question: "What survives a snapshot and a restore?",
         claim: "VMs take snapshots that restore on another server; containers are ephemeral",
-        method: "A mark on disk and one in memory are written, a snapshot is taken, both marks are changed, the instance is killed and restored: which marks came back?",
+        method: "A mark on disk and one in memory are written, a snapshot is taken (of a VM with its memory; of a container with a checkpoint where CRIU works), both marks are changed, the instance is killed and restored: which marks came back?",
         metrics: &[
             "survives.disk",
             "survives.memory",

@@ -37,8 +37,8 @@ pub(crate) const RECOMMENDS: &[&str] = &[
     "uidmap",
 ];
 
-/// Lanes beside our own.
-pub(crate) const SUGGESTS: &[&str] = &["docker.io | podman"];
+/// Lanes beside our own, and the memory of containers.
+pub(crate) const SUGGESTS: &[&str] = &["docker.io | podman", "criu"];
 
 /// Other programs of the same name.
 pub(crate) const CONFLICTS: &[&str] = &[

@@ -25,7 +25,7 @@ current: boolean,
  */
 volumes: Array<string>, 
 /**
- * It holds the memory of a virtual machine.
+ * It holds the memory.
  */
 memory: boolean, 
 /**

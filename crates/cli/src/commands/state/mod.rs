@@ -26,7 +26,14 @@ pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8>
             Ok(0)
         }
         State::Export { output, instance, .. } => {
+            let left = context.app.memory_left_behind(&instance)?;
             context.app.export_instance(&instance, &output).await?;
+            if !left.is_empty() {
+                context.say(&format!(
+                    "tandem: the memory of {} stays here: elsewhere nobody could tell what its processes may do",
+                    left.join(", ")
+                ));
+            }
             Ok(0)
         }
         State::Import(wanted) if wanted.disk => import_disk(context, wanted).await,

@@ -32,7 +32,7 @@ export const doctor: Catalogue["doctor"] = {
     vm_guest: "Das erste Programm des Gasts",
     mke2fs: "Virtuelle Festplatten",
     bootstrap: "Basis-Images aus Debian-Paketen",
-    container_checkpoint: "Snapshots laufender Container",
+    container_checkpoint: "Speicher von Containern in Snapshots",
     docker_engine: "Docker",
     podman_engine: "Podman",
     disk_space: "Platz auf der Platte",

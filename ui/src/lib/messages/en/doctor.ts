@@ -32,7 +32,7 @@ export const doctor = {
     vm_guest: "The guest's first program",
     mke2fs: "Virtual disks",
     bootstrap: "Base images from Debian packages",
-    container_checkpoint: "Snapshots of running containers",
+    container_checkpoint: "Memory of containers in snapshots",
     docker_engine: "Docker",
     podman_engine: "Podman",
     disk_space: "Room on the disk",

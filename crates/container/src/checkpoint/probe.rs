@@ -1,16 +1,22 @@
-//! Whether CRIU can checkpoint and restore a process here. That its program is
-//! there says nothing: releases lag behind kernels.
+//! Whether CRIU can take a process down and bring it back here. That its program
+//! is there says nothing: releases lag behind kernels.
 
 use std::{
+    ffi::OsString,
     fs, io,
+    net::{Ipv4Addr, TcpListener},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
 use tandem_home::Home;
 use tandem_model::Capability;
+use tandem_rootless::Standing;
+
+use super::program::{self, LOG};
 
 /// The longest that each step of the probe may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -20,17 +26,24 @@ const LIMIT: Duration = Duration::from_secs(10);
 struct Cached {
     boot: String,
     program: PathBuf,
+    /// When the program's file was changed.
+    changed: Option<SystemTime>,
     finding: Result<(), String>,
 }
 
 /// Why no process can be checkpointed here; `Ok` when one was, and came back.
 /// Tried with a real process once in a boot of the machine.
 pub fn checkpoint_works(home: &Home) -> Result<(), String> {
-    let program = program().ok_or("the program `criu` is not installed")?;
+    if !Standing::of_process().is_machine_root() {
+        return Err("CRIU needs the machine's root, and this is an ordinary user".to_owned());
+    }
+    let program = program::find().ok_or("the program `criu` is not installed")?;
+    let changed = fs::metadata(&program).and_then(|it| it.modified()).ok();
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let note = home.cache().join("criu.json");
+    let note = home.cache().join("criu-2.json");
     if let Ok(Some(cached)) = tandem_home::read_json::<Cached>(&note)
-        && (cached.boot.as_str(), &cached.program) == (boot.as_str(), &program)
+        && (cached.boot.as_str(), &cached.program, cached.changed)
+            == (boot.as_str(), &program, changed)
     {
         return cached.finding;
     }
@@ -38,7 +51,7 @@ pub fn checkpoint_works(home: &Home) -> Result<(), String> {
     // Without the note the next command tries again.
     let _ = tandem_home::write_json_volatile(
         &note,
-        &Cached { boot, program, finding: finding.clone() },
+        &Cached { boot, program, changed, finding: finding.clone() },
     );
     finding
 }
@@ -47,35 +60,32 @@ pub fn checkpoint_works(home: &Home) -> Result<(), String> {
 pub fn checkpoint_capability(home: &Home) -> Capability {
     const ID: &str = "container_checkpoint";
     match checkpoint_works(home) {
-        Ok(()) => Capability::limited(
+        Ok(()) => Capability::ok(
             ID,
-            "CRIU checkpoints and restores a process here; Tandem's snapshots keep the disk only so far",
-            None,
+            "CRIU takes a process with a socket down and brings it back: snapshots of running containers can keep the memory",
         ),
-        Err(reason) => Capability::missing(
-            ID,
-            format!("snapshots keep the disk only: {reason}"),
-            program().is_none().then_some("apt-get install criu"),
-        ),
+        Err(reason) => {
+            let fix = match program::find() {
+                None => "apt-get install criu",
+                Some(_) => {
+                    "install a CRIU that knows this kernel, e.g. the one of the next Debian release"
+                }
+            };
+            let fix = Standing::of_process().is_machine_root().then_some(fix);
+            Capability::missing(ID, format!("snapshots keep the disk only: {reason}"), fix)
+        }
     }
-}
-
-fn program() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(system)
-        .map(|dir| dir.join("criu"))
-        .find(|program| program.is_file())
 }
 
 fn attempt(home: &Home, criu: &Path) -> Result<(), String> {
     let scratch = home.scratch("criu").map_err(|e| e.to_string())?;
     let failed = |e: io::Error| e.to_string();
+    // What listens is what most apps have, and what an old CRIU stumbles over.
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
     let mut process = Ended(
         Command::new("setsid")
             .args(["sleep", "60"])
-            .stdin(Stdio::null())
+            .stdin(OwnedFd::from(socket))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -104,19 +114,11 @@ impl Drop for Ended {
 }
 
 fn step(criu: &Path, dir: &Path, words: &[&str]) -> Result<(), String> {
-    let log = dir.join("log");
-    let child = Command::new(criu)
-        .args(words)
-        .arg("--images-dir")
-        .arg(dir)
-        .args(["-o", "log"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
+    let what = words.first().copied().unwrap_or_default();
+    let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let child = program::command(criu, &words, dir, dir).spawn();
     let mut child = Ended(child.map_err(|e| e.to_string())?);
     let begin = Instant::now();
-    let what = words.first().copied().unwrap_or_default();
     loop {
         match child.0.try_wait().map_err(|e| e.to_string())? {
             Some(status) if status.success() => return Ok(()),
@@ -127,9 +129,8 @@ fn step(criu: &Path, dir: &Path, words: &[&str]) -> Result<(), String> {
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     }
-    let text = fs::read_to_string(&log).unwrap_or_default();
-    let reason = text.lines().find_map(|line| Some(line.split_once("Error (")?.1));
-    let reason =
-        reason.and_then(|line| Some(line.split_once("): ")?.1)).unwrap_or("it says no reason");
+    let log = fs::read(dir.join(LOG)).unwrap_or_default();
+    let reason = program::reason(&String::from_utf8_lossy(&log));
+    let reason = reason.unwrap_or_else(|| "it says no reason".to_owned());
     Err(format!("`criu {what}` of a trivial process fails ({reason})"))
 }
