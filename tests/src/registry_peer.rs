@@ -20,6 +20,9 @@ use anyhow::{Result, ensure};
 
 use crate::{World, poll};
 
+/// A host of a reserved name (RFC 6761): nobody but a proxy knows it.
+pub const NAME: &str = "registry.test";
+
 /// A registry that ends with the value.
 #[derive(Debug)]
 pub struct RegistryPeer {
@@ -92,7 +95,7 @@ impl Drop for RegistryPeer {
     }
 }
 
-/// A CA, and a certificate of it for 127.0.0.1.
+/// A CA, and a certificate of it for 127.0.0.1 and [`NAME`].
 fn certificates(world: &World, dir: &Path) -> Result<()> {
     let openssl = |arguments: &str| {
         let words: Vec<_> = arguments.split(' ').collect();
@@ -105,7 +108,7 @@ fn certificates(world: &World, dir: &Path) -> Result<()> {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(&format!("req -x509 {key} -days 2 -subj /CN=ca -keyout ca.key -out ca.crt"))?;
     openssl(&format!("req {key} -subj /CN=registry -keyout server.key -out server.csr"))?;
-    fs::write(dir.join("names"), "subjectAltName=IP:127.0.0.1\n")?;
+    fs::write(dir.join("names"), format!("subjectAltName=IP:127.0.0.1,DNS:{NAME}\n"))?;
     openssl(
         "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt",
     )?;
@@ -193,6 +196,15 @@ pub struct ForwardProxy {
 impl ForwardProxy {
     /// Before `target`.
     pub fn start(target: SocketAddr) -> Result<Self> {
+        Self::with(target, None)
+    }
+
+    /// One that wants to know who one is: `NAME:PASSWORD` in base64.
+    pub fn guarded(target: SocketAddr, proof: &'static str) -> Result<Self> {
+        Self::with(target, Some(proof))
+    }
+
+    fn with(target: SocketAddr, proof: Option<&'static str>) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let asked = Arc::new(AtomicUsize::new(0));
@@ -200,7 +212,7 @@ impl ForwardProxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 counter.fetch_add(1, Ordering::Relaxed);
-                thread::spawn(move || forward(client, target));
+                thread::spawn(move || forward(client, target, proof));
             }
         });
         Ok(Self { address, asked })
@@ -219,7 +231,7 @@ impl ForwardProxy {
 
 /// Tunnels a CONNECT (RFC 9110, section 9.3.6); other requests name their
 /// whole target, which any server understands.
-fn forward(mut client: TcpStream, target: SocketAddr) -> std::io::Result<()> {
+fn forward(mut client: TcpStream, target: SocketAddr, proof: Option<&str>) -> std::io::Result<()> {
     let mut server = TcpStream::connect(target)?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -228,6 +240,15 @@ fn forward(mut client: TcpStream, target: SocketAddr) -> std::io::Result<()> {
             return Ok(());
         }
         head.push(byte[0]);
+    }
+    if let Some(proof) = proof {
+        let head = String::from_utf8_lossy(&head).to_lowercase();
+        let line = format!("proxy-authorization: basic {proof}\r\n").to_lowercase();
+        if !head.contains(&line) {
+            let refusal = "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"way\"\r\n\
+                Content-Length: 0\r\nConnection: close\r\n\r\n";
+            return client.write_all(refusal.as_bytes());
+        }
     }
     if head.starts_with(b"CONNECT ") {
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;

@@ -1,12 +1,7 @@
-use std::time::Duration;
-
 use tandem_backend::{AttachWishes, Attached, BackendError};
 use tandem_model::{InstanceId, InstanceRecord, InstanceState};
 
 use crate::{App, AppError};
-
-/// How often a state that changes is looked at.
-const LOOK: Duration = Duration::from_millis(20);
 
 impl App {
     /// Attaches to the app of a running instance, from its next output on.
@@ -49,8 +44,13 @@ impl App {
     /// Resolves once the instance has ended: with its record, unless it was to
     /// be removed then.
     pub(crate) async fn ended(&self, id: &InstanceId) -> Result<Option<InstanceRecord>, AppError> {
+        let mut changes = match self.instances.load(id) {
+            Ok(record) => self.changes_of(&record),
+            Err(BackendError::NoInstance(_)) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
         while self.is_up(id)? {
-            tokio::time::sleep(LOOK).await;
+            changes.next().await;
         }
         match self.instances.load(id) {
             Err(BackendError::NoInstance(_)) => Ok(None),

@@ -2,7 +2,6 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::PathBuf,
-    time::Duration,
 };
 
 use tandem_backend::{BackendError, Peer, connect};
@@ -13,9 +12,6 @@ use crate::{App, AppError};
 
 /// Where a machine's console is kept, in its instance's folder.
 const KEPT: &str = "logs/console.log";
-
-/// How often a console that is written is looked at.
-const LOOK: Duration = Duration::from_millis(50);
 
 impl App {
     /// Joins the caller to the serial console of a running machine: what it
@@ -54,6 +50,7 @@ impl App {
     ) -> Result<(), AppError> {
         let record = self.machine_with_console(instance)?;
         let path = self.console_log(&record.id);
+        let mut changes = self.changes_of_logs(&record);
         let mut file = None;
         let mut buffer = vec![0; 16 * 1024];
         loop {
@@ -78,7 +75,7 @@ impl App {
             if over {
                 return Ok(());
             }
-            tokio::time::sleep(LOOK).await;
+            changes.next().await;
         }
     }
 

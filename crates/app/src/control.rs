@@ -3,7 +3,7 @@ use std::{process::Command, time::Duration};
 use tandem_backend::signal_number;
 use tandem_model::{ExecSpec, InstanceRecord};
 
-use crate::{App, AppError};
+use crate::{App, AppError, spec::not_a_signal};
 
 /// The number of SIGKILL.
 const KILL: i32 = 9;
@@ -20,11 +20,7 @@ impl App {
 
     /// Sends a signal, by name or number; returns its number.
     pub async fn signal(&self, instance: &str, signal: &str) -> Result<i32, AppError> {
-        let number = signal_number(signal).ok_or_else(|| {
-            AppError::Usage(format!(
-                "`{signal}` is not a signal: write a name such as TERM, or a number from 1 to 64"
-            ))
-        })?;
+        let number = signal_number(signal).ok_or_else(|| not_a_signal(signal))?;
         let record = self.instances.find(instance)?;
         self.backend(record.spec.backend).signal(&record.id, number).await?;
         Ok(number)

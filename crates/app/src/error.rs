@@ -42,6 +42,34 @@ pub enum AppError {
         /// Why not.
         source: Box<ImageError>,
     },
+    /// The image's programs are for other processors or another system.
+    #[error(
+        "the image {image} for {platform} cannot run on this machine ({here}): {reason}; take the image for this machine instead (tandem pull --platform {here} {image})"
+    )]
+    Foreign {
+        /// The image.
+        image: String,
+        /// What it is made for.
+        platform: String,
+        /// What this machine is.
+        here: String,
+        /// Why not.
+        reason: String,
+    },
+    /// An image is here, but not for the platform asked for.
+    #[error(
+        "the image {image} is here for {found} and not for the platform asked for, {wanted}, and it cannot be pulled for that: {reason}"
+    )]
+    OtherPlatform {
+        /// What was asked for.
+        image: String,
+        /// What the image here is for.
+        found: String,
+        /// The platform asked for.
+        wanted: String,
+        /// Why it cannot be pulled.
+        reason: String,
+    },
     /// No experiment is called so.
     #[error("there is no experiment `{0}`: `tandem experiment ls` lists them")]
     NoExperiment(String),
@@ -160,9 +188,10 @@ impl AppError {
             | Self::Usage(_)
             | Self::Reference(_)
             | Self::Report(ReportError::NoPicture | ReportError::TooHigh) => ErrorCode::Usage,
-            Self::NewerProgress { .. } | Self::Report(ReportError::NoFont) => {
-                ErrorCode::Unavailable
-            }
+            Self::NewerProgress { .. }
+            | Self::Foreign { .. }
+            | Self::OtherPlatform { .. }
+            | Self::Report(ReportError::NoFont) => ErrorCode::Unavailable,
             Self::Backend(e) => e.code(),
             Self::Image(e) => e.code(),
             Self::Bundle(e) => e.code(),

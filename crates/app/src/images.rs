@@ -154,35 +154,6 @@ impl App {
         .await
     }
 
-    /// The local image of this name, or the registry's.
-    pub(crate) async fn image_or_pull(
-        &self,
-        name: &str,
-        progress: &mut (dyn FnMut(&str) + Send),
-    ) -> Result<Image, AppError> {
-        let wanted = match self.images.find(name) {
-            Err(ImageError::NotFound { .. }) => name.parse::<ImageRef>()?,
-            other => return Ok(other?),
-        };
-        match self.pull_told(&wanted, progress).await {
-            // Most often it is a slip, and the person's own image is meant.
-            Err(AppError::Image(source)) if !matches!(source.code(), ErrorCode::NoSpace) => {
-                Err(match (self.nearest_image(&wanted), source) {
-                    (Some(near), ImageError::NotFound { name }) => {
-                        AppError::MistypedImage { name, near }
-                    }
-                    (Some(near), source) => AppError::NotPulled {
-                        name: name.to_owned(),
-                        near,
-                        source: Box::new(source),
-                    },
-                    (None, source) => source.into(),
-                })
-            }
-            other => other,
-        }
-    }
-
     /// The local image of this name; the nearest name is suggested when there
     /// is none.
     pub(crate) fn image(&self, name: &str) -> Result<Image, AppError> {
@@ -199,7 +170,7 @@ impl App {
 
     /// The local name that a slip could have made this one of: another tag of
     /// the same image, or nearly the same letters.
-    fn nearest_image(&self, wanted: &ImageRef) -> Option<String> {
+    pub(crate) fn nearest_image(&self, wanted: &ImageRef) -> Option<String> {
         let images = self.images.list(false).ok()?;
         let names: Vec<_> = images.into_iter().filter_map(|image| image.reference).collect();
         let whole: Vec<_> = names.iter().map(ToString::to_string).collect();

@@ -44,8 +44,8 @@ impl LogOptions {
     }
 }
 
-/// How often a log that grows is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+/// So often a log is looked at that tells nothing of itself.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl App {
     /// Hands the lines of an instance's log to `line`.
@@ -55,7 +55,9 @@ impl App {
         options: LogOptions,
         line: &mut (dyn FnMut(LogLine) + Send),
     ) -> Result<(), AppError> {
-        let id = self.instances.find(instance)?.id;
+        let record = self.instances.find(instance)?;
+        let mut changes = options.follow.then(|| self.changes_of_logs(&record));
+        let id = record.id;
         let path = self.instances.log_path(&id);
         let mut reader = None;
         let mut first = options.tail;
@@ -75,10 +77,10 @@ impl App {
                     None => lines.for_each(&mut *line),
                 }
             }
-            if over {
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK).await;
+            let Some(changes) = changes.as_mut().filter(|_| !over) else { return Ok(()) };
+            let rest = options.until.map(|until| until.duration_since(Timestamp::now()));
+            let rest = rest.and_then(|rest| Duration::try_from(rest).ok());
+            changes.within(rest.map_or(LOOK, |rest| rest.min(LOOK))).await;
         }
     }
 }

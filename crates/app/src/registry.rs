@@ -1,8 +1,7 @@
 //! Images and registries: pull, push, log in and out.
 
 use tandem_image::{
-    Access, Credentials, Image, LoginFiles, Platform, PullOptions, Transfer, login, logout, pull,
-    push,
+    Access, Credentials, Image, LoginFiles, PullOptions, Transfer, login, logout, pull, push,
 };
 use tandem_model::{Digest, ImageRef};
 use tokio::sync::mpsc;
@@ -18,16 +17,16 @@ impl App {
         platform: Option<&str>,
         on_progress: impl Fn(Transfer) + Send + Sync + 'static,
     ) -> Result<Image, AppError> {
-        let platform = platform.map(str::parse::<Platform>).transpose();
-        let platform = platform.map_err(|e| AppError::Usage(e.to_string()))?;
+        let platform = platform.map(crate::platform::parse).transpose()?;
         let options = PullOptions { platform, ..PullOptions::default() };
         Ok(pull(&self.images, reference, &options, on_progress).await?)
     }
 
-    /// [`App::pull`] for this machine, told line by line.
+    /// [`App::pull`], told line by line.
     pub(crate) async fn pull_told(
         &self,
         reference: &ImageRef,
+        platform: Option<&str>,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Image, AppError> {
         progress(&format!("pulling {reference}"));
@@ -37,7 +36,7 @@ impl App {
                 let _ = send.send(line);
             }
         };
-        let pulling = self.pull(reference, None, told);
+        let pulling = self.pull(reference, platform, told);
         tokio::pin!(pulling);
         loop {
             tokio::select! {

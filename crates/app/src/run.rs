@@ -2,7 +2,7 @@ use tandem_backend::{AttachWishes, Attached, BackendError};
 use tandem_image::Image;
 use tandem_model::{ErrorCode, InstanceRecord, InstanceSpec, Phase, PortMap};
 
-use crate::{App, AppError, RunOptions, network, spec::merge};
+use crate::{App, AppError, RunOptions, network, platform, spec::merge};
 
 impl App {
     /// Makes an instance without starting it. An image that is not here is
@@ -16,7 +16,8 @@ impl App {
             progress(note);
         }
         self.check_network(&options)?;
-        let image = self.image_or_pull(&options.image, progress).await?;
+        let (platform, backend) = (options.platform.as_deref(), options.backend);
+        let image = self.image_to_run(&options.image, platform, backend, progress).await?;
         let backend = self.backend(options.backend).clone();
         let spec = self.spec(&image, options)?;
         backend.prepare(&spec, progress).await?;
@@ -99,6 +100,9 @@ impl App {
         image: &Image,
         options: RunOptions,
     ) -> Result<InstanceSpec, AppError> {
+        if let Some(platform) = image.platform() {
+            platform::check(&options.image, &platform, options.backend)?;
+        }
         let name = match &options.name {
             Some(name) => name.clone(),
             None => self.free_name(image)?,

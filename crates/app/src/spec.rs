@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, env};
 
 use oci_spec::image::ImageConfiguration;
+use tandem_backend::signal_number;
 use tandem_image::Image;
 use tandem_model::{
     AcceleratorChoice, BackendKind, InstanceOptions, InstanceSpec, PortMap, ProcessIdentity,
@@ -14,6 +15,9 @@ use crate::{AppError, HealthWishes};
 pub struct RunOptions {
     /// Name or reference of the image.
     pub image: String,
+    /// `OS/ARCH[/VARIANT]` that the image must be for; what is here, or else
+    /// this machine's, when `None`.
+    pub platform: Option<String>,
     /// Program arguments in place of the image's CMD.
     pub command: Vec<String>,
     /// Program in place of the image's ENTRYPOINT.
@@ -61,6 +65,7 @@ impl RunOptions {
     pub fn new(image: impl Into<String>, backend: BackendKind) -> Self {
         Self {
             image: image.into(),
+            platform: None,
             command: Vec::new(),
             entrypoint: None,
             backend,
@@ -115,6 +120,18 @@ pub(crate) fn merge(
         let text = "--rm and --restart exclude each other: an instance that is removed at its end cannot be started again";
         return Err(AppError::Usage(text.to_owned()));
     }
+    if let Some(signal) = &options.stop_signal
+        && signal_number(signal).is_none()
+    {
+        return Err(not_a_signal(signal));
+    }
+    if let Some(milli) = options.resources.milli_cpus.filter(|_| options.backend != BackendKind::Vm)
+        && let Some(cores) = cores().filter(|cores| i64::from(milli) > cores * 1000)
+    {
+        return Err(AppError::Usage(format!(
+            "this machine has {cores} processors: ask for at most that with --cpus"
+        )));
+    }
     let mut ports = options.ports;
     if options.publish_all {
         for (port, protocol) in exposed_ports(&image.config) {
@@ -131,7 +148,7 @@ pub(crate) fn merge(
         image: image.reference.to_string(),
         digest: image.digest.clone(),
         args,
-        env: merge_env(config.env().clone().unwrap_or_default(), &options.env),
+        env: merge_env(config.env().clone().unwrap_or_default(), &options.env)?,
         cwd,
         user: options.user.or_else(|| config.user().clone()).unwrap_or_default(),
         stop_signal: options
@@ -149,9 +166,28 @@ pub(crate) fn merge(
     })
 }
 
-fn merge_env(mut merged: Vec<String>, wishes: &[String]) -> Vec<String> {
+/// What a person wrote that is no signal.
+pub(crate) fn not_a_signal(text: &str) -> AppError {
+    AppError::Usage(format!(
+        "`{text}` is not a signal: write a name such as TERM, or a number from 1 to 64"
+    ))
+}
+
+/// Logical processors that are online.
+fn cores() -> Option<i64> {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN).ok().flatten()
+}
+
+fn merge_env(mut merged: Vec<String>, wishes: &[String]) -> Result<Vec<String>, AppError> {
     let key = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
     for wish in wishes {
+        let name = key(wish);
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            // What stands behind the name may be a secret.
+            return Err(AppError::Usage(format!(
+                "`{name}=` sets no variable: write NAME=VALUE, with a name without spaces"
+            )));
+        }
         let entry = if wish.contains('=') {
             wish.clone()
         } else {
@@ -169,7 +205,7 @@ fn merge_env(mut merged: Vec<String>, wishes: &[String]) -> Vec<String> {
             None => merged.push(entry),
         }
     }
-    merged
+    Ok(merged)
 }
 
 /// The lowest TCP port that the image exposes.
@@ -203,6 +239,10 @@ mod tests {
     fn a_later_variable_wins_in_place() {
         let image = vec!["PATH=/bin".to_owned(), "LANG=C".to_owned()];
         let wishes = ["LANG=de".to_owned(), "NEW=1".to_owned(), "TANDEM_SURELY_UNSET".to_owned()];
-        assert_eq!(merge_env(image, &wishes), ["PATH=/bin", "LANG=de", "NEW=1"]);
+        assert_eq!(merge_env(image, &wishes).unwrap(), ["PATH=/bin", "LANG=de", "NEW=1"]);
+        for bad in ["=x", "", "A B=1"] {
+            let error = merge_env(Vec::new(), &[bad.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains("NAME=VALUE"), "{error}");
+        }
     }
 }

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use crate::{App, AppError, InstanceRow};
+use crate::{App, AppError, InstanceRow, changes::Changes};
 
-/// How often the instances are looked at. A look reads one small file each.
-const LOOK: Duration = Duration::from_millis(250);
+/// What happens within so short a time is told at once: a person sees no
+/// difference, and an experiment that starts fifty instances is not disturbed.
+const REST: Duration = Duration::from_millis(100);
 
 impl App {
     /// Hands over all instances, oldest first, now and whenever one of them
@@ -15,7 +16,12 @@ impl App {
         send: &mut (dyn FnMut(&[InstanceRow]) -> bool + Send),
     ) -> Result<(), AppError> {
         let mut shown: Option<Vec<InstanceRow>> = None;
+        let mut changes = Changes::new();
+        changes.folder(&self.home.instances());
         loop {
+            for record in self.instances.list()? {
+                changes.instance(&self.instances.dir(&record.id), &record);
+            }
             if self.has_lost_instances()? {
                 self.reap().await?;
             }
@@ -26,7 +32,8 @@ impl App {
                 }
                 shown = Some(rows);
             }
-            tokio::time::sleep(LOOK).await;
+            changes.next().await;
+            tokio::time::sleep(REST).await;
         }
     }
 

@@ -52,7 +52,7 @@ pub enum BackendError {
         holder: String,
     },
     /// Binding the host port was refused for another reason.
-    #[error("cannot listen on {}:{}: {source}; publish another port with -p", .port.host_ip, .port.host_port)]
+    #[error("cannot listen on {}:{}: {source}; {}", .port.host_ip, .port.host_port, other_place(.source))]
     PortRefused {
         /// The port.
         port: PortMap,
@@ -192,6 +192,15 @@ pub enum BackendError {
     /// A failure that another process reported.
     #[error(transparent)]
     Reported(#[from] Failure),
+}
+
+/// What to do about a port that cannot be had.
+fn other_place(source: &std::io::Error) -> &'static str {
+    if source.kind() == std::io::ErrorKind::AddrNotAvailable {
+        "publish on an address of this machine, e.g. 127.0.0.1, or on all with 0.0.0.0"
+    } else {
+        "publish another port with -p"
+    }
 }
 
 impl BackendError {

@@ -8,6 +8,7 @@
 mod companion;
 mod draft;
 mod lock;
+mod lookout;
 mod scratch;
 mod write;
 
@@ -20,6 +21,7 @@ use std::{
 pub use companion::companions;
 pub use draft::Draft;
 pub use lock::Lock;
+pub use lookout::Lookout;
 pub use scratch::Scratch;
 pub use write::{read_json, write_atomic, write_json, write_json_volatile};
 

@@ -4,7 +4,7 @@ use std::{fs::File, io::Write as _, time::Duration};
 
 use reqwest::{Client, header::LAST_MODIFIED, redirect::Policy};
 
-use crate::registry::{SILENCE, install_crypto};
+use crate::registry::{Proxies, SILENCE, install_crypto, shown_proxy};
 
 /// The largest file that is fetched.
 const LARGEST: u64 = 16 << 30;
@@ -22,7 +22,10 @@ pub struct Fetched {
 /// environment names. The error is a sentence without an end.
 pub async fn fetch_file(url: &str, to: &mut File) -> Result<Fetched, String> {
     install_crypto();
+    let proxies = Proxies::of_environment().map_err(|e| e.to_string())?;
     let client = Client::builder()
+        .no_proxy()
+        .proxy(proxies.chooser())
         .user_agent(concat!("tandem/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::limited(10))
         .referer(false)
@@ -30,7 +33,13 @@ pub async fn fetch_file(url: &str, to: &mut File) -> Result<Fetched, String> {
         .read_timeout(SILENCE)
         .build()
         .map_err(|e| reason(&e))?;
-    let mut answer = client.get(url).send().await.map_err(|e| reason(&e))?;
+    let mut answer = client.get(url).send().await.map_err(|error| {
+        let proxy = error.url().filter(|_| error.is_connect()).and_then(|url| proxies.to(url));
+        match proxy {
+            Some(proxy) => format!("by the proxy {}: {}", shown_proxy(proxy), reason(&error)),
+            None => reason(&error),
+        }
+    })?;
     if !answer.status().is_success() {
         return Err(format!("the server answers {}", answer.status()));
     }

@@ -2,6 +2,8 @@ use oci_spec::image::{ImageConfiguration, MediaType};
 use sha2::{Digest as _, Sha256};
 use tandem_model::{Digest, ImageRef};
 
+use crate::Platform;
+
 /// An image in the store: its configuration and its layers, bottom first.
 #[derive(Debug, Clone)]
 pub struct Image {
@@ -66,6 +68,11 @@ impl Image {
     /// layers.
     pub fn top_chain_id(&self) -> Option<Digest> {
         self.chain_ids().pop()
+    }
+
+    /// What machine it is for; `None` for one that does not say.
+    pub fn platform(&self) -> Option<Platform> {
+        Some(Platform::of_config(&self.config)).filter(|platform| !platform.is_unknown())
     }
 
     /// Sum of the stored layer blobs, bytes.

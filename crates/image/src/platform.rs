@@ -39,6 +39,21 @@ impl Platform {
         }
     }
 
+    /// The processor's architecture, in Go's words.
+    pub fn architecture(&self) -> &str {
+        &self.architecture
+    }
+
+    /// Whether it is for Linux.
+    pub fn is_linux(&self) -> bool {
+        self.os == "linux"
+    }
+
+    /// Whether an image for `offered` will do.
+    pub fn accepts(&self, offered: &Self) -> bool {
+        self.fit(offered).is_some()
+    }
+
     /// Whether an image does not say what it is for.
     pub(crate) fn is_unknown(&self) -> bool {
         self.os.is_empty() || self.architecture.is_empty()

@@ -24,8 +24,10 @@ mod lesson;
 mod limits;
 mod network;
 mod package;
+mod platform;
 mod postgres;
 mod registry;
+mod registry_ways;
 mod rootless;
 mod run_errors;
 mod security;
@@ -73,6 +75,8 @@ pub fn all() -> Vec<Case> {
         network::CASES,
         run_errors::CASES,
         registry::CASES,
+        registry_ways::CASES,
+        platform::CASES,
         archive::CASES,
         bundle::CASES,
         engines::CASES,

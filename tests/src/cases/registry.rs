@@ -17,7 +17,7 @@ use crate::{
 };
 
 const PEER: &[Need] = &[Need::Program("docker-registry")];
-const GUARDED: &[Need] = &[
+pub(super) const GUARDED: &[Need] = &[
     Need::Program("docker-registry"),
     Need::Program("htpasswd"),
     Need::Program("openssl"),
@@ -35,7 +35,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// Builds an image `small` with 12 MB that no compression makes smaller.
-fn small(world: &World) -> Result<()> {
+pub(super) fn small(world: &World) -> Result<()> {
     let noise = (0u64..1_500_000).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29));
     let bytes: Vec<u8> =
         noise.flat_map(|n| (n ^ (n >> 32)).wrapping_mul(n | 1).to_le_bytes()).collect();
@@ -46,11 +46,11 @@ fn small(world: &World) -> Result<()> {
 }
 
 /// Runs `tandem` with logins of this case's own, and maybe another home.
-fn tandem(world: &World, home: Option<&Path>, arguments: &[&str]) -> Result<Output> {
+pub(super) fn tandem(world: &World, home: Option<&Path>, arguments: &[&str]) -> Result<Output> {
     tandem_with(world, home, arguments, |_| ())
 }
 
-fn tandem_with(
+pub(super) fn tandem_with(
     world: &World,
     home: Option<&Path>,
     arguments: &[&str],
@@ -66,7 +66,7 @@ fn tandem_with(
 }
 
 /// The digest of a local image.
-fn digest(world: &World, home: Option<&Path>, name: &str) -> Result<String> {
+pub(super) fn digest(world: &World, home: Option<&Path>, name: &str) -> Result<String> {
     let images = tandem(world, home, &["images", "--json"])?.ok()?.json()?;
     let (name, tag) = name.rsplit_once(':').context("a name with a tag")?;
     let rows = images.as_array().context("a list")?;
@@ -77,15 +77,26 @@ fn digest(world: &World, home: Option<&Path>, name: &str) -> Result<String> {
 
 /// Runs `tandem login` with a password on standard input.
 fn login(world: &World, registry: &str, password: &str, ca: Option<&Path>) -> Result<Output> {
+    login_with(world, registry, password, |command| {
+        if let Some(ca) = ca {
+            command.env("SSL_CERT_FILE", ca);
+        }
+    })
+}
+
+pub(super) fn login_with(
+    world: &World,
+    registry: &str,
+    password: &str,
+    more: impl FnOnce(&mut Command),
+) -> Result<Output> {
     let path = world.write("password", password)?;
     let arguments = ["login", "-u", "ann", "--password-stdin", registry];
     tandem_with(world, None, &arguments, |command| {
         if let Ok(file) = fs::File::open(path) {
             command.stdin(Stdio::from(file));
         }
-        if let Some(ca) = ca {
-            command.env("SSL_CERT_FILE", ca);
-        }
+        more(command);
     })
 }
 
@@ -265,6 +276,8 @@ fn errors(world: &World) -> Result<()> {
         .is_one_sentence(&["no platform", "linux/amd64"])?;
     let there = format!("{}/small:1", peer.address());
     tandem(world, None, &["push", "small", &there])?.ok()?;
+    let slip = format!("{}/small:one", peer.address());
+    pull(&slip)?.is_one_sentence(&["has no image", &slip, "its tags are 1"])?;
     let other = format!("linux/{}", if cfg!(target_arch = "aarch64") { "s390x" } else { "arm64" });
     tandem(world, None, &["pull", "--platform", &other, &there])?.code_is(125)?.says(&[
         "is not made for",

@@ -19,6 +19,7 @@ pub(super) const CASES: &[Case] = &[
     case("run_errors::an_unknown_image", unknown_image),
     case("run_errors::an_unknown_instance", unknown_instance),
     case("run_errors::several_instances_at_once", several_instances),
+    case("run_errors::wishes_that_nothing_can_fulfil", impossible_wishes),
     case("run_errors::no_qemu", no_qemu),
 ];
 
@@ -97,6 +98,29 @@ fn several_instances(world: &World) -> Result<()> {
     let some = world.tandem(["rm", "one", "nobody", "two"])?.code_is(125)?;
     some.says(&["nobody"])?;
     ensure!(some.stdout == "one\ntwo\n" && ids(&["-a"])? == 0, "{some}");
+    Ok(())
+}
+
+fn impossible_wishes(world: &World) -> Result<()> {
+    let wrong: [(&[&str], i32, &[&str]); 9] = [
+        (&["--stop-signal", "FOO"], 2, &["`FOO` is not a signal", "TERM"]),
+        (&["-e", "=x"], 2, &["NAME=VALUE"]),
+        (&["-e", "A B=secret"], 2, &["A B", "NAME=VALUE"]),
+        (&["--env-file", "missing"], 2, &["missing", "--env-file"]),
+        (&["--cpus", "4000"], 2, &["processors", "--cpus"]),
+        (&["-u", "nobody-here"], 125, &["nobody-here", "use a number"]),
+        (&["-m", "1m"], 125, &["1.0 MiB", "give at least"]),
+        (&["-v", "/no/such/folder:/data"], 125, &["/no/such/folder", "not there", "volume"]),
+        (&["--network", "nowhere"], 125, &["nowhere", "tandem network ls"]),
+    ];
+    for (wish, code, words) in wrong {
+        let arguments = [&["run", "--rm"], wish, &["hello-flask"]].concat();
+        let refused = world.tandem(arguments)?.code_is(code)?;
+        refused.is_one_sentence(words)?;
+        ensure!(!refused.stderr.contains("secret"), "a value is shown\n{refused}");
+    }
+    let rows = world.tandem(["ps", "-a", "--json"])?.ok()?;
+    ensure!(rows.json()? == serde_json::json!([]), "a refused launch left an instance\n{rows}");
     Ok(())
 }
 

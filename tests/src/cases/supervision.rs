@@ -1,6 +1,6 @@
 //! What a supervisor does beside the app: starting again, checking, logging.
 
-use std::time::Duration;
+use std::{fs, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::{
@@ -21,6 +21,7 @@ pub(super) const CASES: &[Case] = &[
     case("health::an_image_brings_its_own_check", image_check),
     case("logs::old_ones_go_and_followers_miss_nothing", rotation),
     case("logs::between_two_moments", moments),
+    case("logs::whoever_waits_sleeps_until_something_happens", asleep),
     case("supervision::what_the_caller_has_open_stays_with_it", descriptors),
 ];
 
@@ -209,6 +210,41 @@ fn rotation(world: &World) -> Result<()> {
     let all = lines(300);
     ensure!(followed.stdout == all, "{followed}");
     world.tandem(["rm", "talker"])?.ok()?;
+    Ok(())
+}
+
+/// How often the threads of a process have gone to sleep so far.
+fn sleeps(pid: u32) -> Result<u64> {
+    let mut count = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+        let status = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count += line.and_then(|it| it.trim().parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(count)
+}
+
+fn asleep(world: &World) -> Result<()> {
+    start(world, "quiet", &[], "echo up; sleep 1000")?;
+    let waiting = [&["logs", "-f", "quiet"][..], &["wait", "quiet"], &["attach", "quiet"]];
+    let mut waiting =
+        waiting.into_iter().map(|it| world.background(it)).collect::<Result<Vec<_>>>()?;
+    thread::sleep(Duration::from_secs(2));
+    let before = waiting.iter().map(|it| sleeps(it.pid())).collect::<Result<Vec<_>>>()?;
+    thread::sleep(Duration::from_secs(3));
+    for (one, before) in waiting.iter().zip(before) {
+        // Whoever looks fifty times a second would have 150 of them.
+        let woken = sleeps(one.pid())? - before;
+        ensure!(woken < 60, "woken {woken} times in three seconds of silence");
+    }
+    // The end of a supervisor that says nothing more is heard as well.
+    let supervisor = record(world, "quiet")?["runtime"]["supervisor"]["pid"].as_i64();
+    let supervisor = i32::try_from(supervisor.context("no supervisor")?)?;
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL)?;
+    for one in &mut waiting {
+        one.wait(SOON)?;
+    }
+    world.tandem(["rm", "-f", "quiet"])?.ok()?;
     Ok(())
 }
 

@@ -15,10 +15,8 @@ use tokio::{
 };
 
 use super::{Source, Terminal};
-use crate::{App, AppError};
+use crate::{App, AppError, changes::Changes};
 
-/// How often a console that is written is looked at.
-const LOOK: Duration = Duration::from_millis(25);
 /// How often one that cannot be typed into yet is tried.
 const TRY: Duration = Duration::from_millis(250);
 /// So much of a console is kept in its file; after that only its line has it.
@@ -34,6 +32,7 @@ pub(super) struct ConsoleLine {
     app: Weak<App>,
     id: InstanceId,
     path: PathBuf,
+    changes: Changes,
     file: Option<File>,
     shown: u64,
     line: Option<OwnedReadHalf>,
@@ -54,6 +53,7 @@ impl App {
         let line = ConsoleLine {
             app: Arc::downgrade(self),
             path: self.console_log(&record.id),
+            changes: self.changes_of_logs(&record),
             id: record.id,
             file: None,
             shown: 0,
@@ -88,20 +88,23 @@ impl ConsoleLine {
                 return None;
             }
             let heard = match &mut self.line {
-                Some(line) => tokio::time::timeout(LOOK, line.read(&mut buffer)).await,
+                Some(line) => tokio::select! {
+                    count = line.read(&mut buffer) => Some(count),
+                    () = self.changes.next() => None,
+                },
                 None => {
-                    tokio::time::sleep(LOOK).await;
+                    self.changes.within(TRY).await;
                     continue;
                 }
             };
             match heard {
-                Ok(Ok(count @ 1..)) if self.shown >= KEPT => {
+                Some(Ok(count @ 1..)) if self.shown >= KEPT => {
                     buffer.truncate(count);
                     return Some(buffer);
                 }
                 // The file has it as well.
-                Ok(Ok(1..)) | Err(_) => {}
-                Ok(Ok(0) | Err(_)) => self.lose().await,
+                Some(Ok(1..)) | None => {}
+                Some(Ok(0) | Err(_)) => self.lose().await,
             }
         }
     }

@@ -59,6 +59,9 @@ async fn load(context: &Context, wanted: Load) -> anyhow::Result<u8> {
     };
     for image in images {
         context.say(&format!("digest {}", image.digest));
+        if let Some(note) = context.app.foreign_note(&image) {
+            context.say(&format!("note: {note}"));
+        }
         line(&image.reference.to_string());
     }
     Ok(0)

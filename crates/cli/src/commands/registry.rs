@@ -37,6 +37,9 @@ async fn pull(context: &Context, wanted: &Pull) -> anyhow::Result<u8> {
         () = cancel.cancelled() => { board.end(); return Ok(130) }
     };
     context.say(&format!("digest {}", image.digest));
+    if let Some(note) = context.app.foreign_note(&image) {
+        context.say(&format!("note: {note}"));
+    }
     line(&image.reference.to_string());
     Ok(0)
 }

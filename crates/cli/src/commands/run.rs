@@ -127,8 +127,12 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
     }
     let mut env = Vec::new();
     for file in &run.env_file {
-        let text = fs::read_to_string(file)
-            .with_context(|| format!("cannot read the variables in {}", file.display()))?;
+        let text = fs::read_to_string(file).map_err(|e| {
+            let file = file.display();
+            AppError::Usage(format!(
+                "cannot read the variables in {file}: {e}; check the path behind --env-file"
+            ))
+        })?;
         let lines = text.lines().map(str::trim_start);
         env.extend(
             lines.filter(|it| !it.is_empty() && !it.starts_with('#')).map(ToOwned::to_owned),
@@ -136,6 +140,7 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
     }
     env.extend(run.env);
     Ok(RunOptions {
+        platform: run.platform,
         command: run.command,
         entrypoint: run.entrypoint,
         profile: (run.backend == BackendKind::Vm).then(|| run.profile.unwrap_or(Profile::Micro)),

@@ -60,6 +60,9 @@ pub(crate) struct Run {
     /// Read variables from a file, one K=V a line
     #[arg(long, value_name = "FILE")]
     pub(crate) env_file: Vec<PathBuf>,
+    /// The image's platform; one that is here for another is pulled anew
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<String>,
     /// Working directory
     #[arg(short, long, value_name = "DIR")]
     pub(crate) workdir: Option<String>,

@@ -20,11 +20,12 @@ pub(crate) fn of_transport(registry: &str, error: &reqwest::Error) -> RegistryEr
     let registry = registry.to_owned();
     let causes = causes(error);
     let certificate = causes.iter().find_map(|cause| match cause.downcast_ref::<rustls::Error>() {
-        Some(rustls::Error::InvalidCertificate(reason)) => Some(certificate_reason(reason)),
+        Some(rustls::Error::InvalidCertificate(reason)) => Some(reason),
         _ => None,
     });
     if let Some(reason) = certificate {
-        return RegistryError::Untrusted { registry, reason };
+        let (reason, next) = certificate_reason(&registry, reason);
+        return RegistryError::Untrusted { registry, reason, next };
     }
     let reason = if error.is_timeout() {
         "no answer within the time limit".to_owned()
@@ -38,16 +39,68 @@ pub(crate) fn of_transport(registry: &str, error: &reqwest::Error) -> RegistryEr
     }
 }
 
-fn certificate_reason(error: &rustls::CertificateError) -> String {
+/// What is wrong with a certificate, and what to do about that.
+fn certificate_reason(registry: &str, error: &rustls::CertificateError) -> (String, String) {
     use rustls::CertificateError as Bad;
+    let renew = "ask whoever runs it for a new one, and check this machine's clock".to_owned();
     match error {
-        Bad::UnknownIssuer => "nobody known here has signed it".to_owned(),
-        Bad::Expired | Bad::ExpiredContext { .. } => "it has expired".to_owned(),
-        Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-            "it is made out to another name".to_owned()
+        Bad::UnknownIssuer => {
+            let next = format!(
+                "put its CA into /etc/docker/certs.d/{registry}/ca.crt or ~/.docker/certs.d/{registry}/ca.crt, or name it as \"ca\" in registries.json of Tandem's home"
+            );
+            ("nobody known here has signed it".to_owned(), next)
         }
-        other => one_line(&other.to_string()),
+        Bad::Expired | Bad::ExpiredContext { .. } => ("it has expired".to_owned(), renew),
+        Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+            ("it is not valid yet".to_owned(), renew)
+        }
+        Bad::NotValidForName => ("it is made out to another name".to_owned(), other_name()),
+        Bad::NotValidForNameContext { presented, .. } => {
+            // As the library writes them: DnsName("a.example"), IpAddress(127.0.0.1).
+            let names: Vec<_> = presented
+                .iter()
+                .map(|it| it.trim_end_matches([')', '"']).rsplit(['(', '"']).next().unwrap_or(it))
+                .collect();
+            let reason = match names[..] {
+                [] => "it is made out to no name".to_owned(),
+                _ => one_line(&format!("it is made out to {}", names.join(", "))),
+            };
+            (reason, other_name())
+        }
+        other => (one_line(&other.to_string()), renew),
     }
+}
+
+fn other_name() -> String {
+    "use the name that it is made out to, or ask whoever runs it for one with this name".to_owned()
+}
+
+/// Whether a connection was there and failed over its encryption.
+pub(crate) fn is_of_tls(error: &reqwest::Error) -> bool {
+    causes(error).iter().any(|cause| cause.downcast_ref::<rustls::Error>().is_some())
+}
+
+/// What a proxy's failure means, from the words of the HTTP library.
+pub(crate) fn of_proxy(reason: &str) -> String {
+    if reason.ends_with("proxy authorization required") {
+        WANTS_LOGIN.to_owned()
+    } else if reason.ends_with(REFUSES) {
+        "it refuses to connect there".to_owned()
+    } else {
+        reason.to_owned()
+    }
+}
+
+/// The HTTP library's word for a proxy that was asked for a way and gave none.
+const REFUSES: &str = "tunnel error: unsuccessful";
+/// What 407 means.
+pub(crate) const WANTS_LOGIN: &str = "it wants another user name and password";
+
+/// Whether a proxy refuses to make a way for TLS: many do that for all ports
+/// but 443, and hand plain HTTP on.
+pub(crate) fn proxy_refuses_tls(error: &reqwest::Error) -> bool {
+    let last = causes(error).last().map(ToString::to_string);
+    error.is_connect() && last.is_some_and(|last| last.ends_with(REFUSES))
 }
 
 /// Whether somebody is there who does not speak TLS.

@@ -175,7 +175,11 @@ impl Auth {
             200..300 => serde_json::from_slice(&body)
                 .map_err(|_| self.bad("its token server gave no token")),
             400 | 401 | 403 if self.is_somebody() => {
-                Err(RegistryError::WrongPassword { registry: self.registry.clone() })
+                let registry = self.registry.clone();
+                Err(match self.credentials {
+                    Some(Credentials::IdentityToken(_)) => RegistryError::LoginExpired { registry },
+                    _ => RegistryError::WrongPassword { registry },
+                })
             }
             code => Err(self.bad(&format!("its token server answers HTTP {code}"))),
         }
@@ -201,7 +205,7 @@ impl Auth {
         if let Some(basic) = self.basic() {
             request = request.header(AUTHORIZATION, basic);
         }
-        self.sent(request).await
+        self.sent(clients, request).await
     }
 
     async fn post(
@@ -226,11 +230,12 @@ impl Auth {
             .request(Method::POST, realm.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
-        self.sent(request).await
+        self.sent(clients, request).await
     }
 
     async fn sent(
         &self,
+        clients: &Clients,
         request: reqwest::RequestBuilder,
     ) -> Result<(StatusCode, Vec<u8>), RegistryError> {
         let silent = || RegistryError::Broken {
@@ -240,7 +245,10 @@ impl Auth {
         let response = tokio::time::timeout(SILENCE, request.send())
             .await
             .map_err(|_| silent())?
-            .map_err(|e| answer::of_transport(&self.registry, &e))?;
+            .map_err(|e| clients.transport(&self.registry, &e))?;
+        if let Some(error) = clients.refused_by_proxy(&self.registry, &response) {
+            return Err(error);
+        }
         if answer::is_passing(response.status()) {
             return Err(answer::passing(&self.registry, response).await);
         }

@@ -6,9 +6,13 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Client, redirect::Policy};
+use reqwest::{Client, Response, StatusCode, Url, redirect::Policy};
 
-use super::{RegistryError, host, settings::Settings};
+use super::{
+    RegistryError, answer, host,
+    proxy::{Proxies, shown},
+    settings::Settings,
+};
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -24,19 +28,52 @@ pub(crate) struct Clients {
     /// Its certificates hold for the hosts that it leads to as well: a token
     /// server or a storage with the same private CA.
     registry: String,
+    proxies: Proxies,
     built: Mutex<HashMap<String, Client>>,
 }
 
 impl Clients {
-    pub(crate) fn new(settings: Settings, registry: &str) -> Self {
+    pub(crate) fn new(settings: Settings, registry: &str) -> Result<Self, RegistryError> {
         install_crypto();
-        Self { settings, registry: registry.to_owned(), built: Mutex::default() }
+        let proxies = Proxies::of_environment()?;
+        Ok(Self { settings, registry: registry.to_owned(), proxies, built: Mutex::default() })
+    }
+
+    /// The proxy on the way to a URL, as messages name it.
+    pub(crate) fn proxy_to(&self, url: &Url) -> Option<String> {
+        self.proxies.to(url).map(shown)
+    }
+
+    /// What a failed connection means. One that a proxy did not make is the
+    /// proxy's failure, not the registry's.
+    pub(crate) fn transport(&self, registry: &str, error: &reqwest::Error) -> RegistryError {
+        let proxy = error.url().and_then(|url| self.proxy_to(url));
+        match (proxy, answer::of_transport(registry, error)) {
+            (Some(proxy), RegistryError::Unreachable { registry, reason })
+                if !answer::is_of_tls(error) =>
+            {
+                RegistryError::Proxy { registry, proxy, reason: answer::of_proxy(&reason) }
+            }
+            (_, error) => error,
+        }
     }
 
     /// Whether plain HTTP may be used: nobody can listen in, or the settings
     /// say that it does not matter.
     pub(crate) fn may_be_plain(&self, name: &str) -> bool {
         host::is_loopback(name) || self.settings.of(name).insecure
+    }
+
+    /// The answer of a proxy that wants to know who one is.
+    pub(crate) fn refused_by_proxy(
+        &self,
+        registry: &str,
+        response: &Response,
+    ) -> Option<RegistryError> {
+        let refused = response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        let proxy = refused.then(|| self.proxy_to(response.url())).flatten()?;
+        let (registry, reason) = (registry.to_owned(), answer::WANTS_LOGIN.to_owned());
+        Some(RegistryError::Proxy { registry, proxy, reason })
     }
 
     /// The client for a host with port.
@@ -62,9 +99,11 @@ impl Clients {
             .referer(false)
             .connect_timeout(if here { CONNECT_HERE } else { CONNECT })
             .tls_certs_merge(certificates);
-        if here {
-            // A proxy's loopback is another machine's.
-            builder = builder.no_proxy();
+        // Nothing but our own choice: the library's reads the environment in
+        // another way than Docker does.
+        builder = builder.no_proxy().proxy(self.proxies.chooser());
+        if let Some(identity) = self.settings.identity(name)? {
+            builder = builder.identity(identity);
         }
         if self.settings.of(name).insecure {
             builder = builder.tls_danger_accept_invalid_certs(true);

@@ -175,7 +175,16 @@ impl Endpoint {
 
     async fn lasting(&self, response: Response) -> Result<Response, RegistryError> {
         if answer::is_passing(response.status()) {
-            return Err(answer::passing(&self.name, response).await);
+            let proxy = self.clients.proxy_to(response.url());
+            let proxy = proxy.filter(|_| response.url().scheme() == "http");
+            return Err(match (proxy, answer::passing(&self.name, response).await) {
+                // It may be the proxy's answer as well.
+                (Some(proxy), RegistryError::Trouble { registry, reason }) => {
+                    let reason = format!("{reason}, by the proxy {proxy}");
+                    RegistryError::Trouble { registry, reason }
+                }
+                (_, error) => error,
+            });
         }
         Ok(response)
     }
@@ -228,6 +237,9 @@ impl Endpoint {
         };
         match answer {
             Ok(response) => {
+                if let Some(error) = self.clients.refused_by_proxy(&self.name, &response) {
+                    return Err(error);
+                }
                 self.answered.store(true, Ordering::Relaxed);
                 Ok(response)
             }
@@ -247,7 +259,8 @@ impl Endpoint {
         let somebody = self.auth.is_somebody();
         match status {
             404 if action == "pull" => {
-                RegistryError::NotThere { registry, reference: reference.to_string() }
+                let hint = self.nearest_tag(reference).await;
+                RegistryError::NotThere { registry, reference: reference.to_string(), hint }
             }
             401 if somebody && challenges(&response).contains(&Challenge::Basic) => {
                 RegistryError::WrongPassword { registry }
@@ -269,7 +282,7 @@ impl Endpoint {
 
     /// What a broken connection means.
     pub(crate) fn transport(&self, error: &reqwest::Error) -> RegistryError {
-        match answer::of_transport(&self.name, error) {
+        match self.clients.transport(&self.name, error) {
             RegistryError::Unreachable { registry, reason }
                 if self.answered.load(Ordering::Relaxed) =>
             {
@@ -314,8 +327,10 @@ async fn is_plain(clients: &Clients, name: &str, secure: &Url) -> Result<bool, R
     let url = secure.join("v2/").unwrap_or_else(|_| secure.clone());
     match clients.of(name)?.head(url).send().await {
         Ok(_) => Ok(false),
-        Err(error) if answer::speaks_no_tls(&error) => Ok(true),
-        Err(error) => Err(answer::of_transport(name, &error)),
+        Err(error) if answer::speaks_no_tls(&error) || answer::proxy_refuses_tls(&error) => {
+            Ok(true)
+        }
+        Err(error) => Err(clients.transport(name, &error)),
     }
 }
 

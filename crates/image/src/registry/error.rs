@@ -15,15 +15,43 @@ pub enum RegistryError {
         /// What the network said.
         reason: String,
     },
-    /// The certificate is signed by nobody that this machine knows.
+    /// A proxy on the way does not do its part.
     #[error(
-        "registry {registry} shows a certificate that is not trusted here ({reason}): put its CA into /etc/docker/certs.d/{registry}/ca.crt, or name it as \"ca\" in registries.json of Tandem's home"
+        "the proxy {proxy} gives no way to registry {registry} ({reason}): mend HTTPS_PROXY or HTTP_PROXY (http://USER:PASSWORD@HOST:PORT), or name the registry in NO_PROXY if it is reached without"
     )]
+    Proxy {
+        /// Host with port.
+        registry: String,
+        /// The proxy's URL, without a password.
+        proxy: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The environment names a proxy that cannot be one.
+    #[error(
+        "{variable} is set to something that is no proxy: write http://[USER:PASSWORD@]HOST:PORT"
+    )]
+    ProxySetting {
+        /// Name of the variable.
+        variable: String,
+    },
+    /// The certificate is not good for this registry.
+    #[error("registry {registry} shows a certificate that is not trusted here ({reason}): {next}")]
     Untrusted {
         /// Host with port.
         registry: String,
         /// What is wrong with it.
         reason: String,
+        /// What to do.
+        next: String,
+    },
+    /// A token that was stored by a login is good no more.
+    #[error(
+        "registry {registry} takes the stored login no more (its token has expired or was withdrawn): log in again (tandem login {registry})"
+    )]
+    LoginExpired {
+        /// Host with port.
+        registry: String,
     },
     /// User name and password do not fit.
     #[error(
@@ -48,12 +76,14 @@ pub enum RegistryError {
         reason: String,
     },
     /// The registry does not have the image.
-    #[error("registry {registry} has no image {reference}: check the name and the tag")]
+    #[error("registry {registry} has no image {reference}: {hint}")]
     NotThere {
         /// Host with port.
         registry: String,
         /// The image.
         reference: String,
+        /// The nearest tag, or what else to look at.
+        hint: String,
     },
     /// Other bytes came than were asked for.
     #[error(
@@ -71,8 +101,12 @@ pub enum RegistryError {
     },
     /// The image is for other machines.
     #[error(
-        "{reference} is not made for {wanted} but for {}: choose one of these with --platform, or another image",
-        available.join(", ")
+        "{reference} is not made for {wanted}{}, or take another image",
+        if available.is_empty() {
+            " and says no platform that it is for: ask who made it".to_owned()
+        } else {
+            format!(" but for {}: choose one of these with --platform", available.join(", "))
+        }
     )]
     Platform {
         /// The image.
@@ -194,7 +228,9 @@ impl RegistryError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotThere { .. } | Self::NoLogin { .. } => ErrorCode::NotFound,
-            Self::OnlyHere { .. } | Self::OtherDigest { .. } => ErrorCode::Usage,
+            Self::OnlyHere { .. } | Self::OtherDigest { .. } | Self::ProxySetting { .. } => {
+                ErrorCode::Usage
+            }
             Self::DiskFull { .. } => ErrorCode::NoSpace,
             Self::Settings { .. } | Self::Mismatch { .. } => ErrorCode::Internal,
             _ => ErrorCode::Unavailable,

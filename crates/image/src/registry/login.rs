@@ -26,7 +26,7 @@ pub async fn login(
     credentials: &Credentials,
 ) -> Result<String, RegistryError> {
     let registry = host::normal(registry);
-    let clients = Arc::new(Clients::new(Settings::of_home(home.root())?, registry));
+    let clients = Arc::new(Clients::new(Settings::of_home(home.root())?, registry)?);
     let notice = Arc::new(|_| ());
     let endpoint = Endpoint::open(registry, clients, Some(credentials.clone()), notice).await?;
     let ask = Ask {

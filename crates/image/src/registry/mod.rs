@@ -27,12 +27,14 @@ mod host;
 mod login;
 mod manifest;
 mod progress;
+mod proxy;
 mod pull;
 mod push;
 mod range;
 mod retry;
 mod settings;
 mod source;
+mod tags;
 mod unpacking;
 mod upload;
 
@@ -43,6 +45,7 @@ pub use credentials::{Access, Credentials, LoginFiles};
 pub use error::RegistryError;
 pub use login::{login, logout};
 pub use progress::Transfer;
+pub(crate) use proxy::{Proxies, shown as shown_proxy};
 pub use pull::{PullOptions, pull};
 pub use push::push;
 

@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
-use reqwest::Certificate;
+use reqwest::{Certificate, Identity};
 use serde::Deserialize;
 
 use super::{RegistryError, host};
@@ -33,8 +33,11 @@ pub(crate) struct HostSettings {
     ca: Option<PathBuf>,
 }
 
-/// Where Docker keeps certificates by registry.
-const CERTIFICATES: &str = "/etc/docker/certs.d";
+/// Where Docker and Podman keep certificates by registry, for the machine.
+const OF_MACHINE: [&str; 2] = ["/etc/docker/certs.d", "/etc/containers/certs.d"];
+/// The same for a person, below the home folder.
+const OF_PERSON: [&str; 3] =
+    [".docker/certs.d", ".config/docker/certs.d", ".config/containers/certs.d"];
 
 impl Settings {
     /// Reads `registries.json` of a home; a missing file sets nothing.
@@ -64,14 +67,7 @@ impl Settings {
     /// settings, and Docker's for the host.
     pub(crate) fn certificates(&self, name: &str) -> Result<Vec<Certificate>, RegistryError> {
         let mut files: Vec<PathBuf> = self.of(name).ca.into_iter().collect();
-        // A host is a folder's name only when it is nothing else.
-        let plain = !name.is_empty() && !name.contains('/') && !name.starts_with('.');
-        if let Some(entries) =
-            plain.then(|| fs::read_dir(Path::new(CERTIFICATES).join(name)).ok()).flatten()
-        {
-            let crt = |path: &PathBuf| path.extension().is_some_and(|end| end == "crt");
-            files.extend(entries.flatten().map(|entry| entry.path()).filter(crt));
-        }
+        files.extend(files_for(name, "crt"));
         let mut certificates = Vec::new();
         for path in files {
             let bad = |reason: String| RegistryError::Settings { path: path.clone(), reason };
@@ -84,6 +80,40 @@ impl Settings {
         }
         Ok(certificates)
     }
+
+    /// What this machine shows a host that asks for a certificate: the first
+    /// `NAME.cert` with its `NAME.key`.
+    pub(crate) fn identity(&self, name: &str) -> Result<Option<Identity>, RegistryError> {
+        let Some(path) = files_for(name, "cert").into_iter().next() else { return Ok(None) };
+        let bad = |reason: String| RegistryError::Settings { path: path.clone(), reason };
+        let mut bytes = fs::read(path.with_extension("key"))
+            .map_err(|e| bad(format!("its key {}: {e}", path.with_extension("key").display())))?;
+        bytes.push(b'\n');
+        bytes.extend(fs::read(&path).map_err(|e| bad(e.to_string()))?);
+        Identity::from_pem(&bytes).map(Some).map_err(|e| bad(e.to_string()))
+    }
+}
+
+/// The files of a kind that Docker or Podman have for a host.
+fn files_for(name: &str, extension: &str) -> Vec<PathBuf> {
+    // A host is a folder's name only when it is nothing else.
+    if name.is_empty() || name.contains('/') || name.starts_with('.') {
+        return Vec::new();
+    }
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let mut folders: Vec<PathBuf> = OF_MACHINE.map(PathBuf::from).into();
+    folders.extend(set("DOCKER_CONFIG").map(|folder| folder.join("certs.d")));
+    folders.extend(set("HOME").into_iter().flat_map(|home| OF_PERSON.map(|it| home.join(it))));
+    let mut files = Vec::new();
+    for folder in folders {
+        let entries = fs::read_dir(folder.join(name)).into_iter().flatten().flatten();
+        let fitting = entries.map(|it| it.path());
+        let fitting = fitting.filter(|it| it.extension().is_some_and(|end| end == extension));
+        files.extend(fitting);
+    }
+    files.sort();
+    files.dedup();
+    files
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Source {
         }
         places.push(registry.clone());
         Ok(Self {
-            clients: Arc::new(Clients::new(settings, &registry)),
+            clients: Arc::new(Clients::new(settings, &registry)?),
             places: places.into_iter().map(|place| (place, OnceCell::new())).collect(),
             registry,
             access,

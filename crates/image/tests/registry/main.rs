@@ -249,6 +249,19 @@ async fn a_token_is_fetched_once_with_whatever_proof_there_is() {
 }
 
 #[tokio::test]
+async fn a_login_that_has_expired_is_told_from_a_wrong_password() {
+    let registry = with_tokens();
+    registry.answer("/token", Answer::Status("401 No", String::new()));
+    let place = Place::new();
+    let identity = Access::As(Credentials::IdentityToken("old".into()));
+    let error = registry_error(place.pull_as(&registry.reference("app:1"), identity).await);
+    assert!(matches!(error, RegistryError::LoginExpired { .. }), "{error:?}");
+    let error =
+        registry_error(place.pull_as(&registry.reference("app:1"), Access::As(ann())).await);
+    assert!(matches!(error, RegistryError::WrongPassword { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_token_server_without_tls_gets_no_password() {
     let registry = Registry::start();
     let challenge = "WWW-Authenticate: Bearer realm=\"http://token.invalid/x\"\r\n";
@@ -298,6 +311,10 @@ async fn what_the_registry_lacks_or_denies_is_said() {
     let place = Place::new();
     let error = place.refusal(&registry.reference("app:none")).await;
     assert!(matches!(error, RegistryError::NotThere { .. }), "{error:?}");
+    let tags = json!({"tags": ["1.0", "3.12-slim", "3.13-slim"]}).to_string().into_bytes();
+    registry.answer("/v2/app/tags/list", Answer::Bytes("application/json", tags));
+    let error = place.refusal(&registry.reference("app:3.12-slm")).await.to_string();
+    assert!(error.ends_with("app:3.12-slm: did you mean the tag `3.12-slim`?"), "{error}");
     let denied = Answer::Status("403 No", String::new());
     registry.answer("/v2/app/manifests/secret", denied);
     let error = place.refusal(&registry.reference("app:secret")).await;
