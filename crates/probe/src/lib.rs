@@ -9,6 +9,7 @@ mod cache;
 mod cgroup;
 mod clock;
 mod disk;
+mod follow;
 #[doc(hidden)]
 pub mod fuzz;
 mod http;
@@ -28,6 +29,7 @@ pub use cgroup::{
 };
 pub use clock::{Clocks, clocks, now, thread_cpu_ns};
 pub use disk::{allocated_bytes, free_bytes};
+pub use follow::Follower;
 pub use http::{
     Body, FirstResponse, GetError, ReadyError, ReadyOptions, ResponseError, Rush, Shot,
     closed_loop, downtime_ns, get, open_loop, wait_for_first_response,
