@@ -7,7 +7,7 @@ use std::{
     future::Future,
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -28,6 +28,9 @@ use crate::{World, poll, world::programs};
 
 /// How long the window may take to open on a busy machine.
 const OPENING: Duration = Duration::from_mins(2);
+
+/// The window's program.
+const WINDOW: &str = "tandem-desktop";
 
 /// Keys that have no letter (WebDriver, 17.4.2).
 const ENTER: char = '\u{e006}';
@@ -59,13 +62,24 @@ struct Group(Child);
 impl Desktop {
     /// Opens the window in this world.
     pub fn open(world: &World, look: Look) -> Result<Self> {
+        Self::open_program(world, look, WINDOW)
+    }
+
+    /// Opens the window of another program among those built.
+    pub(crate) fn open_program(world: &World, look: Look, name: &str) -> Result<Self> {
         let (display, number) = start_display(world)?;
         let port = world.free_port()?;
         let driver = start_driver(world, look, number, port)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let client = runtime.block_on(connect(world, port))?;
-        let program = program_of(&driver)?;
+        let path = world.program(name);
+        let client = runtime.block_on(connect(&path, port))?;
+        let program = program_of(&driver, &path)?;
         Ok(Self { client, program, runtime, _driver: driver, _display: display })
+    }
+
+    /// The window's program, which the view's own processes descend from.
+    pub(crate) fn program(&self) -> u32 {
+        self.program.as_raw().unsigned_abs()
     }
 
     /// The element with this `data-testid`, once it is there.
@@ -264,9 +278,9 @@ fn spawn(command: &mut Command) -> Result<Group> {
 }
 
 /// Waits for the driver, and lets it start the window.
-async fn connect(world: &World, port: u16) -> Result<Client> {
+async fn connect(program: &Path, port: u16) -> Result<Client> {
     let capabilities = json!({
-        "webkitgtk:browserOptions": { "binary": world.program("tandem-desktop"), "args": [] },
+        "webkitgtk:browserOptions": { "binary": program, "args": [] },
     });
     let Value::Object(capabilities) = capabilities else { bail!("not an object") };
     let address = format!("http://127.0.0.1:{port}");
@@ -288,17 +302,18 @@ async fn connect(world: &World, port: u16) -> Result<Client> {
 }
 
 /// The window's program, which the driver has started in its own group.
-fn program_of(driver: &Group) -> Result<Pid> {
+fn program_of(driver: &Group, program: &Path) -> Result<Pid> {
     let group = Pid::from_raw(i32::try_from(driver.0.id())?);
+    let wanted = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for entry in std::fs::read_dir("/proc")?.flatten() {
         let Some(Ok(pid)) = entry.file_name().to_str().map(str::parse) else { continue };
         let pid = Pid::from_raw(pid);
         let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        if name.trim_end() == "tandem-desktop" && getpgid(Some(pid)) == Ok(group) {
+        if name.trim_end() == wanted && getpgid(Some(pid)) == Ok(group) {
             return Ok(pid);
         }
     }
-    bail!("the driver runs no tandem-desktop")
+    bail!("the driver runs no {wanted}")
 }
 
 impl Drop for Group {

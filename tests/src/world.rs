@@ -65,6 +65,20 @@ impl World {
         Ok(Self { home, own_home, scratch, temporary, programs, before, instances_before })
     }
 
+    /// A world with this home, for who looks after it himself.
+    pub(crate) fn around(home: &Path) -> Result<Self> {
+        let folder = |name: &str| tempfile::Builder::new().prefix(name).tempdir();
+        Ok(Self {
+            home: home.to_owned(),
+            own_home: None,
+            scratch: folder("tandem-bench-work-")?,
+            temporary: folder("tandem-bench-tmp-")?,
+            programs: OnceLock::new(),
+            before: leaks::Snapshot::default(),
+            instances_before: BTreeSet::new(),
+        })
+    }
+
     /// `$TANDEM_HOME` of this case.
     pub fn home(&self) -> &Path {
         &self.home

@@ -11,7 +11,10 @@ use tokio::sync::mpsc;
 use crate::{shell::Shell, work::batched};
 
 /// Lines of a log that are shown when it is opened.
-const LOG_LINES: usize = 5000;
+const LOG_LINES: usize = 100_000;
+
+/// So many of them are handed over at a time: the page draws in between.
+const PART: usize = 2000;
 
 /// Sends all instances now and whenever one changed, whoever changed it, as
 /// long as the page is there that asked last.
@@ -120,7 +123,8 @@ pub(crate) async fn follow_log(
     let mut tell = move |line| drop(send.send(LogRow::from(line)));
     let options = LogOptions { follow: true, tail: Some(LOG_LINES), ..LogOptions::default() };
     let following = cancel.or_cancelled(app.logs(&name, options, &mut tell));
-    batched(following, told, |all| drop(lines.send(all))).await
+    let send = |all: Vec<LogRow>| all.chunks(PART).for_each(|part| drop(lines.send(part.to_vec())));
+    batched(following, told, send).await
 }
 
 /// An instance's snapshots.

@@ -1,12 +1,12 @@
 //! What all measures share: the images, and the peers that run beside us.
 
-use std::{cell::OnceCell, path::PathBuf, rc::Rc};
+use std::{cell::OnceCell, path::PathBuf, rc::Rc, time::Duration};
 
 use anyhow::{Result, anyhow};
 
 use super::{
     ground::Ground,
-    peers::{BigImage, Docker, Engine, Podman, Tandem},
+    peers::{BigImage, Docker, Engine, Podman, Same, Tandem},
 };
 
 /// A peer that is started when the first measure wants it; the error is why
@@ -18,13 +18,17 @@ pub(crate) struct Field {
     docker: Late<Docker>,
     podman: Late<Podman>,
     big: Late<BigImage>,
+    same: Late<Same>,
+    /// How long live charts are drawn.
+    pub(crate) live: Duration,
     /// Last, and so removed last: the peers' folders lie in it.
     pub(crate) ground: Ground,
 }
 
 impl Field {
-    pub(crate) fn new(ground: Ground) -> Self {
-        Self { ground, docker: Late::new(), podman: Late::new(), big: Late::new() }
+    pub(crate) fn new(ground: Ground, live: Duration) -> Self {
+        let (docker, podman) = (Late::new(), Late::new());
+        Self { ground, docker, podman, live, big: Late::new(), same: Late::new() }
     }
 
     pub(crate) fn docker(&self) -> Result<Rc<Docker>> {
@@ -38,6 +42,11 @@ impl Field {
     /// An image of 250 MB, as an archive and behind registries.
     pub(crate) fn big(&self) -> Result<Rc<BigImage>> {
         first(&self.big, || BigImage::make(&self.ground))
+    }
+
+    /// What a machine of ours is made of.
+    pub(crate) fn same(&self) -> Result<Rc<Same>> {
+        first(&self.same, || Same::of_ours(&self.ground))
     }
 
     /// The engine of this name.

@@ -30,6 +30,8 @@ pub(crate) enum Unit {
     Memory,
     /// A number of things.
     Count,
+    /// Per cent.
+    Share,
 }
 
 /// One value, and whose it is.

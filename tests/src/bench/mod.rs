@@ -29,7 +29,7 @@ pub use self::{options::Options, report::Report};
 /// Prepares the contenders, measures, cleans up, and reports.
 pub fn run(options: &Options) -> Result<Report> {
     let stage = Stage::new()?;
-    let field = Field::new(Ground::make()?);
+    let field = Field::new(Ground::make()?, options.live);
     let wanted = |measure: &&Measure| options.wants_measure(measure.name);
     let measures: Vec<Measure> = measures::ALL.iter().copied().filter(|it| wanted(&it)).collect();
     let (mut entries, mut remarks) = (Vec::new(), Vec::new());

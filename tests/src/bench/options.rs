@@ -1,6 +1,14 @@
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::measures;
+
+/// Live charts in a run that is not to take long.
+const SHORT: Duration = Duration::from_secs(40);
+
+/// As long as somebody may watch an experiment.
+const LONG: Duration = Duration::from_mins(10);
 
 /// What is measured, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +19,8 @@ pub struct Options {
     pub slow_trials: usize,
     /// Seed of the order and of the intervals.
     pub seed: u64,
+    /// How long a measure of live charts draws.
+    pub live: Duration,
     /// Only these measures; empty means all.
     pub measures: Vec<String>,
     /// Only contenders with one of these names; empty means all.
@@ -18,11 +28,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads `--trials N`, `--slow-trials N`, `--seed N`, `--only MEASURE,…`
-    /// and names of contenders.
+    /// Reads `--trials N`, `--slow-trials N`, `--seed N`, `--live-seconds N`,
+    /// `--slow`, `--only MEASURE,…` and names of contenders.
     pub fn parse(words: &[String]) -> Result<Self> {
         let (measures, contenders) = (Vec::new(), Vec::new());
-        let mut options = Self { trials: 20, slow_trials: 5, seed: 1, measures, contenders };
+        let mut options =
+            Self { trials: 20, slow_trials: 5, seed: 1, live: SHORT, measures, contenders };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} needs a value"));
@@ -33,10 +44,12 @@ impl Options {
                 "--trials" => options.trials = usize::try_from(number(value()?)?)?.max(1),
                 "--slow-trials" => options.slow_trials = usize::try_from(number(value()?)?)?,
                 "--seed" => options.seed = number(value()?)?,
+                "--live-seconds" => options.live = Duration::from_secs(number(value()?)?.max(8)),
+                "--slow" => options.live = LONG,
                 "--only" => options.measures.extend(value()?.split(',').map(str::to_owned)),
                 other if !other.starts_with('-') => options.contenders.push(other.to_owned()),
                 other => bail!(
-                    "`{other}` is unknown: expected --trials N, --slow-trials N, --seed N, --only MEASURE,… or names of contenders"
+                    "`{other}` is unknown: expected --trials N, --slow-trials N, --seed N, --live-seconds N, --slow, --only MEASURE,… or names of contenders"
                 ),
             }
         }
@@ -95,6 +108,7 @@ mod tests {
             parse(&["--trials", "5", "docker", "--seed", "9", "container", "--only", "run,load"])
                 .unwrap();
         assert_eq!((options.trials, options.seed, options.slow_trials), (5, 9, 5));
+        assert_eq!((options.live, parse(&["--slow"]).unwrap().live), (SHORT, LONG));
         assert!(options.wants("docker") && !options.wants("vm"));
         assert!(options.wants_measure("load") && !options.wants_measure("answer"));
     }

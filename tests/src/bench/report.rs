@@ -25,7 +25,7 @@ impl Report {
         let empty = Values::new();
         let verdicts = self.measures.iter().enumerate().flat_map(|(at, measure)| {
             let values = self.found.values.get(&at).unwrap_or(&empty);
-            measure.claims.iter().filter_map(|claim| claim.judge(values, self.seed))
+            measure.claims.iter().filter_map(|claim| claim.judge(values, measure.unit, self.seed))
         });
         verdicts.into_iter().all(|judged| judged.verdict != Verdict::Missed)
     }
@@ -53,9 +53,10 @@ impl Report {
             )?;
         }
         for claim in measure.claims {
-            match claim.judge(values, self.seed) {
-                Some(it) => writeln!(f, "  {}: {}: {}", claim.asked(), it.verdict, it.found)?,
-                None => writeln!(f, "  {}: not measured", claim.asked())?,
+            let asked = claim.asked(measure.unit);
+            match claim.judge(values, measure.unit, self.seed) {
+                Some(it) => writeln!(f, "  {asked}: {}: {}", it.verdict, it.found)?,
+                None => writeln!(f, "  {asked}: not measured")?,
             }
         }
         measure.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))
@@ -82,6 +83,7 @@ impl Unit {
             Self::Time => "ms",
             Self::Memory => "MiB",
             Self::Count => "number",
+            Self::Share => "%",
         }
     }
 
@@ -90,13 +92,17 @@ impl Unit {
             Self::Time => format!("{:.1}", value / 1e6),
             Self::Memory => format!("{:.1}", value / f64::from(1 << 20)),
             Self::Count => format!("{value:.0}"),
+            Self::Share => format!("{value:.2}"),
         }
     }
 }
 
 /// A value with its unit.
 pub(crate) fn shown(unit: Unit, value: f64) -> String {
-    format!("{} {}", unit.text(value), unit.name())
+    match unit {
+        Unit::Count => unit.text(value),
+        _ => format!("{} {}", unit.text(value), unit.name()),
+    }
 }
 
 #[cfg(test)]

@@ -52,11 +52,19 @@ pub(super) fn refresh(
         nix::unistd::sethostname(name).map_err(|e| step("setting the host name")(e.into()))?;
         let _ = fs::write("/etc/hostname", format!("{name}\n"));
     }
-    match mac {
-        Some(mac) => set_mac(mac).map_err(step("setting the network address")),
-        None => Ok(()),
+    if let Some(mac) = mac {
+        // A network device whose state was brought back announces itself, and
+        // that may be with the former address: whoever has heard it sends
+        // there until it hears the new one.
+        let _ = fs::write(ANNOUNCE, "1");
+        set_mac(mac).map_err(step("setting the network address"))?;
     }
+    Ok(())
 }
+
+/// Has the kernel tell of another hardware address (Linux,
+/// `Documentation/networking/ip-sysctl.rst`, `arp_notify`).
+const ANNOUNCE: &str = "/proc/sys/net/ipv4/conf/all/arp_notify";
 
 /// Gives the first network device another hardware address (netdevice(7)).
 fn set_mac(mac: [u8; 6]) -> io::Result<()> {

@@ -2,7 +2,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use tandem_backend::Backend;
 use tandem_model::{InstanceId, InstanceRecord, InstanceState, Sample};
-use tandem_probe::thread_cpu_ns;
+use tandem_probe::{Follower, thread_cpu_ns};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep},
@@ -49,6 +49,7 @@ impl Sampler {
 
 async fn watch(backend: &dyn Backend, id: &InstanceId, samples: &mpsc::UnboundedSender<Sample>) {
     let mut record: Option<InstanceRecord> = None;
+    let mut follower = None;
     loop {
         let begin = Instant::now();
         // Once it runs, its processes and cgroups stay the same.
@@ -59,7 +60,7 @@ async fn watch(backend: &dyn Backend, id: &InstanceId, samples: &mpsc::Unbounded
             });
         }
         if let Some(record) = &record
-            && let Ok(sample) = backend.sample(record).await
+            && let Some(sample) = sample(backend, record, &mut follower).await
             && samples.send(sample).is_err()
         {
             return;
@@ -67,4 +68,23 @@ async fn watch(backend: &dyn Backend, id: &InstanceId, samples: &mpsc::Unbounded
         let cost = begin.elapsed();
         sleep((cost * SHARE).max(PERIOD).saturating_sub(cost)).await;
     }
+}
+
+/// What the instance uses; a glance where that is enough.
+async fn sample(
+    backend: &dyn Backend,
+    record: &InstanceRecord,
+    follower: &mut Option<Follower>,
+) -> Option<Sample> {
+    if let (None, Some(process)) = (&follower, record.runtime.process) {
+        *follower = Some(Follower::new(process.pid, &record.runtime.cgroups));
+    }
+    if let Some(sample) = follower.as_mut().and_then(Follower::glance) {
+        return Some(sample);
+    }
+    let sample = backend.sample(record).await.ok()?;
+    if let Some(follower) = follower {
+        follower.keep(&sample);
+    }
+    Some(sample)
 }

@@ -170,7 +170,7 @@ impl ResultStore {
         let address = format!("file:{name}?immutable=1");
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         let mut connection = Connection::open_with_flags(address, flags).map_err(failed)?;
-        schema::migrate(&mut connection)
+        schema::readable(&mut connection)
             .map_err(|reason| StoreError::Foreign { path: path.to_owned(), reason })?;
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection) })
     }
@@ -410,6 +410,13 @@ mod tests {
         let store = ResultStore::open(&path).unwrap();
         store.begin("aa11bb22", &plan, Timestamp::now()).unwrap();
         drop(store);
+        let looking = ResultStore::open_read_only(&path).unwrap();
+        assert_eq!(looking.list().unwrap().len(), 1);
+        drop(looking);
+        // One of an earlier version too, which cannot be brought up to date.
+        let older = Connection::open(&path).unwrap();
+        older.execute_batch("DROP INDEX trial_run; PRAGMA user_version = 3;").unwrap();
+        drop(older);
         let looking = ResultStore::open_read_only(&path).unwrap();
         assert_eq!(looking.list().unwrap().len(), 1);
         assert!(looking.stop("aa11bb22", "by whoever looks").is_err());

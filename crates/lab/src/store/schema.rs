@@ -37,6 +37,8 @@ const STEPS: &[M<'static>] = &[
     ALTER TABLE run ADD COLUMN request TEXT; -- the caller's, to plan it again
     ALTER TABLE run ADD COLUMN lanes TEXT;   -- JSON: the lanes as they were found",
     ),
+    // A listing counts trials; their records need not be read for that.
+    M::up("CREATE INDEX trial_run ON trial (run);"),
 ];
 
 /// Brings a database up to date; a sentence when it is not ours.
@@ -51,4 +53,19 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), String> {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     steps.to_latest(connection).map_err(|e| e.to_string())
+}
+
+/// The least version that can be read as it is: later steps only make it quick.
+const READABLE: i64 = 3;
+
+/// Makes sure that a database which cannot be changed can be read.
+pub(super) fn readable(connection: &mut Connection) -> Result<(), String> {
+    let version: rusqlite::Result<i64> =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0));
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    match version {
+        Ok(version) if (READABLE..=known).contains(&version) => Ok(()),
+        // It says what is wrong, since nothing can be done about it.
+        _ => migrate(connection),
+    }
 }

@@ -8,4 +8,5 @@ mod usage;
 
 pub use layout::{CgroupLayout, Setup, cgroup_setup};
 pub use limits::{CgroupLimits, cgroup_limits};
+pub(crate) use usage::charged;
 pub use usage::{CgroupUsage, cgroup_processes, cgroup_usage};

@@ -1,5 +1,6 @@
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -29,8 +30,7 @@ pub struct CgroupUsage {
 /// stand in the list, and the controller's own file goes first. `None` when
 /// nothing can be read, e.g. because the cgroup is gone.
 pub fn cgroup_usage(folders: &[PathBuf]) -> Option<CgroupUsage> {
-    let read =
-        |name: &str| folders.iter().find_map(|folder| fs::read_to_string(folder.join(name)).ok());
+    let read = |name: &str| read_in(folders, name);
     let number = |name: &str| read(name).as_deref().and_then(single);
     let version1 = read("cpuacct.usage").is_some() || read("memory.usage_in_bytes").is_some();
     let stat = read("memory.stat");
@@ -53,6 +53,28 @@ pub fn cgroup_usage(folders: &[PathBuf]) -> Option<CgroupUsage> {
     (usage != CgroupUsage::default()).then_some(usage)
 }
 
+/// Only the memory charged and the processor time of [`cgroup_usage`], which
+/// cost little to read.
+pub(crate) fn charged(folders: &[PathBuf]) -> (Option<u64>, Option<u64>) {
+    let number = |name: &str| read_in(folders, name).as_deref().and_then(single);
+    let memory = number("memory.usage_in_bytes").or_else(|| number("memory.current"));
+    let cpu_ns = number("cpuacct.usage").or_else(|| {
+        let text = read_in(folders, "cpu.stat")?;
+        keyed(&text, "usage_usec").map(|micros| micros.saturating_mul(1000))
+    });
+    (memory, cpu_ns)
+}
+
+/// A file of whichever folder has it. The one that bears the controller's name
+/// is looked into first: of eight folders one has the file.
+fn read_in(folders: &[PathBuf], name: &str) -> Option<String> {
+    let controller = name.split('.').next().unwrap_or_default();
+    let bears = |folder: &&PathBuf| folder.components().any(|part| part.as_os_str() == controller);
+    let read = |folder: &PathBuf| fs::read_to_string(folder.join(name)).ok();
+    let first = folders.iter().filter(bears).find_map(read);
+    first.or_else(|| folders.iter().filter(|it| !bears(it)).find_map(read))
+}
+
 /// The processes in an instance's cgroup and in the cgroups below it. Empty
 /// when it is gone.
 pub fn cgroup_processes(folders: &[PathBuf]) -> Vec<u32> {
@@ -72,6 +94,10 @@ pub fn cgroup_processes(folders: &[PathBuf]) -> Vec<u32> {
 }
 
 fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    // A folder has two links and one more for each in it.
+    if fs::metadata(folder).is_ok_and(|it| it.nlink() == 2) {
+        return Vec::new();
+    }
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let is_dir = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
     entries.flatten().filter(is_dir).map(|entry| entry.path()).collect()

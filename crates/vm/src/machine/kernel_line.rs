@@ -15,8 +15,10 @@ pub(super) fn kernel_command_line(accelerator: Accelerator, has_room: bool) -> S
     ];
     match accelerator {
         // Software emulation gives no isolation that mitigations could save,
-        // and its time stamp counter is the host's.
-        Accelerator::Tcg => line.push("mitigations=off tsc=reliable"),
+        // and its time stamp counter is the host's. Whether the timer's
+        // interrupts come is tried within a few milliseconds, in which a busy
+        // host may not run the guest at all: the kernel would panic.
+        Accelerator::Tcg => line.push("mitigations=off tsc=reliable no_timer_check"),
         Accelerator::Kvm => {}
     }
     if has_room {

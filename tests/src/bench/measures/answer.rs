@@ -46,7 +46,9 @@ pub(super) const MEASURE: Measure = Measure {
         ("crun", |name, field| Ok(launched(name, Runtime::prepare(&field.ground, name)?))),
         ("vm", ENGINE),
         ("vm-full", SYSTEM),
-        (QEMU, |name, field| Ok(launched(name, Qemu::prepare(&field.ground)?))),
+        (QEMU, |name, field| {
+            Ok(launched(name, Qemu::prepare(&field.ground, field.same()?, name)?))
+        }),
     ],
 };
 

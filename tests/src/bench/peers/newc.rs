@@ -1,5 +1,7 @@
-//! Reading initial RAM disks: one or more `newc` cpio archives in a row
-//! (the kernel's initramfs buffer format, early-userspace/buffer-format.rst).
+//! Initial RAM disks: one or more `newc` cpio archives in a row (the kernel's
+//! initramfs buffer format, early-userspace/buffer-format.rst).
+
+use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -31,29 +33,61 @@ pub(crate) fn files(buffer: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(found)
 }
 
+/// The folders and files below a folder as one archive.
+pub(crate) fn pack(tree: &Path) -> Result<Vec<u8>> {
+    let (mut bytes, mut folders) = (Vec::new(), vec![tree.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for found in fs::read_dir(&folder)?.flatten() {
+            let path = found.path();
+            let name = path.strip_prefix(tree)?.to_string_lossy().into_owned();
+            let mode = found.metadata()?.permissions().mode();
+            if found.file_type()?.is_dir() {
+                bytes.extend(entry(&name, mode, &[]));
+                folders.push(path);
+            } else {
+                bytes.extend(entry(&name, mode, &fs::read(&path)?));
+            }
+        }
+    }
+    bytes.extend(entry("TRAILER!!!", 0, &[]));
+    Ok(bytes)
+}
+
+fn entry(name: &str, mode: u32, data: &[u8]) -> Vec<u8> {
+    let (size, name_size) = (data.len(), name.len() + 1);
+    let mut bytes = format!("070701{:08x}{mode:08x}", 1).into_bytes();
+    for field in [0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0] {
+        // Writing into memory does not fail.
+        let _ = write!(bytes, "{field:08x}");
+    }
+    bytes.extend(name.bytes().chain([0]));
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes.extend(data);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(name: &str, mode: u32, data: &str) -> Vec<u8> {
-        let (size, name_size) = (data.len(), name.len() + 1);
-        let mut bytes = format!("070701{:08x}{mode:08x}", 1).into_bytes();
-        for field in [0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0] {
-            bytes.extend(format!("{field:08x}").bytes());
-        }
-        bytes.extend(name.bytes().chain([0]));
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes.extend(data.bytes());
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
+    #[test]
+    fn what_is_packed_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        fs::write(dir.path().join("a/b/c"), "abcde").unwrap();
+        fs::write(dir.path().join("init"), "#!").unwrap();
+        let mut found = files(&pack(dir.path()).unwrap()).unwrap();
+        found.sort();
+        assert_eq!(found, [("a/b/c".into(), b"abcde".to_vec()), ("init".into(), b"#!".to_vec())]);
     }
 
     #[test]
     fn archives_in_a_row_are_read_to_the_last() {
-        let mut disk = [entry("m", 0o40_755, ""), entry("m/a.ko", 0o100_644, "abc")].concat();
-        disk.extend(entry("TRAILER!!!", 0, ""));
+        let mut disk = [entry("m", 0o40_755, b""), entry("m/a.ko", 0o100_644, b"abc")].concat();
+        disk.extend(entry("TRAILER!!!", 0, b""));
         disk.resize(disk.len().next_multiple_of(512), 0);
-        disk.extend([entry("boot.json", 0o100_644, "{}"), entry("TRAILER!!!", 0, "")].concat());
+        disk.extend([entry("boot.json", 0o100_644, b"{}"), entry("TRAILER!!!", 0, b"")].concat());
         let found = files(&disk).unwrap();
         assert_eq!(found[0], ("m/a.ko".into(), b"abc".to_vec()));
         assert_eq!(found[1].0, "boot.json");

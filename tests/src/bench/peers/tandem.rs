@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
     process::Command,
@@ -59,6 +60,17 @@ impl Engine for Tandem {
     fn is_machine(&self) -> bool {
         self.lane.contains(&"vm")
     }
+}
+
+/// The phases of an instance's last launch, in nanoseconds.
+pub(crate) fn phases(engine: &dyn Engine, name: &str) -> Result<BTreeMap<String, f64>> {
+    let record = engine.call(&["inspect", name])?.json()?;
+    let phases = record[0]["phases"].as_array().context("our instance has no phases")?;
+    let length = |phase: &serde_json::Value| {
+        let (start, end) = (phase["start"].as_u64()?, phase["end"].as_u64()?);
+        Some((phase["name"].as_str()?.to_owned(), end.checked_sub(start)? as f64))
+    };
+    phases.iter().map(|phase| length(phase).context("a phase is odd")).collect()
 }
 
 /// A port of loopback that nobody listens on now.

@@ -10,10 +10,11 @@ import type { SnapshotRow } from "../bindings/SnapshotRow";
 import type { UpdateReport } from "../bindings/UpdateReport";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
+import type { NumberedLine } from "./pieces";
 
 const RECENT = "recent-projects";
 /** Lines of a log that are kept. */
-const LOG_LINES = 20_000;
+const LOG_LINES = 120_000;
 
 /** An instruction of a build as it goes. */
 export interface BuildStep {
@@ -47,7 +48,7 @@ export class Workbench {
   file = $state("");
   build: Build | null = $state(null);
   chosen: string | null = $state(null);
-  log: LogRow[] = $state.raw([]);
+  log: (LogRow & NumberedLine)[] = $state.raw([]);
   search = $state("");
   tab: InstanceTab = $state("log");
   snapshots: SnapshotRow[] = $state.raw([]);
@@ -56,6 +57,8 @@ export class Workbench {
   note: string | null = $state(null);
   busy = $state(false);
   #said: string | null = $state(null);
+  /** Lines of logs that came, of whatever instance: no two have one number. */
+  #numbered = 0;
 
   /** The way to the program, for parts that talk to it on their own. */
   readonly host: Host;
@@ -230,7 +233,7 @@ export class Workbench {
   async #follow(name: string): Promise<void> {
     try {
       await this.#host.followLog(name, (lines) => {
-        const plain = lines.map((line) => ({ ...line, text: plainText(line.text) }));
+        const plain = lines.map((line) => ({ ...line, at: this.#numbered++, text: plainText(line.text) }));
         if (this.chosen === name) this.log = [...this.log, ...plain].slice(-LOG_LINES);
       });
     } catch (thrown) {
