@@ -22,6 +22,7 @@ mod hostile;
 mod images;
 mod lesson;
 mod limits;
+mod listeners;
 mod network;
 mod package;
 mod postgres;
@@ -34,6 +35,7 @@ mod state;
 mod supervision;
 mod system;
 mod vm;
+mod vm_faults;
 mod vm_full;
 mod vm_state;
 mod volumes;
@@ -88,6 +90,7 @@ pub fn all() -> Vec<Case> {
         vm::CASES,
         vm_full::CASES,
         vm_state::CASES,
+        vm_faults::CASES,
         crash::CASES,
         faults::CASES,
         faults_disk::CASES,
