@@ -10,6 +10,7 @@ use std::{
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -157,6 +158,15 @@ impl<'w> Person<'w> {
     /// Runs a command of the user's to its end.
     pub fn tandem<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<Output> {
         self.world.finish(self.command(args))
+    }
+
+    /// The same with another time limit.
+    pub fn tandem_within<S: AsRef<OsStr>>(
+        &self,
+        limit: Duration,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Output> {
+        crate::process::run(self.command(args), limit)
     }
 
     /// The row of an instance in the user's `ps -a`.

@@ -127,6 +127,9 @@ impl Drop for Asked {
 }
 
 fn broken(e: impl std::fmt::Display) -> AppError {
+    // A helper's sentence begins with the program's name, as a command's does.
+    let text = e.to_string();
+    let e = text.strip_prefix("tandem: ").unwrap_or(&text);
     Failure::new(ErrorCode::Internal, format!("the copy was cut short: {e}; try again")).into()
 }
 

@@ -41,7 +41,10 @@ impl App {
     /// fails.
     pub async fn import_disk(&self, wishes: DiskWishes) -> Result<InstanceRecord, AppError> {
         let disk = look_at_disk(&wishes.file, wishes.format).map_err(unfit)?;
-        let record = self.instances.create(spec(&wishes, &disk))?;
+        // Until it is whole it is this process's: whoever kills that leaves an
+        // instance which the next command takes away.
+        let owner = tandem_probe::identity(std::process::id());
+        let mut record = self.instances.create(InstanceSpec { owner, ..spec(&wishes, &disk) })?;
         let made = take_disk(&disk, &self.instances.dir(&record.id)).await;
         if made.is_err() {
             self.instances.delete(&record.id)?;
@@ -53,6 +56,8 @@ impl App {
             ))),
             other @ CarryError::Backend(_) => unfit(other),
         })?;
+        record.spec.owner = None;
+        self.instances.save(&record)?;
         Ok(record)
     }
 

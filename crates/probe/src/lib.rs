@@ -41,6 +41,6 @@ pub use list::{ProcessRow, processes};
 pub use machine::machine;
 pub use memory::{MemoryBreakdown, memory_of, pss_of};
 pub use network::{NetworkUse, network_of};
-pub use process::{alive, identity};
+pub use process::{alive, identity, is_stopped};
 pub use sample::sample_tree;
 pub use tree::{cpu_ns_of, session_members, session_of, tree};

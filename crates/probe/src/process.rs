@@ -13,6 +13,12 @@ pub fn alive(process: ProcessIdentity) -> bool {
         .is_some_and(|stat| stat.start == process.start && !matches!(stat.state, 'Z' | 'X'))
 }
 
+/// Whether exactly this process is held still by a signal or a debugger.
+pub fn is_stopped(process: ProcessIdentity) -> bool {
+    stat(process.pid)
+        .is_some_and(|stat| stat.start == process.start && matches!(stat.state, 'T' | 't'))
+}
+
 /// What `/proc/PID/stat` says of a process (proc_pid_stat(5)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {

@@ -19,8 +19,8 @@ use crate::{
     disk::{BaseDisk, Content, mke2fs_found},
     exec::exec_command,
     guest::guest_program,
-    kernel::{FIX as KERNEL_FIX, Kernel},
-    machine::{QEMU_FIX, Qemu},
+    kernel::{FIX as KERNEL_FIX, Flavour, Kernel},
+    machine::{NEWER_FIX, QEMU_FIX, Qemu, runs_machines, saves_memory},
     payload::{InstanceFiles, end_process, refusal, remove_boot, shape_of},
     quota, share,
     snapshot::MachineState,
@@ -65,10 +65,11 @@ impl VmEngine {
     /// The guests' kernel, fetched when there is none.
     async fn kernel(
         &self,
+        flavour: Flavour,
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<Kernel, BackendError> {
         let home = self.home.clone();
-        reporting(progress, move |say| Kernel::ensure(&home, &mut |line| say(line))).await
+        reporting(progress, move |say| Kernel::ensure(&home, flavour, &mut |line| say(line))).await
     }
 
     async fn make_disk(
@@ -92,7 +93,8 @@ impl VmEngine {
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
         let (qemu, guest) = (Qemu::find()?, guest_program(&self.program)?);
-        let kernel = self.kernel(progress).await?;
+        saves_memory(&qemu.version()?)?;
+        let kernel = self.kernel(Flavour::Cloud, progress).await?;
         let chosen = choose(spec.accelerator, &self.home, &qemu, &kernel, &guest).await?;
         let state = MachineState::here(
             &qemu.version()?,
@@ -113,7 +115,8 @@ impl VmEngine {
         let found = async {
             let qemu = qemu.ok_or_else(|| "QEMU is not there to try it".to_owned())?;
             let guest = guest_program(&self.program).map_err(|e| e.to_string())?;
-            let kernel = self.kernel(&mut |_| {}).await.map_err(|e| e.to_string())?;
+            let kernel =
+                self.kernel(Flavour::Cloud, &mut |_| {}).await.map_err(|e| e.to_string())?;
             finding(&self.home, qemu, &kernel, &guest).await.map_err(|e| e.to_string())
         };
         match found.await {
@@ -160,10 +163,7 @@ impl Supervised for VmEngine {
 
     async fn capabilities(&self) -> Vec<Capability> {
         let qemu = Qemu::find();
-        let version = qemu.as_ref().map_err(ToString::to_string).and_then(|qemu| {
-            let version = qemu.version().map_err(|e| e.to_string())?;
-            Ok(format!("QEMU {version} at {}", qemu.program.display()))
-        });
+        let program = qemu_capability(&qemu);
         let qemu = qemu.ok();
         let software = match &qemu {
             Some(_) => Capability::ok(
@@ -174,10 +174,7 @@ impl Supervised for VmEngine {
         };
         let kvm = self.kvm(qemu.as_ref()).await;
         vec![
-            match version {
-                Ok(version) => Capability::ok("qemu", version),
-                Err(why) => Capability::missing("qemu", why, Some(QEMU_FIX)),
-            },
+            program,
             kvm,
             software,
             kernel_capability(&self.home),
@@ -197,10 +194,12 @@ impl Supervised for VmEngine {
     async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError> {
         let qemu = Qemu::find()?;
         let guest = guest_program(&self.program)?;
-        let kernel = self.kernel(&mut |_| {}).await?;
+        let kernel = self.kernel(Flavour::Cloud, &mut |_| {}).await?;
+        let version = qemu.version()?;
+        runs_machines(&version)?;
         let chosen = choose(lane.accelerator, &self.home, &qemu, &kernel, &guest).await?;
         Ok(Availability {
-            engine: format!("QEMU {}", qemu.version()?),
+            engine: format!("QEMU {version}"),
             accelerator: Some(chosen.accelerator),
             note: Some(chosen.reason),
         })
@@ -216,15 +215,17 @@ impl Supervised for VmEngine {
         }
         shape_of(spec)?;
         VolumeDisks::check(&self.home, &spec.options)?;
-        share::check(&spec.options, spec.profile)?;
+        share::check(&spec.options)?;
         let qemu = Qemu::find()?;
         let guest = guest_program(&self.program)?;
-        let kernel = self.kernel(progress).await?;
+        let kernel = self.kernel(Flavour::Cloud, progress).await?;
         if spec.accelerator != AcceleratorChoice::Tcg {
             choose(spec.accelerator, &self.home, &qemu, &kernel, &guest).await?;
         }
         if spec.profile == Some(Profile::Full) {
             self.make_system(progress).await?;
+        } else if share::flavour(&spec.options) == Flavour::Generic {
+            self.kernel(Flavour::Generic, progress).await?;
         }
         self.make_disk(spec, progress).await?;
         if spec.options.template {
@@ -283,8 +284,29 @@ impl Supervised for VmEngine {
     }
 }
 
+fn qemu_capability(qemu: &Result<Qemu, BackendError>) -> Capability {
+    let found = qemu.as_ref().map_err(ToString::to_string);
+    let version = match found.and_then(|qemu| qemu.version().map_err(|e| e.to_string())) {
+        Ok(version) => version,
+        Err(why) => return Capability::missing("qemu", why, Some(QEMU_FIX)),
+    };
+    let place = qemu.as_ref().map_or(Path::new(""), |qemu| qemu.program.as_path());
+    let text = format!("QEMU {version} at {}", place.display());
+    if let Err(e) = runs_machines(&version) {
+        return Capability::missing("qemu", e.to_string(), Some(NEWER_FIX));
+    }
+    match saves_memory(&version) {
+        Ok(()) => Capability::ok("qemu", text),
+        Err(_) => Capability::limited(
+            "qemu",
+            format!("{text}; it saves no memory: no snapshot with memory and no template"),
+            Some(NEWER_FIX),
+        ),
+    }
+}
+
 fn kernel_capability(home: &Home) -> Capability {
-    match Kernel::cached(home) {
+    match Kernel::cached(home, Flavour::Cloud) {
         Ok(Some(kernel)) => {
             let package = kernel.package.as_deref().unwrap_or("the host's own");
             Capability::ok("vm_kernel", format!("Linux {} ({package})", kernel.release))

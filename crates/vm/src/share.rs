@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use tandem_backend::BackendError;
-use tandem_model::{InstanceOptions, MountSource, MountSpec, Profile};
+use tandem_model::{InstanceOptions, MountSource, MountSpec};
+
+use crate::kernel::Flavour;
 
 /// Each is a device of its own on the machine's bus.
 const MOST: usize = 8;
@@ -36,21 +38,16 @@ pub(crate) fn shares(options: &InstanceOptions) -> impl Iterator<Item = (&MountS
     })
 }
 
+/// The kernel of a `micro` machine that shows them.
+pub(crate) fn flavour(options: &InstanceOptions) -> Flavour {
+    if shares(options).next().is_some() { Flavour::Generic } else { Flavour::Cloud }
+}
+
 /// Refuses what cannot be, before anything is made.
-pub(crate) fn check(
-    options: &InstanceOptions,
-    profile: Option<Profile>,
-) -> Result<(), BackendError> {
+pub(crate) fn check(options: &InstanceOptions) -> Result<(), BackendError> {
     for (at, (mount, share)) in shares(options).enumerate() {
         let refused =
             |why: &str| Err(BackendError::bad_mount(share.path.display(), &mount.target, why));
-        if profile != Some(Profile::Full) {
-            return Err(BackendError::Unavailable {
-                what: "a folder of the host in a micro machine".to_owned(),
-                why: "its kernel, Debian's for clouds, has no file system that is shared with the host".to_owned(),
-                fix: "use --profile full, a named volume, `tandem cp`, or --backend container".to_owned(),
-            });
-        }
         if at == MOST {
             return refused("a virtual machine shows 8 folders of the host at most");
         }
@@ -80,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_shown_by_whole_systems_only() {
+    fn folders_are_shown_and_files_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "x").unwrap();
@@ -89,11 +86,11 @@ mod tests {
             ..Default::default()
         };
         let folder = options(format!("{}:/data:ro", dir.path().display()));
-        check(&folder, Some(Profile::Full)).unwrap();
-        let said = check(&folder, Some(Profile::Micro)).unwrap_err().to_string();
-        assert!(said.contains("--profile full"), "{said}");
+        check(&folder).unwrap();
+        assert_eq!(flavour(&folder), Flavour::Generic);
+        assert_eq!(flavour(&InstanceOptions::default()), Flavour::Cloud);
         let file = options(format!("{}:/data", file.display()));
-        let said = check(&file, Some(Profile::Full)).unwrap_err().to_string();
+        let said = check(&file).unwrap_err().to_string();
         assert!(said.contains("folders only"), "{said}");
         let (mount, share) = shares(&folder).next().unwrap();
         assert_eq!((mount.target.as_str(), share.read_only), ("/data", true));

@@ -48,10 +48,22 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 /// A mount of the case's own, gone with the value.
-struct Mounted(PathBuf);
+pub(super) struct Mounted(PathBuf);
+
+impl Mounted {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 /// Ends the instance of a home of the case's own, also when the case failed.
-struct Ended<'a>(&'a World, &'a Path);
+pub(super) struct Ended<'a>(&'a World, &'a Path);
+
+impl<'a> Ended<'a> {
+    pub(super) fn of(world: &'a World, home: &'a Path) -> Self {
+        Self(world, home)
+    }
+}
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
@@ -65,16 +77,17 @@ impl Drop for Mounted {
     }
 }
 
-/// 64 MiB and not a byte more.
-fn small_disk(world: &World) -> Result<Mounted> {
+/// So many MiB and not a byte more.
+pub(super) fn small_disk(world: &World, mib: u32) -> Result<Mounted> {
     let folder = world.scratch().join("small");
     fs::create_dir(&folder)?;
-    mount(Some("small"), &folder, Some("tmpfs"), MsFlags::empty(), Some("size=64m,mode=700"))?;
+    let options = format!("size={mib}m,mode=700");
+    mount(Some("small"), &folder, Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))?;
     Ok(Mounted(folder))
 }
 
 /// Bytes that no compression makes smaller.
-fn noise(path: &Path, count: usize) -> Result<()> {
+pub(super) fn noise(path: &Path, count: usize) -> Result<()> {
     let mut bytes = vec![0; count];
     rand::Rng::fill_bytes(&mut ChaCha12Rng::seed_from_u64(64), &mut bytes);
     Ok(fs::write(path, bytes)?)
@@ -82,7 +95,7 @@ fn noise(path: &Path, count: usize) -> Result<()> {
 
 fn full(world: &World) -> Result<()> {
     let registry = RegistryPeer::plain(world)?;
-    let disk = small_disk(world)?;
+    let disk = small_disk(world, 64)?;
     let home = disk.0.join("home");
     let tandem = |text: &str| elsewhere(world, &home, &words(text));
     // What is too big, made where there is room.

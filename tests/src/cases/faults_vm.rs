@@ -17,12 +17,20 @@ use rand::{RngExt as _, SeedableRng as _, rngs::ChaCha12Rng};
 use super::faults::{Victim, clear, is_truthful, seed};
 use crate::{Case, Need, Start, World, poll};
 
-pub(super) const CASES: &[Case] = &[Case {
-    name: "faults::a_machine_killed_at_any_moment",
-    needs: &[Need::Root, Need::Program("qemu-system-x86_64"), Need::Program("qemu-img")],
-    start: Start::Built,
-    run: kills,
-}];
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "faults::a_machine_killed_at_any_moment",
+        needs: &[Need::Root, Need::Program("qemu-system-x86_64"), Need::Program("qemu-img")],
+        start: Start::Built,
+        run: kills,
+    },
+    Case {
+        name: "faults::a_disk_killed_on_its_way_in_or_out",
+        needs: &[Need::Root, Need::Program("qemu-img")],
+        start: Start::Empty,
+        run: carried,
+    },
+];
 
 /// An emulated boot on a busy machine.
 const LIMIT: Duration = Duration::from_mins(4);
@@ -112,6 +120,74 @@ fn round(
     clear(world)?;
     let left = world.left_behind();
     ensure!(left.is_empty(), "left behind: {left:?}");
+    Ok(())
+}
+
+/// Disks that come from elsewhere and go there. Nothing boots.
+fn carried(world: &World) -> Result<()> {
+    let seed = seed();
+    let mut random = ChaCha12Rng::seed_from_u64(seed);
+    let mut bytes = vec![0; 160 << 20];
+    rand::Rng::fill_bytes(&mut random, &mut bytes);
+    // A boot sector.
+    bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+    fs::write(world.scratch().join("disk.raw"), &bytes)?;
+    let import = "import --disk --name vm disk.raw";
+    let export = "export --disk qcow2 -o out.qcow2 vm";
+    let out = world.scratch().join("out.qcow2");
+    let usual = [tandem(world, import)?.ok()?.elapsed, tandem(world, export)?.ok()?.elapsed];
+    fs::remove_file(&out)?;
+    for round in 0..10 {
+        let (work, usual) = if round % 2 == 0 { (import, usual[0]) } else { (export, usual[1]) };
+        if work == import {
+            clear(world)?;
+        }
+        let victim = if round % 4 < 2 { Victim::Command } else { Victim::All };
+        let at = usual.mul_f64(random.random_range(0.1..1.0));
+        let mut running = world.background(work.split_whitespace())?;
+        thread::sleep(at);
+        victim.kill(world, running.pid(), &mut random);
+        running.wait(LIMIT)?;
+        let seen = || -> Result<()> {
+            is_truthful(world)?;
+            // Half a disk is no instance.
+            let rows = world.tandem(["ps", "-a", "--json"])?.ok()?.json()?;
+            let whole = rows.as_array().is_some_and(|rows| !rows.is_empty());
+            ensure!(whole || work == import, "the exported machine is gone: {rows}");
+            if whole {
+                tandem(world, "export --disk raw -o again.raw vm")?.ok()?;
+                let again = world.scratch().join("again.raw");
+                ensure!(fs::read(&again)? == bytes, "half a disk counts as an instance");
+                fs::remove_file(&again)?;
+            } else {
+                tandem(world, import)?.ok()?;
+            }
+            if out.exists() {
+                is_whole(&out)?;
+                fs::remove_file(&out)?;
+            }
+            tandem(world, export)?.ok()?;
+            is_whole(&out)?;
+            fs::remove_file(&out)?;
+            let names = fs::read_dir(world.scratch())?.flatten();
+            let left: Vec<_> =
+                names.map(|it| it.file_name()).filter(|it| it != "disk.raw").collect();
+            ensure!(left.is_empty(), "left behind: {left:?}");
+            disks_are_sound(world)
+        };
+        seen().with_context(|| {
+            format!("round {round}: `{work}`, {victim:?} at {at:?}, TANDEM_FAULT_SEED={seed}")
+        })?;
+    }
+    clear(world)?;
+    let left = world.left_behind();
+    ensure!(left.is_empty(), "left behind: {left:?}");
+    Ok(())
+}
+
+fn is_whole(disk: &Path) -> Result<()> {
+    let output = Command::new("qemu-img").args(["check", "-f", "qcow2"]).arg(disk).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     Ok(())
 }
 

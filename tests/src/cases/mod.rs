@@ -22,6 +22,7 @@ mod hostile;
 mod images;
 mod lesson;
 mod limits;
+mod listeners;
 mod network;
 mod package;
 mod platform;
@@ -37,6 +38,7 @@ mod state;
 mod supervision;
 mod system;
 mod vm;
+mod vm_faults;
 mod vm_full;
 mod vm_state;
 mod volumes;
@@ -94,6 +96,7 @@ pub fn all() -> Vec<Case> {
         vm::CASES,
         vm_full::CASES,
         vm_state::CASES,
+        vm_faults::CASES,
         crash::CASES,
         faults::CASES,
         faults_disk::CASES,

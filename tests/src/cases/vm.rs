@@ -1,9 +1,12 @@
 //! The life of a virtual machine, under software emulation so that it is the
 //! same everywhere.
 
-use std::time::Duration;
+use std::{
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    time::Duration,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::container::{lives, row};
 use crate::{Case, Need, Start, Terminal, World};
@@ -14,6 +17,7 @@ pub(super) const CASES: &[Case] = &[
     case("vm::takes_what_is_typed_and_what_is_piped", input),
     case("vm::runs_the_image_as_it_says", environment),
     case("vm::obeys_the_verbs_of_containers", verbs),
+    case("vm::shows_folders_of_the_host", folders),
     case("vm::volumes_are_disks_that_outlive_machines", volumes),
     case("vm::kvm_counts_only_when_it_works", kvm),
 ];
@@ -134,9 +138,35 @@ fn verbs(world: &World) -> Result<()> {
     exec(&["verbs", "true"])?.code_is(0)?;
     world.tandem_within(ANSWER, ["rm", "-f", "verbs"])?.ok()?;
 
-    let mount = ["-v", ".:/data", "hello-flask"];
-    let refused = world.tandem_within(ANSWER, [&["run"], &TCG[..], &mount].concat())?;
-    refused.code_is(125)?.is_one_sentence(&["folder of the host", "--profile full"])?;
+    Ok(())
+}
+
+/// A folder of the host, shown twice.
+fn folders(world: &World) -> Result<()> {
+    let host = world.write("shown/host", "from the host\n")?;
+    let folder = host.parent().context("no folder")?;
+    let run = |options: &[&str], tail: &[&str]| {
+        world.tandem_within(ANSWER, [&["run", "--rm"], &TCG[..], options, tail].concat())
+    };
+    let volumes = ["/shown", "/seen:ro"].map(|at| format!("{}:{at}", folder.display()));
+    let both = ["-v", &volumes[0], "-v", &volumes[1], "--entrypoint", "sh"];
+    let script = "cat /shown/host /seen/host; cd /shown; cp /bin/true tool; chown 33 tool; chmod 4755 tool; stat -c %a:%u tool; ln -s /etc/shadow way; touch /seen/x || echo refused";
+    let output = run(&both, &["hello-flask", "-c", script])?.code_is(0)?;
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    ensure!(lines == ["from the host", "from the host", "4755:33", "refused"], "{output}");
+    // On the host they are plain files of whoever started it.
+    for name in ["tool", "way"] {
+        let found = std::fs::symlink_metadata(folder.join(name))?;
+        let mode = found.permissions().mode() & 0o7777;
+        ensure!(found.is_file() && mode & 0o7022 == 0, "{name} has mode {mode:o}");
+        ensure!(found.uid() == nix::unistd::getuid().as_raw(), "{name} is another's");
+    }
+    ensure!(!folder.join("x").exists(), "a read-only folder was written to");
+    let file = format!("{}:/file", host.display());
+    let refused = run(&["-v", &file], &["hello-flask"])?.code_is(125)?;
+    refused.is_one_sentence(&["folders only"])?;
+    let refused = run(&["-v", &volumes[0], "--template", "auto"], &["hello-flask"])?;
+    refused.code_is(125)?.is_one_sentence(&["template", "folders of the host"])?;
     Ok(())
 }
 

@@ -9,12 +9,26 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use super::container::{GREETING, row};
-use crate::{Case, Need, Start, Terminal, World, poll};
+use crate::{Case, Need, Person, Start, Terminal, World, poll};
 
 pub(super) const CASES: &[Case] = &[
-    // The first one makes the operating system, and the second lets go of it.
+    // The first one makes the operating system, and the third lets go of it.
     case("vm_full::has_a_terminal_and_folders_of_the_host", terminal),
+    Case {
+        name: "vm_full::is_made_and_started_by_an_ordinary_user",
+        needs: &[
+            Need::Root,
+            Need::Program("qemu-system-x86_64"),
+            Need::Program("mke2fs"),
+            Need::Program("newuidmap"),
+            Need::Program("unshare"),
+            Need::Program("setpriv"),
+        ],
+        start: Start::Built,
+        run: of_a_person,
+    },
     case("vm_full::is_a_debian_with_the_app_as_a_service_on_a_disk_that_boots_anywhere", whole),
+    case("vm_full::starts_a_disk_by_uefi_or_says_what_is_missing", uefi),
     case("vm_full::refuses_what_it_cannot", refusals),
 ];
 
@@ -91,6 +105,35 @@ fn whole(world: &World) -> Result<()> {
     make_room(world)
 }
 
+/// An ordinary user makes the disk of such a machine, and starts it.
+fn of_a_person(world: &World) -> Result<()> {
+    let person = Person::with_range(world)?;
+    person.take_images()?;
+    let port = world.free_port()?;
+    let publish = format!("127.0.0.1:{port}:8080");
+    let head = ["run", "-d", "--name", "mine", "-p", &publish];
+    let tail = [
+        "--entrypoint",
+        "python",
+        "hello-flask",
+        "-c",
+        "import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=8080)",
+    ];
+    person.tandem_within(BOOT, [&head[..], &FULL, &tail].concat())?.ok()?;
+    poll::first_body(port, BOOT)?;
+    let pid = person.row("mine")?["pid"].as_u64().context("no process")?;
+    let owner = std::fs::metadata(format!("/proc/{pid}"))?.uid();
+    ensure!(owner == person.uid(), "QEMU runs as {owner}");
+    // Owners are as the images have them, though this user can give nothing away.
+    let script =
+        "cat /proc/1/comm; stat -c %u:%g /etc/shadow /usr/bin/passwd; stat -c %a /usr/bin/passwd";
+    let output = person.tandem_within(SOON, ["exec", "mine", "sh", "-c", script])?.ok()?;
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    ensure!(lines == ["systemd", "0:42", "0:0", "4755"], "{output}");
+    person.tandem_within(SOON, ["rm", "-f", "mine"])?.ok()?;
+    person.end()
+}
+
 /// Its state is kept, its size changes, and what `exec` adds is counted.
 fn state(world: &World, port: u16) -> Result<()> {
     let tandem = |words: &[&str]| world.tandem_within(BOOT, words)?.ok();
@@ -126,7 +169,9 @@ fn state(world: &World, port: u16) -> Result<()> {
         said.code_is(125)?.is_one_sentence(words)
     };
     refused(&["--memory", "200m"], &["256 MB", "cold"])?;
-    refused(&["--cpus", "2"], &["comes back", "cold"])?;
+    // One that was taken away comes back.
+    tandem(&["update", "--mode", "hot", "--cpus", "2", "whole"])?;
+    ensure!(exec("nproc")?.stdout == "2\n", "it did not come back");
     refused(&["--pids-limit", "90"], &["processes", "cold"])?;
     let back = world.scratch().join("there").display().to_string();
     tandem(&["cp", "whole:/tmp/there", &back])?;
@@ -237,6 +282,14 @@ fn terminal(world: &World) -> Result<()> {
     ensure!(shown.contains("Read-only file system") && shown.contains("refused"), "{shown}");
     let snapshot = ["snapshot", "create", "--memory", "typed", "warm"];
     world.tandem(snapshot)?.code_is(125)?.is_one_sentence(&["folders of the host"])?;
+    // Left and joined again, it is the same shell.
+    asks("cd /shown; here=again")?;
+    terminal.type_in("\x10\x11")?;
+    terminal.end(SOON)?;
+    let mut terminal = Terminal::start(world.command(["attach", "typed"]), 33, 101)?;
+    terminal.type_in("echo $here in $PWD; echo $((40+2))\r")?;
+    let shown = terminal.expect("42\r\n", SOON)?;
+    ensure!(shown.contains("again in /shown"), "{shown}");
     terminal.type_in("exit 7\r")?;
     ensure!(terminal.end(BOOT)? == 7, "the shell's code is the command's");
 
@@ -295,6 +348,32 @@ fn boots_elsewhere(world: &World, disk: &str) -> Result<()> {
     machine.signal(nix::sys::signal::Signal::SIGKILL)?;
     machine.wait(SOON)?;
     ensure!(answer? == GREETING, "another answer than the sample's");
+    Ok(())
+}
+
+/// A disk whose first sector has partitions and no program: where UEFI for
+/// machines is installed it is given the disk, and elsewhere that is said.
+fn uefi(world: &World) -> Result<()> {
+    let mut disk = vec![0; 4 << 20];
+    // One partition for UEFI, from the first MiB on.
+    disk[450] = 0xef;
+    disk[454..458].copy_from_slice(&2048_u32.to_le_bytes());
+    disk[458..462].copy_from_slice(&4096_u32.to_le_bytes());
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    std::fs::write(world.scratch().join("uefi.raw"), disk)?;
+    let import = ["import", "--disk", "--accelerator", "tcg", "--memory", "256m", "uefi.raw"];
+    let output = world.tandem(import)?;
+    if !std::path::Path::new("/usr/share/OVMF/OVMF_CODE_4M.fd").exists() {
+        ensure!(output.code != Some(0), "{output}");
+        return output.is_one_sentence(&["UEFI only", "apt-get install ovmf"]);
+    }
+    output.ok()?;
+    world.tandem_within(SOON, ["start", "uefi"])?.ok()?;
+    poll::until("UEFI to look for a system", BOOT, || {
+        let boot = world.tandem(["logs", "--boot", "uefi"]).ok()?.stdout;
+        boot.contains("BdsDxe: ").then_some(())
+    })?;
+    world.tandem(["rm", "-f", "uefi"])?.ok()?;
     Ok(())
 }
 

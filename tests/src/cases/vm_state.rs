@@ -98,6 +98,13 @@ fn get(port: u16, path: &str) -> Result<String> {
     Ok(body.to_owned())
 }
 
+/// Its clock is the host's.
+fn on_time(said: &Said) -> Result<()> {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    ensure!(said.time.abs_diff(clock) < 60, "its clock stands at {}, ours at {clock}", said.time);
+    Ok(())
+}
+
 fn machine(world: &World, words: &[&str]) -> Result<Output> {
     world.tandem_within(LIMIT, words)?.ok()
 }
@@ -113,8 +120,10 @@ fn snapshots(world: &World) -> Result<()> {
         ask(world, "box", "/hit")?;
     }
     let taken = machine(world, &["snapshot", "create", "--memory", "--json", "box", "warm"])?;
-    let taken = taken.json()?;
-    ensure!(taken["pause_ns"].as_u64().is_some_and(|ns| ns > 0), "{taken}");
+    let (whole, taken) = (taken.elapsed.as_nanos(), taken.json()?);
+    // Most of it is written while the guest runs.
+    let pause = u128::from(taken["pause_ns"].as_u64().context("no pause")?);
+    ensure!(pause > 0 && pause < whole, "{pause} of {whole} ns: {taken}");
     ensure!(taken["longest_wait_ns"].as_u64().is_some_and(|ns| ns > 0), "{taken}");
     ask(world, "box", "/hit")?;
     let after = ask(world, "box", "/hit")?;
@@ -124,14 +133,18 @@ fn snapshots(world: &World) -> Result<()> {
     ensure!(rows[0]["memory"] == true && rows[1]["memory"] == false, "{rows:?}");
     ensure!(rows[1]["parent"] == "warm" && rows[1]["current"] == true, "{rows:?}");
     ensure!(rows[0]["unique_bytes"].as_u64() > rows[1]["unique_bytes"].as_u64(), "{rows:?}");
+    let tree = machine(world, &["snapshot", "tree", "box"])?;
+    let lines: Vec<&str> = tree.stdout.lines().collect();
+    ensure!(lines.len() == 2 && lines[0].starts_with("warm  with memory, "), "{tree}");
+    ensure!(lines[1].contains("cold  ") && lines[1].contains("<- the instance"), "{tree}");
+    ensure!(lines.iter().all(|line| line.contains("iB (")), "no sizes: {tree}");
 
     // In place: memory and disk are of one moment again, the machine the same.
     let back = machine(world, &["snapshot", "restore", "--json", "box", "warm"])?.json()?;
     ensure!(back["started"] == true && back["memory"] == true, "{back}");
     let said = ask(world, "box", "/hit")?;
     ensure!(said.counts == (4, 4) && said.name == after.name, "{said:?}, {after:?}");
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    ensure!(said.time.abs_diff(clock) < 60, "its clock stands at {}, ours at {clock}", said.time);
+    on_time(&said)?;
 
     // As another one, beside it.
     machine(world, &["snapshot", "restore", "box", "warm", "--as", "copy"])?;
@@ -215,6 +228,12 @@ fn template(world: &World) -> Result<()> {
     ensure!(first.counts == (1, 1) && second.counts == (0, 0), "{first:?}, {second:?}");
     ensure!(first.name != second.name && first.mac != second.mac, "{first:?}, {second:?}");
     ensure!(first.random != second.random, "the same random numbers");
+    for (name, said) in [("first", &first), ("second", &second)] {
+        // Each is itself, and none lives in the past of the template.
+        let id = row(world, name)?["id"].clone();
+        ensure!(id == said.name.as_str(), "{name} is called {}, not {id}", said.name);
+        on_time(said)?;
+    }
     let left = world.tandem(["ps", "-a", "--json"])?.ok()?.json()?;
     ensure!(left.as_array().is_some_and(|rows| rows.len() == 2), "something was left: {left}");
     let refused = world.tandem(["run", "--rm", "--template", "auto", "hello-flask"])?;

@@ -12,7 +12,7 @@ mod volumes;
 use std::{fs, io, path::Path, process::ExitCode};
 
 use nix::mount::MsFlags;
-use tandem_guest::wire::{BOOT_FILE, Boot, Failure, MODULE_DIR, Mark};
+use tandem_guest::wire::{BOOT_FILE, Boot, Failure, MODULE_DIR, Mark, Mount};
 
 use self::channel::Drivers;
 use crate::agent::{Session, prepare, step};
@@ -68,6 +68,10 @@ fn boot() -> Result<(Session, Drivers), Failure> {
     debug::mark(Mark::Network);
     if boot.has_room {
         modules::load(dir, &boot.modules.memory).map_err(step("loading the memory's drivers"))?;
+    }
+    if boot.mounts.iter().any(|mount| matches!(mount, Mount::Shared(_))) {
+        let loaded = modules::load(dir, &boot.modules.shares);
+        loaded.map_err(step("loading what shows folders of the host"))?;
     }
     let drivers = Drivers::open(&boot.modules.channel).map_err(step("reading the drivers"))?;
     let files = files::make(&boot, Path::new("/files")).map_err(step("making files for /etc"))?;

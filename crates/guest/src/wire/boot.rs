@@ -135,6 +135,9 @@ pub struct Modules {
     /// For memory that comes and goes; loaded where there is room for more.
     #[serde(default)]
     pub memory: Vec<String>,
+    /// For folders of the host; loaded where there are some.
+    #[serde(default)]
+    pub shares: Vec<String>,
 }
 
 /// A network device's fixed address: nobody waits for DHCP.

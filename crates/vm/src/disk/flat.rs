@@ -93,16 +93,17 @@ pub(super) async fn convert(
         }
         Target::Named(path) => (Stdio::null(), path),
     };
-    let done = Command::new("qemu-img")
+    let mut command = Command::new("qemu-img");
+    command
         .args(["convert", "-O", format])
         .args(options)
         .arg(format!("json:{node}"))
         .arg(name)
         .stdin(input)
-        .kill_on_drop(true)
-        .output()
-        .await;
-    let output = done.map_err(|e| BackendError::Unavailable {
+        .kill_on_drop(true);
+    // SAFETY: the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(die_with_parent) };
+    let output = command.output().await.map_err(|e| BackendError::Unavailable {
         what: "qemu-img".to_owned(),
         why: format!("it cannot be run ({e}), and a disk is put together with it"),
         fix: "run `sudo apt-get install qemu-utils`".to_owned(),
@@ -116,6 +117,11 @@ pub(super) async fn convert(
         return Err(BackendError::NoSpace("writing the disk".to_owned()));
     }
     Err(BackendError::engine("writing the disk", reason))
+}
+
+/// Nobody needs the disk of a program that was killed.
+fn die_with_parent() -> std::io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?)
 }
 
 #[cfg(test)]

@@ -1,4 +1,8 @@
 //! The supervisor's part: a connection on one side, a task on the other.
+//!
+//! What runs may be silent as long as it likes; that it runs is to be told soon.
+
+use std::time::Duration;
 
 use tandem_guest::wire::{Body, Failure, Frame, Frames, FromGuest, Stream, ToGuest};
 use tokio::{
@@ -7,13 +11,24 @@ use tokio::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
+    time::{Instant, timeout},
 };
 
 use super::TASK;
-use crate::agent::{Agent, AgentError, Event, Task};
+use crate::{
+    agent::{Agent, AgentError, Event, Task},
+    running::Pulse,
+};
+
+/// How long a guest may take to begin: longer than it is silent for the sake of
+/// a snapshot.
+const BEGIN: Duration = Duration::from_mins(1);
+
+/// How often QEMU is looked at meanwhile.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves one connection to its end.
-pub(crate) async fn relay(agent: Agent, stream: UnixStream) {
+pub(crate) async fn relay(agent: Agent, pulse: Pulse, stream: UnixStream) {
     let (reader, mut writer) = stream.into_split();
     let mut client = Client { reader, frames: Frames::default() };
     let Some(Body::Message(request)) = client.next().await else { return };
@@ -25,9 +40,25 @@ pub(crate) async fn relay(agent: Agent, stream: UnixStream) {
     match result {
         Ok(task) => tokio::select! {
             () = client.forward(&task) => {}
-            _ = answer(&task, &mut writer) => {}
+            _ = answer(&task, pulse, &mut writer) => {}
         },
-        Err(e) => drop(refuse(&mut writer, &e).await),
+        Err(e) => drop(refuse(&mut writer, &e.to_string()).await),
+    }
+}
+
+/// What is heard of a task first; an error says why nothing is.
+async fn first(task: &Task, pulse: Pulse) -> Result<Event, String> {
+    let deadline = Instant::now() + BEGIN;
+    loop {
+        if let Some(why) = pulse.stopped() {
+            return Err(format!("QEMU does not run: {why}"));
+        }
+        if let Ok(event) = timeout(INTERVAL, task.next()).await {
+            return Ok(event);
+        }
+        if Instant::now() > deadline {
+            return Err(AgentError::Timeout(BEGIN).to_string());
+        }
     }
 }
 
@@ -68,9 +99,13 @@ impl Client {
 }
 
 /// Passes on what the task says, until its end.
-async fn answer(task: &Task, writer: &mut OwnedWriteHalf) -> std::io::Result<()> {
+async fn answer(task: &Task, pulse: Pulse, writer: &mut OwnedWriteHalf) -> std::io::Result<()> {
+    let mut event = match first(task, pulse).await {
+        Ok(event) => event,
+        Err(why) => return refuse(writer, &why).await,
+    };
     loop {
-        match task.next().await {
+        match event {
             Event::Answer(answer) => {
                 let goes_on = matches!(answer, FromGuest::Executed);
                 say(writer, answer).await?;
@@ -83,14 +118,15 @@ async fn answer(task: &Task, writer: &mut OwnedWriteHalf) -> std::io::Result<()>
                 let frame = Frame::<FromGuest>::data(TASK, stream, bytes);
                 writer.write_all(&frame.to_bytes().unwrap_or_default()).await?;
                 if let Err(e) = task.taken(count).await {
-                    return refuse(writer, &e).await;
+                    return refuse(writer, &e.to_string()).await;
                 }
             }
             Event::Exited(code) => {
                 return say(writer, FromGuest::Exited { code, out_of_memory: false }).await;
             }
-            Event::Gone => return refuse(writer, &AgentError::Gone).await,
+            Event::Gone => return refuse(writer, &AgentError::Gone.to_string()).await,
         }
+        event = task.next().await;
     }
 }
 
@@ -98,7 +134,7 @@ async fn say(writer: &mut OwnedWriteHalf, message: FromGuest) -> std::io::Result
     writer.write_all(&Frame::message(TASK, message).to_bytes().unwrap_or_default()).await
 }
 
-async fn refuse(writer: &mut OwnedWriteHalf, e: &AgentError) -> std::io::Result<()> {
-    let failure = Failure::Refused { reason: e.to_string() };
+async fn refuse(writer: &mut OwnedWriteHalf, why: &str) -> std::io::Result<()> {
+    let failure = Failure::Refused { reason: why.to_owned() };
     say(writer, FromGuest::Failed { failure }).await
 }

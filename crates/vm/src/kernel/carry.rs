@@ -8,7 +8,7 @@ use std::{
 use tandem_backend::BackendError;
 use tandem_home::{Home, Lock, make_private_dir, read_json, write_json};
 
-use super::{Kernel, LAYOUT};
+use super::{Flavour, Kernel, LAYOUT};
 use crate::CarryError;
 
 /// The files of a kernel that is ready for guests.
@@ -33,7 +33,11 @@ pub fn kernel_of(
     fetch: bool,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Option<CarriedKernel>, BackendError> {
-    let kernel = if fetch { Some(Kernel::ensure(home, progress)?) } else { Kernel::cached(home)? };
+    let kernel = if fetch {
+        Some(Kernel::ensure(home, Flavour::Cloud, progress)?)
+    } else {
+        Kernel::cached(home, Flavour::Cloud)?
+    };
     Ok(kernel.map(|kernel| CarriedKernel {
         files: vec![
             (RECORD, home.kernels().join(RECORD)),
@@ -59,14 +63,14 @@ pub fn take_kernel(home: &Home, from: &Path) -> Result<(String, bool), CarryErro
     if !is_plain(&kernel.release) {
         return Err(unfit("its kernel has a name that no kernel has"));
     }
-    if kernel.layout != LAYOUT {
+    if kernel.layout != LAYOUT || !kernel.modules.shares.is_empty() {
         return Err(unfit("its kernel was made ready by another version of Tandem"));
     }
     if [IMAGE, MODULES].iter().any(|file| !from.join(file).is_file()) {
         return Err(unfit("its kernel is not whole"));
     }
     let _lock = Lock::exclusive(&home.kernels().join(".lock")).map_err(BackendError::from)?;
-    if Kernel::cached(home)?.is_some() {
+    if Kernel::cached(home, Flavour::Cloud)?.is_some() {
         return Ok((kernel.release, false));
     }
     let dir = home.kernels().join(&kernel.release);
@@ -132,7 +136,7 @@ mod tests {
         carried(&from, &parts);
         let taken = take_kernel(&to, &parts).unwrap();
         assert_eq!(taken, ("6.1.0-1-cloud-amd64".to_owned(), true));
-        let kernel = Kernel::cached(&to).unwrap().unwrap();
+        let kernel = Kernel::cached(&to, Flavour::Cloud).unwrap().unwrap();
         assert_eq!(fs::read(kernel.image(&to)).unwrap(), b"image");
         carried(&from, &parts);
         assert!(!take_kernel(&to, &parts).unwrap().1);

@@ -35,7 +35,7 @@ use modules::ModuleTree;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KernelError {
     /// apt is missing or knows no cloud kernel.
-    #[error("apt knows no package linux-image-cloud-amd64")]
+    #[error("apt knows no package with a kernel (linux-image-cloud-amd64, linux-image-amd64)")]
     NotInApt,
     /// The package does not come.
     #[error("the package {package} cannot be fetched ({reason})")]
@@ -99,6 +99,25 @@ impl KernelError {
 pub(crate) const FIX: &str =
     "run `sudo apt-get update` and try again, on Debian with its main archive reachable";
 
+/// Which of Debian's kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// The one for clouds: small, quick, and with the drivers of machines.
+    Cloud,
+    /// The one for everything. It shows folders of the host (9p), which the one
+    /// for clouds cannot; modules of one do not fit into the other.
+    Generic,
+}
+
+impl Flavour {
+    fn record(self) -> &'static str {
+        match self {
+            Self::Cloud => "current.json",
+            Self::Generic => "generic.json",
+        }
+    }
+}
+
 /// A kernel before it is made ready for guests.
 struct Source {
     release: String,
@@ -132,8 +151,8 @@ const LAYOUT: u32 = 1;
 
 impl Kernel {
     /// The kernel of a home, when there is one already.
-    pub(crate) fn cached(home: &Home) -> Result<Option<Self>, BackendError> {
-        let kernel: Option<Self> = read_json(&home.kernels().join("current.json"))?;
+    pub(crate) fn cached(home: &Home, flavour: Flavour) -> Result<Option<Self>, BackendError> {
+        let kernel: Option<Self> = read_json(&home.kernels().join(flavour.record()))?;
         let is_whole = |kernel: &Self| kernel.layout == LAYOUT && kernel.image(home).exists();
         Ok(kernel.filter(is_whole))
     }
@@ -141,17 +160,18 @@ impl Kernel {
     /// The kernel of a home, fetched when there is none.
     pub(crate) fn ensure(
         home: &Home,
+        flavour: Flavour,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, BackendError> {
-        if let Some(kernel) = Self::cached(home)? {
+        if let Some(kernel) = Self::cached(home, flavour)? {
             return Ok(kernel);
         }
         let _lock = Lock::exclusive(&home.kernels().join(".lock"))?;
         // Somebody else may have fetched it while this one waited.
-        if let Some(kernel) = Self::cached(home)? {
+        if let Some(kernel) = Self::cached(home, flavour)? {
             return Ok(kernel);
         }
-        Self::make(home, progress).map_err(KernelError::into_backend)
+        Self::make(home, flavour, progress).map_err(KernelError::into_backend)
     }
 
     /// Whether one could be fetched.
@@ -166,12 +186,16 @@ impl Kernel {
 
     /// The part of the initial RAM disk with its modules.
     pub(crate) fn module_archive(&self, home: &Home) -> PathBuf {
-        home.kernels().join(&self.release).join("modules.cpio")
+        home.kernels().join(&self.release).join(archive_of(&self.modules))
     }
 
-    fn make(home: &Home, progress: &mut dyn FnMut(&str)) -> Result<Self, KernelError> {
+    fn make(
+        home: &Home,
+        flavour: Flavour,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self, KernelError> {
         let scratch = home.scratch("kernel")?;
-        let source = match package::fetch(scratch.path(), progress) {
+        let source = match package::fetch(flavour, scratch.path(), progress) {
             Ok(source) => source,
             // Another distribution: its own kernel does too.
             Err(KernelError::NotInApt) => host_source().map_err(|_| KernelError::NotInApt)?,
@@ -182,7 +206,7 @@ impl Kernel {
         let vmlinux = payload::vmlinux(&image)
             .map_err(|e| KernelError::Image { path: source.image.clone(), source: e })?;
         let (modules, loaded) = ModuleTree::open(&source.modules)
-            .and_then(|tree| tree.for_guest())
+            .and_then(|tree| tree.for_guest(flavour))
             .map_err(KernelError::io("read the modules in", &source.modules))?;
         let mut archive = Archive::default();
         archive.directory(MODULE_DIR);
@@ -191,7 +215,7 @@ impl Kernel {
         }
         let dir = home.kernels().join(&source.release);
         make_private_dir(&dir)?;
-        write_atomic(&dir.join("modules.cpio"), &archive.finish())?;
+        write_atomic(&dir.join(archive_of(&modules)), &archive.finish())?;
         write_atomic(&dir.join("vmlinux"), &vmlinux)?;
         let kernel = Self {
             release: source.release,
@@ -200,9 +224,15 @@ impl Kernel {
             modules,
             layout: LAYOUT,
         };
-        write_json(&home.kernels().join("current.json"), &kernel)?;
+        write_json(&home.kernels().join(flavour.record()), &kernel)?;
         Ok(kernel)
     }
+}
+
+/// Name of the file with these modules. The host's own kernel may be of both
+/// flavours.
+fn archive_of(modules: &Modules) -> &'static str {
+    if modules.shares.is_empty() { "modules.cpio" } else { "modules-shares.cpio" }
 }
 
 /// The kernel that the host itself runs.

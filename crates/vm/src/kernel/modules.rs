@@ -9,16 +9,21 @@ use std::{
 
 use tandem_guest::wire::Modules;
 
-use super::elf;
+use super::{Flavour, elf};
 
 /// What the guest's disk needs; what a kernel has built in is left out.
 const DISK: [&str; 3] = ["virtio_pci", "virtio_blk", "ext4"];
+/// What ext4 needs for its checksums. It asks for it by what it does and not by
+/// its name, so that its dependencies do not tell.
+const CHECKSUMS: &str = "crc32c_generic";
 /// What its network needs.
 const NETWORK: [&str; 1] = ["virtio_net"];
 /// What the channel to the host needs.
 const CHANNEL: [&str; 1] = ["virtio_console"];
 /// What memory that comes and goes needs.
 const MEMORY: [&str; 2] = ["virtio_mem", "virtio_balloon"];
+/// What folders of the host need.
+const SHARES: [&str; 2] = ["9pnet_virtio", "9p"];
 
 /// The modules of one kernel, `lib/modules/VERSION`.
 pub(super) struct ModuleTree {
@@ -52,13 +57,17 @@ impl ModuleTree {
     }
 
     /// The modules that a guest needs, each after those that it needs itself.
-    pub(super) fn for_guest(&self) -> io::Result<(Modules, Vec<Loaded>)> {
+    pub(super) fn for_guest(&self, flavour: Flavour) -> io::Result<(Modules, Vec<Loaded>)> {
         let mut loaded = Vec::new();
+        let has_checksums = self.files.contains_key(CHECKSUMS);
+        let disk = has_checksums.then_some(CHECKSUMS).into_iter().chain(DISK).collect::<Vec<_>>();
+        let shares: &[&str] = if flavour == Flavour::Generic { &SHARES } else { &[] };
         let modules = Modules {
-            disk: self.load(&DISK, &mut loaded)?,
+            disk: self.load(&disk, &mut loaded)?,
             network: self.load(&NETWORK, &mut loaded)?,
             channel: self.load(&CHANNEL, &mut loaded)?,
             memory: self.load(&MEMORY, &mut loaded)?,
+            shares: self.load(shares, &mut loaded)?,
         };
         Ok((modules, loaded))
     }
@@ -196,21 +205,39 @@ mod tests {
                 ("virtio_console.ko", "virtio"),
                 ("virtio_mem.ko", "virtio"),
                 ("virtio_balloon.ko", "virtio"),
+                ("9p.ko", "9pnet,netfs"),
+                ("9pnet.ko", ""),
+                ("9pnet_virtio.ko", "virtio,9pnet"),
+                ("netfs.ko", ""),
             ],
             "kernel/fs/ext4/ext4.ko\n",
         );
-        let (modules, loaded) = tree.for_guest().unwrap();
+        let (modules, loaded) = tree.for_guest(Flavour::Cloud).unwrap();
         assert_eq!(modules.disk, ["virtio_ring.ko", "virtio.ko", "virtio_pci.ko", "virtio_blk.ko"]);
         assert_eq!(modules.network, ["net_failover.ko", "virtio_net.ko"]);
         assert_eq!(modules.channel, ["virtio_console.ko"]);
         assert_eq!(modules.memory, ["virtio_mem.ko", "virtio_balloon.ko"]);
+        assert!(modules.shares.is_empty(), "the one for clouds has none");
         assert_eq!(loaded.len(), 9);
+        let (modules, _) = tree.for_guest(Flavour::Generic).unwrap();
+        assert_eq!(modules.shares, ["9pnet.ko", "9pnet_virtio.ko", "netfs.ko", "9p.ko"]);
+    }
+
+    #[test]
+    fn checksums_come_before_the_disk_where_they_are_a_module() {
+        let named = [DISK[0], DISK[1], "virtio_net", "virtio_console", "virtio_mem"];
+        let files = named.map(|name| format!("{name}.ko"));
+        let mut modules: Vec<_> = files.iter().map(|file| (file.as_str(), "")).collect();
+        modules.extend([("virtio_balloon.ko", ""), ("crc32c_generic.ko", "")]);
+        let (_dir, tree) = tree(&modules, "kernel/fs/ext4/ext4.ko\n");
+        let (modules, _) = tree.for_guest(Flavour::Cloud).unwrap();
+        assert_eq!(modules.disk[0], "crc32c_generic.ko");
     }
 
     #[test]
     fn a_missing_module_is_named() {
         let (_dir, tree) = tree(&[("virtio_blk.ko", "")], "");
-        assert!(tree.for_guest().err().unwrap().to_string().contains("virtio_pci"));
+        assert!(tree.for_guest(Flavour::Cloud).err().unwrap().to_string().contains("virtio_pci"));
     }
 
     #[test]

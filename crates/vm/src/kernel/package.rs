@@ -11,15 +11,28 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tandem_model::Digest;
 
-use super::{KernelError, Source};
+use super::{Flavour, KernelError, Source};
 
-/// Always depends on the newest cloud kernel of the release.
-const META: &str = "linux-image-cloud-amd64";
+/// The package that always depends on the newest kernel of the release.
+fn meta(flavour: Flavour) -> &'static str {
+    match flavour {
+        Flavour::Cloud => "linux-image-cloud-amd64",
+        Flavour::Generic => "linux-image-amd64",
+    }
+}
 
 /// Downloads and unpacks the kernel package below `dir`.
-pub(super) fn fetch(dir: &Path, progress: &mut dyn FnMut(&str)) -> Result<Source, KernelError> {
-    let name = package_name()?;
-    progress(&format!("downloading the guests' kernel, Debian's package {name}"));
+pub(super) fn fetch(
+    flavour: Flavour,
+    dir: &Path,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Source, KernelError> {
+    let name = package_name(flavour)?;
+    let what = match flavour {
+        Flavour::Cloud => "the guests' kernel",
+        Flavour::Generic => "a kernel that shows folders of the host",
+    };
+    progress(&format!("downloading {what}, Debian's package {name}"));
     let output = run(apt("apt-get").arg("download").arg(&name).current_dir(dir))?;
     if !output.status.success() {
         return Err(KernelError::Download { package: name, reason: last_line(&output.stderr) });
@@ -47,12 +60,12 @@ pub(super) fn fetch(dir: &Path, progress: &mut dyn FnMut(&str)) -> Result<Source
 
 /// Whether apt is there and knows of a cloud kernel.
 pub(super) fn is_known() -> bool {
-    package_name().is_ok()
+    package_name(Flavour::Cloud).is_ok()
 }
 
 /// The package that the meta package depends on now.
-fn package_name() -> Result<String, KernelError> {
-    let output = run(apt("apt-cache").args(["show", "--no-all-versions", META]))?;
+fn package_name(flavour: Flavour) -> Result<String, KernelError> {
+    let output = run(apt("apt-cache").args(["show", "--no-all-versions", meta(flavour)]))?;
     package_in(&String::from_utf8_lossy(&output.stdout)).ok_or(KernelError::NotInApt)
 }
 

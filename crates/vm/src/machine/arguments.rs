@@ -67,12 +67,15 @@ pub(crate) enum Boot<'a> {
     },
     /// As before, by an operating system that knows nothing of us: with devices
     /// that every one has drivers for.
-    Foreign,
+    Foreign {
+        /// UEFI in the place of a BIOS, with the machine's own variables.
+        uefi: Option<(&'a Path, &'a Path)>,
+    },
 }
 
 impl Boot<'_> {
     fn is_foreign(self) -> bool {
-        matches!(self, Self::Foreign)
+        matches!(self, Self::Foreign { .. })
     }
 
     /// Whether the guest has booted already, and its state is to come.
@@ -133,17 +136,27 @@ impl Arguments<'_> {
     fn board(&self, line: &mut Line) {
         // What no guest of ours looks at is not built in.
         let without = if self.boot.is_foreign() { "" } else { "i8042=off,sata=off,smbus=off," };
-        line.option(
-            "-machine",
-            format!("q35,vmport=off,smm=off,{without}usb=off,memory-backend=pc.ram"),
-        );
+        let mut board = format!("q35,vmport=off,smm=off,{without}usb=off,memory-backend=pc.ram");
+        if let Boot::Foreign { uefi: Some((code, variables)) } = self.boot {
+            let parts = [("uefi-code", code, true), ("uefi-variables", variables, false)];
+            for (at, (name, path, read_only)) in parts.into_iter().enumerate() {
+                let node = json!({
+                    "driver": "raw", "node-name": name, "read-only": read_only,
+                    "file": file_node(path),
+                });
+                line.option("-blockdev", node.to_string());
+                let _ = write!(board, ",pflash{at}={name}");
+            }
+        }
+        line.option("-machine", board);
         match self.accelerator {
             Accelerator::Kvm => line.option("-accel", "kvm").option("-cpu", "host"),
             Accelerator::Tcg => line.option("-accel", "tcg,thread=multi").option("-cpu", "max"),
         };
         line.option("-object", self.ram().to_string());
-        let Shape { memory, cpus, most_cpus, .. } = self.shape;
-        line.option("-smp", format!("cpus={cpus},maxcpus={}", most_cpus.max(cpus)));
+        let Shape { memory, cpus, .. } = self.shape;
+        let places = self.shape.places(self.accelerator);
+        line.option("-smp", format!("cpus={cpus},maxcpus={places}"));
         if self.shape.room == 0 {
             line.option("-m", format!("{}M", memory >> 20));
         } else {
@@ -199,7 +212,7 @@ impl Arguments<'_> {
                 line.option("-append", text);
             }
             // A system may wait for a screen, though nobody sees it.
-            Boot::Foreign => drop(line.option("-device", "VGA")),
+            Boot::Foreign { .. } => drop(line.option("-device", "VGA")),
             // QEMU's own firmware boots the first disk.
             Boot::Loader { item } => {
                 if let Some(item) = item {
@@ -337,6 +350,10 @@ mod tests {
         arguments.to_vec().into_iter().map(|one| one.into_string().unwrap()).collect()
     }
 
+    fn line_of(line: &[OsString]) -> Vec<String> {
+        line.iter().filter_map(|one| one.to_str().map(str::to_owned)).collect()
+    }
+
     fn after<'a>(line: &'a [String], option: &str) -> Vec<&'a str> {
         line.windows(2).filter(|two| two[0] == option).map(|two| two[1].as_str()).collect()
     }
@@ -406,15 +423,26 @@ mod tests {
         assert!(has(arguments.to_vec(), "-incoming") && !has(arguments.to_vec(), "-fw_cfg"));
 
         // A disk from elsewhere: with devices that all know, and no agent.
-        arguments.boot = Boot::Foreign;
+        arguments.boot = Boot::Foreign { uefi: None };
         arguments.disk = Some(Disk { base: None, layers: &layers, volumes: &[] });
         let line = arguments.to_vec();
         assert!(!has(line.clone(), "-incoming") && !has(line.clone(), "-no-reboot"));
         let all: Vec<_> = line.iter().filter_map(|one| one.to_str()).collect();
         assert!(all.iter().any(|one| one.starts_with("ide-hd,bus=ide.0,drive=d")));
         assert!(!all.iter().any(|one| one.contains("virtserialport") || one.contains("sata=off")));
+        assert!(!all.iter().any(|one| one.contains("pflash")));
         let disk = all.iter().find(|one| one.contains("qcow2")).unwrap();
         assert!(disk.contains("\"backing\":null"), "QEMU believes no name in a header: {disk}");
+        arguments.boot = Boot::Foreign { uefi: Some((Path::new("/c,1"), Path::new("/v"))) };
+        let line = arguments.to_vec();
+        let all: Vec<_> = line.iter().filter_map(|one| one.to_str()).collect();
+        assert!(
+            after(&line_of(&line), "-machine")[0]
+                .ends_with(",pflash0=uefi-code,pflash1=uefi-variables")
+        );
+        let code =
+            all.iter().find(|one| one.contains("uefi-code") && one.starts_with('{')).unwrap();
+        assert!(code.contains("\"read-only\":true") && code.contains("/c,1"), "{code}");
     }
 
     #[test]

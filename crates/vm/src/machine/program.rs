@@ -9,6 +9,16 @@ use tandem_backend::BackendError;
 /// How to get QEMU.
 pub(crate) const QEMU_FIX: &str = "run `sudo apt-get install qemu-system-x86`";
 
+/// The oldest that runs machines: Debian 12's.
+const LEAST: (u32, u32) = (7, 2);
+
+/// The oldest that writes each page of a guest's memory to a place of its own
+/// in a file (`mapped-ram`).
+const LEAST_FOR_MEMORY: (u32, u32) = (9, 0);
+
+/// How to get a newer QEMU.
+pub(crate) const NEWER_FIX: &str = "take a newer one, on Debian 12 with `sudo apt-get install -t bookworm-backports qemu-system-x86 qemu-utils`";
+
 const PROGRAM: &str = "qemu-system-x86_64";
 
 /// Small firmware that enters a PVH kernel at once; comes with QEMU.
@@ -64,6 +74,32 @@ impl Qemu {
     }
 }
 
+/// Refuses a QEMU that is too old for any machine.
+pub(crate) fn runs_machines(version: &str) -> Result<(), BackendError> {
+    at_least(version, LEAST, "QEMU", "machines need")
+}
+
+/// Refuses a QEMU that is too old to save a machine's memory.
+pub(crate) fn saves_memory(version: &str) -> Result<(), BackendError> {
+    let what = "saving a machine's memory, for a snapshot or a template,";
+    at_least(version, LEAST_FOR_MEMORY, what, "that needs")
+}
+
+fn at_least(version: &str, least: (u32, u32), what: &str, need: &str) -> Result<(), BackendError> {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|it| it.parse::<u32>().ok());
+    let here = (numbers.next().flatten(), numbers.next().flatten());
+    // A version that cannot be read is no reason: QEMU will say what it lacks.
+    let (Some(major), minor) = here else { return Ok(()) };
+    if (major, minor.unwrap_or(0)) >= least {
+        return Ok(());
+    }
+    Err(BackendError::Unavailable {
+        what: what.to_owned(),
+        why: format!("QEMU {version} is too old, {need} {}.{} at least", least.0, least.1),
+        fix: NEWER_FIX.to_owned(),
+    })
+}
+
 fn version_in(text: &str) -> Option<&str> {
     text.split_once("version ")?.1.split_whitespace().next()
 }
@@ -75,6 +111,19 @@ fn is_executable(file: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_qemu_is_told_from_one_that_will_do() {
+        for version in ["7.2.22", "7.2", "10.0.2", "8.2.0-rc1", "of today"] {
+            runs_machines(version).unwrap();
+        }
+        let said = runs_machines("4.2.1").unwrap_err().to_string();
+        assert!(said.contains("QEMU 4.2.1 is too old") && said.contains("7.2 at least"), "{said}");
+        let said = saves_memory("8.2.0").unwrap_err().to_string();
+        assert!(said.contains("9.0 at least") && said.contains("backports"), "{said}");
+        saves_memory("9.0.0").unwrap();
+        assert!(runs_machines("7.1.9").is_err());
+    }
 
     #[test]
     fn the_version_is_cut_out() {

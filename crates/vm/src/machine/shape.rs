@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tandem_model::Resources;
+use tandem_model::{Accelerator, Resources};
 
 /// Memory of a machine without a limit of its own, bytes.
 pub(crate) const DEFAULT_MEMORY: u64 = 512 << 20;
@@ -34,7 +34,21 @@ pub(crate) struct Shape {
 /// Memory comes and goes in such pieces: the kernel's own, bytes.
 pub(crate) const BLOCK: u64 = 2 << 20;
 
+/// How often a processor can come back to an emulated machine that was taken
+/// away from it. QEMU's software emulation gives each that comes a thread of its
+/// own out of as many as the machine has places, takes none back, and ends with
+/// one too many (`tcg_register_thread`): so there are more places than
+/// processors.
+const COME_BACKS: u32 = 8;
+
 impl Shape {
+    /// The places for processors that QEMU is told of; the same as long as the
+    /// machine lives.
+    pub(crate) fn places(self, accelerator: Accelerator) -> u32 {
+        let most = self.most_cpus.max(self.cpus);
+        if accelerator == Accelerator::Tcg && most > 1 { most + COME_BACKS } else { most }
+    }
+
     /// The machine for these limits. A part of a processor needs a whole one.
     ///
     /// # Errors
@@ -91,6 +105,10 @@ mod tests {
         assert_eq!((grown.room, grown.most_cpus), (512 << 20, 4));
         let less = Shape::of(&plain, &room(256 << 20, 4000), LEAST_MEMORY);
         assert!(less.is_err(), "less than it begins with");
+        let places = |cpus, accelerator| Shape { cpus, ..grown }.places(accelerator);
+        assert_eq!(places(1, Accelerator::Tcg), places(4, Accelerator::Tcg));
+        assert_eq!(places(1, Accelerator::Kvm), 4);
+        assert_eq!(shape(512 << 20, 1).places(Accelerator::Tcg), 1);
         let only_down = Shape::of(&plain, &room(512 << 20, 1000), LEAST_MEMORY).unwrap();
         assert_eq!(only_down.room, BLOCK, "the balloon needs no room");
     }

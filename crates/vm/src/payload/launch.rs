@@ -9,7 +9,7 @@ use tandem_guest::wire::Marks;
 use tandem_home::Home;
 use tandem_image::Store;
 use tandem_model::{HostInstant, InstanceRecord, PortMap, ProcessIdentity};
-use tandem_probe::{alive, identity, now};
+use tandem_probe::{alive, identity, machine, now};
 use tokio::net::UnixStream;
 
 use super::{
@@ -22,15 +22,20 @@ use super::{
 };
 use crate::{
     accelerator::{Chosen, choose},
-    disk::{Backing, BaseDisk, BaseRecord, Chain, Content, make_overlay},
+    disk::{
+        Backing, BaseDisk, BaseRecord, Chain, Content, Firmware, firmware_of, make_overlay,
+        variables_of,
+    },
     exec::{exec_command, explain},
     guest::{guest_program, write_boot, write_initrd},
-    kernel::Kernel,
-    machine::{Arguments, Boot, Disk, Machine, Memory, Qemu, Reach, Shape, Started},
+    kernel::{Flavour, Kernel},
+    machine::{
+        Arguments, Boot, Disk, Machine, Memory, Qemu, Reach, Shape, Started, Uefi, runs_machines,
+    },
     qmp::Qmp,
     quota::{self, Quota},
     running::{Console, Parts as RunningParts, RunningVm},
-    share::{Share, check as check_shares, shares},
+    share::{Share, check as check_shares, flavour, shares},
     snapshot::{MachineState, Resume},
     template::{Key, begin_with, memory_in_the_making},
     volume::VolumeDisks,
@@ -65,6 +70,8 @@ struct Parts {
     /// The layers on it.
     layers: Vec<PathBuf>,
     chosen: Chosen,
+    /// UEFI, with this machine's own variables, for a disk that needs it.
+    uefi: Option<Uefi>,
     /// The state from which it goes on, instead of booting.
     resume: Option<Resume>,
 }
@@ -93,9 +100,12 @@ impl VmPayload {
             .map_err(|e| BackendError::engine("finding the `tandem` program", e))?;
         let qemu = Qemu::find()?;
         let guest = guest_program(&program)?;
-        let kernel = Kernel::ensure(home, &mut |_| {})?;
+        let mut kernel = Kernel::ensure(home, Flavour::Cloud, &mut |_| {})?;
         let dir = store.dir(&record.id);
         let chosen = choose(record.spec.accelerator, home, &qemu, &kernel, &guest).await?;
+        if self.kind == Kind::Micro && flavour(&record.spec.options) == Flavour::Generic {
+            kernel = Kernel::ensure(home, Flavour::Generic, &mut |_| {})?;
+        }
         if record.spec.options.template && BaseRecord::load(&dir)?.is_none() {
             // Without one it boots: the phases say which it was.
             let version = qemu.version()?;
@@ -109,8 +119,12 @@ impl VmPayload {
             None => Some(self.make_disk(home, &dir, &program, record)?),
         };
         let layers = Chain::load(&dir)?.paths(&dir);
+        let uefi = match firmware_of(&dir)? {
+            Some(Firmware::Uefi) => Some(Uefi { variables: variables_of(&dir), ..Uefi::find()? }),
+            _ => None,
+        };
         let resume = Resume::load(&dir)?;
-        Ok(Parts { qemu, kernel, guest, base, layers, chosen, resume })
+        Ok(Parts { qemu, kernel, guest, base, layers, chosen, uefi, resume })
     }
 
     /// The first layer of an instance's disk on its image's base.
@@ -154,10 +168,20 @@ impl VmPayload {
                 quota.apply(pid)?;
             }
             let (mut machine, reason) = match started.connect().await {
-                Ok(connected) => return Ok(connected),
+                Ok((machine, qmp, sockets)) => {
+                    runs_machines(qmp.version())?;
+                    return Ok((machine, qmp, sockets));
+                }
                 Err(failed) => failed,
             };
             let _ = machine.end(END_LIMIT).await;
+            // What an old one complains of is a word that it does not know.
+            if let Ok(version) = parts.qemu.version() {
+                runs_machines(&version)?;
+            }
+            if reason.contains("set up guest memory") {
+                return Err(no_memory(self.shape));
+            }
             if !reason.contains("host forwarding rule") {
                 return Err(BackendError::engine("QEMU", reason));
             }
@@ -247,7 +271,12 @@ impl VmPayload {
                 boot: match self.kind {
                     Kind::Micro => Boot::Kernel { kernel: &kernel, initrd: begins_with },
                     Kind::Full => Boot::Loader { item: begins_with },
-                    Kind::Foreign => Boot::Foreign,
+                    Kind::Foreign => Boot::Foreign {
+                        uefi: parts
+                            .uefi
+                            .as_ref()
+                            .map(|it| (it.code.as_path(), it.variables.as_path())),
+                    },
                 },
                 disk: Some(Disk {
                     base: parts.base.as_deref(),
@@ -271,7 +300,7 @@ impl Payload for VmPayload {
     async fn launch(&mut self, launch: &mut Launch<'_>) -> Result<Box<dyn Running>, BackendError> {
         let start = now();
         ports::choose(&launch.record.spec.ports)?;
-        check_shares(&launch.record.spec.options, launch.record.spec.profile)?;
+        check_shares(&launch.record.spec.options)?;
         self.volumes = VolumeDisks::open(launch.store.home(), &launch.record.spec.options)?;
         let parts = self.parts(launch.store, launch.record).await?;
         let runtime = &mut launch.record.runtime;
@@ -352,6 +381,16 @@ impl Payload for VmPayload {
             problems.push(e.to_string());
         }
         problems
+    }
+}
+
+/// The host does not give the guest's memory.
+fn no_memory(shape: Shape) -> BackendError {
+    let host = machine().memory_bytes >> 20;
+    BackendError::Unavailable {
+        what: format!("{} MB of memory for the guest", shape.memory >> 20),
+        why: format!("this machine, which has {host} MB, does not give it"),
+        fix: "choose less with --memory, or stop what takes its memory".to_owned(),
     }
 }
 

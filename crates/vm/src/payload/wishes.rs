@@ -59,6 +59,13 @@ pub(crate) fn refusal(options: &InstanceOptions, profile: Option<Profile>) -> Op
             "leave out --template or the volumes",
         );
     }
+    if options.template && shares(options).next().is_some() {
+        return unavailable(
+            "a template of a virtual machine with folders of the host",
+            "its memory would know of open files that are another instance's",
+            "leave out --template or the folders",
+        );
+    }
     match options.network {
         NetworkChoice::Bridge | NetworkChoice::None => {}
         NetworkChoice::Host => {
@@ -237,8 +244,10 @@ mod tests {
         assert!(refusal(&options, Some(Profile::Micro)).is_none());
         let said = refusal(&options, Some(Profile::Full)).unwrap().to_string();
         assert!(said.contains("full machine"), "{said}");
-        options.template = false;
         options.mounts = ["/tmp:/host:ro", "/srv:/srv"].map(volume).to_vec();
+        let said = refusal(&options, Some(Profile::Micro)).unwrap().to_string();
+        assert!(said.contains("folders of the host"), "{said}");
+        options.template = false;
         let found = mounts(&options);
         let Mount::Shared(first) = &found[0] else { panic!("{found:?}") };
         assert!(first.tag == "share0" && first.target == "/host" && first.read_only);

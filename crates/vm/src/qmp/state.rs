@@ -19,6 +19,14 @@ pub(crate) struct Migration {
     error_desc: Option<String>,
 }
 
+impl Migration {
+    /// Whether something is still to come of it. One that was refused has never
+    /// begun, and has no status at all.
+    pub(crate) fn is_at_work(&self) -> bool {
+        !matches!(self.status.as_str(), "" | "none" | "completed" | "failed" | "cancelled")
+    }
+}
+
 /// How the memory goes into the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {

@@ -69,18 +69,28 @@ impl Console {
         self.door.clone()
     }
 
+    /// What a kernel that gave up has said last, once QEMU has ended.
+    pub(crate) async fn panic(&mut self) -> Option<String> {
+        self.heard_out().await;
+        panic(&String::from_utf8_lossy(&self.tail.borrow()))
+    }
+
+    async fn heard_out(&mut self) {
+        if !self.task.is_finished() {
+            let _ = timeout(Duration::from_millis(500), &mut self.task).await;
+        }
+    }
+
     /// Why a machine ended: what `said` tells, or else the console's last
     /// lines.
     pub(crate) async fn reason(&mut self, said: &str) -> String {
-        let _ = timeout(Duration::from_millis(500), &mut self.task).await;
+        self.heard_out().await;
         let tail = self.tail.borrow();
         let text = String::from_utf8_lossy(&tail);
-        let panic = text.lines().find_map(|line| line.split_once("Kernel panic - "));
+        let panic = panic(&text);
         let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
         match (said, panic, last) {
-            (_, Some((_, rest)), _) => {
-                format!("the guest's kernel panicked ({})", printable(rest))
-            }
+            (_, Some(panic), _) => panic,
             ("", None, None) => "the machine switched itself off".to_owned(),
             ("", None, Some(line)) => format!("its console ends with `{}`", printable(line)),
             (said, None, None) => said.to_owned(),
@@ -89,6 +99,37 @@ impl Console {
             }
         }
     }
+}
+
+/// How many lines before a panic are told with it.
+const BEFORE: usize = 2;
+
+/// What a kernel that gave up has said last, as the end of a sentence; `None`
+/// when it did not give up.
+fn panic(text: &str) -> Option<String> {
+    const MARK: &str = "Kernel panic - ";
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let at = lines.iter().position(|line| line.contains(MARK))?;
+    let (_, reason) = lines[at].split_once(MARK)?;
+    let before: Vec<String> = lines[at.saturating_sub(BEFORE)..at]
+        .iter()
+        .map(|line| format!("`{}`", printable(without_time(line))))
+        .collect();
+    let before = match before.is_empty() {
+        true => String::new(),
+        false => format!(" after {}", before.join(" and ")),
+    };
+    Some(format!(
+        "its kernel panicked ({}){before}; `tandem logs --boot` shows its last lines",
+        printable(reason)
+    ))
+}
+
+/// A kernel's line without the seconds since its start.
+fn without_time(line: &str) -> &str {
+    let stamped = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let is_time = |text: &str| text.trim().bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    stamped.filter(|(time, _)| is_time(time)).map_or(line, |(_, rest)| rest)
 }
 
 /// What a guest writes goes to somebody's terminal: no control characters.
@@ -190,9 +231,23 @@ mod tests {
             console.reason("").await
         });
         let reason = reason.await;
-        assert_eq!(reason, "the guest's kernel panicked (not syncing: [31mbad)");
+        assert!(reason.starts_with("its kernel panicked (not syncing: [31mbad)"), "{reason}");
         let kept = std::fs::metadata(&path).unwrap().len();
         assert!((MOST..MOST + 100).contains(&kept), "{kept}");
+    }
+
+    #[test]
+    fn a_panic_is_told_with_the_lines_before_it() {
+        let text = "[    1.0] one\r\n[    1.5] VFS: Cannot open root device\r\n[    1.6] Please append\r\n\
+                    [    1.7] Kernel panic - not syncing: VFS: no root\r\n[    1.8] CPU: 0\r\n";
+        let said = panic(text).unwrap();
+        assert_eq!(
+            said,
+            "its kernel panicked (not syncing: VFS: no root) after `VFS: Cannot open root device` and `Please append`; `tandem logs --boot` shows its last lines"
+        );
+        assert!(panic("[ 1.0] Kernel panic - x").unwrap().contains("(x);"));
+        assert_eq!(panic("Kernel pan"), None);
+        assert_eq!(without_time("[drm] fine"), "[drm] fine");
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! From the app's execution to QEMU's end.
 
-use std::{io, process::ExitStatus, rc::Rc, time::Duration};
+use std::{io, os::unix::process::ExitStatusExt, process::ExitStatus, rc::Rc, time::Duration};
 
 use tandem_backend::{BackendError, Output, Stream, pump};
 use tandem_model::Exit;
@@ -158,10 +158,37 @@ async fn explain(end: End, machine: &mut Machine, console: &mut Console) -> Exit
             failed(BackendError::engine("the guest", format!("it broke the protocol with {e}")))
         }
         End::Qemu(status) => {
+            if let Some(panic) = console.panic().await {
+                return failed(BackendError::engine("the guest", panic));
+            }
+            if let Some(signal) = status.as_ref().ok().and_then(ExitStatusExt::signal) {
+                return failed(BackendError::engine("QEMU", killed(signal)));
+            }
             let status = status.map_or_else(|e| e.to_string(), |status| status.to_string());
             let said = machine.errors().await;
             let reason = console.reason(&said).await;
             failed(BackendError::engine("QEMU", format!("it ended by itself ({status}): {reason}")))
         }
+    }
+}
+
+/// What a signal says that ended QEMU.
+fn killed(signal: i32) -> String {
+    match signal {
+        libc::SIGKILL => "it was killed (SIGKILL): by somebody, or by this machine's kernel for want of memory, which `sudo dmesg` tells".to_owned(),
+        libc::SIGSYS => "it was killed (SIGSYS) for a system call that its sandbox forbids: what runs in the guest may have taken it over".to_owned(),
+        other => format!("it was ended by signal {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kill_is_told_as_one() {
+        assert!(killed(libc::SIGKILL).contains("want of memory"));
+        assert!(killed(libc::SIGSYS).contains("sandbox"));
+        assert_eq!(killed(libc::SIGSEGV), "it was ended by signal 11");
     }
 }

@@ -2,6 +2,7 @@
 
 mod console;
 mod life;
+mod pulse;
 mod resize;
 mod save;
 
@@ -18,6 +19,7 @@ use serde_json::Value;
 use tandem_backend::{BackendError, Output, Peer, Running, Serve, WindowSize};
 use tandem_guest::wire::Window;
 use tandem_model::{Accelerator, Exit, Resources};
+use tandem_probe::identity;
 use tokio::{net::UnixStream, sync::watch, time::timeout};
 
 use crate::{
@@ -31,6 +33,7 @@ use crate::{
 pub(crate) use console::Console;
 use console::Door;
 use life::Life;
+pub(crate) use pulse::Pulse;
 
 /// The supervisor's handle on a machine. A task of its own does the work, so
 /// that nothing is lost when a caller stops waiting.
@@ -43,6 +46,7 @@ pub(crate) struct RunningVm {
     /// The app has a terminal.
     terminal: bool,
     qmp: Rc<Qmp>,
+    pulse: Pulse,
     console: Door,
     kill: watch::Sender<bool>,
     /// The instance's folder.
@@ -52,9 +56,7 @@ pub(crate) struct RunningVm {
     limits: Cell<Resources>,
     /// The least memory that such a machine comes up with, bytes.
     least: u64,
-    /// Processors that may still be plugged in. Software emulation gives each a
-    /// thread of its own and takes no place back (QEMU, `tcg_register_thread`:
-    /// one too many ends it).
+    /// Processors that may still be plugged in, one after the other.
     places: Cell<u32>,
     /// The channel rests, because the machine was paused.
     at_rest: Cell<bool>,
@@ -101,6 +103,7 @@ impl RunningVm {
         let Parts { machine, qmp, channel, console, app_output, dir, state, limits, .. } = parts;
         let Parts { has_volumes, kind, terminal, .. } = parts;
         let qmp = Rc::new(qmp);
+        let pulse = Pulse::of(machine.pid().and_then(identity));
         let door = console.door();
         let (life, agent) = Life::new(machine, Rc::clone(&qmp), channel, console, app_output, kind);
         tokio::task::spawn_local(async move {
@@ -110,7 +113,7 @@ impl RunningVm {
         let least = if kind == Kind::Micro { LEAST_MEMORY } else { LEAST_FOR_SYSTEM };
         let shape = state.shape();
         let places = match state.accelerator {
-            Accelerator::Tcg => shape.most_cpus.saturating_sub(shape.cpus),
+            Accelerator::Tcg => shape.places(Accelerator::Tcg).saturating_sub(shape.cpus),
             Accelerator::Kvm => u32::MAX,
         };
         let (state, limits) = (RefCell::new(state), Cell::new(limits));
@@ -121,6 +124,7 @@ impl RunningVm {
             agent,
             terminal,
             qmp,
+            pulse,
             console: door,
             kill,
             dir,
@@ -216,7 +220,7 @@ impl Running for RunningVm {
     async fn kill(&self) -> Result<(), BackendError> {
         // A killed process leaves what it wrote; a machine without power loses
         // what its kernel had not written out.
-        if self.has_volumes && !self.at_rest.get() {
+        if self.has_volumes && !self.at_rest.get() && self.pulse.check().is_ok() {
             let _ = timeout(SETTLING, self.quiesce()).await;
         }
         self.kill.send_replace(true);
@@ -226,14 +230,17 @@ impl Running for RunningVm {
     fn connect(&self, peer: Peer) -> Result<Serve, BackendError> {
         match peer {
             Peer::Agent => {
-                let agent = self.agent()?.clone();
-                Ok(Box::new(|stream| drop(tokio::task::spawn_local(relay(agent, stream)))))
+                let (agent, pulse) = (self.agent()?.clone(), self.pulse);
+                Ok(Box::new(move |stream| {
+                    drop(tokio::task::spawn_local(relay(agent, pulse, stream)));
+                }))
             }
             Peer::Console => self.console.clone().serve(),
         }
     }
 
     async fn pause(&self) -> Result<(), BackendError> {
+        self.pulse.check()?;
         // A guest that does not answer can be paused all the same; only a
         // snapshot with its memory would be of no use.
         self.at_rest.set(self.quiesce().await.is_ok());
@@ -241,6 +248,7 @@ impl Running for RunningVm {
     }
 
     async fn resume(&self) -> Result<(), BackendError> {
+        self.pulse.check()?;
         self.qmp.cont().await.map_err(failed)?;
         if self.at_rest.replace(false) {
             self.agent()?.resume(false).await.map_err(guest)?;
@@ -249,6 +257,7 @@ impl Running for RunningVm {
     }
 
     async fn update(&self, resources: &Resources) -> Result<(), BackendError> {
+        self.pulse.check()?;
         self.change_size(resources).await
     }
 
@@ -259,6 +268,7 @@ impl Running for RunningVm {
     ) -> Result<Value, BackendError> {
         let unreadable = |e| BackendError::engine("the supervisor", e);
         let request: Request = serde_json::from_value(request).map_err(unreadable)?;
+        self.pulse.check()?;
         match request {
             Request::Save { to, memory } => {
                 let taken = self.save(&to, memory, given_up).await?;

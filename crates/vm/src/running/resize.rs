@@ -118,7 +118,7 @@ impl RunningVm {
         let target = of(wanted).map_err(BackendError::NeedsRestart)?;
         let former = of(&before).map_err(BackendError::NeedsRestart)?;
         if self.places.get() < target.cpus.saturating_sub(self.processors().await?) {
-            let why = "QEMU's software emulation has no place for a processor that was taken away and comes back";
+            let why = "too many processors were taken away and came back: QEMU's software emulation has no place for one more";
             return Err(BackendError::NeedsRestart(why.to_owned()));
         }
         if let Err(e) = self.reach(target).await {

@@ -24,7 +24,7 @@ use tandem_backend::BackendError;
 use super::{RunningVm, failed};
 use crate::{
     disk::Chain,
-    machine::{file_node, node_name},
+    machine::{file_node, node_name, saves_memory},
     qmp::{Form, QmpError},
     snapshot::{MEMORY, Saved, Taken},
 };
@@ -46,6 +46,7 @@ impl RunningVm {
     ) -> Result<Taken, BackendError> {
         let runs = self.qmp.is_running().await.map_err(failed)?;
         if memory {
+            saves_memory(self.qmp.version())?;
             // Without one nobody would bring the guest's time and name right.
             self.agent()?;
         }
@@ -71,6 +72,11 @@ impl RunningVm {
                     done.map(|()| begin).map_err(failed)
                 };
                 if saved.is_err() {
+                    // What was written of the memory may be what fills the disk,
+                    // on which the list of layers is to be written again.
+                    if memory {
+                        let _ = std::fs::write(to.join(MEMORY), "");
+                    }
                     self.take_back(&chain, &grown).await;
                 }
                 saved
@@ -185,7 +191,10 @@ impl RunningVm {
     async fn give_up(&self) {
         let _ = self.qmp.cancel_saving().await;
         // Until then the processors do not start again.
-        while self.qmp.migration().await.is_ok_and(|it| it.status != "completed") {
+        let deadline = Instant::now() + LIVE_LIMIT;
+        while self.qmp.migration().await.is_ok_and(|it| it.is_at_work())
+            && Instant::now() < deadline
+        {
             tokio::time::sleep(INTERVAL).await;
         }
     }

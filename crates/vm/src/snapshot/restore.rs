@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use tandem_backend::BackendError;
 
 use super::{Resume, Saved, Source};
-use crate::disk::{BaseRecord, Chain, is_foreign, mark_foreign};
+use crate::disk::{BaseRecord, Chain, copy_mark};
 
 /// Gives the instance in `dir`, which does not run, a saved state of its own
 /// again: at once its disk, and at its next start its memory, where `memory` is
@@ -37,9 +37,7 @@ pub fn give_to_new(
     if let Some(base) = BaseRecord::load(dir)? {
         base.save(to)?;
     }
-    if is_foreign(dir)? {
-        mark_foreign(to)?;
-    }
+    copy_mark(dir, to)?;
     let chain = saved.chain.with_layer(to)?;
     arrange(to, from, saved, &chain, memory, true)
 }

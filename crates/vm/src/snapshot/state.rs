@@ -19,7 +19,7 @@ pub struct MachineState {
 }
 
 /// Changes when the devices of a machine do.
-pub(crate) const LAYOUT: u32 = 1;
+pub(crate) const LAYOUT: u32 = 2;
 
 impl MachineState {
     /// The same machine with another size.

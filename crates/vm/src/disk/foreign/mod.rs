@@ -25,7 +25,7 @@ use std::{fmt, str::FromStr};
 pub(super) use check::size_in_head;
 pub use check::{ForeignDisk, look_at_disk};
 pub(super) use ovf::read as read_ovf;
-pub(crate) use take::mark_foreign;
+pub(crate) use take::{Firmware, copy_mark, firmware_of, variables_of};
 pub use take::{is_foreign, take_disk};
 #[cfg(test)]
 pub(super) use tar::members;
