@@ -100,13 +100,7 @@ fn main() -> anyhow::Result<()> {
             commands::settings::logout,
         ])
         .setup(|app| {
-            let shell = app.state::<Shell>();
-            tauri::async_runtime::spawn(shell.session().pump());
-            let handle = app.handle().clone();
-            tauri::async_runtime::spawn(async move {
-                program::told_to_end().await;
-                shell::end(handle);
-            });
+            begin(app);
             Ok(())
         })
         .build(tauri::generate_context!())?;
@@ -118,4 +112,15 @@ fn main() -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Follows what goes on, and ends when told to.
+fn begin(app: &tauri::App) {
+    let shell = app.state::<Shell>();
+    tauri::async_runtime::spawn(shell.session().pump());
+    let handle = app.handle().clone();
+    tauri::async_runtime::spawn(async move {
+        program::told_to_end().await;
+        shell::end(handle);
+    });
 }

@@ -111,7 +111,13 @@ mod tests {
             assert_eq!(english.steps.len(), german.steps.len(), "{}", builtin.id);
             assert_ne!(english.summary, german.summary, "{}", builtin.id);
             for (one, other) in english.steps.iter().zip(&german.steps) {
-                assert_ne!(one.blocks, other.blocks, "{}: {}", builtin.id, one.title);
+                let told = one.blocks.iter().any(|block| {
+                    matches!(
+                        block,
+                        Block::Paragraph { .. } | Block::Quiz { .. } | Block::Predict { .. }
+                    )
+                });
+                assert!(!told || one.blocks != other.blocks, "{}: {}", builtin.id, one.title);
             }
         }
     }

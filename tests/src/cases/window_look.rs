@@ -53,14 +53,15 @@ fn stands_still(desktop: &Desktop) -> Result<()> {
     let found = desktop.script(
         "const one = document.createElement('i');
          one.style.animation = 'turn 5s infinite';
+         one.style.transition = 'all 5s';
          document.body.append(one);
          const style = getComputedStyle(one);
          const found = [matchMedia('(prefers-reduced-motion: reduce)').matches,
-           parseFloat(style.animationDuration) < 0.001, style.animationIterationCount];
+           style.animationName, style.transitionDuration];
          one.remove();
          return found",
     )?;
-    ensure!(found == serde_json::json!([true, true, "1"]), "with reduced motion: {found}");
+    ensure!(found == serde_json::json!([true, "none", "0s"]), "with reduced motion: {found}");
     Ok(())
 }
 
@@ -287,7 +288,10 @@ fn cut_off(desktop: &Desktop) -> Result<Vec<String>> {
          for (const box of document.querySelectorAll('button, label, h1, h2, h3, select, th')) {
            const place = box.getBoundingClientRect();
            if (place.width === 0 || box.closest('.unseen, svg, [data-testid=editor]') || box.classList.contains('unseen')) continue;
-           if (box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).display !== 'inline')
+           const style = getComputedStyle(box);
+           // A choice that ends in dots is cut on purpose; its field has it in full.
+           if (box.tagName === 'SELECT' && style.textOverflow === 'ellipsis') continue;
+           if (box.scrollWidth > box.clientWidth + 1 && style.display !== 'inline')
              found.push(`${box.tagName} “${box.innerText.slice(0, 40)}” does not fit`);
          }
          return found",
