@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A CRIU that knows kernels of the last two years. Debian 12's and 13's fail
-/// on them, with vDSO images and socket options.
+/// on them, over the kernel's shared library and options of sockets.
 const SUITE: &str = "sid";
 
 /// Debian's keys, where a machine has them.

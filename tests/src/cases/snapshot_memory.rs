@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -23,8 +24,9 @@ const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
     Case { name, needs: &[Need::Root, Need::Checkpoint], start: Start::Built, run }
 }
 
-/// The app: it counts the requests in memory, says the count in its log, keeps
-/// what it is given on a volume, and sees a file that is gone from the disk.
+/// The app: it counts what it is asked at `/count` in memory (a snapshot sends
+/// requests of its own to `/`), says the count in its log, keeps it on a
+/// volume, and has a file open that is gone from the disk.
 const APP: &str = "import http.server
 held = open('/gone', 'w+'); held.write('held'); held.flush()
 import os; os.remove('/gone')
@@ -33,11 +35,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     def do_GET(self):
         global count
-        count += 1
+        if self.path == '/count': count += 1
         held.seek(0)
         body = f'{count} {held.read()} {os.getpid()} {os.uname().nodename}'.encode()
         open('/data/count', 'w').write(str(count))
-        print('count', count, flush=True)
+        if self.path == '/count': print('count', count, flush=True)
         self.send_response(200)
         self.send_header('Content-Length', str(len(body)))
         self.end_headers()
@@ -64,11 +66,20 @@ fn port(world: &World, name: &str) -> Result<u16> {
     published_port(&row(world, name)?)
 }
 
-/// The words that the app answers; the first is its count.
+/// The words that the app answers; the first is its count. Asked once: what
+/// gets no answer would be counted twice.
 fn answer(port: u16) -> Result<Vec<String>> {
-    let body = poll::first_body(port, Duration::from_secs(20))?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    // It listens a moment after its process was made.
+    poll::first_body(port, ANSWER)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let body = runtime.block_on(tandem_probe::get(address, "/count", ANSWER))?;
+    let body = String::from_utf8_lossy(&body.bytes).into_owned();
     Ok(body.split(' ').map(str::to_owned).collect())
 }
+
+/// How long the app may take to answer.
+const ANSWER: Duration = Duration::from_secs(20);
 
 fn count(port: u16) -> Result<u64> {
     answer(port)?.first().and_then(|word| word.parse().ok()).context("no count")

@@ -59,8 +59,9 @@ impl Subject {
             return Err(refused("the app has a terminal (-t), whose other side is not its own"));
         }
         let program = program::find().ok_or_else(|| refused("the program `criu` is gone"))?;
+        let open = program::leaves_network_open(&program);
         let begin = self.hold_alone(folders).await?;
-        let dumped = self.dump(&program, folders, into).await;
+        let dumped = self.dump((&program, open), folders, into).await;
         if dumped.is_err() {
             cgroup::freeze(folders, false).await?;
         }
@@ -92,7 +93,7 @@ impl Subject {
 
     async fn dump(
         &self,
-        program: &Path,
+        (program, open): (&Path, bool),
         folders: &[PathBuf],
         into: &Path,
     ) -> Result<(), BackendError> {
@@ -113,8 +114,11 @@ impl Subject {
         let network = self.namespace.then(|| fs::metadata(&namespace)).transpose();
         let network = network.map_err(|e| BackendError::io("look at", namespace, e))?;
         let network = network.map(|it| it.ino());
-        let words =
-            words(self.pid, cgroup::freezer(folders).as_deref(), network, &checkpoint.mounts);
+        let freezer = cgroup::freezer(folders);
+        let mut words = words(self.pid, freezer.as_deref(), network, &checkpoint.mounts);
+        if open {
+            words.extend(["--network-lock", "skip"].map(OsString::from));
+        }
         let mut command =
             tokio::process::Command::from(program::command(program, &words, into, into));
         let child = command.spawn().map_err(|e| BackendError::io("start", program, e))?;

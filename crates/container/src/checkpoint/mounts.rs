@@ -39,7 +39,9 @@ pub(super) fn to_give(app: &str, host: &str) -> Vec<GivenMount> {
         host.lines().filter_map(parse).map(|mount| mount.device).collect();
     let mut given: Vec<GivenMount> = Vec::new();
     for mount in app.lines().filter_map(parse) {
-        let own = ITS_OWN.contains(&mount.kind.as_str()) && !outside.contains(&mount.device);
+        // Of one network namespace there is one sysfs, also the host's own.
+        let apart = !outside.contains(&mount.device) || mount.place == "/sys";
+        let own = ITS_OWN.contains(&mount.kind.as_str()) && apart;
         if mount.place == "/" || own || given.iter().any(|it| it.place == mount.place) {
             continue;
         }
@@ -60,12 +62,13 @@ mod tests {
 116 115 254:0 /volumes/v/data /a\\040b rw,nodev - ext4 /dev/vda rw
 118 115 0:46 / /dev rw,nosuid - tmpfs tmpfs rw
 119 118 0:47 / /dev/pts rw - devpts devpts rw
+120 115 0:20 / /sys ro - sysfs sysfs rw
 124 123 0:35 /g /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids
 125 123 0:9 /x /shared rw - tmpfs tmpfs rw
 96 95 0:35 /g /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids
 105 117 0:46 /null /proc/keys rw - tmpfs tmpfs rw
 ";
-        let host = "1 0 254:0 / / rw - ext4 /dev/vda rw\n2 1 0:9 / /tmp rw - tmpfs tmpfs rw\n";
+        let host = "1 0 254:0 / / rw - ext4 /dev/vda rw\n2 1 0:9 / /tmp rw - tmpfs tmpfs rw\n3 1 0:20 / /sys rw - sysfs sysfs rw\n";
         let given = to_give(app, host);
         let places: Vec<_> = given.iter().map(|it| (it.place.as_str(), it.cgroup)).collect();
         assert_eq!(places, [("/a b", false), ("/sys/fs/cgroup/pids", true), ("/shared", false)]);

@@ -47,6 +47,21 @@ pub(super) fn command(program: &Path, words: &[OsString], images: &Path, work: &
     command
 }
 
+/// Whether this version can leave the network open during a dump: its lock
+/// would stay, should it be killed.
+pub(super) fn leaves_network_open(program: &Path) -> bool {
+    let said = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    said.is_ok_and(|said| version(&String::from_utf8_lossy(&said.stdout)) >= Some((4, 0)))
+}
+
+/// The first two numbers of `Version: 4.2.1`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers =
+        text.lines().find_map(|line| line.strip_prefix("Version:"))?.trim().split('.');
+    let mut next = || numbers.next()?.parse().ok();
+    Some((next()?, next()?))
+}
+
 /// The log's file.
 pub(super) const LOG: &str = "criu.log";
 
@@ -116,6 +131,13 @@ mod tests {
             reason,
             "sockets: Can't get 1:16 opt: Operation not supported; sockets: Can't get 1:34 opt: Operation not supported"
         );
+    }
+
+    #[test]
+    fn a_version_is_two_numbers() {
+        assert_eq!(version("Version: 4.2.1\n"), Some((4, 2)));
+        assert_eq!(version("Version: 3.17\nGitID: v3.17\n"), Some((3, 17)));
+        assert_eq!(version("criu: not found"), None);
     }
 
     #[test]
