@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode, Url, redirect::Policy};
 use super::{
     RegistryError, answer, host,
     proxy::{Proxies, shown},
-    settings::Settings,
+    settings::{Settings, identity},
 };
 
 /// How long making a connection may take.
@@ -102,7 +102,7 @@ impl Clients {
         // Nothing but our own choice: the library's reads the environment in
         // another way than Docker does.
         builder = builder.no_proxy().proxy(self.proxies.chooser());
-        if let Some(identity) = self.settings.identity(name)? {
+        if let Some(identity) = identity(name)? {
             builder = builder.identity(identity);
         }
         if self.settings.of(name).insecure {

@@ -80,18 +80,18 @@ impl Settings {
         }
         Ok(certificates)
     }
+}
 
-    /// What this machine shows a host that asks for a certificate: the first
-    /// `NAME.cert` with its `NAME.key`.
-    pub(crate) fn identity(&self, name: &str) -> Result<Option<Identity>, RegistryError> {
-        let Some(path) = files_for(name, "cert").into_iter().next() else { return Ok(None) };
-        let bad = |reason: String| RegistryError::Settings { path: path.clone(), reason };
-        let mut bytes = fs::read(path.with_extension("key"))
-            .map_err(|e| bad(format!("its key {}: {e}", path.with_extension("key").display())))?;
-        bytes.push(b'\n');
-        bytes.extend(fs::read(&path).map_err(|e| bad(e.to_string()))?);
-        Identity::from_pem(&bytes).map(Some).map_err(|e| bad(e.to_string()))
-    }
+/// What this machine shows a host that asks for a certificate: the first
+/// `NAME.cert` with its `NAME.key`.
+pub(crate) fn identity(name: &str) -> Result<Option<Identity>, RegistryError> {
+    let Some(path) = files_for(name, "cert").into_iter().next() else { return Ok(None) };
+    let bad = |reason: String| RegistryError::Settings { path: path.clone(), reason };
+    let mut bytes = fs::read(path.with_extension("key"))
+        .map_err(|e| bad(format!("its key {}: {e}", path.with_extension("key").display())))?;
+    bytes.push(b'\n');
+    bytes.extend(fs::read(&path).map_err(|e| bad(e.to_string()))?);
+    Identity::from_pem(&bytes).map(Some).map_err(|e| bad(e.to_string()))
 }
 
 /// The files of a kind that Docker or Podman have for a host.
