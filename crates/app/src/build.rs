@@ -112,7 +112,7 @@ impl App {
                 rebase: Rebase::Keep,
                 owner: None,
                 privileges: true,
-                limits: tandem_image::Limits::default(),
+                limits: tandem_image::Limits::of(&self.home)?,
             };
             extract(plain, &folder, &options).map_err(|e| {
                 AppError::Usage(format!("the build context on standard input cannot be read: {e}"))

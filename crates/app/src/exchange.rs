@@ -148,7 +148,8 @@ impl App {
         let scratch = self.home.scratch("import")?;
         let from = scratch.path().join("in");
         let archive = File::open(file).map_err(|e| AppError::io("open", file, e))?;
-        unpacked(&mut BufReader::new(archive), scratch.path(), "in").map_err(refused)?;
+        let limits = Limits::of(&self.home)?;
+        unpacked(&mut BufReader::new(archive), scratch.path(), "in", limits).map_err(refused)?;
         let manifest: Option<Manifest> = read_json(&from.join("manifest.json")).map_err(refused)?;
         let manifest = manifest.ok_or_else(|| refused("it has no manifest"))?;
         check(&manifest, &from)?;
@@ -167,7 +168,7 @@ impl App {
         if manifest.machine.is_some() {
             self.unpack_machine(&from, &manifest, &made)?;
         } else {
-            unpack_container(&from, &manifest, &made)?;
+            unpack_container(&from, &manifest, &made, limits)?;
         }
         let _lease = self.images.lease()?;
         for digest in &manifest.blobs {
@@ -217,13 +218,18 @@ pub(crate) fn write_exported(out: &Path, manifest: &Manifest, file: &Path) -> Re
     draft.keep(file).map_err(io)
 }
 
-fn unpack_container(from: &Path, manifest: &Manifest, made: &Path) -> Result<(), AppError> {
-    unpack_parts(from, "", &manifest.volumes, made)?;
+fn unpack_container(
+    from: &Path,
+    manifest: &Manifest,
+    made: &Path,
+    limits: Limits,
+) -> Result<(), AppError> {
+    unpack_parts(from, "", &manifest.volumes, made, limits)?;
     for snapshot in &manifest.snapshots {
         let dir = made.join("snapshots").join(&snapshot.name);
         make_private_dir(&dir.join("volumes"))?;
         let prefix = format!("snapshots/{}/", snapshot.name);
-        unpack_parts(from, &prefix, &snapshot.volumes, &dir)?;
+        unpack_parts(from, &prefix, &snapshot.volumes, &dir, limits)?;
         write_json(&dir.join(RECORD), &without_memory(snapshot.clone()))?;
     }
     Ok(())
@@ -275,23 +281,30 @@ fn unpacked(
     archive: &mut impl std::io::Read,
     dir: &Path,
     name: &str,
+    limits: Limits,
 ) -> Result<(), tandem_image::LayerError> {
     let rebase = Rebase::As(name.as_bytes().to_vec());
-    let options = Extract { rebase, owner: None, privileges: true, limits: Limits::default() };
+    let options = Extract { rebase, owner: None, privileges: true, limits };
     extract(archive, dir, &options)
 }
 
-fn unpack_parts(from: &Path, prefix: &str, volumes: &[String], to: &Path) -> Result<(), AppError> {
+fn unpack_parts(
+    from: &Path,
+    prefix: &str,
+    volumes: &[String],
+    to: &Path,
+    limits: Limits,
+) -> Result<(), AppError> {
     let open = |name: String| File::open(from.join(name)).ok().map(BufReader::new);
     let upper = to.join("upper");
     fs::create_dir(&upper).map_err(|e| AppError::io("make", &upper, e))?;
     if let Some(part) = open(format!("{prefix}upper.tar")) {
-        unpack_layer(part, &upper, Limits::default()).map_err(refused)?;
+        unpack_layer(part, &upper, limits).map_err(refused)?;
     }
     for volume in volumes {
         let mut part = open(format!("{prefix}volumes/{volume}.tar"))
             .ok_or_else(|| refused(format!("volume {volume} is missing")))?;
-        unpacked(&mut part, &to.join("volumes"), volume).map_err(refused)?;
+        unpacked(&mut part, &to.join("volumes"), volume, limits).map_err(refused)?;
     }
     Ok(())
 }

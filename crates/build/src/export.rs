@@ -43,7 +43,7 @@ pub fn export_folder(
         rebase: Rebase::Keep,
         owner: Some((user.as_raw(), group.as_raw())),
         privileges: false,
-        limits: tandem_image::Limits::default(),
+        limits: tandem_image::Limits::of(home)?,
     };
     let (reader, writer) = std::io::pipe().map_err(BuildError::io("make a pipe for", to))?;
     std::thread::scope(|scope| {

@@ -23,6 +23,8 @@ mod container;
 mod descendants;
 mod exec;
 mod files;
+#[doc(hidden)]
+pub mod fuzz;
 mod init;
 mod launch;
 mod memory;

@@ -14,7 +14,7 @@ pub fn user_names(pid: u32) -> BTreeMap<u32, String> {
 }
 
 /// The first name of each number wins, as in getpwuid(3).
-fn named(passwd: &str, map: &str) -> BTreeMap<u32, String> {
+pub(crate) fn named(passwd: &str, map: &str) -> BTreeMap<u32, String> {
     let mut names = BTreeMap::new();
     for line in passwd.lines() {
         let mut fields = line.split(':');

@@ -93,6 +93,14 @@ pub enum ImageError {
     /// A base image could not be made.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
+    /// The limits that the home sets cannot be read.
+    #[error("{} cannot be used ({reason}): mend it, or remove it for the usual limits", path.display())]
+    Limits {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The home folder.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -115,7 +123,7 @@ impl ImageError {
             _ if self.is_no_space() => ErrorCode::NoSpace,
             Self::NotFound { .. } => ErrorCode::NotFound,
             Self::Registry(error) => error.code(),
-            Self::Ambiguous { .. } | Self::Name(_) => ErrorCode::Usage,
+            Self::Ambiguous { .. } | Self::Name(_) | Self::Limits { .. } => ErrorCode::Usage,
             Self::InUse { .. } | Self::Busy => ErrorCode::Conflict,
             Self::Unsupported { .. } => ErrorCode::Unavailable,
             Self::Archive(error) => error.code(),

@@ -18,7 +18,7 @@ pub fn manifest(manifest: &[u8], config: &[u8], digest: &Digest) -> Option<usize
 /// Chooses from a list of manifests.
 pub fn index(list: &[u8]) -> Option<Digest> {
     let name = "image".parse().ok()?;
-    choose_platform(&name, list, &Platform::default()).ok()
+    choose_platform(&name, list, &Platform::default()).ok().map(|it| it.digest)
 }
 
 /// How many images the store's own table names.

@@ -46,8 +46,9 @@ pub use error::ImageError;
 pub use fetch::{Fetched, fetch_file};
 pub use image::{Image, Layer, NewLayer, chain_ids};
 pub use layer::{
-    DiskUsage, Extract, LayerError, Limits, OverlayXattrs, Rebase, decompressed_archive, extract,
-    is_compressed, pack_layer, pack_tree, parse_pax, pax::PaxRecord, unpack_layer,
+    ArchiveMember, ArchiveMembers, DiskUsage, Extract, Kind as MemberKind, LayerError, Limits,
+    OverlayXattrs, Rebase, decompressed_archive, extract, is_compressed, pack_layer, pack_tree,
+    parse_pax, pax::PaxRecord, unpack_layer,
 };
 pub use platform::{ParsePlatformError, Platform};
 pub use registry::{

@@ -51,13 +51,63 @@ pub fn read_document(bytes: &[u8]) -> Result<ResultDocument, ImportError> {
         }
         None => return Err(ImportError::Shape("it names no `schema`".to_owned())),
     }
+    if !texts_are_short(&value) {
+        let reason = format!("a text in it has more than {TEXT} letters");
+        return Err(ImportError::Contradiction(reason));
+    }
     let document: ResultDocument =
         serde_json::from_value(value).map_err(|e| ImportError::Shape(e.to_string()))?;
     check(&document).map_err(ImportError::Contradiction)?;
     Ok(document)
 }
 
+/// Letters of any text.
+const TEXT: usize = 4000;
+
+fn texts_are_short(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.len() <= TEXT,
+        Value::Array(values) => values.iter().all(texts_are_short),
+        Value::Object(map) => {
+            map.iter().all(|(name, value)| name.len() <= TEXT && texts_are_short(value))
+        }
+        _ => true,
+    }
+}
+
+/// No result comes near these, and with more a reader would draw and compare
+/// for hours.
+fn check_amounts(document: &ResultDocument) -> Result<(), String> {
+    let mut phases = BTreeSet::new();
+    let (mut metrics, mut points) = (0, 0);
+    for trial in &document.trials {
+        phases.extend(trial.phases.iter().map(|phase| phase.name.as_str()));
+        metrics += trial.metrics.len() + trial.phases.len() + trial.series.len();
+        points += trial.series.values().map(Vec::len).sum::<usize>();
+    }
+    let differences = document.lanes.iter().map(|lane| lane.parity.differences.len()).sum();
+    for (what, count, most) in [
+        ("lanes", document.lanes.len(), 100),
+        ("differences between lanes", differences, 1000),
+        ("trials", document.trials.len(), 10_000),
+        ("trials in its order", document.design.order.len(), 10_000),
+        ("kinds of phases", phases.len(), 200),
+        ("values of trials", metrics, 500_000),
+        ("points of its lines", points, 5_000_000),
+        ("summaries", document.summary.len(), 5000),
+        ("ratios", document.comparisons.len(), 5000),
+        ("verdicts", document.verdicts.len(), 100),
+        ("warnings", document.warnings.len(), 500),
+    ] {
+        if count > most {
+            return Err(format!("it has {count} {what}, and no result has more than {most}"));
+        }
+    }
+    Ok(())
+}
+
 fn check(document: &ResultDocument) -> Result<(), String> {
+    check_amounts(document)?;
     let plain = |name: &str| {
         !name.is_empty()
             && name.len() <= LONGEST

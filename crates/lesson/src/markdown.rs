@@ -228,7 +228,8 @@ impl<'t> Reader<'t> {
         let text = std::mem::take(&mut self.code);
         let block = directive(&info, &text).map_err(|(line, problem)| {
             let mut fault = self.fault(at, problem);
-            fault.line += line;
+            // The text may end with the line that begins the block.
+            fault.line = (fault.line + line).min(self.source.lines().count());
             fault
         })?;
         let code = || Block::Code { language: info.clone(), text: text.trim_end().to_owned() };
@@ -310,6 +311,7 @@ mod tests {
             ("# T\n\n## S\n\n# U", 5, "one `# Title`"),
             ("# T\n\n## S\n\n```run\ntandem ps\nrm x\n```", 7, "`rm` is not run"),
             ("# T\n\n## S\n\n```quiz\nq?\n```", 6, "two choices"),
+            ("# T\n\n## S\n\n```run", 5, "nothing in it"),
         ] {
             let fault = parse("t", text).unwrap_err();
             assert!(fault.line == line && fault.problem.contains(words), "{text:?}: {fault}");

@@ -10,7 +10,7 @@ pub fn equivalent_command(result: &ResultDocument) -> String {
         .iter()
         .map(|lane| lane.id.split_once('#').map_or(lane.id.as_str(), |(lane, _)| lane))
         .collect();
-    let subject = quote(&result.subject.name);
+    let subject = quote(&subject(&result.subject.name));
     let mut command = if result.experiment == "compare" {
         format!("tandem compare {subject}")
     } else {
@@ -37,6 +37,15 @@ pub fn equivalent_command(result: &ResultDocument) -> String {
         }
     }
     command
+}
+
+/// What a person named, as an argument: one that begins with a dash can only
+/// be a folder, and would be read as an option.
+fn subject(name: &str) -> String {
+    let steers =
+        |c: &char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let name: String = name.chars().filter(|c| !steers(c)).collect();
+    if name.starts_with('-') { format!("./{name}") } else { name }
 }
 
 /// A word as a POSIX shell reads it back (POSIX.1-2024, "Single-Quotes").

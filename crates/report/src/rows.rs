@@ -133,6 +133,7 @@ fn line(text: &str) -> String {
     for c in text.chars() {
         match c {
             c if c.is_control() => out.push(' '),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
             '<' => out.push_str("&lt;"),
             '|' | '*' | '`' | '[' | ']' | '\\' => out.extend(['\\', c]),
             c => out.push(c),

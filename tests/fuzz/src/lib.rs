@@ -3,9 +3,13 @@
 //! reach, and a panic or a failed `assert!` is a find.
 
 mod cage;
+mod document;
+mod markup;
 mod tar;
 
 pub use cage::Cage;
+pub use document::altered;
+pub use markup::assert_own_markup;
 pub use tar::mended;
 
 use serde_json::Value;

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tandem_image::Limits;
+
 use super::{
     extract::extract,
     interrupt::Interrupt,
@@ -25,8 +27,8 @@ pub(super) struct Destination {
     pub(super) owner: Option<Owner>,
     /// Mode of what arrives; without one it keeps its own.
     pub(super) mode: Option<u32>,
-    /// Archives are unpacked, as ADD does.
-    pub(super) unpack: bool,
+    /// Archives are unpacked, as ADD does, within these limits.
+    pub(super) unpack: Option<Limits>,
     /// The folders above a source arrive too.
     pub(super) parents: bool,
 }
@@ -47,7 +49,7 @@ impl Destination {
     /// A place, and nothing said about what arrives.
     pub(super) fn folder(path: &str) -> Self {
         let path = path.to_owned();
-        Self { path, owner: None, mode: None, unpack: false, parents: false }
+        Self { path, owner: None, mode: None, unpack: None, parents: false }
     }
 }
 
@@ -61,7 +63,9 @@ pub(super) fn copy(
 ) -> io::Result<()> {
     let base = resolve(upper.view(), Path::new(&to.path), true)?;
     for source in sources {
-        if to.unpack && extract(upper, tree, source, &base, to.owner, interrupt)? {
+        if let Some(limits) = to.unpack
+            && extract(upper, tree, source, &base, to.owner, (interrupt, limits))?
+        {
             continue;
         }
         let folder = source.is_dir

@@ -7,8 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tandem_image::decompressed_archive;
-use tar::{Archive, Entry, EntryType};
+use tandem_image::{ArchiveMember, ArchiveMembers, Limits, MemberKind, decompressed_archive};
 
 use super::{
     interrupt::Interrupt,
@@ -26,7 +25,7 @@ pub(super) fn extract(
     source: &Source,
     base: &Path,
     owner: Option<Owner>,
-    interrupt: &Interrupt,
+    (interrupt, limits): (&Interrupt, Limits),
 ) -> io::Result<bool> {
     let [found] = source.found.as_slice() else { return Ok(false) };
     if found.entry.kind != Kind::File {
@@ -35,20 +34,24 @@ pub(super) fn extract(
     let Some(reader) = tar_reader(tree.open(&found.path)?)? else { return Ok(false) };
     upper.ensure_folder(base, owner.unwrap_or(Owner::ROOT))?;
     upper.replace = true;
-    let mut archive = Archive::new(reader);
+    let mut archive = ArchiveMembers::new(reader, limits);
     // As in Docker the archive says who owns its members, whatever --chown says.
-    let mut unpacking = Unpacking { upper, base };
-    for entry in archive.entries()? {
+    let mut unpacking = Unpacking { upper, base, interrupt };
+    while let Some(member) = archive.read_member().map_err(io::Error::other)? {
         interrupt.check()?;
-        let mut entry = entry?;
-        let shown = entry.path().map_or_else(|_| "?".into(), |path| path.display().to_string());
-        unpacking
-            .put(&mut entry, interrupt)
-            .map_err(|e| io::Error::new(e.kind(), format!("{shown} of the archive: {e}")))?;
+        unpacking.put(&member, &mut archive).map_err(|e| {
+            let shown: String = member.path.to_string_lossy().chars().take(SHOWN).collect();
+            io::Error::new(e.kind(), format!("{shown} of the archive: {e}"))
+        })?;
     }
     upper.replace = false;
     Ok(true)
 }
+
+/// Letters of a name in a message.
+const SHOWN: usize = 200;
+
+type Members = ArchiveMembers<Reader>;
 
 type Reader = Box<dyn Read>;
 
@@ -82,51 +85,47 @@ fn is_header(block: &[u8; 512]) -> bool {
 struct Unpacking<'a> {
     upper: &'a mut Upper,
     base: &'a Path,
+    interrupt: &'a Interrupt,
 }
 
 impl Unpacking<'_> {
-    fn put(&mut self, entry: &mut Entry<'_, impl Read>, interrupt: &Interrupt) -> io::Result<()> {
-        let Some(path) = self.place(&entry.path()?)? else { return Ok(()) };
+    fn put(&mut self, member: &ArchiveMember, archive: &mut Members) -> io::Result<()> {
+        let Some(path) = self.place(&member.path)? else { return Ok(()) };
         if let Some(parent) = path.parent() {
             self.upper.ensure_folder(parent, Owner::ROOT)?;
         }
-        let attributes = Self::attributes(entry)?;
-        let link = |entry: &Entry<'_, _>| {
-            let target = entry.link_name()?.map(std::borrow::Cow::into_owned);
-            target.ok_or_else(|| io::Error::other("a link without a target"))
-        };
-        match entry.header().entry_type() {
-            EntryType::Directory => self.upper.put_folder(&path, &attributes)?,
-            EntryType::Symlink => self.upper.put_symlink(&path, &link(entry)?, &attributes)?,
-            EntryType::Link => {
-                let first = self.place(&link(entry)?)?.unwrap_or_default();
-                self.upper.put_link(&path, &first)?;
-                return Ok(());
+        let (mode, uid, gid, mtime) = (member.mode, member.uid, member.gid, member.modified);
+        let attributes = Attributes { mode, uid, gid, mtime };
+        let is_link = matches!(member.kind, MemberKind::Symlink | MemberKind::HardLink);
+        if is_link && member.link.as_os_str().is_empty() {
+            return Err(io::Error::other("a link without a target"));
+        }
+        match member.kind {
+            MemberKind::Directory => self.upper.put_folder(&path, &attributes)?,
+            MemberKind::Symlink => self.upper.put_symlink(&path, &member.link, &attributes)?,
+            MemberKind::HardLink => {
+                let first = self.place(&member.link)?.unwrap_or_default();
+                return self.upper.put_link(&path, &first);
             }
-            kind @ (EntryType::Fifo | EntryType::Char | EntryType::Block) => {
-                let major = entry.header().device_major()?.unwrap_or(0);
-                let minor = entry.header().device_minor()?.unwrap_or(0);
-                let kind = match kind {
-                    EntryType::Char => Kind::CharDevice,
-                    EntryType::Block => Kind::BlockDevice,
-                    _ => Kind::Fifo,
-                };
+            MemberKind::Fifo => self.upper.put_node(&path, Kind::Fifo, 0, &attributes)?,
+            MemberKind::CharacterDevice | MemberKind::BlockDevice => {
+                let character = member.kind == MemberKind::CharacterDevice;
                 // That device is overlayfs's mark for a deletion.
-                if kind == Kind::CharDevice && (major, minor) == (0, 0) {
+                if character && member.device == (0, 0) {
                     return Err(io::Error::other("device 0:0 has a meaning to overlays"));
                 }
-                let device = rustix::fs::makedev(major, minor);
+                let kind = if character { Kind::CharDevice } else { Kind::BlockDevice };
+                let device = rustix::fs::makedev(member.device.0, member.device.1);
                 self.upper.put_node(&path, kind, device, &attributes)?;
             }
-            EntryType::XGlobalHeader => return Ok(()),
-            _ => self.upper.put_file(&path, &attributes, |file| {
-                while io::copy(&mut (&mut *entry).take(16 << 20), file)? > 0 {
-                    interrupt.check()?;
-                }
-                Ok(())
+            MemberKind::File => self.upper.put_file(&path, &attributes, |file| {
+                archive.write_content(member, file, &|| self.interrupt.check())
             })?,
         }
-        self.xattrs(entry, &path)
+        for (name, value) in &member.xattrs {
+            self.upper.put_xattr(&path, name.as_ref(), value)?;
+        }
+        Ok(())
     }
 
     /// Where a name of the archive goes: links above it are followed, but
@@ -138,37 +137,6 @@ impl Unpacking<'_> {
         };
         let below = Below { tree: self.upper.view(), base: self.base };
         Ok(Some(self.base.join(resolve(&below, parent, true)?).join(last)))
-    }
-
-    fn attributes(entry: &Entry<'_, impl Read>) -> io::Result<Attributes> {
-        let header = entry.header();
-        let id = |value: u64| {
-            u32::try_from(value).map_err(|_| io::Error::other("an owner's number is too large"))
-        };
-        // A field that is left empty is a zero.
-        let old = header.as_old();
-        let empty = |field: &[u8]| field.iter().all(|byte| matches!(byte, 0 | b' '));
-        let uid = if empty(&old.uid) { 0 } else { id(header.uid()?)? };
-        let gid = if empty(&old.gid) { 0 } else { id(header.gid()?)? };
-        let mtime = i64::try_from(header.mtime()?).unwrap_or(0);
-        Ok(Attributes { mode: header.mode()? & 0o7777, uid, gid, mtime: (mtime, 0) })
-    }
-
-    fn xattrs(&self, entry: &mut Entry<'_, impl Read>, path: &Path) -> io::Result<()> {
-        let Some(records) = entry.pax_extensions()? else { return Ok(()) };
-        for record in records.flatten() {
-            let Some(name) = record.key().ok().and_then(|key| key.strip_prefix("SCHILY.xattr."))
-            else {
-                continue;
-            };
-            // What says something to overlayfs or this machine stays out.
-            let belongs = name == "security.capability"
-                || (name.starts_with("user.") && !name.starts_with("user.overlay."));
-            if belongs {
-                self.upper.put_xattr(path, name.as_ref(), record.value_bytes())?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     sync::Arc,
 };
 
+use tandem_image::Limits;
 use tandem_model::{Digest, ErrorCode};
 
 use super::{
@@ -130,6 +131,7 @@ impl Builder<'_> {
         let below = if transfer.link { Layers::new(&[]) } else { state.view() };
         let mut upper = Upper::new(room.upper.clone(), below, state.time);
         let (interrupt, time) = (self.interrupt.clone(), state.time);
+        let limits = Limits::of(self.store.home())?;
         let to = Destination {
             // What the host's folders hold belongs to root.
             owner: to.owner.or((!keep_owners).then_some(Owner::ROOT)),
@@ -138,7 +140,7 @@ impl Builder<'_> {
         let copied = self.blocking(move || {
             let result = (|| {
                 for Batch { tree, sources, unpack } in &batches {
-                    let to = Destination { unpack: *unpack, ..to.clone() };
+                    let to = Destination { unpack: unpack.then_some(limits), ..to.clone() };
                     copy(&mut upper, &**tree, sources, &to, &interrupt)?;
                 }
                 for (name, content) in &documents {
@@ -319,7 +321,7 @@ impl Builder<'_> {
                 })?)
             }
         };
-        Ok(Destination { path, owner, mode, unpack: false, parents: transfer.parents })
+        Ok(Destination { path, owner, mode, unpack: None, parents: transfer.parents })
     }
 
     fn documents(

@@ -20,7 +20,7 @@ pub(super) fn owner(tree: &dyn Tree, text: &str) -> Result<Owner, String> {
     let (user, group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
     let mut owner = if user.is_empty() && group.is_some() {
         Owner::ROOT
-    } else if let Ok(id) = user.parse() {
+    } else if let Some(id) = number(user) {
         Owner { uid: id, gid: id }
     } else {
         let fields = record(tree, "etc/passwd", user)?.ok_or_else(|| {
@@ -28,8 +28,8 @@ pub(super) fn owner(tree: &dyn Tree, text: &str) -> Result<Owner, String> {
                 "the image has no user `{user}`: use a number, or add the user in a RUN before it"
             )
         })?;
-        let number = |at: usize| fields.get(at).and_then(|field| field.parse().ok());
-        match (number(2), number(3)) {
+        let id = |at: usize| fields.get(at).and_then(|field| number(field));
+        match (id(2), id(3)) {
             (Some(uid), Some(gid)) => Owner { uid, gid },
             _ => return Err(format!("the image's /etc/passwd has no ids for `{user}`")),
         }
@@ -38,10 +38,10 @@ pub(super) fn owner(tree: &dyn Tree, text: &str) -> Result<Owner, String> {
         None => {}
         Some("") => owner.gid = 0,
         Some(group) => {
-            owner.gid = match group.parse() {
-                Ok(id) => id,
-                Err(_) => record(tree, "etc/group", group)?
-                    .and_then(|fields| fields.get(2)?.parse().ok())
+            owner.gid = match number(group) {
+                Some(id) => id,
+                None => record(tree, "etc/group", group)?
+                    .and_then(|fields| number(fields.get(2)?))
                     .ok_or_else(|| {
                         format!("the image has no group `{group}`: use a number, or add the group in a RUN before it")
                     })?,
@@ -49,6 +49,12 @@ pub(super) fn owner(tree: &dyn Tree, text: &str) -> Result<Owner, String> {
         }
     }
     Ok(owner)
+}
+
+/// An id. The last number means nobody to the kernel: a file would keep the
+/// owner that it has.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|id| *id != u32::MAX)
 }
 
 /// The fields of the line that begins with `name:`.
@@ -95,6 +101,8 @@ mod tests {
         {
             assert_eq!(owner(&tree, text).unwrap(), Owner { uid, gid }, "{text}");
         }
+        assert!(owner(&tree, "4294967295").unwrap_err().contains("no user"));
+        assert!(owner(&tree, "7:4294967295").unwrap_err().contains("no group"));
         assert!(owner(&tree, "nobody").unwrap_err().contains("no user `nobody`"));
         assert!(owner(&tree, "app:x").unwrap_err().contains("no group `x`"));
     }

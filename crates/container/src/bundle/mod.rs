@@ -4,7 +4,10 @@
 mod mounts;
 mod resources;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    path::{Path, PathBuf},
+};
 
 use oci_spec::{
     OciSpecError,
@@ -150,13 +153,19 @@ impl Bundle<'_> {
 /// replacing an earlier one, with `PATH`, `HOME` and `HOSTNAME` filled in.
 pub(crate) fn environment(env: &[String], user: &User, hostname: Option<&str>) -> Vec<String> {
     let mut merged: Vec<String> = Vec::with_capacity(env.len() + 3);
+    // An image may have a million of them.
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(env.len());
     for entry in env {
-        let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
-        let same =
-            |other: &String| other.split_once('=').map_or(other.as_str(), |(name, _)| name) == name;
-        match merged.iter_mut().find(|other| same(other)) {
-            Some(earlier) => earlier.clone_from(entry),
-            None => merged.push(entry.clone()),
+        // One without a name or a value is none, as in a machine.
+        let Some((name, _)) = entry.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            continue;
+        };
+        match places.entry(name) {
+            Entry::Occupied(place) => merged[*place.get()].clone_from(entry),
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push(entry.clone());
+            }
         }
     }
     let defaults =

@@ -14,7 +14,7 @@ pub(crate) use path::Root;
 pub(crate) use program::{Program, Report, Stage, die_with_parent, reset_signals};
 pub(crate) use seccomp::{Filter, forbids};
 pub(crate) use surroundings::{Kind, Target};
-pub(crate) use user::{User, become_user, lost_user};
+pub(crate) use user::{User, become_user, find_user, lost_user};
 
 /// Paths of `/proc` and `/sys` that show something of the host and are
 /// covered (moby `oci/defaults.go`).

@@ -57,6 +57,12 @@ pub(crate) fn become_user(user: &User) -> io::Result<()> {
     Ok(setresuid(uid, uid, uid)?)
 }
 
+/// An id of a user or a group; no larger one than Docker takes. To the kernel
+/// the last 32-bit number means nobody, and an app would stay root.
+fn id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|id| *id <= i32::MAX.unsigned_abs())
+}
+
 struct PasswdEntry<'a> {
     name: &'a str,
     uid: u32,
@@ -69,13 +75,13 @@ struct PasswdEntry<'a> {
 /// group(5)). A name wins over a number; a number need not be listed. Without
 /// a group the user's own one counts and all that list him; with one only
 /// that, as in Docker.
-fn find_user(text: &str, passwd: &str, group: &str) -> Result<User, BackendError> {
+pub(crate) fn find_user(text: &str, passwd: &str, group: &str) -> Result<User, BackendError> {
     let (user, wanted_group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
         None => (text, None),
     };
     let user = if user.is_empty() { "0" } else { user };
-    let number = user.parse::<u32>().ok();
+    let number = id(user);
     let by_name = entries(passwd).find(|entry| entry.name == user);
     let entry = by_name.or_else(|| entries(passwd).find(|entry| Some(entry.uid) == number));
     let (uid, own_gid, name, home) = match (&entry, number) {
@@ -97,7 +103,7 @@ fn entries(passwd: &str) -> impl Iterator<Item = PasswdEntry<'_>> {
     passwd.lines().filter_map(|line| {
         let fields: Vec<_> = line.split(':').collect();
         let [name, _, uid, gid, _, home, ..] = fields[..] else { return None };
-        Some(PasswdEntry { name, uid: uid.parse().ok()?, gid: gid.parse().ok()?, home })
+        Some(PasswdEntry { name, uid: id(uid)?, gid: id(gid)?, home })
     })
 }
 
@@ -105,7 +111,7 @@ fn group_entries(group: &str) -> impl Iterator<Item = (&str, u32, &str)> {
     group.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        let gid = fields.nth(1)?.parse().ok()?;
+        let gid = id(fields.nth(1)?)?;
         Some((name, gid, fields.next().unwrap_or("")))
     })
 }
@@ -114,7 +120,7 @@ fn find_group(wanted: &str, group: &str) -> Result<u32, BackendError> {
     group_entries(group)
         .find(|(name, ..)| *name == wanted)
         .map(|(_, gid, _)| gid)
-        .or_else(|| wanted.parse().ok())
+        .or_else(|| id(wanted))
         .ok_or_else(|| BackendError::NoUser(wanted.to_owned()))
 }
 
@@ -169,6 +175,11 @@ mod tests {
         assert!(
             matches!(find_user("app:none", PASSWD, GROUP), Err(BackendError::NoUser(name)) if name == "none")
         );
+        for nobody in ["4294967295", "2147483648", "0:4294967295"] {
+            let passwd = "x:x:4294967295:0::/:\n";
+            assert!(find_user(nobody, passwd, "").is_err(), "{nobody}");
+            assert!(find_user("x", passwd, "").is_err());
+        }
         assert!(find_user("", "", "").is_ok(), "an image without /etc/passwd still has root");
     }
 

@@ -62,7 +62,7 @@ pub(crate) fn resolv_conf_with(host: &str, servers: &[IpAddr]) -> String {
 }
 
 /// The name servers that a `resolv.conf` names.
-pub(super) fn name_servers(text: &str) -> impl Iterator<Item = IpAddr> {
+pub(crate) fn name_servers(text: &str) -> impl Iterator<Item = IpAddr> {
     let servers = text.lines().filter(|line| keyword(line) == "nameserver");
     servers.filter_map(|line| line.split_whitespace().nth(1)?.parse().ok())
 }

@@ -18,7 +18,7 @@ pub(super) struct User {
 pub(super) fn find(wanted: &str, passwd: &str, group: &str) -> Result<User, Failure> {
     let (user, wanted_group) = wanted.split_once(':').unwrap_or((wanted, ""));
     let user = if user.is_empty() { "0" } else { user };
-    let number = user.parse::<u32>().ok();
+    let number = id(user);
     let entry = entries(passwd)
         .find(|entry| entry.name == user)
         .or_else(|| entries(passwd).find(|entry| Some(entry.uid) == number));
@@ -42,6 +42,12 @@ pub(super) fn find(wanted: &str, passwd: &str, group: &str) -> Result<User, Fail
     Ok(found)
 }
 
+/// An id of a user or a group; no larger one than in a container. To the
+/// kernel the last 32-bit number means nobody, and an app would stay root.
+fn id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|id| *id <= i32::MAX.unsigned_abs())
+}
+
 struct Entry<'a> {
     name: &'a str,
     uid: u32,
@@ -54,8 +60,8 @@ fn entries(passwd: &str) -> impl Iterator<Item = Entry<'_>> {
     passwd.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        let uid = fields.nth(1)?.parse().ok()?;
-        let gid = fields.next()?.parse().ok()?;
+        let uid = id(fields.nth(1)?)?;
+        let gid = id(fields.next()?)?;
         Some(Entry { name, uid, gid, home: fields.nth(1)? })
     })
 }
@@ -65,12 +71,16 @@ fn groups(text: &str) -> impl Iterator<Item = (&str, u32, &str)> {
     text.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        let gid = fields.nth(1)?.parse().ok()?;
+        let gid = id(fields.nth(1)?)?;
         Some((name, gid, fields.next().unwrap_or_default()))
     })
 }
 
 fn groups_of(user: &str, text: &str) -> Vec<u32> {
+    // Nobody's name is in no group, though a list without members looks so.
+    if user.is_empty() {
+        return Vec::new();
+    }
     groups(text)
         .filter(|(_, _, members)| members.split(',').any(|member| member == user))
         .map(|(_, gid, _)| gid)
@@ -81,7 +91,7 @@ fn find_group(wanted: &str, text: &str) -> Result<u32, Failure> {
     groups(text)
         .find(|(name, ..)| *name == wanted)
         .map(|(_, gid, _)| gid)
-        .or_else(|| wanted.parse().ok())
+        .or_else(|| id(wanted))
         .ok_or_else(|| Failure::NoUser { name: wanted.to_owned() })
 }
 
@@ -106,7 +116,9 @@ mod tests {
         assert_eq!(found("33x"), (5, 6, vec![], "/five".into()));
         assert_eq!(found("web:log"), (33, 4, vec![], "/srv".into()));
         assert_eq!(found("77:78"), (77, 78, vec![], "/".into()));
-        for unknown in ["nobody", "web:nothing"] {
+        let nameless = find("0", ":x:0:0::/:\n", "wheel:x:10:\n").unwrap();
+        assert!(nameless.groups.is_empty(), "{nameless:?}");
+        for unknown in ["nobody", "web:nothing", "4294967295", "2147483648", "0:4294967295"] {
             assert!(matches!(find(unknown, PASSWD, GROUP), Err(Failure::NoUser { .. })));
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct Input<'a> {
     /// What people call it.
     pub(super) name: String,
     pub(super) stop: Stop<'a>,
+    /// What it may ask of the machine.
+    pub(super) limits: Limits,
     /// Holds the file when it was spooled.
     _scratch: Option<Scratch>,
 }
@@ -57,7 +59,7 @@ impl<'a> Input<'a> {
         source: &ArchiveSource,
         stop: Stop<'a>,
     ) -> Result<Self, ImageError> {
-        let name = source.to_string();
+        let (name, limits) = (source.to_string(), Limits::of(store.home())?);
         let broken = |reason: String| ArchiveError::Broken { archive: name.clone(), reason };
         let file = match source {
             ArchiveSource::File(path) => match File::open(path) {
@@ -84,7 +86,7 @@ impl<'a> Input<'a> {
         };
         if plain {
             let size = metadata.len();
-            return Ok(Self { file: Arc::new(file), size, name, stop, _scratch: None });
+            return Ok(Self { file: Arc::new(file), size, name, stop, limits, _scratch: None });
         }
         Self::spool(store, file, name, stop)
     }
@@ -99,9 +101,10 @@ impl<'a> Input<'a> {
         let path = scratch.path().join("archive");
         let out = File::options().read(true).write(true).create_new(true).open(&path);
         let mut out = out.map_err(ImageError::io("make", &path))?;
-        let limit = Limits::default().bytes;
-        let mut tar =
-            decompressed_archive(reader).map_err(|e| unreadable(&name, &e, stop))?.take(limit);
+        let limits = Limits::of(store.home())?;
+        let mut tar = decompressed_archive(reader)
+            .map_err(|e| unreadable(&name, &e, stop))?
+            .take(limits.bytes);
         let mut buffer = vec![0; 256 << 10];
         let mut size = 0;
         loop {
@@ -117,7 +120,7 @@ impl<'a> Input<'a> {
         drop(tar);
         // Nobody needs its name any more.
         fs::remove_file(&path).map_err(ImageError::io("remove", &path))?;
-        Ok(Self { file: Arc::new(out), size, name, stop, _scratch: Some(scratch) })
+        Ok(Self { file: Arc::new(out), size, name, stop, limits, _scratch: Some(scratch) })
     }
 
     /// An error about this archive.

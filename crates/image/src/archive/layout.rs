@@ -1,12 +1,12 @@
 //! A folder with an image layout (OCI image specification, image-layout.md).
 
-use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs::File, io::Read as _, os::fd::OwnedFd, path::Path};
 
 use oci_spec::image::{Descriptor, ImageIndex};
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags, openat2},
+    io::Errno,
+};
 use serde::Deserialize;
 use tandem_model::{Digest, ImageRef};
 
@@ -40,8 +40,8 @@ pub fn load_layout(
     stop: &(dyn Fn() -> bool + Sync),
     on_progress: &(dyn Fn(Transfer) + Sync),
 ) -> Result<Image, ImageError> {
-    let layout = Layout { folder, stop };
-    let index: ImageIndex = layout.parsed(&folder.join(oci::INDEX))?;
+    let layout = Layout::open(folder, stop)?;
+    let index: ImageIndex = layout.parsed(oci::INDEX)?;
     let chosen = layout.choose(&index, which)?;
     let (name, entry) = named(chosen).map_err(|reason| layout.broken(reason))?;
     let scratch = store.home().scratch("layout")?;
@@ -59,6 +59,8 @@ pub fn load_layout(
 
 struct Layout<'a> {
     folder: &'a Path,
+    /// The folder itself: nothing is read that lies outside it.
+    root: OwnedFd,
     stop: Stop<'a>,
 }
 
@@ -72,7 +74,18 @@ struct Parts {
     layers: Vec<Descriptor>,
 }
 
-impl Layout<'_> {
+impl<'a> Layout<'a> {
+    fn open(folder: &'a Path, stop: Stop<'a>) -> Result<Self, ImageError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(folder, flags, Mode::empty()) {
+            Ok(root) => Ok(Self { folder, root, stop }),
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                Err(ArchiveError::Missing { archive: folder.display().to_string() }.into())
+            }
+            Err(e) => Err(ImageError::io("open", folder)(e.into())),
+        }
+    }
+
     fn broken(&self, reason: impl Into<String>) -> ImageError {
         let archive = self.folder.display().to_string();
         ArchiveError::Broken { archive, reason: reason.into() }.into()
@@ -135,16 +148,23 @@ impl Layout<'_> {
                 continue;
             }
             let name = oci::path(&digest);
-            let path = self.folder.join(&name);
             // Layouts may lack the images of other machines.
-            if depth < DEPTH && !path.exists() {
-                continue;
+            let Some(mut file) = self.opened(&name)? else {
+                if depth < DEPTH {
+                    continue;
+                }
+                return Err(self.broken(format!("{name} is missing")));
+            };
+            let size = file.metadata().map_err(ImageError::io("read", &name))?.len();
+            if size != blob.size() {
+                let promised = blob.size();
+                let reason = format!("{name} has {size} bytes, and is said to have {promised}");
+                return Err(self.broken(reason));
             }
-            let mut file = self.opened(&path)?;
             tar.append_file(&name, &mut file).map_err(write)?;
             // A configuration has none of these, and a layer is no document.
-            if depth > 0 && blob.size() < DOCUMENT_BYTES && is_manifest(&blob) {
-                let parts: Parts = self.parsed(&path)?;
+            if depth > 0 && size < DOCUMENT_BYTES && is_manifest(&blob) {
+                let parts: Parts = self.parsed(&name)?;
                 let next = parts.manifests.into_iter().chain(parts.config).chain(parts.layers);
                 todo.extend(next.map(|it| (it, depth - 1)));
             }
@@ -152,35 +172,39 @@ impl Layout<'_> {
         tar.finish().map_err(write)
     }
 
-    fn opened(&self, path: &Path) -> Result<File, ImageError> {
-        let file = File::open(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound if !self.folder.is_dir() => {
-                ImageError::from(ArchiveError::Missing {
-                    archive: self.folder.display().to_string(),
-                })
+    /// A file of the layout. The kernel follows no link that leads out of it,
+    /// and nothing that is no file is waited for: a layout may come from
+    /// anybody, in a repository say.
+    fn opened(&self, name: &str) -> Result<Option<File>, ImageError> {
+        let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = loop {
+            match openat2(&self.root, name, flags, Mode::empty(), how) {
+                Ok(file) => break File::from(file),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(Errno::NOENT) => return Ok(None),
+                Err(Errno::XDEV) => return Err(self.broken(format!("{name} leads out of it"))),
+                Err(e) => return Err(ImageError::io("open", self.folder.join(name))(e.into())),
             }
-            std::io::ErrorKind::NotFound => {
-                let name = path.strip_prefix(self.folder).unwrap_or(path);
-                self.broken(format!("{} is missing", name.display()))
-            }
-            _ => ImageError::io("open", path)(e),
-        })?;
-        let metadata = file.metadata().map_err(ImageError::io("read", path))?;
+        };
+        let metadata = file.metadata().map_err(ImageError::io("read", name))?;
         if !metadata.is_file() {
-            return Err(self.broken(format!("{} is no file", path.display())));
+            return Err(self.broken(format!("{name} is no file")));
         }
-        Ok(file)
+        Ok(Some(file))
     }
 
-    fn parsed<T: for<'d> Deserialize<'d>>(&self, path: &PathBuf) -> Result<T, ImageError> {
-        let file = self.opened(path)?;
-        let metadata = file.metadata().map_err(ImageError::io("read", path))?;
-        if metadata.len() > DOCUMENT_BYTES {
-            return Err(self.broken(format!("{} is too long for a document", path.display())));
+    fn parsed<T: for<'d> Deserialize<'d>>(&self, name: &str) -> Result<T, ImageError> {
+        let file = self.opened(name)?;
+        let file = file.ok_or_else(|| self.broken(format!("{name} is missing")))?;
+        let mut text = Vec::new();
+        let read = file.take(DOCUMENT_BYTES + 1).read_to_end(&mut text);
+        read.map_err(ImageError::io("read", name))?;
+        if text.len() as u64 > DOCUMENT_BYTES {
+            return Err(self.broken(format!("{name} is too long for a document")));
         }
-        let text = fs::read(path).map_err(ImageError::io("read", path))?;
         serde_json::from_slice(&text)
-            .map_err(|e| self.broken(format!("{} cannot be read: {e}", path.display())))
+            .map_err(|e| self.broken(format!("{name} cannot be read: {e}")))
     }
 }
 
@@ -203,6 +227,8 @@ fn named(chosen: &Descriptor) -> Result<(ImageRef, String), String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::archive::tests::Place;
 

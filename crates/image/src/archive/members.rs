@@ -43,7 +43,7 @@ impl Members {
             LayerError::Malformed { reason } => input.broken(reason),
             other => input.broken(other.to_string()),
         };
-        let limits = Limits { entries: MEMBERS, ..Limits::default() };
+        let limits = Limits { entries: input.limits.entries.min(MEMBERS), ..input.limits };
         let reader = input.file.try_clone().map_err(ImageError::io("read", &input.name))?;
         let mut reader = BufReader::new(reader);
         std::io::Seek::rewind(&mut reader).map_err(ImageError::io("read", &input.name))?;

@@ -27,6 +27,8 @@ mod save;
 mod wanted;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod tests;
 
 pub use error::ArchiveError;

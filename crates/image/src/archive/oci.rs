@@ -1,5 +1,7 @@
 //! `index.json`: an OCI image layout in one file.
 
+use std::collections::BTreeMap;
+
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, MediaType};
 use tandem_model::{Digest, ImageRef};
 
@@ -12,7 +14,7 @@ use super::{
 use crate::{
     ImageError, Platform,
     image::sha256,
-    store::{is_list, layers_of, parse_manifest},
+    store::{contradict, is_list, layers_of, media_type_of, parse_manifest},
 };
 
 pub(super) const LAYOUT: &str = "oci-layout";
@@ -34,19 +36,30 @@ pub(super) fn images(
 ) -> Result<Vec<Wanted>, ImageError> {
     let index: ImageIndex = serde_json::from_slice(index)
         .map_err(|e| input.broken(format!("its {INDEX} cannot be read: {e}")))?;
-    let mut wanted: Vec<(Digest, Wanted)> = Vec::new();
+    let mut lists = Lists { input, members, known: BTreeMap::new() };
+    let mut wanted: Vec<Wanted> = Vec::new();
+    // The same image under several names is several entries.
+    let mut places: BTreeMap<Digest, Option<usize>> = BTreeMap::new();
     for entry in index.manifests() {
-        let Some((digest, bytes)) = manifest(input, members, entry, DEPTH)? else { continue };
-        let name = name_of(entry);
-        // The same image under several names is several entries.
-        if let Some((_, there)) = wanted.iter_mut().find(|(other, _)| *other == digest) {
-            there.names.extend(name);
-        } else if let Some(mut image) = image(input, members, bytes)? {
-            image.names.extend(name);
-            wanted.push((digest, image));
+        let Some(digest) = lists.chosen(entry, DEPTH)? else { continue };
+        let place = match places.get(&digest) {
+            Some(place) => *place,
+            None => {
+                let bytes = blob(input, members, &digest)?;
+                let image = bytes.map(|bytes| image(input, members, bytes)).transpose()?.flatten();
+                let place = image.map(|image| {
+                    wanted.push(image);
+                    wanted.len() - 1
+                });
+                places.insert(digest, place);
+                place
+            }
+        };
+        if let Some(image) = place.and_then(|at| wanted.get_mut(at)) {
+            image.names.extend(name_of(entry));
         }
     }
-    Ok(wanted.into_iter().map(|(_, image)| image).collect())
+    Ok(wanted)
 }
 
 fn name_of(entry: &Descriptor) -> Option<ImageRef> {
@@ -58,33 +71,62 @@ fn name_of(entry: &Descriptor) -> Option<ImageRef> {
     places.into_iter().flatten().find_map(|name| name.parse().ok())
 }
 
-/// The manifest of an entry, chosen from its list when it has several; `None`
-/// for what is no image, or an image that is not in the archive.
-fn manifest(
-    input: &Input<'_>,
-    members: &Members,
-    entry: &Descriptor,
-    depth: usize,
-) -> Result<Option<(Digest, Vec<u8>)>, ImageError> {
-    let Ok(digest) = entry.digest().to_string().parse::<Digest>() else {
-        return Err(input.broken(format!("{} is no sha256 digest", entry.digest())));
-    };
-    let Some(bytes) = blob(input, members, &digest)? else {
-        let reason = format!("the blob {digest}, which {INDEX} names, is missing");
-        return if depth == DEPTH { Err(input.broken(reason)) } else { Ok(None) };
-    };
-    let is_a_list = is_list(entry.media_type())
-        || serde_json::from_slice::<serde_json::Value>(&bytes)
-            .is_ok_and(|document| document.get("manifests").is_some());
-    if !is_a_list {
-        return Ok(Some((digest, bytes)));
+/// Looks through lists. Each is read once, however often it is named: lists
+/// that name each other would else take for ever.
+struct Lists<'a> {
+    input: &'a Input<'a>,
+    members: &'a Members,
+    /// What was chosen for an entry's digest.
+    known: BTreeMap<Digest, Option<Digest>>,
+}
+
+impl Lists<'_> {
+    /// The manifest of an entry, chosen from its list when it has several;
+    /// `None` for an image that is not in the archive.
+    fn chosen(&mut self, entry: &Descriptor, depth: usize) -> Result<Option<Digest>, ImageError> {
+        let broken = |reason: String| self.input.broken(reason);
+        let digest: Digest = entry
+            .digest()
+            .to_string()
+            .parse()
+            .map_err(|_| broken(format!("{} is no sha256 digest", entry.digest())))?;
+        if let Some(known) = self.known.get(&digest) {
+            return Ok(known.clone());
+        }
+        let Some(bytes) = blob(self.input, self.members, &digest)? else {
+            let reason = format!("the blob {digest}, which {INDEX} names, is missing");
+            return if depth == DEPTH { Err(broken(reason)) } else { Ok(None) };
+        };
+        check_size(self.input, entry, &digest, &bytes)?;
+        let kind = media_type_of(&bytes).map_err(|reason| broken(format!("{digest}: {reason}")))?;
+        if contradict(entry.media_type(), &kind) {
+            let reason = format!("{digest} is a {kind} and named as a {}", entry.media_type());
+            return Err(broken(reason));
+        }
+        if !is_list(&kind) {
+            self.known.insert(digest.clone(), Some(digest.clone()));
+            return Ok(Some(digest));
+        }
+        if depth == 0 {
+            return Err(broken("its lists of images lie too deep".to_owned()));
+        }
+        let list: ImageIndex = serde_json::from_slice(&bytes)
+            .map_err(|e| broken(format!("the list {digest} cannot be read: {e}")))?;
+        self.known.insert(digest.clone(), None);
+        for entry in by_fit(&list) {
+            let found = self.chosen(entry, depth - 1)?;
+            if found.is_some() {
+                self.known.insert(digest, found.clone());
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
-    if depth == 0 {
-        return Err(input.broken("its lists of images lie too deep"));
-    }
-    let list: ImageIndex = serde_json::from_slice(&bytes)
-        .map_err(|e| input.broken(format!("the list {digest} cannot be read: {e}")))?;
-    // Those for this machine first; attestations are for no machine.
+}
+
+/// The entries of a list, those for this machine first; attestations, which
+/// are for no machine, are left out.
+fn by_fit(list: &ImageIndex) -> Vec<&Descriptor> {
     let own = Platform::default();
     let fit = |entry: &&Descriptor| {
         let platform = entry.platform().as_ref().map(Platform::of);
@@ -95,12 +137,21 @@ fn manifest(
         entry.platform().as_ref().is_none_or(|it| it.os().to_string() != "unknown")
     });
     entries.sort_by_key(|entry| std::cmp::Reverse(fit(entry)));
-    for entry in entries {
-        if let Some(found) = manifest(input, members, entry, depth - 1)? {
-            return Ok(Some(found));
-        }
+    entries
+}
+
+/// A document must be as long as whatever names it says.
+fn check_size(
+    input: &Input<'_>,
+    entry: &Descriptor,
+    digest: &Digest,
+    bytes: &[u8],
+) -> Result<(), ImageError> {
+    let (size, promised) = (bytes.len() as u64, entry.size());
+    if size == promised {
+        return Ok(());
     }
-    Ok(None)
+    Err(input.broken(format!("{digest} has {size} bytes, and is said to have {promised}")))
 }
 
 /// The parts of an image; `None` when the manifest is of something else.
@@ -124,6 +175,7 @@ fn image(
     let config_digest = digest(document.config())?;
     let missing = |digest: &Digest| input.broken(format!("the blob {digest} is missing"));
     let config = blob(input, members, &config_digest)?.ok_or_else(|| missing(&config_digest))?;
+    check_size(input, document.config(), &config_digest, &config)?;
     let configuration: ImageConfiguration = serde_json::from_slice(&config)
         .map_err(|e| input.broken(format!("the configuration cannot be read: {e}")))?;
     let layers = layers_of(&document, &configuration, &config_digest)

@@ -48,7 +48,7 @@ impl Place {
         bytes
     }
 
-    fn load(&self, bytes: &[u8]) -> Result<Vec<Image>, ImageError> {
+    pub(super) fn load(&self, bytes: &[u8]) -> Result<Vec<Image>, ImageError> {
         let path = self.write(bytes);
         load(&self.store, &ArchiveSource::File(path), &|| false, &|_: Transfer| ())
     }
@@ -73,7 +73,7 @@ impl Place {
     }
 }
 
-fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+pub(super) fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, bytes) in members {
         let mut header = tar::Header::new_gnu();

@@ -64,12 +64,18 @@ impl<R: Read + Seek> Archive<R> {
         let rest = self.unread.saturating_add(self.padding);
         let end = self.bytes.saturating_add(rest);
         if end > self.limits.bytes {
-            return Err(LayerError::Limit { what: "bytes", limit: self.limits.bytes });
+            return Err(self.bytes_limit());
         }
         let seek = self.reader.seek(SeekFrom::Start(end));
         seek.map_err(|e| LayerError::malformed(e.to_string()))?;
         (self.bytes, self.unread, self.padding) = (end, 0, 0);
         Ok(())
+    }
+}
+
+impl<R> Archive<R> {
+    fn bytes_limit(&self) -> LayerError {
+        LayerError::Limit { what: "bytes", key: "bytes", limit: self.limits.bytes }
     }
 }
 
@@ -94,7 +100,11 @@ impl<R: Read> Archive<R> {
             };
             self.members += 1;
             if self.members > self.limits.entries {
-                return Err(LayerError::Limit { what: "entries", limit: self.limits.entries });
+                return Err(LayerError::Limit {
+                    what: "entries",
+                    key: "entries",
+                    limit: self.limits.entries,
+                });
             }
             let stored = field(header_size(&header), "size", &header)?;
             match header.entry_type() {
@@ -168,7 +178,7 @@ impl<R: Read> Archive<R> {
         // would write it out.
         self.claimed = self.claimed.saturating_add(content.size);
         if self.claimed > self.limits.bytes {
-            return Err(LayerError::Limit { what: "bytes", limit: self.limits.bytes });
+            return Err(self.bytes_limit());
         }
         let modified = match record("mtime") {
             Some(record) => Time::parse(&record.value)
@@ -180,6 +190,8 @@ impl<R: Read> Archive<R> {
                 Some(id) => u32::try_from(id).ok(),
                 None => u32::try_from(field(numeric(raw), name, header)?).ok(),
             }
+            // The last number means nobody: a file would keep the owner it has.
+            .filter(|id| *id != u32::MAX)
             .ok_or_else(|| LayerError::malformed(format!("the field {name} is out of range")))
         };
         while path.len() > 1 && path.last() == Some(&b'/') {
@@ -197,10 +209,19 @@ impl<R: Read> Archive<R> {
             gid: id(number("gid")?, &old.gid, "gid")?,
             modified,
             device: device(header),
-            xattrs: xattrs(records),
+            xattrs: self.xattrs(records)?,
             content,
             path,
         })
+    }
+
+    fn xattrs(&self, records: &[PaxRecord]) -> Result<Vec<(String, Vec<u8>)>, LayerError> {
+        let (found, limit) = (xattrs(records), self.limits.attributes);
+        if found.len() as u64 > limit {
+            let (what, key) = ("extended attributes of one file", "attributes");
+            return Err(LayerError::Limit { what, key, limit });
+        }
+        Ok(found)
     }
 
     fn content(
@@ -345,7 +366,7 @@ impl<R: Read> Archive<R> {
                 Ok(count) => {
                     self.bytes += count as u64;
                     if self.bytes > self.limits.bytes {
-                        return Err(LayerError::Limit { what: "bytes", limit: self.limits.bytes });
+                        return Err(self.bytes_limit());
                     }
                     return Ok(count);
                 }
@@ -356,6 +377,7 @@ impl<R: Read> Archive<R> {
     }
 
     fn header_limit(&self) -> LayerError {
-        LayerError::Limit { what: "bytes in one header", limit: self.limits.header_bytes }
+        let limit = self.limits.header_bytes;
+        LayerError::Limit { what: "bytes in one header", key: "header_bytes", limit }
     }
 }

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use tandem_model::Digest;
 
+use super::{header::lossy, limits::FILE};
+
 /// What can go wrong with one layer. Paths are inside the layer.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
@@ -18,10 +20,14 @@ pub enum LayerError {
         path: String,
     },
     /// A limit that protects the machine was reached.
-    #[error("the archive has more than {limit} {what}: it is not a layer of an image")]
+    #[error(
+        "the archive has more than {limit} {what}, and no more is taken: if you trust where it comes from, allow more with `{key}` in {FILE} of Tandem's folder"
+    )]
     Limit {
         /// What is counted.
         what: &'static str,
+        /// The field of [`Limits`](crate::Limits) that changes it.
+        key: &'static str,
         /// How many are allowed.
         limit: u64,
     },
@@ -70,7 +76,7 @@ impl LayerError {
         action: &'static str,
         path: &[u8],
     ) -> impl FnOnce(E) -> Self {
-        let path = PathBuf::from(String::from_utf8_lossy(path).into_owned());
+        let path = PathBuf::from(lossy(path));
         move |source| Self::Io { action, path, source: source.into() }
     }
 }

@@ -17,7 +17,7 @@ use super::{
     LayerError, Limits,
     archive::{Archive, Member},
     content::{times, write_at},
-    header::Kind,
+    header::{Kind, lossy},
     overlay::may_give,
     pax::Time,
     root::{Place, Root, clean, is_dir, os, split},
@@ -212,7 +212,7 @@ impl Extraction<'_> {
         let target = self.rebased(&member.link)?;
         let (parent, name) = split(&target);
         let missing = || {
-            let target = String::from_utf8_lossy(&target);
+            let target = lossy(&target);
             LayerError::malformed(format!("a hard link names {target}, which is not there"))
         };
         let dir =

@@ -10,15 +10,22 @@ use super::{
     sparse::{Extent, SparseMap},
 };
 
-/// What a member is.
+/// What a member of an archive is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A file with content.
     File,
+    /// Another name of a file of the archive.
     HardLink,
+    /// A symbolic link.
     Symlink,
+    /// A character device.
     CharacterDevice,
+    /// A block device.
     BlockDevice,
+    /// A folder.
     Directory,
+    /// A named pipe.
     Fifo,
 }
 
@@ -123,9 +130,16 @@ pub(super) fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
+/// Letters of a name in a message: an archive may have names of a megabyte.
+const SHOWN: usize = 200;
+
 /// A name for people.
 pub(super) fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let name = String::from_utf8_lossy(bytes);
+    match name.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &name[..at]),
+        None => name.into_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{LayerError, Limits};
+use super::{LayerError, Limits, header::lossy};
 
 /// A folder as the root of all names.
 pub(super) struct Root {
@@ -183,7 +183,7 @@ pub(super) fn split(name: &[u8]) -> (&[u8], &[u8]) {
 /// [`LayerError::Escapes`] for a name with `..`, which no honest archive has,
 /// and [`LayerError::Malformed`] for one with a zero byte.
 pub(crate) fn clean(name: &[u8], limits: &Limits) -> Result<Vec<u8>, LayerError> {
-    let lossy = || String::from_utf8_lossy(name).into_owned();
+    let lossy = || lossy(name);
     if name.contains(&0) {
         return Err(LayerError::malformed(format!("`{}` has a zero byte", lossy())));
     }
@@ -196,7 +196,11 @@ pub(crate) fn clean(name: &[u8], limits: &Limits) -> Result<Vec<u8>, LayerError>
         }
     }
     if parts.len() as u64 > limits.depth {
-        return Err(LayerError::Limit { what: "folders above one file", limit: limits.depth });
+        return Err(LayerError::Limit {
+            what: "folders above one file",
+            key: "depth",
+            limit: limits.depth,
+        });
     }
     Ok(parts.join(&b'/'))
 }

@@ -18,7 +18,7 @@ use super::{
     LayerError, Limits, OverlayXattrs,
     archive::{Archive, Member},
     content::{times, write_at},
-    header::Kind,
+    header::{Kind, lossy},
     overlay::{AUFS, OPAQUE, WHITEOUT, may_give},
     pax::Time,
     root::{Place, Root, clean, is_dir, is_whiteout, os, split},
@@ -118,7 +118,7 @@ impl<'a> Unpacking<'a> {
         }
         if let Some(hidden) = name.strip_prefix(WHITEOUT) {
             if matches!(hidden, b"" | b"." | b"..") {
-                return Err(LayerError::Escapes { path: String::from_utf8_lossy(&path).into() });
+                return Err(LayerError::Escapes { path: lossy(&path) });
             }
             let mut hidden_path = split(&path).0.to_vec();
             if !hidden_path.is_empty() {
@@ -213,7 +213,7 @@ impl<'a> Unpacking<'a> {
     fn hard_link(&mut self, member: &Member, path: &[u8], place: &Place) -> Result<(), LayerError> {
         let target = clean(&member.link, &self.options.limits)?;
         let (parent, name) = split(&target);
-        let shown = || String::from_utf8_lossy(&target).into_owned();
+        let shown = || lossy(&target);
         let missing = || {
             LayerError::malformed(format!(
                 "a hard link names {}, which is not in this layer",

@@ -1,6 +1,7 @@
 //! What registries say besides documents.
 
-use super::{challenge, manifest, range};
+use super::{challenge, range};
+use crate::store::media_type_of;
 
 /// Reads `WWW-Authenticate`: how many ways there are that we know.
 pub fn challenges(header: &str) -> usize {
@@ -27,5 +28,5 @@ pub fn retry_after(header: &str) -> Option<u64> {
 
 /// What a manifest says it is.
 pub fn media_type(manifest: &[u8]) -> Option<String> {
-    manifest::media_type_of(manifest).ok().map(|it| it.to_string())
+    media_type_of(manifest).ok().map(|it| it.to_string())
 }

@@ -1,7 +1,10 @@
 //! Fetching manifests.
 
 use oci_spec::image::MediaType;
-use reqwest::{Method, header::ACCEPT};
+use reqwest::{
+    Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 use tandem_model::{Digest, ImageRef};
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
 use crate::{
     ImageError, Platform,
     image::sha256,
-    store::{choose_platform, is_list},
+    store::{choose_platform, contradict, is_list, media_type_of},
 };
 
 const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
@@ -43,7 +46,10 @@ pub(crate) async fn fetch(
         return Ok((bytes, media_type));
     }
     let chosen = choose_platform(reference, &bytes, platform)?;
-    Ok(document(endpoint, reference, &chosen.to_string(), Some(&chosen)).await?)
+    let name = chosen.digest.to_string();
+    let (bytes, media_type) = document(endpoint, reference, &name, Some(&chosen.digest)).await?;
+    chosen.check(&bytes).map_err(|reason| endpoint.bad(&format!("{name}: {reason}")))?;
+    Ok((bytes, media_type))
 }
 
 async fn document(
@@ -79,6 +85,8 @@ async fn document_once(
     if response.status() != 200 {
         return Err(endpoint.refused("pull", reference, response).await);
     }
+    let served = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let served = served.map(|it| MediaType::from(it.split(';').next().unwrap_or(it).trim()));
     let said = response.headers().get("docker-content-digest");
     let said = said.and_then(|it| it.to_str().ok()).and_then(|it| it.parse::<Digest>().ok());
     let bytes = answer::limited(response, BYTES).await.map_err(|error| match error {
@@ -97,17 +105,9 @@ async fn document_once(
         });
     }
     let media_type = media_type_of(&bytes).map_err(|reason| endpoint.bad(&reason))?;
+    if let Some(served) = served.filter(|served| contradict(served, &media_type)) {
+        let reason = format!("it serves a {media_type} as a {served}");
+        return Err(endpoint.bad(&reason));
+    }
     Ok((bytes, media_type))
-}
-
-/// What a manifest says it is. Registries are known to serve them without a
-/// `mediaType`, which a list shows by its `manifests`.
-pub(super) fn media_type_of(bytes: &[u8]) -> Result<MediaType, String> {
-    let document: serde_json::Value =
-        serde_json::from_slice(bytes).map_err(|e| format!("the manifest is not readable: {e}"))?;
-    Ok(match document.get("mediaType").and_then(|value| value.as_str()) {
-        Some(media_type) => MediaType::from(media_type),
-        None if document.get("manifests").is_some() => MediaType::ImageIndex,
-        None => MediaType::ImageManifest,
-    })
 }

@@ -5,7 +5,10 @@ use oci_spec::image::{
 use serde_json::Value;
 use tandem_model::{Digest, ImageRef};
 
-use super::{Store, digest_of, is_list, is_manifest};
+use super::{
+    Store, digest_of, is_list, is_manifest,
+    kind::{check_parts, media_type_of},
+};
 use crate::{Image, ImageError, Layer, Platform, registry::RegistryError};
 
 impl Store {
@@ -83,13 +86,13 @@ impl Store {
     /// Reads an image from its manifest, every digest checked.
     pub(super) fn load(&self, reference: ImageRef, digest: &Digest) -> Result<Image, ImageError> {
         let bytes = self.read_blob(digest)?;
-        let document: Value =
-            serde_json::from_slice(&bytes).map_err(|e| ImageError::damaged(digest, e))?;
-        if document.get("manifests").is_some() {
+        let kind = media_type_of(&bytes).map_err(|reason| ImageError::damaged(digest, reason))?;
+        if is_list(&kind) {
             // Another tool put in a list for several platforms.
             let chosen = choose_platform(&reference, &bytes, &Platform::default())?;
-            let bytes = self.read_blob(&chosen)?;
-            return self.load_manifest(reference, chosen, &bytes);
+            let bytes = self.read_blob(&chosen.digest)?;
+            chosen.check(&bytes).map_err(|reason| ImageError::damaged(&chosen.digest, reason))?;
+            return self.load_manifest(reference, chosen.digest, &bytes);
         }
         self.load_manifest(reference, digest.clone(), &bytes)
     }
@@ -112,6 +115,10 @@ impl Store {
 
 /// Reads a manifest of one image, OCI's or Docker's.
 pub(crate) fn parse_manifest(bytes: &[u8]) -> Result<ImageManifest, String> {
+    let kind = media_type_of(bytes)?;
+    if is_list(&kind) {
+        return Err("it is a list of images where one image should be".to_owned());
+    }
     let manifest: ImageManifest = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     if manifest.schema_version() != 2 {
         return Err(format!("its schema version is {}, not 2", manifest.schema_version()));
@@ -124,12 +131,30 @@ pub(crate) fn parse_manifest(bytes: &[u8]) -> Result<ImageManifest, String> {
     }
 }
 
+/// An image of a list, as the list promises it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    pub(crate) digest: Digest,
+    size: u64,
+}
+
+impl Chosen {
+    /// Whether a manifest is as long as its list says; the error is a phrase.
+    pub(crate) fn check(&self, manifest: &[u8]) -> Result<(), String> {
+        let size = manifest.len() as u64;
+        if size == self.size {
+            return Ok(());
+        }
+        Err(format!("it has {size} bytes, and the list that names it says {}", self.size))
+    }
+}
+
 /// The manifest for a platform from a list of several.
 pub(crate) fn choose_platform(
     reference: &ImageRef,
     list: &[u8],
     wanted: &Platform,
-) -> Result<Digest, ImageError> {
+) -> Result<Chosen, ImageError> {
     let index: ImageIndex = serde_json::from_slice(list)
         .map_err(|e| ImageError::damaged(format!("the list of {reference}"), e))?;
     let offered: Vec<(Platform, &Descriptor)> = index
@@ -141,7 +166,7 @@ pub(crate) fn choose_platform(
     // The first of the best ones.
     let fitting = offered.iter().filter_map(|(it, found)| Some((wanted.fit(it)?, found)));
     match fitting.rev().max_by_key(|(fit, _)| *fit) {
-        Some((_, descriptor)) => digest_of(descriptor.digest()),
+        Some((_, found)) => Ok(Chosen { digest: digest_of(found.digest())?, size: found.size() }),
         None => Err(RegistryError::Platform {
             reference: reference.to_string(),
             wanted: wanted.to_string(),
@@ -162,6 +187,8 @@ pub(crate) fn layers_of(
     config: &ImageConfiguration,
     config_digest: &Digest,
 ) -> Result<Vec<Layer>, ImageError> {
+    check_parts(manifest.config(), manifest.layers())
+        .map_err(|reason| ImageError::damaged(config_digest, reason))?;
     let diff_ids = config.rootfs().diff_ids();
     if diff_ids.len() != manifest.layers().len() {
         let counts = (diff_ids.len(), manifest.layers().len());

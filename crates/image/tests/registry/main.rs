@@ -1,5 +1,6 @@
 //! Pulling from registries that misbehave, and proving who one is.
 
+mod hostile;
 mod server;
 
 use serde_json::json;

@@ -97,6 +97,11 @@ impl Registry {
         *self.shared.guard.lock().unwrap() = Some((authorization.to_owned(), challenge));
     }
 
+    /// How often it was asked for anything.
+    pub(crate) fn count(&self) -> usize {
+        self.shared.asked.lock().unwrap().len()
+    }
+
     /// The requests for a path, without its query.
     pub(crate) fn asked(&self, path: &str) -> Vec<Asked> {
         let asked = self.shared.asked.lock().unwrap();

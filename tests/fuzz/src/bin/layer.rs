@@ -6,7 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use tandem_fuzz::Cage;
 use tandem_image::{Limits, pack_layer, unpack_layer};
 
-const LIMITS: Limits = Limits { entries: 64, bytes: 1 << 20, depth: 16, header_bytes: 4096 };
+const LIMITS: Limits =
+    Limits { entries: 64, bytes: 1 << 20, depth: 16, header_bytes: 4096, attributes: 9 };
 
 fuzz_target!(|data: &[u8]| {
     let archive = tandem_fuzz::mended(data);

@@ -87,7 +87,7 @@ fn is_question(message: &[u8]) -> bool {
 
 /// Whether `answer` answers `question`, as far as their headers tell.
 pub(super) fn is_answer_to(answer: &[u8], question: &[u8]) -> bool {
-    answer.len() >= HEADER && answer[..2] == question[..2] && answer[2] & 0x80 != 0
+    answer.len() >= HEADER && question.get(..2) == Some(&answer[..2]) && answer[2] & 0x80 != 0
 }
 
 /// Why there is no answer.

@@ -9,6 +9,7 @@
 //!
 //! Port 53 itself stays free for an app that is a name server.
 
+pub mod fuzz;
 mod message;
 mod names;
 mod upstream;
