@@ -4,8 +4,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::measures;
 
-/// Live charts in a run that is not to take long.
-const SHORT: Duration = Duration::from_secs(40);
+/// Live charts in a run that is not to take long. The view's memory grows in
+/// its first half minute, whatever it draws.
+const SHORT: Duration = Duration::from_mins(2);
 
 /// As long as somebody may watch an experiment.
 const LONG: Duration = Duration::from_mins(10);

@@ -49,9 +49,14 @@ export class Lab {
   /** Loads what there is to choose, and follows a run that is already going on. */
   async open(): Promise<void> {
     await this.#try(async () => {
-      const followed = await this.#host.watch((frame) => this.take(frame));
-      this.request = followed ?? (await this.#host.defaults(FIRST_SUBJECT));
-      this.subjects = await this.#host.subjects();
+      // Whoever opens the window waits for all of them: at once, then.
+      const [followed, usual, subjects] = await Promise.all([
+        this.#host.watch((frame) => this.take(frame)),
+        this.#host.defaults(FIRST_SUBJECT),
+        this.#host.subjects(),
+      ]);
+      this.request = followed ?? usual;
+      this.subjects = subjects;
       this.typed = !this.subjects.some((subject) => subject.name === this.request?.subject);
     });
   }

@@ -36,9 +36,9 @@ const READING: Prepare = |name, field: &Field| {
 
 const CONTAINER: &str = "bench-log";
 
-/// Writes the lines and stays.
+/// Writes the lines, of which the last is another one, and stays.
 const WRITER: &str = "import time
-for number in range(100000):
+for number in range(99999):
     print(f'{number:06d} a line as servers write them: GET /index.html 200 0.{number % 997:03d} s')
 print('all written', flush=True)
 time.sleep(3600)";
