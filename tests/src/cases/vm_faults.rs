@@ -199,7 +199,7 @@ fn is_shut_off(world: &World) -> Result<()> {
     ensure!(open.is_empty(), "the supervisor listens at {open:?}");
     for entry in fs::read_dir(instance(world)?)?.flatten() {
         let mode = entry.metadata()?.permissions().mode() & 0o777;
-        ensure!(mode & 0o077 == 0, "{} has mode {mode:o}", entry.path().display());
+        ensure!(matches!(mode, 0o600 | 0o700), "{} has mode {mode:o}", entry.path().display());
     }
 
     let line = fs::read_to_string(format!("/proc/{qemu}/cmdline"))?;
@@ -274,7 +274,7 @@ fn full(world: &World) -> Result<()> {
     refused(tandem(&start("large:1"))?, &["no space"])?;
     fs::remove_file(&room)?;
     for folder in ["cache/disks", "tmp", "instances"] {
-        let left = files_in(&home.join(folder))?;
+        let left = files_in(&home.join(folder));
         ensure!(left.is_empty(), "{folder} has {left:?}");
     }
 
@@ -296,10 +296,12 @@ fn full(world: &World) -> Result<()> {
     tandem(&["stop", "-t", "1", "up"])?.ok()?;
     fs::remove_file(&room)?;
     let id = tandem(&["inspect", "up"])?.json()?[0]["id"].as_str().context("no id")?.to_owned();
-    for layer in files_in(&home.join("instances").join(&id))? {
-        if layer.ends_with(".qcow2") {
-            is_sound(&home.join("instances").join(&id).join(layer))?;
-        }
+    let instance = home.join("instances").join(&id);
+    let layers: Vec<String> =
+        files_in(&instance).into_iter().filter(|name| has_ending(name, "qcow2")).collect();
+    ensure!(layers.len() == 2, "{layers:?}");
+    for layer in layers {
+        is_sound(&instance.join(layer))?;
     }
     // With room again it goes on.
     tandem(&["start", "up"])?.ok()?;
@@ -322,8 +324,12 @@ fn filler(folder: &Path, left: u64) -> Result<PathBuf> {
 }
 
 /// Names in a folder, without hidden ones and locks.
-fn files_in(folder: &Path) -> Result<Vec<String>> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+fn files_in(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    Ok(names.filter(|name| !name.starts_with('.') && !name.ends_with(".lock")).collect())
+    names.filter(|name| !name.starts_with('.') && !has_ending(name, "lock")).collect()
+}
+
+fn has_ending(name: &str, ending: &str) -> bool {
+    Path::new(name).extension().is_some_and(|it| it == ending)
 }
