@@ -115,10 +115,8 @@ fn panic(text: &str) -> Option<String> {
         .iter()
         .map(|line| format!("`{}`", printable(without_time(line))))
         .collect();
-    let before = match before.is_empty() {
-        true => String::new(),
-        false => format!(" after {}", before.join(" and ")),
-    };
+    let before =
+        if before.is_empty() { String::new() } else { format!(" after {}", before.join(" and ")) };
     Some(format!(
         "its kernel panicked ({}){before}; `tandem logs --boot` shows its last lines",
         printable(reason)
