@@ -280,7 +280,7 @@ impl ResultStore {
 
     /// All runs, the latest first.
     pub fn list(&self) -> Result<Vec<ResultRow>, StoreError> {
-        let sql = format!("{ROW} GROUP BY run.id ORDER BY run.started_at DESC, run.id");
+        let sql = format!("{ROW} ORDER BY run.started_at DESC, run.id");
         let connection = self.connection();
         let read = || {
             let mut statement = connection.prepare(&sql)?;
@@ -345,7 +345,7 @@ impl ResultStore {
 }
 
 const ROW: &str = "SELECT run.id, run.experiment, run.subject, run.started_at, run.finished_at,
-    run.stopped, run.origin, COUNT(trial.run) FROM run LEFT JOIN trial ON trial.run = run.id";
+    run.stopped, run.origin, (SELECT COUNT(*) FROM trial WHERE trial.run = run.id) FROM run";
 
 fn row(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
     let time = |at: usize| -> rusqlite::Result<Option<Timestamp>> {

@@ -37,8 +37,13 @@ const STEPS: &[M<'static>] = &[
     ALTER TABLE run ADD COLUMN request TEXT; -- the caller's, to plan it again
     ALTER TABLE run ADD COLUMN lanes TEXT;   -- JSON: the lanes as they were found",
     ),
-    // A listing counts trials; their records need not be read for that.
-    M::up("CREATE INDEX trial_run ON trial (run);"),
+    // A listing counts trials and shows a few words of each run; neither
+    // records nor documents need be read for that.
+    M::up(
+        "CREATE INDEX trial_run ON trial (run);
+    CREATE INDEX run_listing ON run
+        (started_at DESC, id, experiment, subject, finished_at, stopped, origin);",
+    ),
 ];
 
 /// Brings a database up to date; a sentence when it is not ours.
