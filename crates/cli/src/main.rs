@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     };
     // Before there is a second thread; everything below works as root of it.
     if let Err(e) = tandem_app::enter(cli.global.home.as_deref()) {
-        eprintln!("tandem: {e}");
+        eprintln!("tandem: {}", output::message(&e.to_string()));
         return ExitCode::from(exit_code_of(&e.into()));
     }
     let runtime =
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     let code = match runtime.block_on(commands::run(cli)) {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("tandem: {}", sentence(&e));
+            eprintln!("tandem: {}", output::message(&sentence(&e)));
             exit_code_of(&e)
         }
     };

@@ -28,8 +28,32 @@ pub(crate) fn raw_bytes(bytes: &[u8]) {
 
 /// Prints one JSON document.
 pub(crate) fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    line(&serde_json::to_string_pretty(value)?);
+    line(&escaped(&serde_json::to_string_pretty(value)?));
     Ok(())
+}
+
+/// A JSON document with what steers a terminal as escapes. JSON itself wants
+/// that only of the first 32 characters; others occur in strings alone, where
+/// an escape means the same.
+fn escaped(document: &str) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(document.len());
+    for c in document.chars() {
+        if c != '\n' && steers(c) {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// Whether a character does something to a terminal instead of being shown:
+/// control characters, also those beyond ASCII (ECMA-48), and those that turn
+/// the direction of what follows (Unicode, UAX #9).
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Prints rows below their headings, columns as wide as they need.
@@ -39,6 +63,8 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) {
 
 /// Rows below their headings as text, a line each.
 pub(crate) fn lay_out(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain([headings[column].chars().count()]).max().unwrap_or_default()
@@ -52,7 +78,7 @@ pub(crate) fn lay_out(headings: &[&str], rows: &[Vec<String>]) -> String {
         text.push('\n');
     };
     add(headings);
-    for row in rows {
+    for row in &rows {
         add(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }
     text
@@ -70,7 +96,41 @@ pub(crate) fn ago(time: jiff::Timestamp) -> String {
     format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
 }
 
-/// A foreign text for one line of a terminal: no control characters.
+/// A foreign text for one line of a terminal: nothing that steers it.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
+/// Letters of a message; what is longer is somebody else's.
+const LONGEST: usize = 4000;
+
+/// A message that may have foreign names in it, on as many lines as it has.
+pub(crate) fn message(text: &str) -> String {
+    let mut shown: String =
+        text.chars().take(LONGEST).map(|c| if c != '\n' && steers(c) { ' ' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVIL: &str = "a\u{1b}]0;title\u{7}\u{9b}31m\u{202e}b\r\u{7f}c";
+
+    #[test]
+    fn nothing_foreign_steers_a_terminal() {
+        let rows = [vec![EVIL.to_owned()]];
+        let document = escaped(&serde_json::to_string_pretty(&[EVIL]).unwrap());
+        for shown in [plain(EVIL), message(EVIL), lay_out(&["NAME"], &rows), document.clone()] {
+            let odd = shown.chars().find(|c| *c != '\n' && steers(*c));
+            assert_eq!(odd, None, "{shown:?}");
+        }
+        // A program reads what was there.
+        assert_eq!(serde_json::from_str::<Vec<String>>(&document).unwrap(), [EVIL]);
+        assert_eq!(message("two\nlines"), "two\nlines");
+        assert_eq!(message(&"x".repeat(1 << 20)).chars().count(), LONGEST + 1);
+    }
 }

@@ -240,6 +240,32 @@ mod tests {
         assert!(refused(|d| d.lanes.clear()).contains("no lane"));
     }
 
+    #[test]
+    fn what_would_take_hours_to_draw_is_refused() {
+        let refused = |change: &dyn Fn(&mut ResultDocument)| {
+            let mut document = whole();
+            change(&mut document);
+            read_document(&bytes(&document)).unwrap_err().to_string()
+        };
+        let text = refused(&|d| {
+            let phase = |at: u64| tandem_model::TrialPhase {
+                name: at.to_string(),
+                start_ns: at,
+                end_ns: at + 1,
+            };
+            d.trials[0].phases = (0..300).map(phase).collect();
+        });
+        assert!(text.contains("kinds of phases"), "{text}");
+        let text = refused(&|d| d.warnings = vec!["x".to_owned(); 501]);
+        assert!(text.contains("501 warnings"), "{text}");
+        let text = refused(&|d| d.summary = vec![d.summary[0].clone(); 5001]);
+        assert!(text.contains("5001 summaries"), "{text}");
+        let text = refused(&|d| d.trials = vec![d.trials[0].clone(); 10_001]);
+        assert!(text.contains("10001 trials"), "{text}");
+        let text = refused(&|d| d.machine.cpu = "x".repeat(4001));
+        assert!(text.contains("4000 letters"), "{text}");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 

@@ -212,7 +212,7 @@ fn read_only(world: &World) -> Result<()> {
 }
 
 /// The library that answers for the machine's clock.
-fn faked() -> Option<PathBuf> {
+pub(super) fn faked() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|it| it.path());
     let folders = folders.chain(["/usr/lib64".into()]);
     folders.map(|it| it.join("faketime/libfaketimeMT.so.1")).find(|it| it.exists())

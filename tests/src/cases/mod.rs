@@ -19,6 +19,7 @@ mod faults_disk;
 mod faults_many;
 mod faults_vm;
 mod hostile;
+mod hostile_images;
 mod images;
 mod lesson;
 mod limits;
@@ -92,6 +93,7 @@ pub fn all() -> Vec<Case> {
         lesson::CASES,
         security::CASES,
         hostile::CASES,
+        hostile_images::CASES,
         postgres::CASES,
         vm::CASES,
         vm_full::CASES,

@@ -134,6 +134,50 @@ mod tests {
     }
 
     #[test]
+    fn nothing_swapped_for_a_link_is_read() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let outer = tempfile::tempdir().unwrap();
+        let dir = outer.path().join("context");
+        for (folder, text) in [("outside", "secret"), ("context/folder", "inside")] {
+            fs::create_dir_all(outer.path().join(folder)).unwrap();
+            fs::write(outer.path().join(folder).join("file"), text).unwrap();
+        }
+        fs::write(outer.path().join("outside/more"), "").unwrap();
+        symlink("../outside", dir.join("link")).unwrap();
+        let context = Context::open(&dir, Ignore::default()).unwrap();
+        let end = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            // The folder and the link change places as fast as the kernel can.
+            scope.spawn(|| {
+                let (one, two) = (dir.join("folder"), dir.join("link"));
+                while !end.load(Ordering::Relaxed) {
+                    let flags = rustix::fs::RenameFlags::EXCHANGE;
+                    let cwd = rustix::fs::CWD;
+                    rustix::fs::renameat_with(cwd, &one, cwd, &two, flags).unwrap();
+                }
+            });
+            let (mut read, mut refused, mut wrong) = (0, 0, None);
+            let begun = std::time::Instant::now();
+            while wrong.is_none() && begun.elapsed().as_secs() < 10 && (read < 300 || refused < 300)
+            {
+                match context.open(Path::new("folder/file")).and_then(std::io::read_to_string) {
+                    Ok(text) if text == "inside" => read += 1,
+                    Ok(text) => wrong = Some(text),
+                    Err(_) => refused += 1,
+                }
+                if let Ok(names) = context.list(Path::new("folder"))
+                    && names.len() > 1
+                {
+                    wrong = Some(format!("{names:?}"));
+                }
+            }
+            end.store(true, Ordering::Relaxed);
+            assert_eq!(wrong, None, "it came from outside");
+            assert!(read > 0 && refused > 0, "{read} read, {refused} refused: nothing was swapped");
+        });
+    }
+
+    #[test]
     fn links_never_lead_outside() {
         let outer = tempfile::tempdir().unwrap();
         fs::write(outer.path().join("canary"), "secret").unwrap();

@@ -93,7 +93,7 @@ impl Each {
             Ok(_) => line(instance),
             Err(error) => {
                 if let Some(earlier) = self.failed.replace(error) {
-                    eprintln!("tandem: {earlier}");
+                    eprintln!("tandem: {}", crate::output::message(&earlier.to_string()));
                 }
             }
         }

@@ -126,10 +126,10 @@ pub(super) fn print(context: &Context, result: &ResultDocument) {
     for comparison in result.comparisons.iter().filter(|it| shown(&it.metric)) {
         line(&format!(
             "{}: {} has {} that of {} (95 % interval {})",
-            comparison.metric,
-            lane_name(&comparison.b),
+            plain(&comparison.metric),
+            plain(&lane_name(&comparison.b)),
             format_ratio(comparison.ratio),
-            lane_name(&comparison.a),
+            plain(&lane_name(&comparison.a)),
             format_ratio_interval(comparison.ci95),
         ));
     }
@@ -143,8 +143,8 @@ pub(super) fn print(context: &Context, result: &ResultDocument) {
         };
         let word =
             if context.color { format!("\x1b[{color}m{word}\x1b[0m") } else { word.to_owned() };
-        line(&format!("{}: {word}", verdict.claim));
-        line(&format!("  {}", verdict.why));
+        line(&format!("{}: {word}", plain(&verdict.claim)));
+        line(&format!("  {}", plain(&verdict.why)));
     }
     for it in &result.predictions {
         line(&format!("{} Expected: {}", plain(&it.question), plain(&it.expected)));

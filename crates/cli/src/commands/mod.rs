@@ -32,7 +32,10 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use tandem_app::{App, LogOptions};
 
-use crate::grammar::{Cli, Command, Global, Image, Sample};
+use crate::{
+    grammar::{Cli, Command, Global, Image, Sample},
+    output::message,
+};
 
 /// What every command works with.
 pub(crate) struct Context {
@@ -55,7 +58,7 @@ impl Context {
     /// Says something to the person, not to a script.
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            eprintln!("{}", message(text));
         }
     }
 }

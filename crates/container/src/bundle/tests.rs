@@ -125,3 +125,20 @@ fn the_environment_is_merged_and_filled_in() {
     let env = environment(&[], &user(0), None);
     assert_eq!(env, [format!("PATH={DEFAULT_PATH}"), "HOME=/home/app".into()]);
 }
+
+#[test]
+fn an_environment_is_pairs_and_takes_no_time() {
+    let words = |env: &[&str]| {
+        let env: Vec<String> = env.iter().map(|&it| it.to_owned()).collect();
+        environment(&env, &user(7), Some("web"))
+    };
+    assert_eq!(
+        words(&["A=1", "NOTHING", "=x", "", "A=2", "B=a\nC=b", "PATH=/x"]),
+        ["A=2", "B=a\nC=b", "PATH=/x", "HOME=/home/app", "HOSTNAME=web"]
+    );
+    // Each against each would be minutes.
+    let many: Vec<String> = (0..400_000).map(|number| format!("{number}=")).collect();
+    let begun = std::time::Instant::now();
+    assert_eq!(environment(&many, &user(7), None).len(), many.len() + 2);
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}

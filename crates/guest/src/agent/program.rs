@@ -1,6 +1,7 @@
 //! The file that a command names.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -16,10 +17,16 @@ pub(super) const DEFAULT_PATH: &str =
 /// `HOME` are there in any case.
 pub(super) fn environment(env: &[String], home: &str) -> Vec<(String, String)> {
     let mut merged: Vec<(String, String)> = Vec::with_capacity(env.len() + 2);
-    for (name, value) in env.iter().filter_map(|entry| entry.split_once('=')) {
-        match merged.iter_mut().find(|(other, _)| other == name) {
-            Some((_, earlier)) => value.clone_into(earlier),
-            None => merged.push((name.to_owned(), value.to_owned())),
+    // An image may have a million of them.
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(env.len());
+    let pairs = env.iter().filter_map(|entry| entry.split_once('='));
+    for (name, value) in pairs.filter(|(name, _)| !name.is_empty()) {
+        match places.entry(name) {
+            Entry::Occupied(place) => value.clone_into(&mut merged[*place.get()].1),
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push((name.to_owned(), value.to_owned()));
+            }
         }
     }
     for (name, value) in [("PATH", DEFAULT_PATH), ("HOME", home)] {

@@ -102,6 +102,32 @@ async fn no_name_in_an_archive_leads_outside() {
 }
 
 #[tokio::test]
+async fn bombs_end_at_the_limit_of_the_home() {
+    use EntryType::{Regular, XHeader};
+    let bench = Bench::new();
+    let names: Vec<String> = (0..40).map(|at| format!("f{at}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), Regular, "x")).collect();
+    fs::write(bench.context().join("many.tar"), archive(&many)).unwrap();
+    // A header of megabytes that packs to nothing.
+    let record = format!("{} comment={}\n", 3_000_017, "x".repeat(3_000_000));
+    let mut builder = Builder::new(Vec::new());
+    let mut header = Header::new_ustar();
+    header.set_entry_type(XHeader);
+    header.as_old_mut().name[..3].copy_from_slice(b"pax");
+    header.set_size(record.len() as u64);
+    header.set_cksum();
+    builder.append(&header, record.as_bytes()).unwrap();
+    let long = [builder.into_inner().unwrap(), archive(&[("f", Regular, "x")])].concat();
+    fs::write(bench.context().join("long.tgz"), gzip(&long)).unwrap();
+    let error = bench.refused("FROM scratch\nADD long.tgz /o/").await.to_string();
+    assert!(error.contains("`header_bytes` in limits.json"), "{error}");
+    bench.build("FROM scratch\nADD many.tar /o/").await;
+    fs::write(bench.home.root().join("limits.json"), r#"{"entries": 10}"#).unwrap();
+    let error = bench.refused("FROM scratch\nADD many.tar /o/new/").await.to_string();
+    assert!(error.contains("more than 10 entries"), "{error}");
+}
+
+#[tokio::test]
 async fn files_and_folders_replace_each_other() {
     use EntryType::{Directory, Regular};
     let bench = Bench::new();
