@@ -9,8 +9,8 @@ mod cache;
 mod cgroup;
 mod clock;
 mod disk;
-mod foreign;
 mod follow;
+mod foreign;
 #[doc(hidden)]
 pub mod fuzz;
 mod http;
@@ -30,8 +30,8 @@ pub use cgroup::{
 };
 pub use clock::{Clocks, clocks, now, thread_cpu_ns};
 pub use disk::{allocated_bytes, free_bytes};
-pub use foreign::{Foreign, architecture, foreign};
 pub use follow::Follower;
+pub use foreign::{Foreign, architecture, foreign};
 pub use http::{
     Body, FirstResponse, GetError, ReadyError, ReadyOptions, ResponseError, Rush, Shot,
     closed_loop, downtime_ns, get, open_loop, wait_for_first_response,

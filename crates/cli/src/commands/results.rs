@@ -7,7 +7,6 @@ use std::{
 };
 
 use tandem_app::{AppError, ResultFormat, ShownResult, Theme, class_results, write_file};
-
 use tandem_model::ResultDocument;
 
 use super::{Context, measured::print};
@@ -29,11 +28,9 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
             if taken.is_empty() {
                 context.say("the recorded results are here already: `tandem result ls` lists them");
             }
-            taken.iter().for_each(|id| line(id));
+            lines(&taken);
         }
-        StoredResult::Import { files, .. } => {
-            context.app.import_results(&files)?.iter().for_each(|id| line(id));
-        }
+        StoredResult::Import { files, .. } => lines(&context.app.import_results(&files)?),
         StoredResult::Explain { id, text } => {
             line(&context.app.explain_result(&id, &text)?.id);
         }
@@ -73,6 +70,12 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
         }
     }
     Ok(0)
+}
+
+fn lines(ids: &[String]) {
+    for id in ids {
+        line(id);
+    }
 }
 
 fn export(
