@@ -133,6 +133,8 @@ fn sizes(world: &World) -> Result<()> {
 
 fn clear(world: &World) -> Result<()> {
     world.tandem(["rm", "-f", INSTANCE])?.ok()?;
+    // The home is shared: another case begins where no PostgreSQL is.
+    world.tandem(["image", "rm", LONG_NAME])?.ok()?;
     Ok(())
 }
 
