@@ -107,7 +107,7 @@ fn killed_qemu(world: &World) -> Result<()> {
     let record = world.end(&record)?;
     let exit = record.exit.context("no exit")?;
     let error = exit.error.context("no error")?;
-    ensure!(exit.code == 137 && error.message.contains("ended by itself"), "{error}");
+    ensure!(exit.code == 137 && error.message.contains("killed (SIGKILL)"), "{error}");
     Ok(())
 }
 
