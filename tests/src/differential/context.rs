@@ -12,9 +12,9 @@ use std::{
 use anyhow::{Context as _, Result};
 
 /// Programs of the base image.
-const PROGRAMS: [&str; 17] = [
+const PROGRAMS: [&str; 18] = [
     "sh", "cat", "chmod", "chown", "cp", "env", "id", "ln", "ls", "mkdir", "mkfifo", "mv", "pwd",
-    "rm", "rmdir", "touch", "true",
+    "rm", "rmdir", "setcap", "touch", "true",
 ];
 
 /// Makes the context.
@@ -95,7 +95,7 @@ fn archives(root: &Path) -> Result<()> {
 fn base(root: &Path) -> Result<()> {
     let mut needed = BTreeSet::new();
     for name in PROGRAMS {
-        let program = ["/bin", "/usr/bin"]
+        let program = ["/bin", "/usr/bin", "/usr/sbin"]
             .map(|dir| Path::new(dir).join(name))
             .into_iter()
             .find(|path| path.exists())

@@ -62,7 +62,8 @@ impl State {
     /// Declares an argument, or gives it a new value.
     pub(super) fn declare(&mut self, name: &str, value: Option<String>) {
         match self.arguments.iter_mut().find(|(key, _)| key == name) {
-            Some((_, old)) => *old = value,
+            // Named again without a value it keeps the one that it has.
+            Some((_, old)) => *old = value.or_else(|| old.take()),
             None => self.arguments.push((name.to_owned(), value)),
         }
     }

@@ -80,7 +80,7 @@ async fn an_entrypoint_forgets_the_bases_command_but_not_its_own() {
 #[tokio::test]
 async fn run_sees_arguments_and_the_image_keeps_none() {
     let bench = Bench::new();
-    let text = "ARG GLOBAL=g\nFROM scratch\nARG GLOBAL\nARG GIVEN=default\nARG UNSET\nARG SHADOWED=arg\nENV SHADOWED=env\nRUN env /seen";
+    let text = "ARG GLOBAL=g\nFROM scratch\nARG GLOBAL\nARG GIVEN=default\nARG UNSET\nARG TWICE=t\nARG TWICE\nARG SHADOWED=arg\nENV SHADOWED=env\nRUN env /seen";
     let build_args: BTreeMap<_, _> = [
         ("GIVEN".to_owned(), "given".to_owned()),
         ("HTTP_PROXY".to_owned(), "http://user:secret@proxy:3128".to_owned()),
@@ -91,7 +91,13 @@ async fn run_sees_arguments_and_the_image_keeps_none() {
     let env = bench.runner.ran.lock().unwrap()[0].env.clone();
     assert_eq!(
         env[1..],
-        ["SHADOWED=env", "GLOBAL=g", "GIVEN=given", "HTTP_PROXY=http://user:secret@proxy:3128"]
+        [
+            "SHADOWED=env",
+            "GLOBAL=g",
+            "GIVEN=given",
+            "TWICE=t",
+            "HTTP_PROXY=http://user:secret@proxy:3128"
+        ]
     );
     assert_eq!(config["config"]["Env"].as_array().unwrap().len(), 2);
     assert!(!config.to_string().contains("secret"));
