@@ -22,7 +22,8 @@ pub(super) const CASES: &[Case] = &[
     case("vm::kvm_counts_only_when_it_works", kvm),
 ];
 
-const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
+/// A case of machines.
+pub(super) const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
     Case {
         name,
         needs: &[Need::Root, Need::Program("qemu-system-x86_64"), Need::Program("mke2fs")],

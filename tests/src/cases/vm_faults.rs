@@ -18,28 +18,14 @@ use nix::{
 };
 use serde_json::Value;
 
-use super::{archive::elsewhere, container::row, faults_disk, listeners};
-use crate::{Case, Need, Output, Start, World, poll};
+use super::{archive::elsewhere, container::row, faults_disk, listeners, vm_full::case};
+use crate::{Case, Output, World, poll};
 
 pub(super) const CASES: &[Case] = &[
     case("vm_faults::a_qemu_that_cannot_do_it_is_told", qemu),
     case("vm_faults::a_machine_that_hangs_panics_or_is_killed_says_so", life),
     case("vm_faults::a_full_disk_is_told_in_the_middle_of_things", full),
 ];
-
-const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
-    Case {
-        name,
-        needs: &[
-            Need::Root,
-            Need::Program("qemu-system-x86_64"),
-            Need::Program("qemu-img"),
-            Need::Program("mke2fs"),
-        ],
-        start: Start::Built,
-        run,
-    }
-}
 
 /// An emulated boot on a busy machine.
 const LIMIT: Duration = Duration::from_mins(3);

@@ -32,7 +32,8 @@ pub(super) const CASES: &[Case] = &[
     case("vm_full::refuses_what_it_cannot", refusals),
 ];
 
-const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
+/// A case of machines whose disks are looked at from outside.
+pub(super) const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
     Case {
         name,
         needs: &[

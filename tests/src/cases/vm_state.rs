@@ -15,23 +15,17 @@ use nix::{
 };
 use serde_json::Value;
 
-use super::container::{published_port, row};
-use crate::{Case, Need, Output, Start, World, poll};
+use super::{
+    container::{published_port, row},
+    vm::case,
+};
+use crate::{Case, Output, World, poll};
 
 pub(super) const CASES: &[Case] = &[
     case("vm_state::snapshots_bring_disk_and_memory_back", snapshots),
     case("vm_state::a_template_starts_many", template),
     case("vm_state::a_machine_grows_and_shrinks_while_it_runs", resize),
 ];
-
-const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
-    Case {
-        name,
-        needs: &[Need::Root, Need::Program("qemu-system-x86_64"), Need::Program("mke2fs")],
-        start: Start::Built,
-        run,
-    }
-}
 
 /// An emulated boot on a busy machine.
 const LIMIT: Duration = Duration::from_mins(4);

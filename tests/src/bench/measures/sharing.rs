@@ -1,17 +1,16 @@
 //! Memory of four machines of one image.
 
-use std::{rc::Rc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tandem_probe::{pss_of, wait_for_first_response};
 
-use super::template::FROM_TEMPLATE;
+use super::template::{FROM_TEMPLATE, Micro};
 use crate::bench::{
     claim::{Bound, Claim},
     field::Field,
-    ground::IMAGE,
     measure::{Contender, Measure, Reading, Unit},
-    peers::{Engine, Running, patient},
+    peers::{Running, patient},
     stage::Stage,
 };
 
@@ -43,13 +42,12 @@ fn prepared(
     options: &'static [&'static str],
     field: &Field,
 ) -> Result<Box<dyn Contender>> {
-    Ok(Box::new(Four { name, options, engine: field.engine("vm")? }))
+    Ok(Box::new(Four { name, micro: Micro::new(options, field)? }))
 }
 
 struct Four {
     name: &'static str,
-    options: &'static [&'static str],
-    engine: Rc<dyn Engine>,
+    micro: Micro,
 }
 
 impl Contender for Four {
@@ -61,14 +59,13 @@ impl Contender for Four {
         let mut machines = Vec::new();
         let mut processes = Vec::new();
         for name in NAMES {
-            let (publish, address) = self.engine.publish()?;
-            let words = [self.options, &["-p", &publish, IMAGE]].concat();
-            machines.push(Running::start(&*self.engine, name, &words)?);
+            let (machine, address) = self.micro.start(name)?;
+            machines.push(machine);
             stage.runtime.block_on(wait_for_first_response(address, "/", patient()))?;
-            let record = self.engine.call(&["inspect", name])?.json()?;
+            let record = self.micro.engine.call(&["inspect", name])?.json()?;
             let qemu = record[0]["runtime"]["process"]["pid"].as_u64();
             processes.push(qemu.context("our machine has no QEMU")?.try_into()?);
-            processes.extend(self.engine.keepers(name)?);
+            processes.extend(self.micro.engine.keepers(name)?);
         }
         std::thread::sleep(SETTLE);
         let bytes = pss_of(&processes).context("no PSS can be read")?;

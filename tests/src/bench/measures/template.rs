@@ -1,6 +1,6 @@
 //! A start from a template beside a boot.
 
-use std::rc::Rc;
+use std::{net::SocketAddr, rc::Rc};
 
 use anyhow::Result;
 use tandem_probe::{get, now, wait_for_first_response};
@@ -40,13 +40,31 @@ fn prepared(
     options: &'static [&'static str],
     field: &Field,
 ) -> Result<Box<dyn Contender>> {
-    Ok(Box::new(Start { name, options, engine: field.engine("vm")? }))
+    Ok(Box::new(Start { name, micro: Micro::new(options, field)? }))
+}
+
+/// Micro machines of hello-flask, started in one way.
+pub(super) struct Micro {
+    options: &'static [&'static str],
+    pub(super) engine: Rc<dyn Engine>,
+}
+
+impl Micro {
+    pub(super) fn new(options: &'static [&'static str], field: &Field) -> Result<Self> {
+        Ok(Self { options, engine: field.engine("vm")? })
+    }
+
+    /// One of this name, and where it will answer.
+    pub(super) fn start<'a>(&'a self, name: &'a str) -> Result<(Running<'a>, SocketAddr)> {
+        let (publish, address) = self.engine.publish()?;
+        let words = [self.options, &["-p", &publish, IMAGE]].concat();
+        Ok((Running::start(&*self.engine, name, &words)?, address))
+    }
 }
 
 struct Start {
     name: &'static str,
-    options: &'static [&'static str],
-    engine: Rc<dyn Engine>,
+    micro: Micro,
 }
 
 impl Contender for Start {
@@ -55,10 +73,8 @@ impl Contender for Start {
     }
 
     fn trial(&mut self, stage: &Stage) -> Result<Vec<Reading>> {
-        let (publish, address) = self.engine.publish()?;
-        let words = [self.options, &["-p", &publish, IMAGE]].concat();
         let begin = now();
-        let running = Running::start(&*self.engine, "bench-template", &words)?;
+        let (running, address) = self.micro.start("bench-template")?;
         let (first, tenth) = stage.runtime.block_on(async {
             let first = wait_for_first_response(address, "/", patient()).await?.at;
             for _ in 1..10 {
