@@ -16,12 +16,19 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{net::UnixStream, sync::mpsc, time::timeout};
+use tokio::{
+    net::UnixStream,
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 use crate::body::Sent;
 
 /// How long an engine may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an engine has to settle before it is asked again.
+pub(crate) const AGAIN: Duration = Duration::from_millis(20);
 
 /// The longest answer that is kept in memory.
 const LONGEST: usize = 16 << 20;
@@ -53,6 +60,13 @@ impl ApiError {
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { status: StatusCode::CONFLICT, .. })
     }
+
+    /// Whether it failed because a process ended while it was looked at.
+    pub(crate) fn is_of_an_ended_process(&self) -> bool {
+        let told = |it: &str| it.contains("/proc/") && it.ends_with(": no such process");
+        matches!(self, Self::Refused { status: StatusCode::INTERNAL_SERVER_ERROR, message }
+            if told(message))
+    }
 }
 
 /// The API behind a socket.
@@ -68,6 +82,19 @@ impl Api {
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, ApiError> {
         json(self.send(Method::GET, path, None).await?).await
+    }
+
+    /// Asks again when the engine stumbled over a process that ended while it
+    /// looked: Podman before 4.4 answers that it could not read the process's
+    /// files (containers/podman#16383).
+    pub(crate) async fn settled(&self, method: Method, path: &str) -> Result<Value, ApiError> {
+        for _ in 0..20 {
+            match self.send(method.clone(), path, None).await {
+                Err(e) if e.is_of_an_ended_process() => sleep(AGAIN).await,
+                answer => return json(answer?).await,
+            }
+        }
+        json(self.send(method, path, None).await?).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value, ApiError> {
@@ -199,31 +226,47 @@ mod tests {
 
     use super::*;
 
-    /// An engine that gives one answer.
-    async fn ask_one(answer: &'static str) -> Result<Value, ApiError> {
+    /// An engine that gives these answers, one to each connection.
+    async fn ask(answers: &[&str]) -> Result<Value, ApiError> {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("engine.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         let engine = async {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 512];
-            let _ = stream.read(&mut request).await.unwrap();
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 512];
+                let _ = stream.read(&mut request).await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
         };
         let api = Api::new(&socket);
-        tokio::join!(api.get("/version"), engine).0
+        tokio::join!(api.settled(Method::GET, "/version"), engine).0
     }
 
     #[tokio::test]
     async fn answers_are_values_and_refusals_are_the_engines_words() {
         let fine = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"a\": 1}\n";
-        assert_eq!(ask_one(fine).await.unwrap()["a"], 1);
+        assert_eq!(ask(&[fine]).await.unwrap()["a"], 1);
         let none = "HTTP/1.1 404 Not Found\r\nContent-Length: 19\r\n\r\n{\"message\": \"none\"}";
-        let error = ask_one(none).await.unwrap_err();
+        let error = ask(&[none]).await.unwrap_err();
         assert!(error.is_missing() && error.to_string() == "none", "{error}");
         let bare = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
-        assert!(ask_one(bare).await.unwrap_err().to_string().contains("500"));
-        assert!(matches!(ask_one("SSH-2.0\r\n\r\n").await, Err(ApiError::Broken(_))));
+        assert!(ask(&[bare]).await.unwrap_err().to_string().contains("500"));
+        assert!(matches!(ask(&["SSH-2.0\r\n\r\n"]).await, Err(ApiError::Broken(_))));
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_stumbles_over_an_ended_process_is_asked_again() {
+        let refusal = |told: &str| {
+            let (head, length) = ("HTTP/1.1 500 Internal Server Error", told.len() + 15);
+            format!("{head}\r\nContent-Length: {length}\r\n\r\n{{\"message\": \"{told}\"}}")
+        };
+        let fine = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n7";
+        let stumbling = refusal("read /proc/9742/cgroup: no such process");
+        assert_eq!(ask(&[&stumbling, &stumbling, fine]).await.unwrap(), 7);
+        // Other refusals are told at once.
+        let other = ask(&[&refusal("no such process: web")]).await.unwrap_err();
+        assert_eq!(other.to_string(), "no such process: web");
     }
 
     #[tokio::test]

@@ -2,11 +2,12 @@
 
 use std::{fs, path::PathBuf};
 
+use hyper::Method;
 use serde_json::{Value, json};
 use tandem_model::{InstanceId, InstanceRecord, PortMap, Resources};
 
 use crate::{
-    api::{Api, ApiError},
+    api::{AGAIN, Api, ApiError},
     create::{HOME, INSTANCE, limits},
 };
 
@@ -35,7 +36,8 @@ impl Container {
     /// What the engine knows of it. `None` when there is none, and when the
     /// one of this name has not our labels: then it is somebody else's.
     pub(crate) async fn inspect(&self, query: &str) -> Result<Option<Value>, ApiError> {
-        let found = match self.api.get(&self.path(&format!("/json{query}"))).await {
+        let path = self.path(&format!("/json{query}"));
+        let found = match self.api.settled(Method::GET, &path).await {
             Err(e) if e.is_missing() => return Ok(None),
             other => other?,
         };
@@ -84,14 +86,15 @@ impl Container {
                 let code = found["ExitCode"].as_i64();
                 return code.ok_or_else(|| ApiError::Strange(found.to_string()));
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(AGAIN).await;
         }
         Err(ApiError::Strange("its output ended, and the command did not".to_owned()))
     }
 
     /// Resolves with the exit code when it does not run.
     pub(crate) async fn wait(&self) -> Result<i32, ApiError> {
-        let end = self.api.post(&self.path("/wait"), None).await?;
+        let path = self.path("/wait");
+        let end = self.api.settled(Method::POST, &path).await?;
         let code = end["StatusCode"].as_i64().and_then(|code| i32::try_from(code).ok());
         code.ok_or_else(|| ApiError::Strange(end.to_string()))
     }

@@ -192,7 +192,7 @@ fn courses(world: &World) -> Result<()> {
 fn killed(world: &World) -> Result<()> {
     let empty = world.tandem(["guide"])?.code_is(2)?;
     empty.is_one_sentence(&["nothing to reckon with", "experiment run density"])?;
-    let words = ["experiment", "run", "size", "--lanes", "container", "--trials", "12"];
+    let words = ["experiment", "run", "size", "--lanes", "container", "--trials", "40"];
     let expected = "forty <megabytes>";
     let mut running = world.background([&words[..], &["--predict", expected]].concat())?;
     let listed = || -> Result<Value> { world.tandem(["result", "ls", "--json"])?.json() };
@@ -212,7 +212,7 @@ fn killed(world: &World) -> Result<()> {
     ensure!(document["warnings"].to_string().contains("resumed after"), "{}", document["warnings"]);
     let trials = document["trials"].as_array().context("no trials")?;
     let counted = trials.iter().filter(|it| it["warmup"] == false && it["outcome"] == "measured");
-    ensure!(counted.count() == 12, "{trials:?}");
+    ensure!(counted.count() == 40, "{trials:?}");
     world
         .tandem(["experiment", "resume", &id])?
         .code_is(2)?
