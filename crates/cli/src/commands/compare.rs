@@ -11,7 +11,7 @@ pub(super) async fn run(context: &Context, compare: Compare) -> anyhow::Result<u
     let request = request(&compare);
     let mut show = |event: RunEvent| report(context, &event);
     let result = context.app.compare(&request, &mut show, &cancel_on_interrupt()).await?;
-    deliver(context, &result, compare.json.as_deref(), compare.report.as_deref())
+    deliver(context, &result, &compare.delivery)
 }
 
 fn request(compare: &Compare) -> CompareRequest {
@@ -20,10 +20,9 @@ fn request(compare: &Compare) -> CompareRequest {
     request.trials = compare.trials;
     request.warmup = compare.warmup;
     request.seed = compare.seed;
-    request.resources.memory_bytes = compare.memory.or(request.resources.memory_bytes);
-    request.resources.milli_cpus = compare.cpus.or(request.resources.milli_cpus);
-    request.port = compare.port;
-    request.time_limit_s = compare.time_limit;
+    request.resources = compare.conditions.resources(request.resources);
+    request.port = compare.conditions.port;
+    request.time_limit_s = compare.conditions.time_limit;
     request.keep = compare.keep;
     request
 }

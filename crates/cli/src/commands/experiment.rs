@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use tandem_app::ExperimentRequest;
 use tandem_model::{CacheState, RunEvent};
 
@@ -62,7 +60,7 @@ fn describe(context: &Context, id: &str, wants_json: bool) -> anyhow::Result<()>
 
 async fn carry_out(context: &Context, wanted: &RunExperiment) -> anyhow::Result<u8> {
     let several = wanted.ids.len() > 1;
-    if several && wanted.json.is_some() {
+    if several && wanted.delivery.json.is_some() {
         anyhow::bail!(tandem_app::AppError::Usage(
             "--json takes one result: run the experiments one by one, or export them later with `tandem result export`".to_owned()
         ));
@@ -83,11 +81,11 @@ async fn carry_out(context: &Context, wanted: &RunExperiment) -> anyhow::Result<
         let mut show = |event: RunEvent| report(context, &event);
         let request = request(id, wanted);
         let result = Box::pin(context.app.experiment(&request, &mut show, &cancel)).await?;
-        let folder = wanted
-            .report
-            .as_deref()
-            .map(|dir: &Path| if several { dir.join(id) } else { dir.to_owned() });
-        code = deliver(context, &result, wanted.json.as_deref(), folder.as_deref())?.max(code);
+        let mut delivery = wanted.delivery.clone();
+        if let (Some(dir), true) = (&mut delivery.report, several) {
+            dir.push(id);
+        }
+        code = deliver(context, &result, &delivery)?.max(code);
         context.say(&format!("kept as result {}", result.id));
     }
     Ok(code)
@@ -97,30 +95,27 @@ async fn resume(context: &Context, wanted: &ResumeExperiment) -> anyhow::Result<
     let cancel = cancel_on_interrupt();
     let mut show = |event: RunEvent| report(context, &event);
     let result = Box::pin(context.app.resume_experiment(&wanted.id, &mut show, &cancel)).await?;
-    let code = deliver(context, &result, wanted.json.as_deref(), wanted.report.as_deref())?;
+    let code = deliver(context, &result, &wanted.delivery)?;
     context.say(&format!("kept as result {}", result.id));
     Ok(code)
 }
 
 fn request(id: &str, wanted: &RunExperiment) -> ExperimentRequest {
     let usual = ExperimentRequest::new(id);
-    let mut resources = usual.resources;
-    resources.memory_bytes = wanted.memory.or(resources.memory_bytes);
-    resources.milli_cpus = wanted.cpus.or(resources.milli_cpus);
     ExperimentRequest {
         subject: wanted.subject.clone(),
         lanes: wanted.lanes.clone(),
         trials: wanted.trials.unwrap_or(usual.trials),
         warmup: wanted.warmup.unwrap_or(usual.warmup),
         seed: wanted.seed,
-        resources,
+        resources: wanted.conditions.resources(usual.resources),
         cache: match wanted.cache {
             Cache::Warm => CacheState::Warm,
             Cache::Cold => CacheState::Cold,
         },
         instances: wanted.instances,
-        port: wanted.port,
-        time_limit_s: wanted.time_limit,
+        port: wanted.conditions.port,
+        time_limit_s: wanted.conditions.time_limit,
         prediction: wanted.predict.clone(),
         ..usual
     }

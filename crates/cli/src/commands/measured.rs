@@ -3,22 +3,25 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use tandem_model::{OutcomeKind, ResultDocument, RunEvent, Summary, Unit, VerdictOutcome};
+use tandem_model::{OutcomeKind, ResultDocument, RunEvent, Summary, VerdictOutcome};
 use tandem_report::{
-    format_bytes, format_duration, format_number, format_ratio, format_ratio_interval, lane_name,
+    format_duration, format_ratio, format_ratio_interval, format_value, lane_name,
 };
 
 use super::Context;
-use crate::output::{json, line, plain, table};
+use crate::{
+    grammar::Delivery,
+    output::{json, line, plain, table},
+};
 
 /// Prints a result, or its document, and writes the files that were asked
 /// for. The exit code says whether every lane was measured.
 pub(super) fn deliver(
     context: &Context,
     result: &ResultDocument,
-    file: Option<&Path>,
-    report: Option<&Path>,
+    delivery: &Delivery,
 ) -> anyhow::Result<u8> {
+    let file = delivery.json.as_deref();
     if file == Some(Path::new("-")) {
         json(result)?;
     } else {
@@ -29,7 +32,7 @@ pub(super) fn deliver(
         text.push('\n');
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    if let Some(dir) = report {
+    if let Some(dir) = &delivery.report {
         let files = tandem_report::write_report(dir, result)
             .with_context(|| format!("cannot write the report to {}", dir.display()))?;
         context.say(&format!(
@@ -155,13 +158,7 @@ pub(super) fn print(context: &Context, result: &ResultDocument) {
 }
 
 fn row(result: &ResultDocument, summary: &Summary) -> Vec<String> {
-    let text = |value: f64| match summary.unit {
-        Unit::Ns => format_duration(whole(value)),
-        Unit::Bytes if value < 0.0 => format!("-{}", format_bytes(whole(-value))),
-        Unit::Bytes => format_bytes(whole(value)),
-        Unit::Boolean => if value == 0.0 { "no" } else { "yes" }.to_owned(),
-        _ => format_number(value),
-    };
+    let text = |value| format_value(value, summary.unit);
     let accelerator =
         result.lanes.iter().find(|lane| lane.id == summary.lane).and_then(|lane| lane.accelerator);
     let lane = match accelerator {
@@ -175,14 +172,4 @@ fn row(result: &ResultDocument, summary: &Summary) -> Vec<String> {
         format!("{} to {}", text(summary.ci95[0]), text(summary.ci95[1])),
         summary.n.to_string(),
     ]
-}
-
-/// A measured value as a whole number of its unit.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "measured times and sizes are never negative and far below 2^63"
-)]
-fn whole(value: f64) -> u64 {
-    value.max(0.0).round() as u64
 }

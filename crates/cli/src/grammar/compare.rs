@@ -1,7 +1,7 @@
-use std::path::PathBuf;
-
 use clap::Args;
-use tandem_model::{Lane, parse_cpus, parse_size};
+use tandem_model::Lane;
+
+use super::measure::{Conditions, Delivery};
 
 /// `tandem compare`.
 #[derive(Debug, Args)]
@@ -22,24 +22,10 @@ pub(crate) struct Compare {
     /// Seed of the order and of the intervals [default: chosen and recorded]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Memory of each lane
-    #[arg(short, long, value_parser = parse_size, value_name = "SIZE")]
-    pub(crate) memory: Option<u64>,
-    /// Processors of each lane
-    #[arg(long, value_parser = parse_cpus, value_name = "N")]
-    pub(crate) cpus: Option<u32>,
-    /// Port on which the app answers [default: the lowest that the image exposes]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), value_name = "PORT")]
-    pub(crate) port: Option<u16>,
-    /// Seconds in which an app must answer
-    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3600), value_name = "SECONDS")]
-    pub(crate) time_limit: u32,
-    /// Write the result document to a file; - writes it to standard output
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Write charts and an HTML report to a folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+    #[command(flatten)]
+    pub(crate) delivery: Delivery,
     /// Leave the last instance of each lane running
     #[arg(long)]
     pub(crate) keep: bool,

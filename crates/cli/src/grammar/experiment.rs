@@ -1,9 +1,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tandem_model::{Lane, parse_cpus, parse_size};
+use tandem_model::Lane;
 
-use super::Json;
+use super::{
+    Json,
+    measure::{Conditions, Delivery},
+};
 
 /// `tandem experiment …`.
 #[derive(Debug, Subcommand)]
@@ -28,12 +31,8 @@ pub(crate) enum Experiment {
 pub(crate) struct ResumeExperiment {
     /// The beginning of its id, as `tandem result ls` shows it
     pub(crate) id: String,
-    /// Write the result document to a file; - writes it to standard output
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Write charts and an HTML report to a folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) delivery: Delivery,
 }
 
 /// `tandem experiment run`.
@@ -63,27 +62,13 @@ pub(crate) struct RunExperiment {
     /// Most instances side by side, for density
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=500), value_name = "N")]
     pub(crate) instances: u32,
-    /// Memory of each lane
-    #[arg(short, long, value_parser = parse_size, value_name = "SIZE")]
-    pub(crate) memory: Option<u64>,
-    /// Processors of each lane
-    #[arg(long, value_parser = parse_cpus, value_name = "N")]
-    pub(crate) cpus: Option<u32>,
-    /// Port on which the app answers [default: the lowest that the image exposes]
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), value_name = "PORT")]
-    pub(crate) port: Option<u16>,
-    /// Seconds in which an app must answer
-    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=3600), value_name = "SECONDS")]
-    pub(crate) time_limit: u32,
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
     /// What you expect; it is kept in the result, beside what was measured
     #[arg(long, value_name = "TEXT")]
     pub(crate) predict: Option<String>,
-    /// Write the result document to a file; - writes it to standard output
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// Write charts and an HTML report to a folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) delivery: Delivery,
 }
 
 /// State of the page cache.

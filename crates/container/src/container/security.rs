@@ -3,7 +3,7 @@
 use oci_spec::runtime::Capability;
 use tandem_backend::BackendError;
 use tandem_home::Home;
-use tandem_model::{SeccompChoice, SecurityOptions, Ulimit};
+use tandem_model::{SeccompChoice, SecurityOptions, Ulimit, ulimit_number};
 use tandem_rootless::Standing;
 
 use super::executor::LastCapabilities;
@@ -50,36 +50,17 @@ impl Security {
 
 /// Refuses limits above those that this process may set (setrlimit(2)).
 pub(super) fn check_ulimits(limits: &[Ulimit]) -> Result<(), BackendError> {
-    /// By number, as in `<asm-generic/resource.h>`.
-    const NAMES: [&str; 16] = [
-        "cpu",
-        "fsize",
-        "data",
-        "stack",
-        "core",
-        "rss",
-        "nproc",
-        "nofile",
-        "memlock",
-        "as",
-        "locks",
-        "sigpending",
-        "msgqueue",
-        "nice",
-        "rtprio",
-        "rttime",
-    ];
     // Counts in the machine's own user namespace only (setrlimit(2)).
     let machine_root = Standing::of_process().is_machine_root();
     if machine_root && own() & bit(Capability::SysResource) != 0 {
         return Ok(());
     }
     for limit in limits {
-        let number = NAMES.iter().position(|name| *name == limit.name).unwrap_or(NAMES.len());
+        let number = ulimit_number(&limit.name).unwrap_or(u32::MAX);
         let mut held = libc::rlimit64 { rlim_cur: 0, rlim_max: u64::MAX };
         // SAFETY: the structure lives through the call; a number that is none
         // is refused and leaves it alone.
-        unsafe { libc::getrlimit64(u32::try_from(number).unwrap_or(u32::MAX), &raw mut held) };
+        unsafe { libc::getrlimit64(number, &raw mut held) };
         if limit.hard > held.rlim_max {
             return Err(BackendError::Unavailable {
                 what: format!("--ulimit {}={}", limit.name, limit.hard),

@@ -1,11 +1,49 @@
-use std::os::fd::OwnedFd;
+use std::{io::Read, os::fd::OwnedFd};
 
 use rustix::{
-    fs::{Timespec, Timestamps, seek},
+    fs::{Mode, OFlags, Timespec, Timestamps, ftruncate, openat, seek},
     io::Errno,
 };
 
-use super::pax::Time;
+use super::{
+    LayerError,
+    archive::{Archive, Member},
+    pax::Time,
+    root::Place,
+};
+
+/// Makes a file with what a member says of its content, readable to nobody
+/// else until it is dressed. The content goes through `buffer`.
+pub(super) fn make_file<R: Read>(
+    member: &Member,
+    path: &[u8],
+    place: &Place,
+    archive: &mut Archive<R>,
+    buffer: &mut [u8],
+) -> Result<OwnedFd, LayerError> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(&place.dir, place.name.as_slice(), flags, Mode::RUSR | Mode::WUSR)
+        .map_err(LayerError::io("make", path))?;
+    let write = |error: Errno| LayerError::io("write", path)(error);
+    for extent in &member.content.extents {
+        let (mut at, mut left) = (extent.offset, extent.length);
+        while left > 0 {
+            let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+            let count = archive.read(&mut buffer[..wanted])?;
+            if count == 0 {
+                return Err(LayerError::malformed("it ends within a file"));
+            }
+            write_at(&file, at, &buffer[..count]).map_err(write)?;
+            at += count as u64;
+            left -= count as u64;
+        }
+    }
+    // Zeros at the end were left as a hole.
+    if member.content.size > 0 {
+        ftruncate(&file, member.content.size).map_err(write)?;
+    }
+    Ok(file)
+}
 
 /// Writes a piece of a file; whole pages of zeros become holes.
 pub(super) fn write_at(file: &OwnedFd, offset: u64, bytes: &[u8]) -> Result<(), Errno> {

@@ -7,8 +7,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Mode, OFlags, XattrFlags, fchmod, fsetxattr, ftruncate, futimens,
-        linkat, mkdirat, mknodat, openat, symlinkat, utimensat,
+        AtFlags, FileType, Mode, OFlags, XattrFlags, fchmod, fsetxattr, futimens, linkat, mkdirat,
+        mknodat, symlinkat, utimensat,
     },
     io::Errno,
 };
@@ -16,7 +16,7 @@ use rustix::{
 use super::{
     LayerError, Limits,
     archive::{Archive, Member},
-    content::{times, write_at},
+    content::{make_file, times},
     header::{Kind, lossy},
     overlay::may_give,
     pax::Time,
@@ -123,7 +123,10 @@ impl Extraction<'_> {
         }
         let (dir, name) = (place.dir.as_fd(), place.name.as_slice());
         let made = match member.kind {
-            Kind::File => return self.file(member, &path, &place, archive),
+            Kind::File => {
+                let file = make_file(member, &path, &place, archive, &mut self.buffer)?;
+                return self.dress(member, &path, &file);
+            }
             Kind::HardLink => return self.hard_link(member, &path, &place),
             Kind::CharacterDevice | Kind::BlockDevice => return Ok(()),
             Kind::Directory => {
@@ -154,37 +157,6 @@ impl Extraction<'_> {
 
     fn mode(&self, member: &Member) -> u32 {
         if self.options.privileges { member.mode } else { member.mode & 0o1777 }
-    }
-
-    fn file<R: Read>(
-        &mut self,
-        member: &Member,
-        path: &[u8],
-        place: &Place,
-        archive: &mut Archive<R>,
-    ) -> Result<(), LayerError> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&place.dir, place.name.as_slice(), flags, Mode::RUSR | Mode::WUSR)
-            .map_err(LayerError::io("make", path))?;
-        let write = |error: Errno| LayerError::io("write", path)(error);
-        for extent in &member.content.extents {
-            let (mut at, mut left) = (extent.offset, extent.length);
-            while left > 0 {
-                let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-                let count = archive.read(&mut self.buffer[..wanted])?;
-                if count == 0 {
-                    return Err(LayerError::malformed("it ends within a file"));
-                }
-                write_at(&file, at, &self.buffer[..count]).map_err(write)?;
-                at += count as u64;
-                left -= count as u64;
-            }
-        }
-        if member.content.size > 0 {
-            ftruncate(&file, member.content.size).map_err(write)?;
-        }
-        self.dress(member, path, &file)
     }
 
     /// Owner first: a new owner takes privileges away.

@@ -8,8 +8,8 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Mode, OFlags, fchmod, ftruncate, futimens, linkat, makedev, mkdirat,
-        mknodat, openat, symlinkat, utimensat,
+        AtFlags, FileType, Mode, OFlags, fchmod, futimens, linkat, makedev, mkdirat, mknodat,
+        symlinkat, utimensat,
     },
     io::Errno,
 };
@@ -17,7 +17,7 @@ use rustix::{
 use super::{
     LayerError, Limits, OverlayXattrs,
     archive::{Archive, Member},
-    content::{times, write_at},
+    content::{make_file, times},
     header::{Kind, lossy},
     overlay::{AUFS, OPAQUE, WHITEOUT, may_give},
     pax::Time,
@@ -158,7 +158,9 @@ impl<'a> Unpacking<'a> {
         };
         let device = || makedev(member.device.0, member.device.1);
         let made = match member.kind {
-            Kind::File => return self.file(member, path, place, archive),
+            Kind::File => {
+                return make_file(member, path, place, archive, &mut self.buffer).map(drop);
+            }
             Kind::Directory => mkdirat(dir, name, Mode::RWXU),
             Kind::Symlink => {
                 self.root.forget();
@@ -172,40 +174,6 @@ impl<'a> Unpacking<'a> {
         made.map_err(LayerError::io("make", path))?;
         if member.kind == Kind::Directory && self.deleted.contains(path) {
             self.set_opaque(place, path)?;
-        }
-        Ok(())
-    }
-
-    fn file<R: Read>(
-        &mut self,
-        member: &Member,
-        path: &[u8],
-        place: &Place,
-        archive: &mut Archive<R>,
-    ) -> Result<(), LayerError> {
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let file = openat(&place.dir, place.name.as_slice(), flags, mode)
-            .map_err(LayerError::io("make", path))?;
-        let write = |error: Errno| LayerError::io("write", path)(error);
-        for extent in &member.content.extents {
-            let mut end = extent.offset;
-            let mut left = extent.length;
-            while left > 0 {
-                let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-                let count = archive.read(&mut self.buffer[..wanted])?;
-                if count == 0 {
-                    return Err(LayerError::malformed("it ends within a file"));
-                }
-                write_at(&file, end, &self.buffer[..count]).map_err(write)?;
-                end += count as u64;
-                left -= count as u64;
-            }
-        }
-        // Zeros at the end were left as a hole.
-        if member.content.size > 0 {
-            ftruncate(&file, member.content.size).map_err(write)?;
         }
         Ok(())
     }

@@ -150,7 +150,7 @@ impl Read for Follower {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, thread, time::Duration};
+    use std::{io::Write as _, thread, time::Duration};
 
     use super::*;
 
@@ -161,8 +161,9 @@ mod tests {
         let growing = Growing::new(path.clone(), dir.path().join("whole"));
         let writer = Arc::clone(&growing);
         let writing = thread::spawn(move || {
+            let mut file = File::create(&path).unwrap();
             for size in 1..=5u64 {
-                fs::write(&path, vec![7; usize::try_from(size).unwrap()]).unwrap();
+                file.write_all(&[7]).unwrap();
                 writer.grown_to(size);
                 thread::sleep(Duration::from_millis(2));
             }

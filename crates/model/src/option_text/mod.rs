@@ -18,7 +18,7 @@ pub use mount::{check_volume_name, parse_mount, parse_volume};
 pub use restart::parse_restart_policy;
 pub use security::{SecurityOption, parse_security_option};
 pub use tmpfs::parse_tmpfs;
-pub use ulimit::{ULIMITS, parse_ulimit};
+pub use ulimit::{ULIMITS, parse_ulimit, ulimit_number};
 
 use crate::suggest::closest;
 

@@ -1,25 +1,31 @@
 use super::{ParseOptionError, advice};
 use crate::Ulimit;
 
-/// The limits of setrlimit(2), as Docker names them.
+/// The limits of setrlimit(2), as Docker names them, in the order of their
+/// numbers (`<asm-generic/resource.h>`).
 pub const ULIMITS: [&str; 16] = [
-    "as",
-    "core",
     "cpu",
-    "data",
     "fsize",
-    "locks",
+    "data",
+    "stack",
+    "core",
+    "rss",
+    "nproc",
+    "nofile",
     "memlock",
+    "as",
+    "locks",
+    "sigpending",
     "msgqueue",
     "nice",
-    "nofile",
-    "nproc",
-    "rss",
     "rtprio",
     "rttime",
-    "sigpending",
-    "stack",
 ];
+
+/// The number of a limit, as setrlimit(2) takes it.
+pub fn ulimit_number(name: &str) -> Option<u32> {
+    (0..).zip(ULIMITS).find_map(|(number, known)| (known == name).then_some(number))
+}
 
 /// Reads `name=soft[:hard]`; `-1` and `unlimited` are no limit, and without
 /// `hard` both are the same.

@@ -18,26 +18,6 @@ use crate::{
     volume::{VolumeDisks, Wanted},
 };
 
-/// The limits of setrlimit(2) by number (`<asm-generic/resource.h>`).
-const LIMITS: [&str; 16] = [
-    "cpu",
-    "fsize",
-    "data",
-    "stack",
-    "core",
-    "rss",
-    "nproc",
-    "nofile",
-    "memlock",
-    "as",
-    "locks",
-    "sigpending",
-    "msgqueue",
-    "nice",
-    "rtprio",
-    "rttime",
-];
-
 /// Why a machine cannot honour one of these options; `None` when it honours
 /// all.
 pub(crate) fn refusal(options: &InstanceOptions, profile: Option<Profile>) -> Option<BackendError> {
@@ -171,8 +151,7 @@ fn capabilities(security: &SecurityOptions) -> Option<u64> {
 
 fn limits(options: &InstanceOptions) -> Vec<Limit> {
     let limit = |wanted: &tandem_model::Ulimit| {
-        let number = LIMITS.iter().position(|name| *name == wanted.name)?;
-        let resource = u32::try_from(number).ok()?;
+        let resource = tandem_model::ulimit_number(&wanted.name)?;
         Some(Limit { resource, soft: wanted.soft, hard: wanted.hard })
     };
     options.ulimits.iter().filter_map(limit).collect()
@@ -265,13 +244,5 @@ mod tests {
         assert_eq!(of(&["CAP_CHOWN"], &["ALL"]), Some(1));
         assert_eq!(of(&[], &["CAP_CHOWN"]), Some(!1));
         assert_eq!(of(&["ALL"], &["ALL"]), None);
-    }
-
-    #[test]
-    fn every_limit_has_a_number() {
-        for name in tandem_model::ULIMITS {
-            assert!(LIMITS.contains(&name), "{name}");
-        }
-        assert_eq!((LIMITS[7], LIMITS[6]), ("nofile", "nproc"));
     }
 }
