@@ -102,7 +102,7 @@ async fn a_list_leads_to_the_platform_and_the_digest_names_it() {
     assert_eq!(place.pull(&by_digest).await.unwrap().digest, image.digest);
     // The image itself says what it is for when no list does.
     let platform = Some("linux/riscv64".parse().unwrap());
-    let options = PullOptions { platform, access: Access::Anonymous, unpack: true };
+    let options = PullOptions { platform, access: Access::Anonymous, unpack: true, name: None };
     let pulled = pull(&place.store, &registry.reference("app:here"), &options, |_| ()).await;
     let error = registry_error(pulled);
     assert!(matches!(error, RegistryError::Platform { .. }), "{error:?}");
