@@ -123,7 +123,8 @@ async fn changed_bytes_are_never_stored() {
     assert!(place.count("tmp") <= 1, "at most the lock");
     // More bytes than announced end the download.
     registry.answer(&layer, Answer::Bytes(BLOB, [good, vec![0; 1024]].concat()));
-    assert!(place.pull(&registry.reference("app:1")).await.is_err());
+    let error = place.refusal(&registry.reference("app:1")).await.to_string();
+    assert!(error.contains("more bytes than it announced"), "{error}");
     // A manifest that is not the one asked for.
     let wanted = digest(b"wanted");
     let (manifest, _) = registry.image("app", "2", 8);
