@@ -19,6 +19,7 @@ mod person;
 pub mod podman_peer;
 pub mod poll;
 mod process;
+pub mod proxy_peer;
 pub mod registry_peer;
 mod schema;
 mod shared_home;

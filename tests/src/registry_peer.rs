@@ -1,18 +1,11 @@
-//! Debian's `docker-registry` on a free port of loopback, with or without TLS
-//! and a password, a proxy before it that cuts connections, and one that is
-//! the only way to it.
+//! Debian's `docker-registry` on a free port of loopback, with or without TLS,
+//! a password, and certificates of those who come.
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
     time::Duration,
 };
 
@@ -51,6 +44,33 @@ impl RegistryPeer {
              auth: {{htpasswd: {{realm: test, path: {dir}/htpasswd}}}}\n"
         );
         Self::start(world, "guarded", &more)
+    }
+
+    /// TLS for those alone who show a certificate of the CA, as `client.cert`
+    /// and `client.key` in the same folder as the CA's.
+    pub fn for_members(world: &World) -> Result<Self> {
+        let dir = world.scratch().join("members");
+        fs::create_dir_all(&dir)?;
+        certificates(world, &dir)?;
+        certificate(world, &dir, "client", false)?;
+        fs::rename(dir.join("client.crt"), dir.join("client.cert"))?;
+        let dir = dir.display();
+        let more = format!(
+            "  tls:\n    certificate: {dir}/server.crt\n    key: {dir}/server.key\n    \
+             clientcas: [{dir}/ca.crt]\n"
+        );
+        Self::start(world, "members", &more)
+    }
+
+    /// TLS with a certificate whose time is over.
+    pub fn expired(world: &World) -> Result<Self> {
+        let dir = world.scratch().join("expired");
+        fs::create_dir_all(&dir)?;
+        certificates(world, &dir)?;
+        certificate(world, &dir, "server", true)?;
+        let dir = dir.display();
+        let more = format!("  tls: {{certificate: {dir}/server.crt, key: {dir}/server.key}}\n");
+        Self::start(world, "expired", &more)
     }
 
     fn start(world: &World, name: &str, more: &str) -> Result<Self> {
@@ -95,171 +115,44 @@ impl Drop for RegistryPeer {
     }
 }
 
+const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+
 /// A CA, and a certificate of it for 127.0.0.1 and [`NAME`].
 fn certificates(world: &World, dir: &Path) -> Result<()> {
-    let openssl = |arguments: &str| {
-        let words: Vec<_> = arguments.split(' ').collect();
-        let mut command = Command::new("openssl");
-        command.args(words);
-        world.prepare(&mut command);
-        command.current_dir(dir);
-        world.finish(command)?.ok()
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {key} -days 2 -subj /CN=ca -keyout ca.key -out ca.crt"))?;
-    openssl(&format!("req {key} -subj /CN=registry -keyout server.key -out server.csr"))?;
-    fs::write(dir.join("names"), format!("subjectAltName=IP:127.0.0.1,DNS:{NAME}\n"))?;
     openssl(
-        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt",
+        world,
+        dir,
+        &format!("req -x509 {KEY} -days 2 -subj /CN=ca -keyout ca.key -out ca.crt"),
     )?;
-    ensure!(dir.join("server.crt").is_file(), "openssl made no certificate");
+    certificate(world, dir, "server", false)
+}
+
+/// How `openssl ca` does its work: the only command of version 3.0 that takes
+/// both ends of a certificate's time.
+const AUTHORITY: &str = "[ca]\ndefault_ca = own\n[own]\ndatabase = index\nnew_certs_dir = .\n\
+    rand_serial = yes\ndefault_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n";
+
+/// A certificate of the CA in the folder, for two days, or for one of 2020.
+fn certificate(world: &World, dir: &Path, name: &str, expired: bool) -> Result<()> {
+    openssl(world, dir, &format!("req {KEY} -subj /CN={name} -keyout {name}.key -out {name}.csr"))?;
+    fs::write(dir.join("names"), format!("subjectAltName=IP:127.0.0.1,DNS:{NAME}\n"))?;
+    fs::write(dir.join("index"), "")?;
+    fs::write(dir.join("authority"), AUTHORITY)?;
+    let lasting =
+        if expired { "-startdate 20200101000000Z -enddate 20200102000000Z" } else { "-days 2" };
+    let signing = format!(
+        "ca -batch -notext -config authority -cert ca.crt -keyfile ca.key {lasting} -extfile names -in {name}.csr -out {name}.crt"
+    );
+    openssl(world, dir, &signing)?;
+    ensure!(dir.join(format!("{name}.crt")).is_file(), "openssl made no certificate");
     Ok(())
 }
 
-/// A proxy that hands bytes through, late, and cuts the first connections
-/// that bring a lot.
-#[derive(Debug)]
-pub struct CuttingProxy {
-    address: SocketAddr,
-    cut: Arc<AtomicUsize>,
-}
-
-impl CuttingProxy {
-    /// Before `target`; the first `cuts` answers longer than `after` bytes
-    /// break off there.
-    pub fn start(target: SocketAddr, cuts: usize, after: usize) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
-        let cut = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&cut);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let counter = Arc::clone(&counter);
-                thread::spawn(move || between(client, target, &counter, cuts, after));
-            }
-        });
-        Ok(Self { address, cut })
-    }
-
-    /// Host and port.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Connections that it has cut so far.
-    pub fn cut(&self) -> usize {
-        self.cut.load(Ordering::Relaxed)
-    }
-}
-
-fn between(
-    client: TcpStream,
-    target: SocketAddr,
-    cut: &AtomicUsize,
-    cuts: usize,
-    after: usize,
-) -> std::io::Result<()> {
-    thread::sleep(Duration::from_millis(50));
-    let server = TcpStream::connect(target)?;
-    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || {
-        let _ = std::io::copy(&mut from_client, &mut to_server);
-        let _ = to_server.shutdown(Shutdown::Both);
-    });
-    let (mut server, mut client) = (server, client);
-    let mut buffer = vec![0; 64 << 10];
-    let mut passed = 0;
-    loop {
-        let count = server.read(&mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        client.write_all(&buffer[..count])?;
-        passed += count;
-        let turn = |done| (done < cuts).then_some(done + 1);
-        if passed > after && cut.fetch_update(Ordering::Relaxed, Ordering::Relaxed, turn).is_ok() {
-            break;
-        }
-    }
-    let _ = server.shutdown(Shutdown::Both);
-    client.shutdown(Shutdown::Both)
-}
-
-/// A proxy as schools have it: it knows hosts that nobody else here does, all
-/// of which are one registry.
-#[derive(Debug)]
-pub struct ForwardProxy {
-    address: SocketAddr,
-    asked: Arc<AtomicUsize>,
-}
-
-impl ForwardProxy {
-    /// Before `target`.
-    pub fn start(target: SocketAddr) -> Result<Self> {
-        Self::with(target, None)
-    }
-
-    /// One that wants to know who one is: `NAME:PASSWORD` in base64.
-    pub fn guarded(target: SocketAddr, proof: &'static str) -> Result<Self> {
-        Self::with(target, Some(proof))
-    }
-
-    fn with(target: SocketAddr, proof: Option<&'static str>) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&asked);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                counter.fetch_add(1, Ordering::Relaxed);
-                thread::spawn(move || forward(client, target, proof));
-            }
-        });
-        Ok(Self { address, asked })
-    }
-
-    /// Host and port.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Connections so far.
-    pub fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
-    }
-}
-
-/// Tunnels a CONNECT (RFC 9110, section 9.3.6); other requests name their
-/// whole target, which any server understands.
-fn forward(mut client: TcpStream, target: SocketAddr, proof: Option<&str>) -> std::io::Result<()> {
-    let mut server = TcpStream::connect(target)?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if client.read(&mut byte)? == 0 || head.len() > 64 << 10 {
-            return Ok(());
-        }
-        head.push(byte[0]);
-    }
-    if let Some(proof) = proof {
-        let head = String::from_utf8_lossy(&head).to_lowercase();
-        let line = format!("proxy-authorization: basic {proof}\r\n").to_lowercase();
-        if !head.contains(&line) {
-            let refusal = "HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=\"way\"\r\n\
-                Content-Length: 0\r\nConnection: close\r\n\r\n";
-            return client.write_all(refusal.as_bytes());
-        }
-    }
-    if head.starts_with(b"CONNECT ") {
-        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
-    } else {
-        server.write_all(&head)?;
-    }
-    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || {
-        let _ = std::io::copy(&mut from_client, &mut to_server);
-        let _ = to_server.shutdown(Shutdown::Both);
-    });
-    let _ = std::io::copy(&mut server, &mut client);
-    client.shutdown(Shutdown::Both)
+fn openssl(world: &World, dir: &Path, arguments: &str) -> Result<()> {
+    let mut command = Command::new("openssl");
+    command.args(arguments.split(' '));
+    world.prepare(&mut command);
+    command.current_dir(dir);
+    world.finish(command)?.ok()?;
+    Ok(())
 }

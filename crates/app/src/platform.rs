@@ -2,7 +2,7 @@
 
 use tandem_image::{Image, ImageError, Platform};
 use tandem_model::{BackendKind, ErrorCode, ImageRef};
-use tandem_probe::{Foreign, foreign};
+use tandem_probe::foreign;
 
 use crate::{App, AppError};
 
@@ -27,17 +27,7 @@ fn reason(platform: &Platform, backend: BackendKind) -> Option<String> {
             || (architecture == "386" && own.architecture() == "amd64");
         return (!same).then(|| "its virtual machines have its own processor".to_owned());
     }
-    match foreign(architecture) {
-        Foreign::Runs => None,
-        Foreign::NoInterpreter => Some(
-            "its kernel knows no interpreter for such programs (binfmt_misc), which Debian's qemu-user-static would be"
-                .to_owned(),
-        ),
-        Foreign::Outside(path) => Some(format!(
-            "its interpreter for such programs, {}, is not to be found in an image: register it with flag F",
-            path.display()
-        )),
-    }
+    foreign(architecture).reason()
 }
 
 /// Refuses what would end in an "exec format error".

@@ -93,6 +93,10 @@ impl std::fmt::Debug for StepSource {
 /// Runs build steps. The container engine does it for real; tests script it.
 #[async_trait]
 pub trait StepRunner: Send + Sync {
+    /// Why programs for an architecture, in Go's words, do not run here, and
+    /// what is missing; `None` when they do.
+    fn refusal(&self, architecture: &str) -> Option<String>;
+
     /// Runs the step and returns the command's exit code. `output` gets each
     /// line as it comes. Dropping the future ends the command and takes away
     /// its mounts. Mount point stubs that the command's surroundings need

@@ -28,6 +28,7 @@ mod network;
 mod options;
 pub mod parse;
 mod plan;
+mod platform;
 pub mod samples;
 mod tree;
 
@@ -35,8 +36,9 @@ pub use cache::forget_stale_steps;
 pub use carry::{CarriedStep, is_step_name, steps_of, take_steps};
 pub use error::{BuildError, IgnoreProblem};
 pub use event::{BuildEvent, Built, OutputStream, StepReport, Substitution};
-pub use execute::{Commit, architecture, build, commit_document};
+pub use execute::{Commit, build, commit_document};
 pub use export::{export_folder, export_tar};
 pub use options::{
     BuildContext, BuildOptions, ContextSource, DockerfileSource, ParseBuildContextError, Secret,
 };
+pub use platform::parse_platform;

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
-use tandem_image::LayoutImage;
+use tandem_image::{LayoutImage, Platform};
 use tandem_model::ImageRef;
 
 use crate::parse::RunNetwork;
@@ -21,6 +21,8 @@ pub struct BuildOptions {
     pub build_contexts: Vec<BuildContext>,
     /// Stage to build; the last one if none.
     pub target: Option<String>,
+    /// What machine to build for; this one if none.
+    pub platform: Option<Platform>,
     /// Run every step, whatever the cache has.
     pub no_cache: bool,
     /// Ask the registry for base images even when they are here.

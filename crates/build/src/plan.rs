@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tandem_image::Platform;
 use tandem_model::did_you_mean;
 
 use crate::{
-    BuildContext, BuildError,
-    execute::architecture,
-    expand,
+    BuildContext, BuildError, expand,
     parse::{Argument, Dockerfile, Instruction, Kind, SyntaxError, Word},
+    platform,
 };
 
 /// The build, stage by stage.
@@ -28,6 +28,9 @@ pub(crate) struct Stage {
     /// Its name, or its number.
     pub(crate) name: String,
     pub(crate) base: Base,
+    /// What machine an image is taken for; this one's, or what is here, if
+    /// nobody says.
+    pub(crate) platform: Option<Platform>,
     /// Its FROM.
     pub(crate) from: Instruction,
     /// What follows FROM.
@@ -60,8 +63,9 @@ impl Plan {
         build_args: &BTreeMap<String, String>,
         contexts: &[BuildContext],
         target: Option<&str>,
+        wanted: Option<&Platform>,
     ) -> Result<Self, BuildError> {
-        let mut globals = platform_arguments();
+        let mut globals = platform::arguments(wanted);
         let mut stages: Vec<Stage> = Vec::new();
         for instruction in &dockerfile.instructions {
             match (&instruction.kind, stages.last_mut()) {
@@ -78,13 +82,16 @@ impl Plan {
                             ),
                         ));
                     }
-                    if let Some(platform) = &from.platform {
-                        check_platform(dockerfile, platform, &lookup)?;
-                    }
+                    let platform = match &from.platform {
+                        Some(word) => own_platform(dockerfile, word, &lookup)?,
+                        None => None,
+                    };
+                    let platform = platform.or_else(|| wanted.cloned());
                     let base = base(&stages, image);
                     let name = from.name.clone().unwrap_or_else(|| stages.len().to_string());
                     let from = instruction.clone();
-                    stages.push(Stage { name, base, from, steps: Vec::new(), needed: false });
+                    let steps = Vec::new();
+                    stages.push(Stage { name, base, platform, from, steps, needed: false });
                 }
                 (_, Some(stage)) => stage.steps.push(instruction.clone()),
                 (Kind::Arg(arguments), None) => {
@@ -203,14 +210,21 @@ fn base(stages: &[Stage], image: String) -> Base {
     }
 }
 
+/// The stage that is wanted: the last one, or one by its name. Docker takes no
+/// numbers here, as `COPY --from` does.
 fn find_target(stages: &[Stage], target: Option<&str>) -> Result<usize, BuildError> {
     let Some(target) = target else { return Ok(stages.len() - 1) };
-    let by_name = stages.iter().rposition(|stage| stage.name.eq_ignore_ascii_case(target));
-    let by_number = target.parse().ok().filter(|at: &usize| *at < stages.len());
-    by_name.or(by_number).ok_or_else(|| {
-        let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
-        let hint = did_you_mean(target, &names);
-        let known = format!("the Dockerfile has {}{hint}", names.join(", "));
+    let has_name = |stage: &&Stage| !stage.name.bytes().all(|b| b.is_ascii_digit());
+    let names: Vec<&str> = stages.iter().filter(has_name).map(|it| it.name.as_str()).collect();
+    let found = stages.iter().rposition(|stage| stage.name.eq_ignore_ascii_case(target));
+    found.filter(|at| has_name(&&stages[*at])).ok_or_else(|| {
+        let known = match names.as_slice() {
+            [] => "none has a name: write one behind FROM, e.g. FROM python AS app".to_owned(),
+            names => {
+                let hint = did_you_mean(target, names);
+                format!("the Dockerfile has {}{hint}", names.join(", "))
+            }
+        };
         BuildError::UnknownTarget { target: target.to_owned(), known }
     })
 }
@@ -235,32 +249,18 @@ fn declare(
     Ok(())
 }
 
-/// BuildKit's automatic platform arguments. There is one platform: this one.
-fn platform_arguments() -> BTreeMap<String, String> {
-    let architecture = architecture();
-    let mut arguments = BTreeMap::new();
-    for side in ["BUILD", "TARGET"] {
-        arguments.insert(format!("{side}PLATFORM"), format!("linux/{architecture}"));
-        arguments.insert(format!("{side}OS"), "linux".to_owned());
-        arguments.insert(format!("{side}ARCH"), architecture.to_owned());
-        arguments.insert(format!("{side}VARIANT"), String::new());
-    }
-    arguments
-}
-
-fn check_platform(
+/// The platform of a FROM; one that is empty says nothing.
+fn own_platform(
     dockerfile: &Dockerfile,
     word: &Word,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), BuildError> {
-    let platform = expanded(dockerfile, word, lookup)?;
-    let here = format!("linux/{}", architecture());
-    let same = [here.as_str(), "linux", architecture()].contains(&platform.as_str())
-        || platform.strip_prefix(&here).is_some_and(|variant| variant.starts_with("/v"));
-    if same {
-        return Ok(());
+) -> Result<Option<Platform>, BuildError> {
+    let text = expanded(dockerfile, word, lookup)?;
+    if text.is_empty() {
+        return Ok(None);
     }
-    Err(refused(dockerfile, word, format!("this machine builds for {here} only, not `{platform}`")))
+    let platform = platform::parse_platform(&text);
+    platform.map(Some).map_err(|message| refused(dockerfile, word, message))
 }
 
 pub(crate) fn expanded(
@@ -286,7 +286,7 @@ mod tests {
 
     fn plan(text: &str, args: &[(&str, &str)], target: Option<&str>) -> Result<Plan, BuildError> {
         let args = args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Plan::new(&parse("Dockerfile", text).unwrap(), &args, &[], target)
+        Plan::new(&parse("Dockerfile", text).unwrap(), &args, &[], target, None)
     }
 
     #[test]
@@ -309,26 +309,43 @@ mod tests {
         };
         assert_eq!(needed(None), [0, 0, 0, 0, 1]);
         assert_eq!(needed(Some("THREE")), [1, 0, 1, 0, 0]);
-        assert_eq!(needed(Some("3")), [1, 1, 1, 1, 0]);
         let error = plan(text, &[], Some("tree")).unwrap_err().to_string();
         assert!(
-            error.ends_with("the Dockerfile has one, two, three, 3, last: did you mean three?"),
+            error.ends_with("the Dockerfile has one, two, three, last: did you mean three?"),
             "{error}"
         );
+        for number in ["3", "0"] {
+            let error = plan(text, &[], Some(number)).unwrap_err().to_string();
+            assert!(error.contains(&format!("no build stage `{number}`")), "{error}");
+        }
+        let error = plan("FROM a\nFROM b", &[], Some("0")).unwrap_err().to_string();
+        assert!(error.contains("none has a name"), "{error}");
     }
 
     #[test]
     fn stages_that_come_later_cannot_be_copied_from() {
-        let error = plan("FROM a\nCOPY --from=1 x y\nFROM b", &[], Some("0")).unwrap_err();
+        let error = plan("FROM a AS one\nCOPY --from=1 x y\nFROM b", &[], Some("one")).unwrap_err();
         assert!(error.to_string().starts_with("Dockerfile:2:13: there is no stage 1"), "{error}");
-        let later = plan("FROM a\nCOPY --from=b x y\nFROM c AS b", &[], Some("0")).unwrap();
+        let later =
+            plan("FROM a AS one\nCOPY --from=b x y\nFROM c AS b", &[], Some("one")).unwrap();
         assert_eq!(later.origin(0, "b"), Some(Origin::Named("b".into())));
     }
 
     #[test]
-    fn another_platform_is_refused() {
-        assert!(plan("FROM --platform=$BUILDPLATFORM a", &[], None).is_ok());
-        let error = plan("FROM --platform=windows/amd64 a", &[], None).unwrap_err().to_string();
-        assert!(error.contains("only, not `windows/amd64`"), "{error}");
+    fn a_stage_is_for_the_machine_that_it_names() {
+        let own = Platform::default();
+        let wanted: Platform = "linux/arm64".parse().unwrap();
+        let text = "FROM --platform=$BUILDPLATFORM a\nFROM b\nFROM --platform=s390x c";
+        let parsed = parse("Dockerfile", text).unwrap();
+        let plan = Plan::new(&parsed, &BTreeMap::new(), &[], None, Some(&wanted)).unwrap();
+        let found: Vec<_> = plan.stages.iter().map(|it| it.platform.clone().unwrap()).collect();
+        assert_eq!(found, [own, wanted, "linux/s390x".parse().unwrap()]);
+        assert_eq!(plan.globals["TARGETARCH"], "arm64");
+        assert_eq!(self::plan("FROM a", &[], None).unwrap().stages[0].platform, None);
+        for bad in ["windows/amd64", "$NOTHING/x"] {
+            let text = format!("FROM --platform={bad} a");
+            let error = self::plan(&text, &[], None).unwrap_err().to_string();
+            assert!(error.starts_with("Dockerfile:1:"), "{error}");
+        }
     }
 }

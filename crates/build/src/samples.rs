@@ -121,7 +121,7 @@ mod tests {
         for sample in samples() {
             let (_, text) = sample.files.iter().find(|(name, _)| *name == "Dockerfile").unwrap();
             let file = parse("Dockerfile", str::from_utf8(text).unwrap()).unwrap();
-            let plan = crate::plan::Plan::new(&file, &BTreeMap::new(), &[], None).unwrap();
+            let plan = crate::plan::Plan::new(&file, &BTreeMap::new(), &[], None, None).unwrap();
             assert_eq!(plan.stages[0].base, crate::plan::Base::Image(sample.base.to_owned()));
             assert!(file.instructions.iter().any(|it| matches!(it.kind, Kind::Entrypoint(_))));
         }

@@ -122,6 +122,10 @@ struct Nothing;
 
 #[async_trait]
 impl StepRunner for Nothing {
+    fn refusal(&self, _architecture: &str) -> Option<String> {
+        None
+    }
+
     async fn run_step(
         &self,
         _step: &StepSpec,

@@ -1,9 +1,10 @@
 //! The `tandem` command: everything the window does, for scripts and CI.
 //!
 //! `grammar` says what can be typed, `commands` has one file for each command,
-//! `output` turns values into text. The hidden entry points of the engines are
-//! dispatched before anything else, while there is a single thread; for an
-//! ordinary user that is also when the home's user namespace is entered.
+//! `output` turns values into text, `usage` wrong words into a sentence. The
+//! hidden entry points of the engines are dispatched before anything else,
+//! while there is a single thread; for an ordinary user that is also when the
+//! home's user namespace is entered.
 
 mod attach;
 mod commands;
@@ -12,6 +13,7 @@ mod output;
 mod prompt;
 mod signals;
 mod transfers;
+mod usage;
 
 use std::{env, ffi::OsString, process::ExitCode};
 
@@ -26,10 +28,7 @@ fn main() -> ExitCode {
     tandem_app::keep_descriptors();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) => {
-            let _ = e.print();
-            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
-        }
+        Err(e) => return ExitCode::from(usage::report(&e, &arguments)),
     };
     // Before there is a second thread; everything below works as root of it.
     if let Err(e) = tandem_app::enter(cli.global.home.as_deref()) {

@@ -44,6 +44,11 @@ impl Platform {
         &self.architecture
     }
 
+    /// Which of the architecture's, when it says so.
+    pub fn variant(&self) -> Option<&str> {
+        self.variant.as_deref()
+    }
+
     /// Whether it is for Linux.
     pub fn is_linux(&self) -> bool {
         self.os == "linux"

@@ -78,9 +78,12 @@ fn texts_are_short(value: &Value) -> bool {
 /// No result comes near these, and with more a reader would draw and compare
 /// for hours.
 fn check_amounts(document: &ResultDocument) -> Result<(), String> {
-    let mut phases = BTreeSet::new();
-    let (mut metrics, mut points) = (0, 0);
+    let (mut phases, mut kinds) = (BTreeSet::new(), BTreeSet::new());
+    let (mut metrics, mut points, mut parts) = (0, 0, 0);
     for trial in &document.trials {
+        let of_ledger = |name: &&String| name.contains("_ledger.");
+        kinds.extend(trial.metrics.keys().filter(|name| !of_ledger(name)));
+        parts = parts.max(trial.metrics.keys().filter(of_ledger).count());
         phases.extend(trial.phases.iter().map(|phase| phase.name.as_str()));
         metrics += trial.metrics.len() + trial.phases.len() + trial.series.len();
         points += trial.series.values().map(Vec::len).sum::<usize>();
@@ -92,6 +95,9 @@ fn check_amounts(document: &ResultDocument) -> Result<(), String> {
         ("trials", document.trials.len(), 10_000),
         ("trials in its order", document.design.order.len(), 10_000),
         ("kinds of phases", phases.len(), 200),
+        ("kinds of metrics", kinds.len(), 1000),
+        ("values in a table of its trials", kinds.len() * document.trials.len(), 500_000),
+        ("parts of a trial's ledgers", parts, 500),
         ("values of trials", metrics, 500_000),
         ("points of its lines", points, 5_000_000),
         ("summaries", document.summary.len(), 5000),
@@ -256,6 +262,19 @@ mod tests {
             d.trials[0].phases = (0..300).map(phase).collect();
         });
         assert!(text.contains("kinds of phases"), "{text}");
+        let with = |d: &mut ResultDocument, count: u32, prefix: &str| {
+            let name = |at| (format!("{prefix}{at}"), Value::from(at));
+            d.trials[0].metrics = (0..count).map(name).collect();
+        };
+        let text = refused(&|d| with(d, 1001, "m"));
+        assert!(text.contains("kinds of metrics"), "{text}");
+        let text = refused(&|d| with(d, 501, "memory_ledger."));
+        assert!(text.contains("501 parts of a trial's ledgers"), "{text}");
+        let text = refused(&|d| {
+            with(d, 900, "m");
+            d.trials = vec![d.trials[0].clone(); 9000];
+        });
+        assert!(text.contains("values in a table of its trials"), "{text}");
         let text = refused(&|d| d.warnings = vec!["x".to_owned(); 501]);
         assert!(text.contains("501 warnings"), "{text}");
         let text = refused(&|d| d.summary = vec![d.summary[0].clone(); 5001]);

@@ -17,6 +17,23 @@ pub enum Foreign {
     Outside(PathBuf),
 }
 
+impl Foreign {
+    /// Why they do not, and what is missing; `None` when they do.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Runs => None,
+            Self::NoInterpreter => Some(
+                "its kernel knows no interpreter for such programs (binfmt_misc), which Debian's qemu-user-static would be"
+                    .to_owned(),
+            ),
+            Self::Outside(path) => Some(format!(
+                "its interpreter for such programs, {}, is not to be found in an image: register it with flag F",
+                path.display()
+            )),
+        }
+    }
+}
+
 /// Where the kernel shows its interpreters.
 const HANDLERS: &str = "/proc/sys/fs/binfmt_misc";
 

@@ -1,3 +1,5 @@
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 use tandem_model::{Ledger, OutcomeKind, ResultDocument, TrialPhase, TrialRecord, Unit};
 
@@ -111,28 +113,28 @@ fn unmeasured(result: &ResultDocument, lane: &str) -> RaceState {
 /// contiguous the medians are too, and their lengths add up to the median of
 /// the last end. A phase must occur in half of the trials.
 pub fn typical_phases(trials: &[&TrialRecord]) -> Vec<TrialPhase> {
-    let mut names: Vec<&str> = Vec::new();
-    for phase in trials.iter().flat_map(|trial| &trial.phases) {
-        if !names.contains(&phase.name.as_str()) {
-            names.push(&phase.name);
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut named: Vec<(&str, Vec<&TrialPhase>)> = Vec::new();
+    for trial in trials {
+        let mut seen = HashSet::new();
+        for phase in trial.phases.iter().filter(|phase| seen.insert(phase.name.as_str())) {
+            let place = *places.entry(&phase.name).or_insert(named.len());
+            if place == named.len() {
+                named.push((&phase.name, Vec::new()));
+            }
+            named[place].1.push(phase);
         }
     }
-    let mut phases: Vec<TrialPhase> = names
-        .into_iter()
-        .filter_map(|name| {
-            let found: Vec<&TrialPhase> =
-                trials.iter().filter_map(|t| t.phases.iter().find(|p| p.name == name)).collect();
-            let median = |end: fn(&TrialPhase) -> u64| {
-                let values: Vec<f64> = found.iter().map(|phase| end(phase) as f64).collect();
-                tandem_stats::median(&values).ok().map(whole)
-            };
-            if found.len() * 2 < trials.len() {
-                return None;
-            }
-            let (start_ns, end_ns) = (median(|p| p.start_ns)?, median(|p| p.end_ns)?);
-            Some(TrialPhase { name: name.to_owned(), start_ns, end_ns: end_ns.max(start_ns) })
-        })
-        .collect();
+    named.retain(|(_, found)| found.len() * 2 >= trials.len());
+    let typical = named.into_iter().filter_map(|(name, found)| {
+        let median = |end: fn(&TrialPhase) -> u64| {
+            let values: Vec<f64> = found.iter().map(|phase| end(phase) as f64).collect();
+            tandem_stats::median(&values).ok().map(whole)
+        };
+        let (start_ns, end_ns) = (median(|p| p.start_ns)?, median(|p| p.end_ns)?);
+        Some(TrialPhase { name: name.to_owned(), start_ns, end_ns: end_ns.max(start_ns) })
+    });
+    let mut phases: Vec<TrialPhase> = typical.collect();
     phases.sort_by_key(|phase| (phase.start_ns, phase.end_ns));
     phases
 }

@@ -31,9 +31,17 @@ fn wrong_usage(world: &World) -> Result<()> {
         &["run", "--memory", "lots", "hello-flask"],
         &["compare", "--trials", "0"],
         &["compare", "--lanes", "vm/huge"],
+        &["run", "--memory"],
+        &["ps", "--bogus"],
+        &["stop"],
+        &["image", "lss"],
+        &["ps", "--quiet", "--verbose"],
+        &["--home", "x"],
     ] {
         let output = world.tandem(args)?.code_is(2)?;
         ensure!(output.stdout.is_empty(), "an error belongs on standard error\n{output}");
+        let one = output.stderr.lines().count() == 1 && output.stderr.starts_with("tandem: `");
+        ensure!(one, "not one sentence\n{output}");
     }
     Ok(())
 }

@@ -29,6 +29,7 @@ mod package;
 mod platform;
 mod postgres;
 mod registry;
+mod registry_trust;
 mod registry_ways;
 mod rootless;
 mod run_errors;
@@ -78,6 +79,7 @@ pub fn all() -> Vec<Case> {
         network::CASES,
         run_errors::CASES,
         registry::CASES,
+        registry_trust::CASES,
         registry_ways::CASES,
         platform::CASES,
         archive::CASES,

@@ -98,5 +98,35 @@ fn foreign(world: &World) -> Result<()> {
     there(&["image", "rm", "localhost/box:1"])?.ok()?;
     there(&["pull", &other])?.code_is(125)?.says(&["is not made for", HERE, &platform])?;
     there(&["pull", "--platform", &platform, &other])?.ok()?.says(&["note: ", "does not run"])?;
-    Ok(())
+    builds(world, &other)
+}
+
+/// `other` is an image of the registry for a foreign processor.
+fn builds(world: &World, other: &str) -> Result<()> {
+    let platform = format!("linux/{FOREIGN}");
+    let build = |text: &str, arguments: &[&str]| {
+        world.write("far/Dockerfile", text)?;
+        world.write(&format!("far/app-{FOREIGN}"), "far")?;
+        world.tandem([&["build", "--quiet", "-t", "far:1"], arguments, &["far"]].concat())
+    };
+    // Files of it are files; its name stands for nothing here afterwards.
+    let from = format!("FROM --platform={platform} {other}");
+    build(&format!("{from} AS far\nFROM box:1\nCOPY --from=far /bin/busybox /far\n"), &[])?.ok()?;
+    let ran = world.tandem(["run", "--rm", "--network", "none", "far:1"])?.ok()?;
+    ensure!(ran.line() == "hello from the box", "{ran}");
+    let listed = world.tandem(["images"])?.ok()?;
+    ensure!(!listed.stdout.contains("other") && !listed.stdout.contains("base"), "{listed}");
+    // Its programs do not run.
+    let why = [platform.as_str(), HERE, "binfmt_misc", "qemu-user-static"];
+    build(&format!("{from}\nRUN true\n"), &[])?.code_is(125)?.is_one_sentence(&why)?;
+    let own = format!("FROM {other}\nENV A=1\nRUN true\n");
+    build(&own, &["--platform", &platform])?.code_is(125)?.is_one_sentence(&why)?;
+    // What needs none of them is made for it.
+    let text = "FROM scratch\nARG TARGETARCH\nCOPY app-$TARGETARCH /app\n";
+    build(text, &["--platform", FOREIGN])?.ok()?;
+    let made = world.tandem(["image", "inspect", "far:1"])?.ok()?.json()?;
+    ensure!(made.to_string().contains(&format!("\"architecture\":\"{FOREIGN}\"")), "{made}");
+    build(text, &["--platform", "linux/amd64,linux/arm64"])?
+        .code_is(2)?
+        .is_one_sentence(&["one at a time"])
 }

@@ -13,7 +13,8 @@ use serde_json::json;
 use super::case;
 use crate::{
     Case, Need, Output, Start, World,
-    registry_peer::{CuttingProxy, ForwardProxy, RegistryPeer},
+    proxy_peer::{CuttingProxy, ForwardProxy},
+    registry_peer::RegistryPeer,
 };
 
 const PEER: &[Need] = &[Need::Program("docker-registry")];

@@ -11,11 +11,13 @@ use super::{
 };
 use crate::{
     Case, Output, Start, World,
-    registry_peer::{ForwardProxy, NAME, RegistryPeer},
+    proxy_peer::{ForwardProxy, SocksProxy},
+    registry_peer::{NAME, RegistryPeer},
 };
 
 pub(super) const CASES: &[Case] = &[
     case("registry::a_guarded_proxy_leads_to_a_guarded_registry", GUARDED, Start::Empty, ways),
+    case("registry::a_socks_proxy_looks_names_up", GUARDED, Start::Empty, socks),
     case("registry::a_helper_keeps_the_password", GUARDED, Start::Empty, helper),
 ];
 
@@ -97,6 +99,40 @@ fn ways(world: &World) -> Result<()> {
             .as_array()
             .is_some_and(|it| it.len() == 2)
     );
+    Ok(())
+}
+
+fn socks(world: &World) -> Result<()> {
+    small(world)?;
+    let peer = RegistryPeer::guarded(world, "right")?;
+    let registry = format!("{NAME}:5000");
+    let name = format!("{registry}/app:1");
+    let place = world.scratch().join("docker/certs.d").join(&registry);
+    fs::create_dir_all(&place)?;
+    fs::copy(peer.ca(), place.join("ca.crt"))?;
+    let open = SocksProxy::start(peer.address(), None)?;
+    let guarded = SocksProxy::start(peer.address(), Some("p@ss"))?;
+    let way = format!("socks5://{}", open.address());
+    let with = |proxies: &[(&str, &str)], arguments: &[&str]| {
+        tandem_with(world, None, arguments, |it| by(it, proxies))
+    };
+    login_with(world, &registry, "right", |it| by(it, &[("https_proxy", &way)]))?.ok()?;
+    with(&[("ALL_PROXY", &way)], &["push", "small", &name])?.ok()?;
+    let pushed = digest(world, None, "small:latest")?;
+    let far = format!("socks5h://me:p%40ss@{}", guarded.address());
+    with(&[("HTTPS_PROXY", &far)], &["pull", &name])?.ok()?;
+    ensure!(digest(world, None, &name)? == pushed, "the image has changed on its way");
+    for asked in [open.asked(), guarded.asked()] {
+        ensure!(!asked.is_empty() && asked.iter().all(|it| it == NAME), "{asked:?}");
+    }
+
+    let wrong = format!("socks5://me:nope@{}", guarded.address());
+    let down = format!("socks5://127.0.0.1:{}", world.free_port()?);
+    for proxy in [&wrong, &down, &format!("socks5://{}", guarded.address())] {
+        let refused = with(&[("https_proxy", proxy)], &["pull", &name])?.code_is(125)?;
+        refused.is_one_sentence(&["the proxy socks5://127.0.0.1", "gives no way to", &registry])?;
+        ensure!(!refused.stderr.contains("nope"), "the password is shown\n{refused}");
+    }
     Ok(())
 }
 

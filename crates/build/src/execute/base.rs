@@ -1,8 +1,14 @@
 //! What a stage, or `COPY --from`, begins with.
 
-use std::{future::Future, path::Path, sync::Arc};
+use std::{
+    future::Future,
+    path::Path,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
-use tandem_image::{Image, ImageError, LayoutImage, PullOptions, RegistryError, load_layout, pull};
+use tandem_image::{
+    Image, ImageError, LayoutImage, Platform, PullOptions, RegistryError, load_layout, pull,
+};
 use tandem_model::{ErrorCode, ImageRef};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -23,36 +29,35 @@ impl Builder<'_> {
     pub(super) async fn base(&mut self, stage: &Stage) -> Result<State, BuildError> {
         let below = match &stage.base {
             // It may take a while, and this step has not begun.
-            Base::Stage(at) => Some(self.finished(*at, &stage.from).await?),
+            Base::Stage(at) => Some(self.finished(*at).await?),
             Base::Scratch | Base::Image(_) => None,
         };
         let started = self.begin(&stage.name, &stage.from);
         let state = match (&stage.base, below) {
             (Base::Image(written), _) => {
-                let mut state = self.image(written, &stage.from).await?;
+                let mut state = self.image(written, stage.platform.as_ref(), &stage.from).await?;
                 if let Some(epoch) = self.epoch {
                     state.time = (epoch, 0);
                 }
                 state
             }
             (_, Some(below)) => below.child(),
-            (_, None) => State::scratch(),
+            (_, None) => {
+                let mut state = State::scratch();
+                if let Some(platform) = &stage.platform {
+                    state.document.set_platform(platform);
+                }
+                state
+            }
         };
         self.finish(&stage.from, started, &Ended { cached: false, bytes: 0 });
         Ok(state)
     }
 
     /// Another stage, when it is finished.
-    pub(super) async fn finished(
-        &self,
-        at: usize,
-        instruction: &Instruction,
-    ) -> Result<State, BuildError> {
+    pub(super) async fn finished(&self, at: usize) -> Result<State, BuildError> {
         if !self.plan.stages[at].needed {
-            // Only an ONBUILD trigger can name a stage that the plan left out.
-            let name = &self.plan.stages[at].name;
-            let problem = format!("stage {name} was not built for this target");
-            return Err(self.stuck(instruction, ErrorCode::Usage, problem));
+            self.late(at).await?;
         }
         let mut done = self.done[at].subscribe();
         let state = done.wait_for(Option::is_some).await.ok().and_then(|state| state.clone());
@@ -64,15 +69,18 @@ impl Builder<'_> {
     pub(super) async fn image(
         &self,
         written: &str,
+        platform: Option<&Platform>,
         instruction: &Instruction,
     ) -> Result<State, BuildError> {
-        let cell = Arc::clone(locked(&self.images).entry(written.to_owned()).or_default());
-        cell.get_or_try_init(|| self.found_image(written, instruction)).await.cloned()
+        let key = (written.to_owned(), platform.map(ToString::to_string));
+        let cell = Arc::clone(locked(&self.images).entry(key).or_default());
+        cell.get_or_try_init(|| self.found_image(written, platform, instruction)).await.cloned()
     }
 
     async fn found_image(
         &self,
         written: &str,
+        platform: Option<&Platform>,
         instruction: &Instruction,
     ) -> Result<State, BuildError> {
         let context = self.options.build_contexts.iter().find(|it| it.stands_for(written));
@@ -102,8 +110,13 @@ impl Builder<'_> {
                 (reference, self.options.pull)
             }
         };
-        let image = self.local_or_pulled(written, &reference, fetch, instruction).await?;
-        self.opened(&image).await
+        let wanted = Wanted { written, reference: &reference, platform };
+        let image = self.local_or_pulled(&wanted, fetch, instruction).await?;
+        let state = self.opened(&image).await;
+        if wanted.is_foreign() && image.reference != reference {
+            self.store.remove(&image.reference, true)?;
+        }
+        state
     }
 
     /// An image of a layout. It has no name in the store, and its layers stay
@@ -142,21 +155,33 @@ impl Builder<'_> {
 
     async fn local_or_pulled(
         &self,
-        written: &str,
-        reference: &ImageRef,
+        wanted: &Wanted<'_>,
         fetch: bool,
         instruction: &Instruction,
     ) -> Result<Image, BuildError> {
-        if !fetch {
+        let Wanted { written, reference, platform } = *wanted;
+        let mut other = None;
+        if !fetch || reference.registry() == "localhost" {
             match self.store.resolve(reference) {
-                Ok(image) => return Ok(image),
+                Ok(image) => match wanted.other_platform(&image) {
+                    None => return Ok(image),
+                    Some(found) if reference.registry() == "localhost" => {
+                        return Err(self.stuck(instruction, ErrorCode::NotFound, format!(
+                            "{reference} is here for {found} only, and it is a name for this machine only: make one for {}, or leave --platform out",
+                            wanted.name_of_platform()
+                        )));
+                    }
+                    found => other = found,
+                },
                 Err(ImageError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         let (lines, received) = unbounded_channel();
         let _ = lines.send(format!("pulling {reference}"));
-        let options = PullOptions::default();
+        // What is here under the name stays: it is another machine's image.
+        let name = wanted.is_foreign().then(|| self.passing_name()).transpose()?;
+        let options = PullOptions { platform: platform.cloned(), name, ..PullOptions::default() };
         let pulling = pull(self.store, reference, &options, move |progress| {
             if let Some(line) = progress.line() {
                 let _ = lines.send(line);
@@ -184,11 +209,24 @@ impl Builder<'_> {
             },
             Err(error) => return Err(error.into()),
         };
+        if let Some(found) = other {
+            return Err(self.stuck(instruction, ErrorCode::NotFound, format!(
+                "{reference} is here for {found} only, and the one for {} cannot be fetched: {reason}",
+                wanted.name_of_platform()
+            )));
+        }
         Err(BuildError::UnknownBase {
             place: self.place(instruction),
             base: written.to_owned(),
             reason,
         })
+    }
+
+    /// A name that no other build has, for as long as this one opens it.
+    fn passing_name(&self) -> Result<ImageRef, BuildError> {
+        let number = self.rooms.fetch_add(1, Relaxed);
+        let name = format!("localhost/tandem/base:{}-{number}", std::process::id());
+        name.parse().map_err(|e: tandem_model::ParseImageRefError| BuildError::Usage(e.to_string()))
     }
 
     /// An image of the store, unpacked.
@@ -236,5 +274,31 @@ impl Builder<'_> {
             self.progress(line);
         }
         result
+    }
+}
+
+/// A base image as it is asked for.
+struct Wanted<'a> {
+    /// What the Dockerfile says.
+    written: &'a str,
+    /// What that means, or what stands in for it.
+    reference: &'a ImageRef,
+    platform: Option<&'a Platform>,
+}
+
+impl Wanted<'_> {
+    /// Whether another machine's is meant.
+    fn is_foreign(&self) -> bool {
+        self.platform.is_some_and(|it| !Platform::default().accepts(it))
+    }
+
+    /// What an image is for, when that is not what is asked for.
+    fn other_platform(&self, image: &Image) -> Option<Platform> {
+        let wanted = self.platform?;
+        image.platform().filter(|found| !wanted.accepts(found))
+    }
+
+    fn name_of_platform(&self) -> String {
+        self.platform.cloned().unwrap_or_default().to_string()
     }
 }

@@ -1,5 +1,7 @@
 use std::{ops::Deref, sync::atomic::Ordering::Relaxed, time::Instant};
 
+use futures_util::future::BoxFuture;
+
 use super::{
     settings::Scope,
     shared::{Ended, Shared, locked},
@@ -52,7 +54,7 @@ impl<'a> Builder<'a> {
         for step in &steps {
             // The time of another stage is no part of this step's.
             for source in self.plan.taken_from(at, step) {
-                self.finished(source, step).await?;
+                self.finished(source).await?;
             }
             let started = self.begin(&stage.name, step);
             let ended = self.step(at, &mut state, step).await?;
@@ -60,6 +62,20 @@ impl<'a> Builder<'a> {
         }
         self.done[at].send_replace(Some(state));
         Ok(())
+    }
+
+    /// Builds a stage that the plan left out: only the triggers of a base image
+    /// can name one.
+    pub(super) fn late(&self, at: usize) -> BoxFuture<'_, Result<(), BuildError>> {
+        Box::pin(async move {
+            let made = self.late[at].get_or_try_init(|| {
+                let steps = 1 + self.plan.stages[at].steps.len();
+                self.total.fetch_add(u32::try_from(steps).unwrap_or(u32::MAX), Relaxed);
+                Box::pin(Builder::new(self.shared, at).stage())
+            });
+            made.await?;
+            Ok(())
+        })
     }
 
     async fn step(

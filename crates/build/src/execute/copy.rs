@@ -10,6 +10,7 @@ use std::{
 use tandem_image::Limits;
 
 use super::{
+    chmod::Chmod,
     extract::extract,
     interrupt::Interrupt,
     select::Source,
@@ -26,7 +27,7 @@ pub(super) struct Destination {
     /// Owner of what arrives; without one it keeps its own.
     pub(super) owner: Option<Owner>,
     /// Mode of what arrives; without one it keeps its own.
-    pub(super) mode: Option<u32>,
+    pub(super) mode: Option<Chmod>,
     /// Archives are unpacked, as ADD does, within these limits.
     pub(super) unpack: Option<Limits>,
     /// The folders above a source arrive too.
@@ -40,8 +41,8 @@ impl Destination {
         if let Some(owner) = self.owner {
             (attributes.uid, attributes.gid) = (owner.uid, owner.gid);
         }
-        if let Some(mode) = self.mode {
-            attributes.mode = mode;
+        if let Some(mode) = &self.mode {
+            attributes.mode = mode.of(entry.mode, entry.kind == Kind::Dir);
         }
         attributes
     }
@@ -136,7 +137,7 @@ pub(super) fn write_document(
         to.path.ends_with('/') || upper.view().entry(&base)?.is_some_and(|entry| entry.is_dir());
     let target = if folder { base.join(name) } else { base };
     upper.ensure_folder(target.parent().unwrap_or(Path::new("")), owner)?;
-    let mode = to.mode.unwrap_or(0o644);
+    let mode = to.mode.as_ref().map_or(0o644, |mode| mode.of(0o644, false));
     let attributes = Attributes { mode, uid: owner.uid, gid: owner.gid, mtime };
     upper.put_file(&target, &attributes, |file| file.write_all(content))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tandem_image::Layer;
+use tandem_image::{Layer, Platform};
 
 /// What `tandem image inspect` shows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ impl Document {
         Self {
             created: None,
             author: None,
-            architecture: architecture().to_owned(),
+            architecture: Platform::default().architecture().to_owned(),
             os: "linux".to_owned(),
             variant: None,
             config: Settings {
@@ -112,6 +112,18 @@ impl Document {
             },
             history: Vec::new(),
         }
+    }
+
+    /// What it is for.
+    pub(super) fn platform(&self) -> String {
+        let variant = self.variant.iter().map(|it| format!("/{it}"));
+        format!("{}/{}{}", self.os, self.architecture, variant.collect::<String>())
+    }
+
+    /// Makes it one for another machine.
+    pub(super) fn set_platform(&mut self, platform: &Platform) {
+        platform.architecture().clone_into(&mut self.architecture);
+        self.variant = platform.variant().map(str::to_owned);
     }
 
     /// Reads a configuration as it is stored.
@@ -158,14 +170,5 @@ impl Settings {
     /// Where relative paths begin.
     pub(super) fn folder(&self) -> &str {
         self.working_dir.as_deref().filter(|dir| !dir.is_empty()).unwrap_or("/")
-    }
-}
-
-/// This machine's architecture in the names of OCI (Go's GOARCH).
-pub fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
     }
 }

@@ -4,6 +4,7 @@
 mod base;
 mod builder;
 mod change;
+mod chmod;
 mod context;
 mod copy;
 mod document;
@@ -36,11 +37,10 @@ use tandem_backend::StepRunner;
 use tandem_home::Home;
 use tandem_image::{Image, Store};
 use tandem_model::ImageRef;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OnceCell, Semaphore, watch};
 
 use builder::Builder;
 pub use change::{Commit, commit_document};
-pub use document::architecture;
 use interrupt::Interrupt;
 use shared::{Shared, locked};
 use state::State;
@@ -80,6 +80,7 @@ pub async fn build(
         &options.build_args,
         &options.build_contexts,
         options.target.as_deref(),
+        options.platform.as_ref(),
     )?;
     let ignore = context::ignore_file(&options.context, own_path(options).as_deref())?;
     let tree = Context::open(&options.context, ignore)
@@ -105,6 +106,7 @@ pub async fn build(
         interrupt,
         images: Mutex::default(),
         done: plan.stages.iter().map(|_| watch::Sender::new(None)).collect(),
+        late: plan.stages.iter().map(|_| OnceCell::new()).collect(),
         substitutions: Mutex::default(),
         steps: Mutex::default(),
         started: AtomicU32::new(0),

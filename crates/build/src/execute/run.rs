@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use tandem_backend::{StepMount, StepSource, StepSpec, Stream};
+use tandem_model::ErrorCode;
 
 use super::{builder::Builder, document::DEFAULT_PATH, shared::Ended, state::State};
 use crate::{
@@ -50,6 +51,7 @@ impl Builder<'_> {
         if let Some(made) = self.remembered(&key) {
             return Ok(self.recall(state, &made, line));
         }
+        self.check_machine(state, instruction)?;
         // How this machine reaches the network is no part of what is built.
         let known = |name: &str| env.iter().any(|pair| pair.split('=').next() == Some(name));
         let proxies: Vec<String> = self
@@ -87,6 +89,16 @@ impl Builder<'_> {
         self.execute(&step, instruction).await?;
         drop(locks);
         self.commit(state, room, &key, line).await
+    }
+
+    /// Refuses what would end in an "exec format error".
+    fn check_machine(&self, state: &State, instruction: &Instruction) -> Result<(), BuildError> {
+        let document = &state.document;
+        let Some(reason) = self.runner.refusal(&document.architecture) else { return Ok(()) };
+        let (platform, here) = (document.platform(), tandem_image::Platform::default());
+        Err(self.stuck(instruction, ErrorCode::Unavailable, format!(
+            "this stage is for {platform}, whose programs do not run on this machine ({here}): {reason}; until then only COPY, ADD and settings work in it"
+        )))
     }
 
     /// A here-document that is a program of its own.

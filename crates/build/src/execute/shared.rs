@@ -38,10 +38,12 @@ pub(super) struct Shared<'a> {
     pub(super) context: Arc<Context>,
     pub(super) scratch: Arc<Scratch>,
     pub(super) interrupt: Interrupt,
-    /// Images that were opened already, by the name written.
-    pub(super) images: Mutex<BTreeMap<String, Arc<OnceCell<State>>>>,
+    /// Images that were opened already, by the name written and the platform.
+    pub(super) images: Mutex<BTreeMap<Asked, Arc<OnceCell<State>>>>,
     /// Stages, once they are finished.
     pub(super) done: Vec<watch::Sender<Option<State>>>,
+    /// Stages that are built after all, each once.
+    pub(super) late: Vec<OnceCell<()>>,
     pub(super) substitutions: Mutex<Vec<Substitution>>,
     /// What the steps did, with the number of their stage.
     pub(super) steps: Mutex<Vec<(usize, StepReport)>>,
@@ -63,6 +65,9 @@ pub(super) struct Shared<'a> {
     /// Where the folders of cache mounts are.
     pub(super) cache_mounts: PathBuf,
 }
+
+/// An image as a Dockerfile asks for it: its name and its platform.
+pub(super) type Asked = (String, Option<String>);
 
 /// Where a step works: an upper folder and what overlayfs needs beside it.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use tandem_model::{Digest, ErrorCode};
 
 use super::{
     builder::Builder,
+    chmod::Chmod,
     copy::{Destination, copy, write_document},
     select::{Source, digest, exclude, select},
     shared::Ended,
@@ -119,7 +120,7 @@ impl Builder<'_> {
             .flat_map(|batch| &batch.sources)
             .map(|source| (source.place.clone(), source.pivot))
             .collect();
-        let facts = (name, &state.chain, &to.path, to.owner, to.mode, &content, keep_owners);
+        let facts = (name, &state.chain, &to.path, to.owner, &to.mode, &content, keep_owners);
         let key = self.key(&(facts, &documents, transfer.link, placed))?;
         let line = history_line(name, transfer, &written, &to);
         let _turn = self.turn(&key).await;
@@ -221,7 +222,7 @@ impl Builder<'_> {
         let name = &word.text;
         match self.plan.origin(stage, name) {
             Some(Origin::Stage(at)) => {
-                Ok(From::state(&self.finished(at, instruction).await?, format!("stage {name}")))
+                Ok(From::state(&self.finished(at).await?, format!("stage {name}")))
             }
             Some(Origin::Named(written)) => {
                 let context = self.options.build_contexts.iter().find(|it| it.stands_for(&written));
@@ -234,7 +235,8 @@ impl Builder<'_> {
                     let name = format!("the build context {written}");
                     return Ok(From { tree: Arc::new(tree), name, layers: None });
                 }
-                let state = self.image(&written, instruction).await?;
+                let state =
+                    self.image(&written, self.options.platform.as_ref(), instruction).await?;
                 Ok(From::state(&state, format!("image {written}")))
             }
             None => Err(refused(
@@ -299,24 +301,29 @@ impl Builder<'_> {
         if (written.is_empty() || names_folder(&written)) && !path.ends_with('/') {
             path.push('/');
         }
-        let owner = match &transfer.chown {
+        // Without a value they say nothing.
+        let said = |word: &Option<Word>| -> Result<Option<(Word, String)>, BuildError> {
+            let Some(word) = word else { return Ok(None) };
+            let text = self.expand(state, word)?;
+            Ok((!text.is_empty()).then(|| (word.clone(), text)))
+        };
+        let owner = match said(&transfer.chown)? {
             None => None,
-            Some(word) => {
-                let text = self.expand(state, word)?;
+            Some((_, text)) => {
                 let found = owner(&state.view(), &text);
                 Some(found.map_err(|e| self.stuck(instruction, ErrorCode::Usage, e))?)
             }
         };
-        let mode = match &transfer.chmod {
+        let mode = match said(&transfer.chmod)? {
             None => None,
-            Some(word) => {
-                let text = self.expand(state, word)?;
-                let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
-                Some(mode.ok_or_else(|| {
+            Some((word, text)) => {
+                Some(Chmod::parse(&text).ok_or_else(|| {
                     refused(
                         &self.dockerfile,
-                        word,
-                        format!("`{text}` is not a mode: expected octal digits, e.g. 755"),
+                        &word,
+                        format!(
+                            "`{text}` is not a mode: expected octal digits, e.g. 755, or changes, e.g. u=rwX,go=rX"
+                        ),
                     )
                 })?)
             }

@@ -112,7 +112,7 @@ pub struct Transfer {
     pub from: Option<Word>,
     /// Owner for what arrives, `USER[:GROUP]`.
     pub chown: Option<Word>,
-    /// Mode for what arrives, octal.
+    /// Mode for what arrives: octal, or changes as chmod(1) takes them.
     pub chmod: Option<Word>,
     /// What is below is not looked at: no link in the image is followed, and
     /// the folders above are made anew.

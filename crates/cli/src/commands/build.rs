@@ -77,13 +77,8 @@ fn request(build: Build, stream: Option<&StreamedContext>) -> anyhow::Result<Bui
         BuildNetwork::Host => RunNetwork::Host,
         BuildNetwork::None => RunNetwork::None,
     };
-    if let Some(platform) = &build.platform {
-        let own = format!("linux/{}", tandem_build::architecture());
-        if *platform != own && *platform != "linux" {
-            let message = format!("this machine builds for {own} only, not `{platform}`");
-            return Err(AppError::Usage(message).into());
-        }
-    }
+    let platform = build.platform.as_deref().map(tandem_build::parse_platform).transpose();
+    request.platform = platform.map_err(AppError::Usage)?;
     request.labels.extend(labels(&build.label)?);
     request.target = build.target;
     request.no_cache = build.no_cache;

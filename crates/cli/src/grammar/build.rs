@@ -63,7 +63,8 @@ pub(crate) struct Build {
     /// Network of RUN steps that do not choose one themselves
     #[arg(long, value_enum, default_value = "default", value_name = "NETWORK")]
     pub(crate) network: BuildNetwork,
-    /// Platform to build for; there is one, this machine's
+    /// Platform to build for [default: this machine's]; RUN for another wants an
+    /// interpreter in the kernel (binfmt_misc)
     #[arg(long, value_name = "OS/ARCH")]
     pub(crate) platform: Option<String>,
     /// Where else the result goes: a folder, - (tar to standard output), or

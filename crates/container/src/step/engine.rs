@@ -57,6 +57,10 @@ impl StepEngine {
 
 #[async_trait]
 impl StepRunner for StepEngine {
+    fn refusal(&self, architecture: &str) -> Option<String> {
+        tandem_probe::foreign(architecture).reason()
+    }
+
     async fn run_step(
         &self,
         step: &StepSpec,

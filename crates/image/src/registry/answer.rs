@@ -27,6 +27,10 @@ pub(crate) fn of_transport(registry: &str, error: &reqwest::Error) -> RegistryEr
         let (reason, next) = certificate_reason(&registry, reason);
         return RegistryError::Untrusted { registry, reason, next };
     }
+    if causes.iter().any(|cause| cause.downcast_ref().is_some_and(wants_certificate)) {
+        let shown = super::settings::has_identity(&registry);
+        return RegistryError::ClientCertificate { registry, shown };
+    }
     let reason = if error.is_timeout() {
         "no answer within the time limit".to_owned()
     } else {
@@ -37,6 +41,24 @@ pub(crate) fn of_transport(registry: &str, error: &reqwest::Error) -> RegistryEr
     } else {
         RegistryError::Broken { registry, reason }
     }
+}
+
+/// Whether the other side ended the connection over our certificate, or over
+/// there being none (RFC 8446, section 6.2; Go's servers say `bad_certificate`
+/// of none before TLS 1.3).
+fn wants_certificate(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    let rustls::Error::AlertReceived(alert) = error else { return false };
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+    )
 }
 
 /// What is wrong with a certificate, and what to do about that.

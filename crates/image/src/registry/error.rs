@@ -45,6 +45,17 @@ pub enum RegistryError {
         /// What to do.
         next: String,
     },
+    /// It wants to see a certificate of whoever asks, or another one.
+    #[error(
+        "registry {registry} wants to see a certificate of yours{}: put one that it knows into /etc/docker/certs.d/{registry} or ~/.docker/certs.d/{registry} as client.cert, with its key as client.key",
+        if *shown { ", and does not take the one that is here for it" } else { "" }
+    )]
+    ClientCertificate {
+        /// Host with port.
+        registry: String,
+        /// Whether it was shown one.
+        shown: bool,
+    },
     /// A token that was stored by a login is good no more.
     #[error(
         "registry {registry} takes the stored login no more (its token has expired or was withdrawn): log in again (tandem login {registry})"

@@ -27,11 +27,13 @@ pub struct PullOptions {
     pub access: Access,
     /// Unpack the layers while they arrive.
     pub unpack: bool,
+    /// What the store calls it, in place of the reference.
+    pub name: Option<ImageRef>,
 }
 
 impl Default for PullOptions {
     fn default() -> Self {
-        Self { platform: None, access: Access::User, unpack: true }
+        Self { platform: None, access: Access::User, unpack: true, name: None }
     }
 }
 
@@ -68,10 +70,11 @@ pub async fn pull(
     let pulling = Pulling {
         store: store.clone(),
         reference: reference.clone(),
+        name: options.name.clone().unwrap_or_else(|| reference.clone()),
         source: Arc::new(source),
         notice,
     };
-    match pulling.run(options).await {
+    match Box::pin(pulling.run(options)).await {
         Err(error) if error.is_no_space() => Err(pulling.disk_full(error)),
         result => result,
     }
@@ -80,6 +83,7 @@ pub async fn pull(
 struct Pulling {
     store: Store,
     reference: ImageRef,
+    name: ImageRef,
     source: Arc<Source>,
     notice: Notice,
 }
@@ -245,12 +249,12 @@ impl Pulling {
             Some(unpacking) => Some(unpacking.end().await?),
             None => None,
         };
-        let (store, reference) = (self.store.clone(), self.reference.clone());
+        let (store, name) = (self.store.clone(), self.name.clone());
         let work = tokio::task::spawn_blocking(move || {
             if let Some(unpacked) = unpacked {
                 unpacked.install()?;
             }
-            store.put_manifest(&reference, &bytes, media_type)
+            store.put_manifest(&name, &bytes, media_type)
         });
         work.await.unwrap_or_else(|_| Err(self.bad("the work was given up")))
     }

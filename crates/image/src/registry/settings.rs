@@ -94,6 +94,11 @@ pub(crate) fn identity(name: &str) -> Result<Option<Identity>, RegistryError> {
     Identity::from_pem(&bytes).map(Some).map_err(|e| bad(e.to_string()))
 }
 
+/// Whether a host that asks is shown a certificate.
+pub(crate) fn has_identity(name: &str) -> bool {
+    !files_for(name, "cert").is_empty()
+}
+
 /// The files of a kind that Docker or Podman have for a host.
 fn files_for(name: &str, extension: &str) -> Vec<PathBuf> {
     // A host is a folder's name only when it is nothing else.

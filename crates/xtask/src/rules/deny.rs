@@ -21,7 +21,7 @@ pub(crate) struct Deny {
     pub(crate) skip: Vec<String>,
     /// `bans.skip-tree`.
     pub(crate) skip_tree: Vec<String>,
-    /// Crates for which no reason stands beside or above them.
+    /// Crates and advisories for which no reason stands beside or above them.
     pub(crate) unreasoned: Vec<String>,
 }
 
@@ -70,6 +70,7 @@ impl Deny {
             ("licenses", "exceptions") => self.exceptions.push((first.clone(), words.collect())),
             ("bans", "skip") => self.skip.push(first.clone()),
             ("bans", "skip-tree") => self.skip_tree.push(first.clone()),
+            ("advisories", "ignore") => {}
             _ => return,
         }
         if !reasoned {
@@ -88,6 +89,12 @@ mod tests {
     use super::*;
 
     const TEXT: &str = r#"
+[advisories]
+ignore = [
+    { id = "RUSTSEC-1", reason = "at build time" },
+    { id = "RUSTSEC-2" },
+]
+
 [licenses]
 # Free ones.
 allow = [
@@ -128,6 +135,6 @@ skip-tree = [
             (&deny.skip[..], &deny.skip_tree[..]),
             (&["syn".into()][..], &["tauri".into()][..])
         );
-        assert_eq!(deny.unreasoned, ["bare", "tauri"]);
+        assert_eq!(deny.unreasoned, ["RUSTSEC-2", "bare", "tauri"]);
     }
 }

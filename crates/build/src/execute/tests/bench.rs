@@ -41,6 +41,10 @@ impl Default for Script {
 
 #[async_trait]
 impl StepRunner for Script {
+    fn refusal(&self, architecture: &str) -> Option<String> {
+        (architecture == "s390x").then(|| "nobody has one".to_owned())
+    }
+
     async fn run_step(
         &self,
         step: &StepSpec,

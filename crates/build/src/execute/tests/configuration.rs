@@ -116,6 +116,23 @@ async fn run_sees_arguments_and_the_image_keeps_none() {
 }
 
 #[tokio::test]
+async fn a_trigger_has_the_stages_built_that_it_names() {
+    let bench = Bench::new();
+    bench.file("a", "A").file("b", "B");
+    bench.base("base", "FROM scratch\nONBUILD COPY --from=tools /x /from-trigger").await;
+    let text =
+        "FROM scratch AS below\nCOPY a /x\nFROM below AS tools\nCOPY b /y\nFROM base\nCOPY b /b\n";
+    let built = bench.build(text).await;
+    assert_eq!(bench.files(&built)["from-trigger"], "644 A");
+    let text = "FROM scratch AS below\nCOPY a /x\nFROM below AS tools\nRUN fail 3\nFROM base AS one\nFROM base\nCOPY --from=one /from-trigger /";
+    let error = bench.refused(text).await.to_string();
+    assert!(error.contains("`RUN fail 3` ended with code 3"), "{error}");
+    // Nobody names it: it is not built.
+    let text = "FROM scratch AS tools\nCOPY a /x\nFROM scratch AS other\nRUN fail 3\nFROM base";
+    assert_eq!(bench.files(&bench.build(text).await)["from-trigger"], "644 A");
+}
+
+#[tokio::test]
 async fn triggers_of_the_base_run_first_and_once() {
     let bench = Bench::new();
     bench.file("a", "A");

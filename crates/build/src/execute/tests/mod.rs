@@ -8,6 +8,7 @@ mod configuration;
 mod copying;
 mod failing;
 mod mounts;
+mod platforms;
 mod sources;
 mod stages;
 
