@@ -39,6 +39,7 @@ mod state;
 mod supervision;
 mod system;
 mod vm;
+mod vm_disks;
 mod vm_faults;
 mod vm_full;
 mod vm_state;
@@ -97,6 +98,7 @@ pub fn all() -> Vec<Case> {
         postgres::CASES,
         vm::CASES,
         vm_full::CASES,
+        vm_disks::CASES,
         vm_state::CASES,
         vm_faults::CASES,
         crash::CASES,

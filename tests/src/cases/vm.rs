@@ -2,13 +2,18 @@
 //! same everywhere.
 
 use std::{
+    net::TcpListener,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
+use nix::unistd::Pid;
 
-use super::container::{lives, row};
+use super::{
+    container::{lives, row},
+    listeners,
+};
 use crate::{Case, Need, Start, Terminal, World};
 
 pub(super) const CASES: &[Case] = &[
@@ -98,9 +103,17 @@ print(os.environ['COLOUR'], os.getcwd(), socket.gethostname(), os.cpu_count(), m
 /// One boot, many looks.
 fn verbs(world: &World) -> Result<()> {
     let limits = ["--pids-limit", "70", "--ulimit", "nofile=512:512", "--cap-drop", "NET_RAW"];
-    let head = ["run", "-d", "--name", "verbs", "--tmpfs", "/scratch", "--entrypoint", "sleep"];
-    let arguments = [&head[..], &TCG, &limits, &["hello-flask", "100000"]].concat();
+    // One of root's ports, which whoever QEMU runs as may bind too.
+    let low = (700..1024).rev().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let low = low.context("no low port is free")?;
+    let publish = format!("{low}:8080");
+    let head = ["run", "-d", "--name", "verbs", "--tmpfs", "/scratch", "-p", &publish];
+    let tail = ["--entrypoint", "sleep", "hello-flask", "100000"];
+    let arguments = [&head[..], &TCG, &limits, &tail].concat();
     world.tandem_within(ANSWER, arguments)?.ok()?;
+    let qemu = row(world, "verbs")?["pid"].as_i64().context("no process")?;
+    let open = listeners::of(Pid::from_raw(i32::try_from(qemu)?))?;
+    ensure!(open == [low], "it listens at {open:?}");
     let exec = |arguments: &[&str]| world.tandem_within(ANSWER, [&["exec"], arguments].concat());
 
     let script = "echo out; echo err >&2; ulimit -n; cat /sys/fs/cgroup/app/pids.max; grep CapBnd /proc/self/status; grep -c /scratch /proc/mounts; exit 7";
