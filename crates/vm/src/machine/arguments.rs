@@ -262,10 +262,7 @@ impl Arguments<'_> {
             node["node-name"] = node_name(top).into();
         }
         line.option("-blockdev", node.to_string());
-        // A full disk of the host is an error to the app, as in a container;
-        // QEMU's way, a machine that stops without a word, helps nobody.
         let top = disk.layers.last().map(|layer| node_name(layer)).unwrap_or_default();
-        const ERRORS: &str = "rerror=report,werror=report";
         if disk.parts.is_empty() {
             let kind = if self.boot.is_foreign() { "ide-hd,bus=ide.0" } else { "virtio-blk-pci" };
             line.option("-device", format!("{kind},drive={top},{ERRORS}"));
@@ -338,6 +335,10 @@ impl Arguments<'_> {
         line.option("-serial", "chardev:console");
     }
 }
+
+/// A full disk of the host is an error to the app, as in a container; QEMU's
+/// way, a machine that stops without a word, helps nobody.
+const ERRORS: &str = "rerror=report,werror=report";
 
 /// The device that brings memory.
 pub(crate) const MORE: &str = "more0";
