@@ -88,10 +88,6 @@ impl Qmp {
     /// Begins to bring a state back.
     pub(crate) async fn restore_from(&self, file: &Path, form: Form) -> Result<(), QmpError> {
         self.capabilities(form, false).await?;
-        // Nobody on QEMU's user network has to hear where the guest is now; it
-        // would only have more to do while others wait for it.
-        let parameters = json!({"announce-rounds": 0});
-        self.execute("migrate-set-parameters", Some(parameters)).await?;
         self.hand(STATE, &File::open(file)?).await?;
         self.execute("migrate-incoming", Some(channel())).await.map(drop)
     }
