@@ -93,15 +93,12 @@ impl VmEngine {
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
         let (qemu, guest) = (Qemu::find()?, guest_program(&self.program)?);
-        saves_memory(&qemu.version()?)?;
+        let version = qemu.remembered_version(&self.home)?;
+        saves_memory(&version)?;
         let kernel = self.kernel(Flavour::Cloud, progress).await?;
         let chosen = choose(spec.accelerator, &self.home, &qemu, &kernel, &guest).await?;
-        let state = MachineState::here(
-            &qemu.version()?,
-            chosen.accelerator,
-            shape_of(spec)?,
-            &kernel.release,
-        );
+        let shape = shape_of(spec)?;
+        let state = MachineState::here(&version, chosen.accelerator, shape, &kernel.release);
         let key = Key::of(spec, &state, &guest)?;
         if is_there(&self.home, &key) {
             return Ok(());
@@ -195,7 +192,7 @@ impl Supervised for VmEngine {
         let qemu = Qemu::find()?;
         let guest = guest_program(&self.program)?;
         let kernel = self.kernel(Flavour::Cloud, &mut |_| {}).await?;
-        let version = qemu.version()?;
+        let version = qemu.remembered_version(&self.home)?;
         runs_machines(&version)?;
         let chosen = choose(lane.accelerator, &self.home, &qemu, &kernel, &guest).await?;
         Ok(Availability {

@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     guest::write_initrd,
     kernel::Kernel,
-    machine::{Arguments, Boot, Machine, Memory, Qemu, Reach, Shape, Started},
+    machine::{Arguments, Boot, Machine, Memory, Qemu, Reach, Shape, Started, User},
 };
 
 /// What came of it.
@@ -42,8 +42,9 @@ pub(crate) async fn boots_with_kvm(
     write_initrd(&initrd, home, kernel, guest, None)?;
     let image = kernel.image(home);
     let begin = Instant::now();
-    let reach = Reach { read: vec![home.root().to_owned(), qemu.place()], ..Reach::default() };
-    let started = Started::spawn(qemu, &reach, |descriptors| {
+    let reach = Reach { read: vec![qemu.place()], ..Reach::default() };
+    let user = User::of_probe(qemu, Accelerator::Kvm);
+    let started = Started::spawn(qemu, user, reach, |descriptors, handed| {
         Arguments {
             qemu,
             accelerator: Accelerator::Kvm,
@@ -58,7 +59,7 @@ pub(crate) async fn boots_with_kvm(
             network: false,
             descriptors,
         }
-        .to_vec()
+        .to_vec(handed)
     })?;
     let deadline = begin + LIMIT;
     let hung =

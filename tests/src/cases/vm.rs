@@ -2,13 +2,18 @@
 //! same everywhere.
 
 use std::{
+    net::TcpListener,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
+use nix::unistd::Pid;
 
-use super::container::{lives, row};
+use super::{
+    container::{lives, row},
+    listeners,
+};
 use crate::{Case, Need, Start, Terminal, World};
 
 pub(super) const CASES: &[Case] = &[
@@ -83,10 +88,14 @@ fn input(world: &World) -> Result<()> {
 }
 
 fn environment(world: &World) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    // The way out ends at the host's own loopback.
+    let way_out = format!("import socket; socket.create_connection(('10.0.2.2', {port}), 60)\n");
     let script = "import os, socket; m = {l.split(':')[0]: int(l.split()[1]) for l in open('/proc/meminfo')}
 print(os.environ['COLOUR'], os.getcwd(), socket.gethostname(), os.cpu_count(), m['MemTotal'] // 1024, os.path.exists('/app/app.py'))";
     let options = ["-e", "COLOUR=blue", "--hostname", "inside", "--memory", "384m", "--cpus", "2"];
-    let output = python(world, &options, script, 0)?;
+    let output = python(world, &options, &(way_out + script), 0)?;
     let words: Vec<&str> = output.line().split(' ').collect();
     ensure!(words.len() == 6, "{output}");
     ensure!(words[..4] == ["blue", "/app", "inside", "2"] && words[5] == "True", "{output}");
@@ -98,9 +107,17 @@ print(os.environ['COLOUR'], os.getcwd(), socket.gethostname(), os.cpu_count(), m
 /// One boot, many looks.
 fn verbs(world: &World) -> Result<()> {
     let limits = ["--pids-limit", "70", "--ulimit", "nofile=512:512", "--cap-drop", "NET_RAW"];
-    let head = ["run", "-d", "--name", "verbs", "--tmpfs", "/scratch", "--entrypoint", "sleep"];
-    let arguments = [&head[..], &TCG, &limits, &["hello-flask", "100000"]].concat();
+    // One of root's ports, which whoever QEMU runs as may bind too.
+    let low = (700..1024).rev().find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let low = low.context("no low port is free")?;
+    let publish = format!("{low}:8080");
+    let head = ["run", "-d", "--name", "verbs", "--tmpfs", "/scratch", "-p", &publish];
+    let tail = ["--entrypoint", "sleep", "hello-flask", "100000"];
+    let arguments = [&head[..], &TCG, &limits, &tail].concat();
     world.tandem_within(ANSWER, arguments)?.ok()?;
+    let qemu = row(world, "verbs")?["pid"].as_i64().context("no process")?;
+    let open = listeners::of(Pid::from_raw(i32::try_from(qemu)?))?;
+    ensure!(open == [low], "it listens at {open:?}");
     let exec = |arguments: &[&str]| world.tandem_within(ANSWER, [&["exec"], arguments].concat());
 
     let script = "echo out; echo err >&2; ulimit -n; cat /sys/fs/cgroup/app/pids.max; grep CapBnd /proc/self/status; grep -c /scratch /proc/mounts; exit 7";

@@ -5,7 +5,7 @@
 use std::{
     fs,
     net::TcpListener,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -173,6 +173,7 @@ fn is_shut_off(world: &World) -> Result<()> {
     let qemu = process(world)?;
     let status = fs::read_to_string(format!("/proc/{qemu}/status"))?;
     ensure!(status.contains("Seccomp:\t2\n"), "no filter of system calls: {status}");
+    is_somebody_else(world, &status)?;
     let record = world.tandem(["inspect", "box"])?.ok()?.json()?;
     let reason = &record[0]["runtime"]["accelerator_reason"];
     ensure!(reason.to_string().contains("no isolation guarantee"), "{reason}");
@@ -196,6 +197,40 @@ fn is_shut_off(world: &World) -> Result<()> {
     }
     Ok(())
 }
+
+/// Root's QEMU is a user who has nothing, where there is such a user.
+fn is_somebody_else(world: &World, status: &str) -> Result<()> {
+    let field = |text: &str, name: &str| -> Result<String> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line.with_context(|| format!("no {name}"))?.trim().to_owned())
+    };
+    let ours = fs::read_to_string("/proc/self/status")?;
+    let mask = u64::from_str_radix(&field(&ours, "CapEff:")?, 16)?;
+    let numbers = fs::read_to_string("/proc/self/uid_map")?;
+    let is_able = numbers.contains("4294967295") && mask & PTRACE != 0;
+    let ids = field(status, "Uid:")?;
+    let id: u32 = ids.split_whitespace().next().context("no user")?.parse()?;
+    ensure!((id != 0) == is_able, "as root: {is_able}; {status}");
+    if !is_able {
+        return Ok(());
+    }
+    for name in ["CapPrm:", "CapEff:", "CapAmb:"] {
+        let set = field(status, name)?;
+        ensure!(set.bytes().all(|digit| digit == b'0'), "{name} {set}");
+    }
+    ensure!(field(status, "Groups:")?.is_empty() && field(status, "NoNewPrivs:")? == "1");
+    let canary = world.write("canary", "root's")?;
+    fs::set_permissions(&canary, fs::Permissions::from_mode(0o600))?;
+    let own = instance(world)?.join("disk.qcow2");
+    for secret in [&canary, &own, Path::new("/etc/shadow")] {
+        let seen = Command::new("cat").arg(secret).uid(id).gid(id).output()?;
+        ensure!(!seen.status.success(), "this user reads {}", secret.display());
+    }
+    Ok(())
+}
+
+/// `CAP_SYS_PTRACE`.
+const PTRACE: u64 = 1 << 19;
 
 /// Every disk, and every one beneath it, has its format with it.
 fn says_formats(node: &Value) -> Result<()> {

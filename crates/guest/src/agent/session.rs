@@ -25,7 +25,8 @@ use super::{
     link::Link,
     service::{News, Service},
     spawn::spawn,
-    system,
+    step,
+    system::{self, Renewal},
     task::{Streams, Task},
 };
 
@@ -52,6 +53,8 @@ pub(crate) struct Session {
     service: Option<Service>,
     /// Processes killed for want of memory before the app started.
     killed_before: u64,
+    /// What is at hand for the moment in which a saved machine goes on.
+    renewal: Option<Renewal>,
 }
 
 /// Something that is waited for.
@@ -71,10 +74,19 @@ impl Session {
         let mut mask = SigSet::empty();
         mask.add(Signal::SIGCHLD);
         mask.thread_block()?;
+        come_first();
         let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        let (link, tasks) = (Link::new(None), BTreeMap::new());
-        let (service, group) = (None, confine::OWN_GROUP);
-        Ok(Self { link, tasks, children, before, confinement, group, service, killed_before: 0 })
+        Ok(Self {
+            link: Link::new(None),
+            tasks: BTreeMap::new(),
+            children,
+            before,
+            confinement,
+            group: confine::OWN_GROUP,
+            service: None,
+            killed_before: 0,
+            renewal: None,
+        })
     }
 
     /// Executes the app.
@@ -284,10 +296,14 @@ impl Session {
             ToGuest::Execute(wanted) => self.execute(id, &wanted).unwrap_or_else(refused),
             ToGuest::Online => system::online(),
             ToGuest::Refresh { clock_ns, entropy, hostname, mac } => {
-                let done = system::refresh(clock_ns, &entropy, hostname.as_deref(), mac);
-                done.map_or_else(refused, |()| FromGuest::Done)
+                let renewed = self.renewal().and_then(|renewal| {
+                    renewal.renew(clock_ns, &entropy, hostname.as_deref(), mac)
+                });
+                renewed.map_or_else(refused, |()| FromGuest::Done)
             }
             ToGuest::Quiesce => {
+                // What is missing will be said when it is wanted.
+                self.renewal = Renewal::prepare().ok();
                 system::sync();
                 self.link.say(id, FromGuest::Done);
                 self.link.be_silent();
@@ -335,6 +351,15 @@ impl Session {
         })
     }
 
+    fn renewal(&mut self) -> Result<&mut Renewal, Failure> {
+        match &mut self.renewal {
+            Some(renewal) => Ok(renewal),
+            none => {
+                Ok(none.insert(Renewal::prepare().map_err(step("preparing for another life"))?))
+            }
+        }
+    }
+
     fn execute(&mut self, id: u32, wanted: &Execute) -> Result<FromGuest, Failure> {
         let reason = if self.tasks.contains_key(&id) {
             "the number is taken".to_owned()
@@ -355,6 +380,16 @@ impl Session {
         let others = self.tasks.split_off(&(APP + 1));
         others.values().for_each(Task::kill);
     }
+}
+
+/// Has this process run before any other that wants to, but not those that it
+/// starts (sched(7)): a busy app does not keep the host waiting, and a machine
+/// that goes on from a saved state has its new identity before the app runs.
+fn come_first() {
+    let parameter = libc::sched_param { sched_priority: 1 };
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: one valid structure is passed to be read. Refused, it is slower.
+    unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) };
 }
 
 /// Ends every process but this one.

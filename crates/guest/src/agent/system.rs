@@ -1,9 +1,10 @@
 //! What concerns the whole machine.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::fd::AsRawFd as _,
+    net::UdpSocket,
+    os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::Path,
     time::Duration,
 };
@@ -36,55 +37,91 @@ pub(super) fn online() -> FromGuest {
     FromGuest::Online { cpus: stats.cpus, memory_bytes: stats.memory_total }
 }
 
-/// Makes a machine its own again after its memory was copied: time, random
-/// numbers, name.
-pub(super) fn refresh(
-    clock_ns: u64,
-    entropy: &str,
-    hostname: Option<&str>,
-    mac: Option<[u8; 6]>,
-) -> Result<(), Failure> {
-    let time = TimeSpec::from_duration(Duration::from_nanos(clock_ns));
-    clock_settime(ClockId::CLOCK_REALTIME, time)
-        .map_err(|e| step("setting the clock")(e.into()))?;
-    reseed(entropy).map_err(step("reseeding the random numbers"))?;
-    if let Some(name) = hostname {
-        nix::unistd::sethostname(name).map_err(|e| step("setting the host name")(e.into()))?;
-        let _ = fs::write("/etc/hostname", format!("{name}\n"));
-    }
-    if let Some(mac) = mac {
+/// What a machine needs to become its own again, opened before its state was
+/// saved: whoever waits for one that goes on waits for none of it.
+pub(super) struct Renewal {
+    random: File,
+    /// The file with the host's name, where there is one.
+    hostname: Option<File>,
+    /// A socket, and a request that names the network device.
+    device: Option<(UdpSocket, libc::ifreq)>,
+}
+
+impl Renewal {
+    /// Opens it.
+    pub(super) fn prepare() -> io::Result<Self> {
         // A network device whose state was brought back announces itself, and
         // that may be with the former address: whoever has heard it sends
         // there until it hears the new one.
         let _ = fs::write(ANNOUNCE, "1");
-        set_mac(mac).map_err(step("setting the network address"))?;
+        let random = OpenOptions::new().write(true).open("/dev/urandom")?;
+        let hostname = OpenOptions::new().write(true).open(HOSTNAME).ok();
+        Ok(Self { random, hostname, device: network_device()? })
     }
-    Ok(())
+
+    /// Makes the machine its own again: time, random numbers, name, address.
+    pub(super) fn renew(
+        &mut self,
+        clock_ns: u64,
+        entropy: &str,
+        hostname: Option<&str>,
+        mac: Option<[u8; 6]>,
+    ) -> Result<(), Failure> {
+        let time = TimeSpec::from_duration(Duration::from_nanos(clock_ns));
+        clock_settime(ClockId::CLOCK_REALTIME, time)
+            .map_err(|e| step("setting the clock")(e.into()))?;
+        reseed(&mut self.random, entropy).map_err(step("reseeding the random numbers"))?;
+        if let Some(name) = hostname {
+            nix::unistd::sethostname(name).map_err(|e| step("setting the host name")(e.into()))?;
+            let text = format!("{name}\n");
+            let _ = match &self.hostname {
+                Some(file) => replace(file, &text),
+                None => fs::write(HOSTNAME, text),
+            };
+        }
+        match (mac, &mut self.device) {
+            (Some(mac), Some((socket, request))) => {
+                set_mac(socket, request, mac).map_err(step("setting the network address"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
+
+/// Replaces what a file holds.
+fn replace(file: &File, text: &str) -> io::Result<()> {
+    file.write_all_at(text.as_bytes(), 0)?;
+    file.set_len(text.len() as u64)
+}
+
+const HOSTNAME: &str = "/etc/hostname";
 
 /// Has the kernel tell of another hardware address (Linux,
 /// `Documentation/networking/ip-sysctl.rst`, `arp_notify`).
 const ANNOUNCE: &str = "/proc/sys/net/ipv4/conf/all/arp_notify";
 
-/// Gives the first network device another hardware address (netdevice(7)).
-fn set_mac(mac: [u8; 6]) -> io::Result<()> {
+/// The first network device, as netdevice(7) wants it named.
+fn network_device() -> io::Result<Option<(UdpSocket, libc::ifreq)>> {
     let devices = fs::read_dir("/sys/class/net")?.flatten().map(|entry| entry.file_name());
     let mut names: Vec<_> = devices.filter(|name| name != "lo").collect();
     names.sort();
-    let Some(name) = names.first() else { return Ok(()) };
+    let Some(name) = names.first() else { return Ok(None) };
     // SAFETY: an all-zero `ifreq` is valid.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (place, byte) in request.ifr_name.iter_mut().zip(name.as_encoded_bytes()) {
         *place = byte.cast_signed();
     }
+    Ok(Some((UdpSocket::bind("127.0.0.1:0")?, request)))
+}
+
+fn set_mac(socket: &UdpSocket, request: &mut libc::ifreq, mac: [u8; 6]) -> io::Result<()> {
     let mut address = libc::sockaddr { sa_family: libc::ARPHRD_ETHER, sa_data: [0; 14] };
     for (place, byte) in address.sa_data.iter_mut().zip(mac) {
         *place = byte.cast_signed();
     }
     request.ifr_ifru.ifru_hwaddr = address;
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
     // SAFETY: the operation takes the structure that is passed.
-    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFHWADDR, &raw mut request) } {
+    match unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFHWADDR, request) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
@@ -94,9 +131,8 @@ fn set_mac(mac: [u8; 6]) -> io::Result<()> {
 const RESEED: libc::c_ulong = 0x5207;
 
 /// Mixes bytes in and makes the kernel use them from now on (random(4)).
-fn reseed(digits: &str) -> io::Result<()> {
+fn reseed(device: &mut File, digits: &str) -> io::Result<()> {
     let bytes = from_hex(digits).ok_or(io::ErrorKind::InvalidData)?;
-    let mut device = OpenOptions::new().write(true).open("/dev/urandom")?;
     device.write_all(&bytes)?;
     // SAFETY: the operation takes no argument.
     match unsafe { libc::ioctl(device.as_raw_fd(), RESEED) } {

@@ -1,7 +1,13 @@
 //! A disk as one file that any QEMU can boot, or with a description of its
 //! machine.
 
-use std::{fmt, fs::File, path::Path, process::Stdio, str::FromStr};
+use std::{
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+    str::FromStr,
+};
 
 use serde_json::Value;
 use tandem_backend::BackendError;
@@ -9,8 +15,8 @@ use tandem_home::Home;
 use tandem_model::InstanceRecord;
 use tokio::process::Command;
 
-use super::{Chain, appliance, base_of};
-use crate::machine::disk_node;
+use super::{Chain, Place, appliance, base_of, places_of, qcow2::virtual_size};
+use crate::machine::{disk_node, part_node};
 
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,11 +67,30 @@ pub async fn write_flat(
     let base = base_of(home, dir)?;
     let layers = chain.paths(dir);
     let node = disk_node(base.as_deref(), &layers);
+    let places = places_of(dir)?;
     match format {
+        DiskFormat::Qcow2 | DiskFormat::Raw if !places.is_empty() => {
+            let count = places.len();
+            let name = &record.spec.name;
+            Err(BackendError::Unavailable {
+                what: format!("a file with the disk of {name}"),
+                why: format!("it has {count} disks, and such a file has one"),
+                fix: format!("`tandem export --disk ova -o FILE {name}` writes all of them"),
+            })
+        }
         DiskFormat::Qcow2 | DiskFormat::Raw => {
             convert(&node, &format.to_string(), &[], Target::Open(to)).await
         }
-        DiskFormat::Ova => appliance::write(&node, &layers, record, scratch, to).await,
+        DiskFormat::Ova => {
+            let disks = if places.is_empty() {
+                let top = layers.last().map_or(scratch, PathBuf::as_path);
+                let size = virtual_size(top).map_err(|e| BackendError::io("read", top, e))?;
+                vec![(node, size)]
+            } else {
+                places.into_iter().map(|place| (part_node(node.clone(), place), place.1)).collect()
+            };
+            appliance::write(&disks, record, scratch, to).await
+        }
     }
 }
 
@@ -77,6 +102,8 @@ pub(super) enum Target<'a> {
     Open(&'a File),
     /// A file to make, whose name is in it.
     Named(&'a Path),
+    /// A part of a qcow2 disk, which has nothing there yet.
+    Place(&'a File, Place),
 }
 
 /// Has `qemu-img` write a disk.
@@ -86,21 +113,24 @@ pub(super) async fn convert(
     options: &[&str],
     to: Target<'_>,
 ) -> Result<(), BackendError> {
+    const INPUT: &str = "/proc/self/fd/0";
     let failed = |e| BackendError::engine("writing the disk", e);
-    let (input, name) = match to {
-        Target::Open(file) => {
-            (Stdio::from(file.try_clone().map_err(failed)?), Path::new("/proc/self/fd/0"))
-        }
-        Target::Named(path) => (Stdio::null(), path),
-    };
+    let open = |file: &File| file.try_clone().map(Stdio::from).map_err(failed);
+    let source = format!("json:{node}");
     let mut command = Command::new("qemu-img");
-    command
-        .args(["convert", "-O", format])
-        .args(options)
-        .arg(format!("json:{node}"))
-        .arg(name)
-        .stdin(input)
-        .kill_on_drop(true);
+    command.arg("convert").args(options);
+    match to {
+        Target::Open(file) => command.args(["-O", format, &source, INPUT]).stdin(open(file)?),
+        Target::Named(path) => command.args(["-O", format, &source]).arg(path).stdin(Stdio::null()),
+        Target::Place(file, (offset, size)) => {
+            let place = format!(
+                "driver=raw,offset={offset},size={size},file.driver={format},file.file.driver=file,file.file.filename={INPUT}"
+            );
+            command.args(["-n", "--target-is-zero", "--target-image-opts", &source, &place]);
+            command.stdin(open(file)?)
+        }
+    };
+    command.kill_on_drop(true);
     // SAFETY: the closure makes one system call and allocates nothing.
     unsafe { command.pre_exec(die_with_parent) };
     let output = command.output().await.map_err(|e| BackendError::Unavailable {

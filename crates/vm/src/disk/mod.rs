@@ -20,7 +20,7 @@ pub use carry::{Carried, CarryError, MEMORY_PART, pack_disk, pack_file, unpack_d
 pub use chain::{Chain, layers_of, sweep_layers};
 pub(crate) use ext4::make_empty;
 pub use flat::{DiskFormat, write_flat};
-pub(crate) use foreign::{Firmware, copy_mark, firmware_of, variables_of};
+pub(crate) use foreign::{Firmware, Place, copy_mark, firmware_of, places_of, variables_of};
 pub use foreign::{ForeignDisk, ForeignFormat, is_foreign, look_at_disk, take_disk};
 pub use helper::{DISK, disk_main};
 pub(crate) use qcow2::{Backing, make_overlay};

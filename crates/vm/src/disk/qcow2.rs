@@ -25,6 +25,8 @@ const HEADER: u32 = 104;
 /// What an overlay shows until it is written to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Backing<'a> {
+    /// Zeros.
+    Nothing,
     /// A raw disk at an absolute path.
     Raw(&'a Path),
     /// A qcow2 file in the same folder.
@@ -34,6 +36,7 @@ pub(crate) enum Backing<'a> {
 impl Backing<'_> {
     fn name(&self) -> Option<&[u8]> {
         match self {
+            Self::Nothing => Some(&[]),
             Self::Raw(path) if path.is_absolute() => Some(path.as_os_str().as_bytes()),
             Self::Raw(_) => None,
             // A colon or a slash would make something else of it.
@@ -45,6 +48,7 @@ impl Backing<'_> {
 
     fn format(&self) -> &'static [u8] {
         match self {
+            Self::Nothing => b"",
             Self::Raw(_) => b"raw",
             Self::Beside(_) => b"qcow2",
         }
@@ -57,6 +61,11 @@ pub(crate) fn make_overlay(path: &Path, backing: Backing<'_>, size: u64) -> io::
     let bytes = overlay(backing, size)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(&bytes)
+}
+
+/// Makes an empty disk of `size` bytes in an empty file.
+pub(super) fn write_empty(mut file: &File, size: u64) -> io::Result<()> {
+    file.write_all(&overlay(Backing::Nothing, size)?)
 }
 
 /// Bytes of a qcow2 disk as a guest sees it.
@@ -118,8 +127,14 @@ pub(super) fn overlay(backing: Backing<'_>, size: u64) -> io::Result<Vec<u8>> {
     let number = |value: u64| {
         u32::try_from(value).map_err(|_| invalid("the disk is too large")).map(u32::to_be_bytes)
     };
-    let extension = format_extension(backing.format());
-    let name_at = u64::from(HEADER) + extension.len() as u64;
+    let (extension, name_at) = match backing {
+        Backing::Nothing => (vec![0; 8], 0),
+        _ => {
+            let extension = format_extension(backing.format());
+            let name_at = u64::from(HEADER) + extension.len() as u64;
+            (extension, name_at)
+        }
+    };
 
     let mut header = Vec::new();
     header.extend(b"QFI\xfb");
@@ -175,6 +190,8 @@ mod tests {
             usize::try_from(u64::from_be_bytes(bytes[8..16].try_into().unwrap())).unwrap();
         assert_eq!(&bytes[name_at..name_at + 10], b"/base.ext4");
         assert_eq!(bytes[36..40], 20_u32.to_be_bytes(), "one table for each 512 MiB");
+        let alone = overlay(Backing::Nothing, 1 << 30).unwrap();
+        assert!(alone[8..20].iter().all(|byte| *byte == 0) && alone[104..112] == [0; 8]);
         assert!(overlay(Backing::Raw(Path::new("json:{}")), 1 << 30).is_err());
         assert!(overlay(Backing::Beside("json:{}"), 1 << 30).is_err());
         let long = format!("/{}", "x".repeat(2000));

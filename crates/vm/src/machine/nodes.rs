@@ -1,8 +1,14 @@
 //! Disks and their layers as QEMU is told of them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
+
+use crate::disk::Place;
 
 /// The name that a layer has in QEMU: its file's without the ending.
 pub(crate) fn node_name(layer: &Path) -> String {
@@ -20,6 +26,22 @@ pub(crate) fn file_node(path: &Path) -> Value {
     json!({"driver": "file", "filename": path, "aio": "threads"})
 }
 
+/// The number of the set of descriptors that a layer of a running machine's disk
+/// has in QEMU, told by its name: the first is `disk`, others are `disk-1`, ….
+pub(crate) fn layer_set(layer: &Path) -> u32 {
+    let name = node_name(layer);
+    let number = name.rsplit_once('-').and_then(|(_, digits)| digits.parse::<u32>().ok());
+    number.map_or(1, |number| number.saturating_add(1))
+}
+
+/// A path in an option that is no JSON: there a comma separates, and two are
+/// one.
+pub(super) fn escaped(path: &Path) -> OsString {
+    let bytes = path.as_os_str().as_bytes();
+    let doubled = |byte: &u8| if *byte == b',' { vec![b',', b','] } else { vec![*byte] };
+    OsString::from_vec(bytes.iter().flat_map(doubled).collect())
+}
+
 /// A disk of layers, the lowest first, on a raw one or on nothing. Only the top
 /// one may be written to.
 pub(crate) fn disk_node(base: Option<&Path>, layers: &[PathBuf]) -> Value {
@@ -32,6 +54,11 @@ pub(crate) fn disk_node(base: Option<&Path>, layers: &[PathBuf]) -> Value {
         }
     }
     node
+}
+
+/// One of several disks that lie in `whole`, which is a node or the name of one.
+pub(crate) fn part_node(whole: impl Into<Value>, (offset, size): Place) -> Value {
+    json!({"driver": "raw", "file": whole.into(), "offset": offset, "size": size})
 }
 
 /// A layer on what is beneath it. The formats are said: QEMU guesses none from

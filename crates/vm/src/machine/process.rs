@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Descriptors, Qemu,
+    Descriptors, Handed, Qemu, User,
     fence::{Fence, Reach},
 };
 use crate::qmp::Qmp;
@@ -64,13 +64,15 @@ impl Pair {
 }
 
 impl Started {
-    /// Starts QEMU with the command line that `arguments` makes for the
-    /// sockets, where it reaches nothing else of the host's. The machine stands still until `cont`. QEMU is killed when the
-    /// thread that calls this ends.
+    /// Starts QEMU as `user` with the command line that `arguments` makes for
+    /// the sockets, and with the files that it is handed; it reaches nothing else
+    /// of the host's. The machine stands still until `cont`. QEMU is killed when
+    /// the thread that calls this ends.
     pub(crate) fn spawn(
         qemu: &Qemu,
-        reach: &Reach,
-        arguments: impl FnOnce(Descriptors) -> Vec<OsString>,
+        user: Option<User>,
+        mut reach: Reach,
+        arguments: impl FnOnce(Descriptors, &mut Handed) -> Result<Vec<OsString>, BackendError>,
     ) -> Result<Self, BackendError> {
         let failed = |e: io::Error| BackendError::io("start", &qemu.program, e);
         let pair = || Pair::new().map_err(|e| BackendError::engine("making a socket", e));
@@ -81,19 +83,29 @@ impl Started {
             console: console.theirs(),
             channel: channel.theirs(),
         };
-        let inherited = [&qmp, &debug, &console, &channel].map(Pair::theirs);
-        let fence = Fence::around(reach).map_err(|e| BackendError::engine("fencing QEMU", e))?;
+        let mut handed = Handed::to(user);
+        let words = arguments(descriptors, &mut handed)?;
+        let mut inherited = handed.descriptors();
+        inherited.extend([&qmp, &debug, &console, &channel].map(Pair::theirs));
+        reach.read.extend(handed.shown_files().cloned());
+        reach.write.extend(handed.given_files().cloned());
+        let fence = Fence::around(&reach).map_err(|e| BackendError::engine("fencing QEMU", e))?;
         let parent = rustix::process::getpid();
         let mut command = Command::new(&qemu.program);
         command
-            .args(arguments(descriptors))
+            .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        let user = handed.user().cloned();
         // SAFETY: the closure makes system calls only and allocates nothing.
-        unsafe { command.pre_exec(move || prepare(parent, inherited, fence.as_ref())) };
+        unsafe {
+            command.pre_exec(move || prepare(parent, user.as_ref(), &inherited, fence.as_ref()));
+        }
         let child = command.spawn().map_err(failed)?;
+        // As long as anybody has them open, QEMU's locks on its disks stay.
+        drop(handed);
         let tokio = |pair: Pair| UnixStream::from_std(pair.ours).map_err(failed);
         Ok(Self {
             machine: Machine { child },
@@ -124,16 +136,19 @@ impl Started {
 /// Runs in the new process before it becomes QEMU.
 fn prepare(
     parent: rustix::process::Pid,
-    inherited: [RawFd; 4],
+    user: Option<&User>,
+    inherited: &[RawFd],
     fence: Option<&Fence>,
 ) -> io::Result<()> {
+    user.map_or(Ok(()), User::assume)?;
+    // After that: whoever becomes another user loses it.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
         return Err(io::Error::other("the supervisor has ended"));
     }
     for fd in inherited {
         // SAFETY: changes a flag of a descriptor that the parent holds open.
-        if unsafe { libc::fcntl(fd, libc::F_SETFD, 0) } != 0 {
+        if unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) } != 0 {
             return Err(io::Error::last_os_error());
         }
     }

@@ -1,10 +1,12 @@
 use std::{
-    env,
-    os::unix::fs::PermissionsExt as _,
+    env, fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
+use tandem_home::{Home, read_json, write_json};
 
 /// How to get QEMU.
 pub(crate) const QEMU_FIX: &str = "run `sudo apt-get install qemu-system-x86`";
@@ -13,8 +15,9 @@ pub(crate) const QEMU_FIX: &str = "run `sudo apt-get install qemu-system-x86`";
 const LEAST: (u32, u32) = (7, 2);
 
 /// The oldest that writes each page of a guest's memory to a place of its own
-/// in a file (`mapped-ram`).
-const LEAST_FOR_MEMORY: (u32, u32) = (9, 0);
+/// in a file (`mapped-ram`, since 9.0) and lets go of a descriptor at once while
+/// the machine stands still.
+const LEAST_FOR_MEMORY: (u32, u32) = (9, 1);
 
 /// How to get a newer QEMU.
 pub(crate) const NEWER_FIX: &str = "take a newer one, on Debian 12 with `sudo apt-get install -t bookworm-backports qemu-system-x86 qemu-utils`";
@@ -61,6 +64,24 @@ impl Qemu {
         program.ancestors().nth(2).unwrap_or(Path::new("/usr")).to_owned()
     }
 
+    /// Its version. It is asked once; the home remembers.
+    pub(crate) fn remembered_version(&self, home: &Home) -> Result<String, BackendError> {
+        let path = home.cache().join(HEARD);
+        let file = mark(&self.program);
+        let heard: Option<Heard> = read_json(&path).ok().flatten();
+        let same = |it: &Heard| it.program == self.program && Some(it.file) == file;
+        if let Some(heard) = heard.filter(same) {
+            return Ok(heard.version);
+        }
+        let version = self.version()?;
+        if let Some(file) = file {
+            let heard = Heard { program: self.program.clone(), file, version: version.clone() };
+            // A home that cannot be written to asks again.
+            let _ = write_json(&path, &heard);
+        }
+        Ok(version)
+    }
+
     /// Its version, by asking it.
     pub(crate) fn version(&self) -> Result<String, BackendError> {
         let output = std::process::Command::new(&self.program)
@@ -72,6 +93,23 @@ impl Qemu {
             BackendError::engine("QEMU", String::from_utf8_lossy(&output.stderr).trim())
         })
     }
+}
+
+/// What was heard from a program, as long as it is the same file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Heard {
+    program: PathBuf,
+    /// Device, inode, length, and the last change of either in nanoseconds.
+    file: (u64, u64, u64, i64),
+    version: String,
+}
+
+const HEARD: &str = "qemu.json";
+
+fn mark(program: &Path) -> Option<(u64, u64, u64, i64)> {
+    let it = fs::metadata(program).ok()?;
+    let changed = it.ctime().checked_mul(1_000_000_000)?.checked_add(it.ctime_nsec())?;
+    Some((it.dev(), it.ino(), it.len(), changed))
 }
 
 /// Refuses a QEMU that is too old for any machine.
@@ -120,9 +158,33 @@ mod tests {
         let said = runs_machines("4.2.1").unwrap_err().to_string();
         assert!(said.contains("QEMU 4.2.1 is too old") && said.contains("7.2 at least"), "{said}");
         let said = saves_memory("8.2.0").unwrap_err().to_string();
-        assert!(said.contains("9.0 at least") && said.contains("backports"), "{said}");
-        saves_memory("9.0.0").unwrap();
+        assert!(said.contains("9.1 at least") && said.contains("backports"), "{said}");
+        saves_memory("9.1.0").unwrap();
         assert!(runs_machines("7.1.9").is_err());
+    }
+
+    #[test]
+    fn another_program_is_asked_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(dir.path())).unwrap();
+        fs::create_dir_all(home.cache()).unwrap();
+        let program = dir.path().join("qemu");
+        let qemu = Qemu { program: program.clone(), firmware: PathBuf::new() };
+        for version in ["10.0.2", "9.1.0"] {
+            let script = format!(
+                "#!/bin/sh\necho asked >> {}\necho QEMU version {version} x\n",
+                dir.path().join("asked").display()
+            );
+            let fresh = dir.path().join("fresh");
+            fs::write(&fresh, script).unwrap();
+            fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
+            fs::rename(&fresh, &program).unwrap();
+            for _ in 0..2 {
+                assert_eq!(qemu.remembered_version(&home).unwrap(), version);
+            }
+        }
+        let asked = fs::read_to_string(dir.path().join("asked")).unwrap();
+        assert_eq!(asked.lines().count(), 2);
     }
 
     #[test]

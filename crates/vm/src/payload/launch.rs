@@ -23,14 +23,15 @@ use super::{
 use crate::{
     accelerator::{Chosen, choose},
     disk::{
-        Backing, BaseDisk, BaseRecord, Chain, Content, Firmware, firmware_of, make_overlay,
-        variables_of,
+        Backing, BaseDisk, BaseRecord, Chain, Content, Firmware, Place, firmware_of, make_overlay,
+        places_of, variables_of,
     },
     exec::{exec_command, explain},
     guest::{guest_program, write_boot, write_initrd},
     kernel::{Flavour, Kernel},
     machine::{
-        Arguments, Boot, Disk, Machine, Memory, Qemu, Reach, Shape, Started, Uefi, runs_machines,
+        Arguments, Boot, Disk, Machine, Memory, Qemu, Reach, Shape, Started, Uefi, User,
+        runs_machines,
     },
     qmp::Qmp,
     quota::{self, Quota},
@@ -69,6 +70,8 @@ struct Parts {
     base: Option<PathBuf>,
     /// The layers on it.
     layers: Vec<PathBuf>,
+    /// Where several disks lie in it.
+    places: Vec<Place>,
     chosen: Chosen,
     /// UEFI, with this machine's own variables, for a disk that needs it.
     uefi: Option<Uefi>,
@@ -108,7 +111,7 @@ impl VmPayload {
         }
         if record.spec.options.template && BaseRecord::load(&dir)?.is_none() {
             // Without one it boots: the phases say which it was.
-            let version = qemu.version()?;
+            let version = qemu.remembered_version(home)?;
             let state =
                 MachineState::here(&version, chosen.accelerator, self.shape, &kernel.release);
             begin_with(home, &Key::of(&record.spec, &state, &guest)?, &dir)?;
@@ -119,12 +122,13 @@ impl VmPayload {
             None => Some(self.make_disk(home, &dir, &program, record)?),
         };
         let layers = Chain::load(&dir)?.paths(&dir);
+        let places = places_of(&dir)?;
         let uefi = match firmware_of(&dir)? {
             Some(Firmware::Uefi) => Some(Uefi { variables: variables_of(&dir), ..Uefi::find()? }),
             _ => None,
         };
         let resume = Resume::load(&dir)?;
-        Ok(Parts { qemu, kernel, guest, base, layers, chosen, uefi, resume })
+        Ok(Parts { qemu, kernel, guest, base, layers, places, chosen, uefi, resume })
     }
 
     /// The first layer of an instance's disk on its image's base.
@@ -199,14 +203,10 @@ impl VmPayload {
         }
     }
 
-    /// What this machine's QEMU may touch: its own folder, where its disk is,
-    /// what is to be saved, its volumes and what it shows of the host.
-    fn reach(&self, qemu: &Qemu, shares: &[Share]) -> Reach {
-        let mut reach = Reach {
-            read: vec![qemu.place(), self.home.cache().join("disks"), self.home.kernels()],
-            write: vec![self.files.dir.clone(), self.home.temporary()],
-        };
-        reach.write.extend(self.volumes.paths().iter().cloned());
+    /// What this machine's QEMU reaches by name: itself, and what it shows of
+    /// the host. Everything else it is handed.
+    fn reach(qemu: &Qemu, shares: &[Share]) -> Reach {
+        let mut reach = Reach { read: vec![qemu.place()], ..Reach::default() };
         for share in shares {
             let list = if share.read_only { &mut reach.read } else { &mut reach.write };
             list.push(share.path.clone());
@@ -261,11 +261,18 @@ impl VmPayload {
         let shares: Vec<Share> =
             shares(&launch.record.spec.options).map(|(_, share)| share).collect();
         let begins_with = resume.is_none().then_some(self.files.boot.as_path());
-        let reach = self.reach(&parts.qemu, &shares);
-        Started::spawn(&parts.qemu, &reach, |descriptors| {
+        let accelerator = parts.chosen.accelerator;
+        // Folders of the host are shown with the rights of whoever shows them.
+        let user = if shares.is_empty() {
+            User::of(&launch.record.id, &parts.qemu, accelerator, ports)
+        } else {
+            None
+        };
+        let reach = Self::reach(&parts.qemu, &shares);
+        Started::spawn(&parts.qemu, user, reach, |descriptors, handed| {
             Arguments {
                 qemu: &parts.qemu,
-                accelerator: parts.chosen.accelerator,
+                accelerator,
                 shape: resume.map_or(self.shape, |resume| resume.state.shape()),
                 name: &name,
                 boot: match self.kind {
@@ -282,6 +289,7 @@ impl VmPayload {
                     base: parts.base.as_deref(),
                     layers: &parts.layers,
                     volumes: self.volumes.paths(),
+                    parts: &parts.places,
                 }),
                 shares: &shares,
                 memory,
@@ -290,7 +298,7 @@ impl VmPayload {
                 network,
                 descriptors,
             }
-            .to_vec()
+            .to_vec(handed)
         })
     }
 }

@@ -53,7 +53,7 @@ pub(super) async fn go_on(
         up.qmp.reach("completed").await
     };
     match restored.await {
-        Ok(()) => {}
+        Ok(()) => up.qmp.close_state().await,
         Err(QmpError::Closed) => {
             let _ = up.machine.end(END_LIMIT).await;
             return Err(unfit(format!("QEMU cannot read it ({})", up.machine.errors().await)));

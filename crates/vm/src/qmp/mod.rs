@@ -5,11 +5,17 @@ pub(crate) mod fuzz;
 mod message;
 mod state;
 
-use std::{io, time::Duration};
+use std::{
+    fs::File,
+    io::{self, IoSlice},
+    os::fd::AsRawFd as _,
+    time::Duration,
+};
 
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest},
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -63,6 +69,12 @@ impl From<io::Error> for QmpError {
 /// How long QEMU may take for an ordinary command.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a QEMU that has ended may take to close its monitor.
+const AFTER: Duration = Duration::from_millis(500);
+
+/// The event of a guest whose kernel gave up (QEMU, `qapi/run-state.json`).
+const PANICKED: &str = "GUEST_PANICKED";
+
 /// A monitor after its greeting.
 pub(crate) struct Qmp {
     version: String,
@@ -74,6 +86,8 @@ struct Dialogue {
     writer: OwnedWriteHalf,
     lines: Lines,
     last_id: u64,
+    /// The guest has told that its kernel gave up.
+    panicked: bool,
 }
 
 impl Qmp {
@@ -81,7 +95,8 @@ impl Qmp {
     /// for QEMU's whole start.
     pub(crate) async fn connect(stream: UnixStream, limit: Duration) -> Result<Self, QmpError> {
         let (reader, writer) = stream.into_split();
-        let mut dialogue = Dialogue { reader, writer, lines: Lines::default(), last_id: 0 };
+        let mut dialogue =
+            Dialogue { reader, writer, lines: Lines::default(), last_id: 0, panicked: false };
         let greeting = timeout(limit, dialogue.greeting()).await;
         let version = greeting.map_err(|_| QmpError::Timeout { command: "greeting", limit })??;
         let qmp = Self { version, dialogue: Mutex::new(dialogue) };
@@ -100,9 +115,44 @@ impl Qmp {
         command: &'static str,
         arguments: Option<Value>,
     ) -> Result<Value, QmpError> {
+        self.execute_with(command, arguments, None).await
+    }
+
+    async fn execute_with(
+        &self,
+        command: &'static str,
+        arguments: Option<Value>,
+        file: Option<&File>,
+    ) -> Result<Value, QmpError> {
         let mut dialogue = self.dialogue.lock().await;
-        let answer = timeout(LIMIT, dialogue.execute(command, arguments)).await;
+        let answer = timeout(LIMIT, dialogue.execute(command, arguments, file)).await;
         answer.map_err(|_| QmpError::Timeout { command, limit: LIMIT })?
+    }
+
+    /// Gives QEMU an open file, as one of the set of descriptors with this
+    /// number.
+    pub(crate) async fn hand(&self, set: u32, file: &File) -> Result<(), QmpError> {
+        let arguments = json!({"fdset-id": set});
+        self.execute_with("add-fd", Some(arguments), Some(file)).await.map(drop)
+    }
+
+    /// Has QEMU forget a set; what it has open of it stays open.
+    pub(crate) async fn forget(&self, set: u32) -> Result<(), QmpError> {
+        self.execute("remove-fd", Some(json!({"fdset-id": set}))).await.map(drop)
+    }
+
+    /// Whether the guest has told that its kernel gave up, by a device for that;
+    /// once QEMU has ended.
+    pub(crate) async fn panicked(&self) -> bool {
+        let mut dialogue = self.dialogue.lock().await;
+        let rest = async {
+            while let Ok(message) = dialogue.next().await {
+                let panicked = matches!(message, Message::Event { event } if event == PANICKED);
+                dialogue.panicked |= panicked;
+            }
+        };
+        let _ = timeout(AFTER, rest).await;
+        dialogue.panicked
     }
 
     /// Asks QEMU to end, with its disks written.
@@ -127,6 +177,7 @@ impl Dialogue {
         &mut self,
         command: &'static str,
         arguments: Option<Value>,
+        file: Option<&File>,
     ) -> Result<Value, QmpError> {
         self.last_id += 1;
         let id = self.last_id;
@@ -136,7 +187,11 @@ impl Dialogue {
         }
         let mut line = request.to_string();
         line.push('\n');
-        self.writer.write_all(line.as_bytes()).await?;
+        let sent = match file {
+            Some(file) => self.send(line.as_bytes(), file).await?,
+            None => 0,
+        };
+        self.writer.write_all(&line.as_bytes()[sent..]).await?;
         loop {
             match self.next().await? {
                 Message::Return { id: answered, r#return } if answered == id => {
@@ -147,10 +202,24 @@ impl Dialogue {
                 {
                     return Err(QmpError::Refused { command, reason: error.desc });
                 }
-                // Events, and answers to callers who did not wait for them.
+                Message::Event { event } => self.panicked |= event == PANICKED,
+                // Answers to callers who did not wait for them.
                 _ => {}
             }
         }
+    }
+
+    /// Sends a file with as many of the bytes as the socket takes, which are
+    /// one at least.
+    async fn send(&self, bytes: &[u8], file: &File) -> io::Result<usize> {
+        let stream: &UnixStream = self.writer.as_ref();
+        let write = || {
+            let (bytes, files) = ([IoSlice::new(bytes)], [file.as_raw_fd()]);
+            let rights = [ControlMessage::ScmRights(&files)];
+            let fd = stream.as_raw_fd();
+            Ok(sendmsg::<()>(fd, &bytes, &rights, MsgFlags::MSG_NOSIGNAL, None)?)
+        };
+        stream.async_io(Interest::WRITABLE, write).await
     }
 
     /// The next message. May be dropped while it waits.
@@ -209,6 +278,53 @@ mod tests {
         let refused = qmp.execute("stop", None).await.unwrap_err();
         assert_eq!(refused.to_string(), "QEMU refused `stop`: not now");
         assert!(qmp.quit().await.is_ok(), "a closed monitor is what quitting wants");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_heard_before_and_after() {
+        let panic =
+            "{\"event\": \"GUEST_PANICKED\", \"data\": {}}\r\n{\"return\": {}, \"id\": ID}\r\n";
+        let stream = qemu(vec!["{\"return\": {}, \"id\": ID}\r\n", panic].leak());
+        let qmp = Qmp::connect(stream, LIMIT).await.unwrap();
+        qmp.stop().await.unwrap();
+        assert!(qmp.panicked().await);
+        let after =
+            "{\"return\": {}, \"id\": ID}\r\n{\"event\": \"GUEST_PANICKED\", \"data\": {}}\r\n";
+        let qmp = Qmp::connect(qemu(vec![after].leak()), LIMIT).await.unwrap();
+        assert!(qmp.panicked().await);
+        let quiet = Qmp::connect(qemu(&["{\"return\": {}, \"id\": ID}\r\n"]), LIMIT).await.unwrap();
+        assert!(!quiet.panicked().await);
+    }
+
+    #[tokio::test]
+    async fn a_file_goes_along_with_its_command() {
+        use nix::{
+            cmsg_space,
+            sys::socket::{ControlMessageOwned, recvmsg},
+        };
+
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let (reader, writer) = UnixStream::from_std(ours).unwrap().into_split();
+        let mut dialogue =
+            Dialogue { reader, writer, lines: Lines::default(), last_id: 0, panicked: false };
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, b"text").unwrap();
+        let asked = dialogue.execute("add-fd", Some(json!({"fdset-id": 7})), Some(&file));
+        let _ = timeout(Duration::from_millis(50), asked).await;
+        let mut bytes = [0; 200];
+        let mut space = cmsg_space!(std::os::fd::RawFd);
+        let mut parts = [io::IoSliceMut::new(&mut bytes)];
+        let flags = MsgFlags::empty();
+        let came = recvmsg::<()>(theirs.as_raw_fd(), &mut parts, Some(&mut space), flags).unwrap();
+        let count = came.bytes;
+        let Some(ControlMessageOwned::ScmRights(files)) = came.cmsgs().unwrap().next() else {
+            panic!("no file came")
+        };
+        let length = std::fs::metadata(format!("/proc/self/fd/{}", files[0])).unwrap().len();
+        nix::unistd::close(files[0]).unwrap();
+        let request: Value = serde_json::from_slice(&bytes[..count]).unwrap();
+        assert_eq!((length, &request["arguments"]["fdset-id"]), (4, &json!(7)));
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
 //! The commands for a machine's state: running or not, saved, brought back.
 
-use std::{path::Path, time::Duration};
+use std::{fs::File, io, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Qmp, QmpError};
+use crate::machine::{Access, file_node, layer_set, node_name, openings, set_name};
 
 /// How a migration stands (QEMU, `qapi/migration.json`, `MigrationInfo`).
 #[derive(Debug, Clone, Deserialize)]
@@ -41,7 +42,7 @@ pub(crate) enum Form {
 const BANDWIDTH: u64 = 1 << 40;
 
 /// How often the monitor is asked.
-const INTERVAL: Duration = Duration::from_millis(3);
+const INTERVAL: Duration = Duration::from_millis(1);
 
 impl Qmp {
     /// Whether the processors run.
@@ -66,7 +67,16 @@ impl Qmp {
         self.capabilities(form, true).await?;
         let parameters = json!({"max-bandwidth": BANDWIDTH, "downtime-limit": 50});
         self.execute("migrate-set-parameters", Some(parameters)).await?;
-        self.execute("migrate", Some(channel(file))).await.map(drop)
+        let mut options = File::options();
+        let made = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+        self.hand(STATE, &made).await?;
+        self.execute("migrate", Some(channel())).await.map(drop)
+    }
+
+    /// Closes the file of [`Self::save_to`] or [`Self::restore_from`].
+    pub(crate) async fn close_state(&self) {
+        // Without a file it has nothing to close.
+        let _ = self.forget(STATE).await;
     }
 
     /// Saves the devices as well.
@@ -78,7 +88,8 @@ impl Qmp {
     /// Begins to bring a state back.
     pub(crate) async fn restore_from(&self, file: &Path, form: Form) -> Result<(), QmpError> {
         self.capabilities(form, false).await?;
-        self.execute("migrate-incoming", Some(channel(file))).await.map(drop)
+        self.hand(STATE, &File::open(file)?).await?;
+        self.execute("migrate-incoming", Some(channel())).await.map(drop)
     }
 
     async fn capabilities(&self, form: Form, out: bool) -> Result<(), QmpError> {
@@ -122,12 +133,30 @@ impl Qmp {
         self.execute("migrate_cancel", None).await.map(drop)
     }
 
-    /// Puts a new layer on top of a disk; `node` is a blockdev without what is
-    /// beneath it.
-    pub(crate) async fn put_layer(&self, below: &str, node: Value) -> Result<(), QmpError> {
-        let overlay = node["node-name"].clone();
+    /// Puts the new layer in the file `above` on top of the one that is in
+    /// `below`.
+    pub(crate) async fn put_layer(&self, below: &Path, above: &Path) -> Result<(), QmpError> {
+        let done = self.put(below, above).await;
+        // QEMU's lock for writing goes with the last descriptor that could.
+        let useless = if done.is_ok() { below } else { above };
+        let forgotten = self.forget(layer_set(useless)).await;
+        done.and(forgotten)
+    }
+
+    async fn put(&self, below: &Path, above: &Path) -> Result<(), QmpError> {
+        let (overlay, set) = (node_name(above), layer_set(above));
+        let files = openings(above, Access::Write).map_err(io::Error::other)?;
+        for file in files {
+            self.hand(set, &file).await?;
+        }
+        let node = json!({
+            "node-name": overlay,
+            "driver": "qcow2",
+            "file": file_node(&set_name(set)),
+            "backing": null,
+        });
         self.execute("blockdev-add", Some(node)).await?;
-        let arguments = json!({"node": below, "overlay": overlay});
+        let arguments = json!({"node": node_name(below), "overlay": overlay});
         let done = self.execute("blockdev-snapshot", Some(arguments)).await;
         if done.is_err() {
             let _ = self.execute("blockdev-del", Some(json!({"node-name": overlay}))).await;
@@ -136,7 +165,10 @@ impl Qmp {
     }
 }
 
-fn channel(file: &Path) -> Value {
-    let address = json!({"transport": "file", "filename": file, "offset": 0});
+/// The set of descriptors with the file of a saved state.
+const STATE: u32 = 200_000;
+
+fn channel() -> Value {
+    let address = json!({"transport": "file", "filename": set_name(STATE), "offset": 0});
     json!({"channels": [{"channel-type": "main", "addr": address}]})
 }

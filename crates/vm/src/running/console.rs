@@ -105,9 +105,11 @@ impl Console {
 const BEFORE: usize = 2;
 
 /// What a kernel that gave up has said last, as the end of a sentence; `None`
-/// when it did not give up.
+/// when it did not give up, or another was booted since.
 fn panic(text: &str) -> Option<String> {
     const MARK: &str = "Kernel panic - ";
+    const BOOT: &str = "Linux version ";
+    let text = text.rsplit_once(BOOT).map_or(text, |(_, since)| since);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let at = lines.iter().position(|line| line.contains(MARK))?;
     let (_, reason) = lines[at].split_once(MARK)?;
@@ -245,6 +247,7 @@ mod tests {
         );
         assert!(panic("[ 1.0] Kernel panic - x").unwrap().contains("(x);"));
         assert_eq!(panic("Kernel pan"), None);
+        assert_eq!(panic(&format!("{text}[    0.0] Linux version 6.1\r\nlogin: ")), None);
         assert_eq!(without_time("[drm] fine"), "[drm] fine");
     }
 

@@ -104,7 +104,7 @@ impl Life {
         for log in self.logs {
             let _ = log.await;
         }
-        explain(end, &mut self.machine, &mut self.console).await
+        explain(end, &mut self.machine, &mut self.console, &self.qmp).await
     }
 }
 
@@ -143,7 +143,7 @@ async fn alone(machine: &mut Machine, killed: &mut watch::Receiver<bool>) -> End
     }
 }
 
-async fn explain(end: End, machine: &mut Machine, console: &mut Console) -> Exit {
+async fn explain(end: End, machine: &mut Machine, console: &mut Console, qmp: &Qmp) -> Exit {
     let failed = |error: BackendError| Exit {
         code: 137,
         out_of_memory: false,
@@ -153,12 +153,21 @@ async fn explain(end: End, machine: &mut Machine, console: &mut Console) -> Exit
         // A hostile guest may say any number; exit codes have a byte.
         End::App { code, out_of_memory } => Exit { code: code & 0xff, out_of_memory, error: None },
         End::Off => Exit { code: 0, out_of_memory: false, error: None },
-        End::Killed => Exit { code: 137, out_of_memory: false, error: None },
+        End::Killed => {
+            // One of whose guest we know nothing may have stood still for long.
+            let panic = console.panic().await;
+            let error = panic.map(|it| BackendError::engine("the guest", it).to_failure());
+            Exit { code: 137, out_of_memory: false, error }
+        }
         End::Guest(e) => {
             failed(BackendError::engine("the guest", format!("it broke the protocol with {e}")))
         }
         End::Qemu(status) => {
             if let Some(panic) = console.panic().await {
+                return failed(BackendError::engine("the guest", panic));
+            }
+            if qmp.panicked().await {
+                let panic = "its kernel panicked, and wrote nothing of it to the serial console";
                 return failed(BackendError::engine("the guest", panic));
             }
             if let Some(signal) = status.as_ref().ok().and_then(ExitStatusExt::signal) {

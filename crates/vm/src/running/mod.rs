@@ -140,11 +140,13 @@ impl RunningVm {
     /// Lets a machine whose state was brought back go on, with the time, fresh
     /// random numbers and, as another instance, an identity of its own.
     pub(crate) async fn revive(&self, identity: Option<NewIdentity>) -> Result<(), BackendError> {
-        self.qmp.cont().await.map_err(failed)?;
         let agent = self.agent()?;
-        agent.resume(true).await.map_err(guest)?;
         let identity = identity.as_ref().map(|it| (it.hostname.as_str(), it.mac));
-        agent.refresh(identity).await.map_err(guest)
+        // The guest finds both requests as it wakes, before its app runs.
+        let (resumed, refreshed, runs) =
+            tokio::join!(agent.resume(true), agent.refresh(identity), self.qmp.cont());
+        runs.map_err(failed)?;
+        resumed.and(refreshed).map_err(guest)
     }
 
     fn agent(&self) -> Result<&Agent, BackendError> {

@@ -24,7 +24,7 @@ use tandem_backend::BackendError;
 use super::{RunningVm, failed};
 use crate::{
     disk::Chain,
-    machine::{file_node, node_name, saves_memory},
+    machine::{node_name, saves_memory},
     qmp::{Form, QmpError},
     snapshot::{MEMORY, Saved, Taken},
 };
@@ -120,7 +120,9 @@ impl RunningVm {
             self.qmp.switch_over().await?;
             self.qmp.reach("completed").await
         };
-        saving.await.map_err(|e| reason(to, e))?;
+        let saved = saving.await;
+        self.qmp.close_state().await;
+        saved.map_err(|e| reason(to, e))?;
         Ok(Saved { chain: Chain::load(&self.dir)?, memory: Some(self.state.borrow().clone()) })
     }
 
@@ -147,12 +149,14 @@ impl RunningVm {
             result = saving => result,
             () = given_up => {
                 self.give_up().await;
+                self.qmp.close_state().await;
                 return Err(BackendError::Cancelled);
             }
         };
         if result.is_err() {
             self.give_up().await;
         }
+        self.qmp.close_state().await;
         result.map_err(|e| reason(&file, e))
     }
 
@@ -178,14 +182,8 @@ impl RunningVm {
     }
 
     async fn change_layer(&self, chain: &Chain, grown: &Chain) -> Result<(), QmpError> {
-        let path = self.dir.join(grown.top());
-        let node = serde_json::json!({
-            "node-name": node_name(&path),
-            "driver": "qcow2",
-            "file": file_node(&path),
-            "backing": null,
-        });
-        self.qmp.put_layer(&node_name(Path::new(chain.top())), node).await
+        let [below, above] = [chain, grown].map(|it| self.dir.join(it.top()));
+        self.qmp.put_layer(&below, &above).await
     }
 
     async fn give_up(&self) {

@@ -47,6 +47,8 @@ impl Same {
         let record = ground.tandem(&["ps", "--json"])?.json()?;
         let pid = record[0]["pid"].as_u64().context("our machine has no process id")?;
         let line = fs::read_to_string(format!("/proc/{pid}/cmdline"))?;
+        // It has its files open and names them as its own.
+        let line = line.replace("/proc/self/fd/", &format!("/proc/{pid}/fd/"));
         let mut same = Self::read(&line.split('\0').collect::<Vec<_>>())?;
         // Copies: the instance's own files go with it.
         for (file, name) in [(&mut same.kernel, "kernel"), (&mut same.initrd, "initrd")] {
@@ -142,7 +144,9 @@ mod tests {
             "-append",
             "quiet x=1",
             "-blockdev",
-            "driver=qcow2,file.driver=file,file.filename=/h/instances/1/disk.qcow2",
+            "{\"driver\":\"qcow2\",\"file\":{\"filename\":\"/dev/fdset/1\"}}",
+            "-add-fd",
+            "fd=9,set=1,opaque=/h/instances/1/disk.qcow2",
         ];
         let same = Same::read(&words).unwrap();
         assert_eq!(same.size, ["-m", "512M", "-smp", "2"]);

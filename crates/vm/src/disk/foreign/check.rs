@@ -6,13 +6,20 @@ use tandem_backend::BackendError;
 use super::{ForeignFormat, MOST, ova, qcow2, tar::Member, vmdk};
 use crate::{disk::CarryError, machine::file_node};
 
-/// A disk that may come in.
+/// One of the disks that come in.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// How QEMU is to open it; `None` has nothing on it.
+    pub(super) node: Option<Value>,
+    /// Bytes as a guest sees it.
+    pub(super) size: u64,
+}
+
+/// A machine's disk, or several, that may come in.
 #[derive(Debug, Clone)]
 pub struct ForeignDisk {
-    /// How QEMU is to open it.
-    pub(super) node: Value,
-    /// Bytes as a guest sees it.
-    pub size: u64,
+    /// The machine's disks; it starts from the first.
+    pub(super) parts: Vec<Part>,
     /// What its descriptor says of its machine's memory, bytes.
     pub memory: Option<u64>,
     /// What its descriptor says of its machine's processors.
@@ -60,32 +67,45 @@ pub fn look_at_disk(path: &Path, format: Option<ForeignFormat>) -> Result<Foreig
     // The path goes to another program, which has another folder to begin in.
     let path = std::path::absolute(path).map_err(failed)?;
     let node = file_node(&path);
-    let (node, size, described) = match format {
+    let one = |node, size| vec![Part { node: Some(node), size }];
+    let (parts, described) = match format {
         ForeignFormat::Raw => {
             let size = raw_size(section.length).map_err(unfit)?;
-            (json!({"driver": "raw", "file": node}), size, None)
+            (one(json!({"driver": "raw", "file": node}), size), None)
         }
         ForeignFormat::Qcow2 => {
             let size = qcow2::size(&head, section.length).map_err(unfit)?;
-            (json!({"driver": "qcow2", "file": node, "backing": null}), size, None)
+            (one(json!({"driver": "qcow2", "file": node, "backing": null}), size), None)
         }
         ForeignFormat::Vmdk => {
             let size = section.vmdk().map_err(unfit)?;
-            (json!({"driver": "vmdk", "file": node, "backing": null}), size, None)
+            (one(json!({"driver": "vmdk", "file": node, "backing": null}), size), None)
         }
         ForeignFormat::Ova => {
-            let (member, described) = ova::open(&file).map_err(unfit)?;
-            let Member { begin, length, name } = member;
-            let section = Section { file: &file, begin, length };
-            let size =
-                section.vmdk().map_err(|why| unfit(format!("has a disk `{name}` that {why}")))?;
-            // QEMU sees the member only.
-            let part = json!({"driver": "raw", "file": node, "offset": begin, "size": length});
-            (json!({"driver": "vmdk", "file": part, "backing": null}), size, Some(described))
+            let (disks, described) = ova::open(&file).map_err(unfit)?;
+            let parts: Result<Vec<_>, _> =
+                disks.into_iter().map(|disk| part_of(&file, &node, disk)).collect();
+            (parts.map_err(unfit)?, Some(described))
         }
     };
+    if parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.size)) > MOST {
+        return Err(unfit(format!("has disks of more than {MOST} bytes")));
+    }
     let (memory, cpus) = described.map_or((None, None), |it| (it.memory, it.cpus));
-    Ok(ForeignDisk { node, size, memory, cpus })
+    Ok(ForeignDisk { parts, memory, cpus })
+}
+
+/// A disk of the appliance in `file`, which QEMU opens as `node`; it sees the
+/// member only.
+fn part_of(file: &File, node: &Value, disk: ova::Disk) -> Result<Part, String> {
+    let Member { begin, length, name } = match disk {
+        ova::Disk::Member(member) => member,
+        ova::Disk::Empty(size) => return Ok(Part { node: None, size }),
+    };
+    let section = Section { file, begin, length };
+    let size = section.vmdk().map_err(|why| format!("has a disk `{name}` that {why}"))?;
+    let part = json!({"driver": "raw", "file": node, "offset": begin, "size": length});
+    Ok(Part { node: Some(json!({"driver": "vmdk", "file": part, "backing": null})), size })
 }
 
 /// The size that a disk's beginning tells, for whoever tries any bytes.
@@ -147,6 +167,11 @@ mod tests {
         path
     }
 
+    fn only(found: &ForeignDisk) -> (u64, Value) {
+        let [Part { node: Some(node), size }] = &found.parts[..] else { panic!("{found:?}") };
+        (*size, node.clone())
+    }
+
     #[test]
     fn formats_are_said_and_only_the_file_itself_is_named() {
         let dir = tempfile::tempdir().unwrap();
@@ -155,8 +180,9 @@ mod tests {
         sector[510..512].copy_from_slice(&[0x55, 0xaa]);
         let raw = file(dir, "raw,disk", &sector);
         let found = look_at_disk(&raw, None).unwrap();
-        assert_eq!((found.size, &found.node["driver"]), (1024, &json!("raw")));
-        assert_eq!(found.node["file"]["filename"], raw.to_str().unwrap());
+        let (size, node) = only(&found);
+        assert_eq!((size, &node["driver"]), (1024, &json!("raw")));
+        assert_eq!(node["file"]["filename"], raw.to_str().unwrap());
         let said = |path: &Path, format| look_at_disk(path, format).unwrap_err().to_string();
         let text = said(&raw, Some(ForeignFormat::Qcow2));
         assert!(text.contains("like raw and not like qcow2"), "{text}");
@@ -188,11 +214,12 @@ mod tests {
             look_at_disk(&file(dir.path(), "a.ova", &all), None)
         };
         let found = with("").unwrap();
-        assert_eq!(found.size, 1 << 20);
-        let part = &found.node["file"];
+        let (size, node) = only(&found);
+        assert_eq!(size, 1 << 20);
+        let part = &node["file"];
         assert_eq!((&part["driver"], &part["size"]), (&json!("raw"), &json!(vmdk.len())));
         assert_eq!(part["offset"], 512 + 512 + 512 + 512);
-        assert_eq!(found.node["backing"], Value::Null);
+        assert_eq!(node["backing"], Value::Null);
         let damaged = with("SHA256(d.vmdk)= 00\n").unwrap_err().to_string();
         assert!(damaged.contains("d.vmdk") && damaged.contains("manifest"), "{damaged}");
     }

@@ -24,8 +24,10 @@ use std::{fmt, str::FromStr};
 
 pub(super) use check::size_in_head;
 pub use check::{ForeignDisk, look_at_disk};
+#[cfg(test)]
+pub(super) use ovf::Described;
 pub(super) use ovf::read as read_ovf;
-pub(crate) use take::{Firmware, copy_mark, firmware_of, variables_of};
+pub(crate) use take::{Firmware, Place, copy_mark, firmware_of, places_of, variables_of};
 pub use take::{is_foreign, take_disk};
 #[cfg(test)]
 pub(super) use tar::members;
@@ -43,7 +45,7 @@ pub enum ForeignFormat {
     Raw,
     /// VMware's, in one file.
     Vmdk,
-    /// An appliance: a tar archive of an OVF descriptor and a VMDK disk
+    /// An appliance: a tar archive of an OVF descriptor and VMDK disks
     /// (DMTF DSP0243).
     Ova,
 }

@@ -8,25 +8,46 @@ use std::{
 
 use super::{
     super::digest::sha256,
-    ovf::{self, Described},
+    ovf::{self, Described, Machine},
     tar::{Member, members},
 };
 
 /// A longer manifest is none, bytes.
 const LONGEST_MANIFEST: u64 = 64 << 10;
 
-/// The disk's member and what is said of the machine. An error is the end of a
-/// sentence about the file.
-pub(super) fn open(archive: &File) -> Result<(Member, Described), String> {
+/// A disk of an appliance.
+pub(super) enum Disk {
+    /// This member has its bytes.
+    Member(Member),
+    /// So many bytes with nothing on them.
+    Empty(u64),
+}
+
+/// The disks, the one that it starts from first, and what is said of the
+/// machine. An error is the end of a sentence about the file.
+pub(super) fn open(archive: &File) -> Result<(Vec<Disk>, Machine), String> {
     let members = members(archive)?;
     let ending = |end: &str| members.iter().find(|it| it.name.to_ascii_lowercase().ends_with(end));
     let descriptor = ending(".ovf").ok_or("is an archive without an OVF descriptor")?;
     let described = ovf::read(&text(archive, descriptor, ovf::LONGEST)?)?;
-    let disk = members.iter().find(|member| member.name == described.disk);
-    let disk = disk.ok_or("has a descriptor whose disk is not among its members")?;
+    let mut disks = Vec::new();
+    for disk in &described.disks {
+        disks.push(match disk {
+            Described::File(name) => {
+                let disk = members.iter().find(|member| member.name == *name);
+                let disk = disk.ok_or("has a descriptor whose disk is not among its members")?;
+                Disk::Member(disk.clone())
+            }
+            Described::Empty(bytes) => Disk::Empty(*bytes),
+        });
+    }
     if let Some(manifest) = ending(".mf") {
         let manifest = text(archive, manifest, LONGEST_MANIFEST)?;
-        for member in [descriptor, disk] {
+        let with_bytes = disks.iter().filter_map(|disk| match disk {
+            Disk::Member(member) => Some(member),
+            Disk::Empty(_) => None,
+        });
+        for member in [descriptor].into_iter().chain(with_bytes) {
             if let Some(digest) = digest_in(&manifest, &member.name)
                 && !digest.eq_ignore_ascii_case(&digest_of(archive, member)?)
             {
@@ -34,7 +55,7 @@ pub(super) fn open(archive: &File) -> Result<(Member, Described), String> {
             }
         }
     }
-    Ok((disk.clone(), described))
+    Ok((disks, described))
 }
 
 fn text(archive: &File, member: &Member, longest: u64) -> Result<String, String> {

@@ -6,11 +6,23 @@ use roxmltree::{Document, Node};
 /// A longer descriptor is none, bytes.
 pub(super) const LONGEST: u64 = 1 << 20;
 
+/// A disk as it is described.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Described {
+    /// The member with its bytes.
+    File(String),
+    /// So many bytes with nothing on them.
+    Empty(u64),
+}
+
+/// The most disks of a machine: it has one SATA controller.
+pub(crate) const MOST_DISKS: usize = 6;
+
 /// A machine as it is described.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Described {
-    /// The member with the disk.
-    pub(crate) disk: String,
+pub(crate) struct Machine {
+    /// Its disks; it starts from the first.
+    pub(crate) disks: Vec<Described>,
     /// Memory in bytes.
     pub(crate) memory: Option<u64>,
     /// Processors.
@@ -19,7 +31,7 @@ pub(crate) struct Described {
 
 /// Reads a descriptor. Entities of a document's own are not taken, so that it
 /// cannot grow. An error is the end of a sentence about the file.
-pub(crate) fn read(text: &str) -> Result<Described, String> {
+pub(crate) fn read(text: &str) -> Result<Machine, String> {
     let document =
         Document::parse(text).map_err(|e| format!("has a descriptor that is no XML ({e})"))?;
     let all = |name: &'static str| {
@@ -32,26 +44,71 @@ pub(crate) fn read(text: &str) -> Result<Described, String> {
     if machines != 1 {
         return Err(format!("describes {machines} machines, and one at a time is imported"));
     }
-    let disks: Vec<_> = all("Disk").collect();
-    let [disk] = disks[..] else {
-        return Err(format!("has {} disks, and a machine here has one", disks.len()));
-    };
-    let id = attribute(disk, "fileRef").ok_or("has a disk without a file")?;
-    let file = all("File").find(|file| attribute(*file, "id") == Some(id));
-    let file = file.ok_or("names a file that it does not list")?;
-    if attribute(file, "chunkSize").is_some()
-        || attribute(file, "compression").is_some_and(|it| it != "identity")
-    {
-        return Err("has its disk in pieces or compressed; export it again without".to_owned());
+    let mut disks = Vec::new();
+    for disk in in_order(&document) {
+        disks.push(described(&document, disk)?);
     }
-    let disk = attribute(file, "href").unwrap_or_default().to_owned();
+    match disks.len() {
+        0 => return Err("has no disk".to_owned()),
+        1..=MOST_DISKS => {}
+        count => {
+            return Err(format!("has {count} disks, and a machine here has {MOST_DISKS} at most"));
+        }
+    }
     let amount = |kind: &str| {
         let item = all("Item").find(|it| child(*it, "ResourceType") == Some(kind))?;
         Some((child(item, "VirtualQuantity")?.parse::<u64>().ok()?, child(item, "AllocationUnits")))
     };
     let memory = amount("4").and_then(|(count, unit)| count.checked_mul(unit_of(unit)?));
     let cpus = amount("3").and_then(|(count, _)| u32::try_from(count).ok());
-    Ok(Described { disk, memory, cpus })
+    Ok(Machine { disks, memory, cpus })
+}
+
+/// The disks as they are attached: in the order of the machine's items, then
+/// those that no item names.
+fn in_order<'a, 'i>(document: &'a Document<'i>) -> Vec<Node<'a, 'i>> {
+    let all = |name: &'static str| {
+        document.descendants().filter(move |it: &Node<'_, '_>| it.tag_name().name() == name)
+    };
+    let named = |item: &Node<'_, '_>| {
+        let place = child(*item, "HostResource")?;
+        Some(place.rsplit_once("disk/")?.1.to_owned())
+    };
+    let hard_disk = |item: &Node<'_, '_>| child(*item, "ResourceType") == Some("17");
+    let order: Vec<String> =
+        all("Item").filter(hard_disk).filter_map(|item| named(&item)).collect();
+    let mut disks: Vec<_> = all("Disk").collect();
+    // The sort keeps the order of equals.
+    disks.sort_by_key(|disk| {
+        let id = attribute(*disk, "diskId").unwrap_or_default();
+        order.iter().position(|other| other == id).unwrap_or(order.len())
+    });
+    disks
+}
+
+fn described(document: &Document<'_>, disk: Node<'_, '_>) -> Result<Described, String> {
+    if attribute(disk, "parentRef").is_some() {
+        return Err("has a disk that is only the difference to another one; export it again without its snapshots".to_owned());
+    }
+    let Some(id) = attribute(disk, "fileRef") else {
+        let capacity = attribute(disk, "capacity").and_then(|it| it.parse::<u64>().ok());
+        let unit = unit_of(Some(attribute(disk, "capacityAllocationUnits").unwrap_or("byte")));
+        let bytes = capacity.zip(unit).and_then(|(count, unit)| count.checked_mul(unit));
+        let bytes =
+            bytes.filter(|bytes| *bytes > 0).and_then(|it| it.checked_next_multiple_of(512));
+        return bytes
+            .map(Described::Empty)
+            .ok_or("has a disk without a file and without a size".to_owned());
+    };
+    let files = document.descendants().filter(|it| it.tag_name().name() == "File");
+    let file = files.into_iter().find(|file| attribute(*file, "id") == Some(id));
+    let file = file.ok_or("names a file that it does not list")?;
+    if attribute(file, "chunkSize").is_some()
+        || attribute(file, "compression").is_some_and(|it| it != "identity")
+    {
+        return Err("has a disk in pieces or compressed; export it again without".to_owned());
+    }
+    Ok(Described::File(attribute(file, "href").unwrap_or_default().to_owned()))
 }
 
 /// An attribute, whatever its name space: descriptors differ there.
@@ -93,18 +150,45 @@ mod tests {
     #[test]
     fn disk_and_size_are_found() {
         let found = read(TEXT).unwrap();
-        assert_eq!(found.disk, "box-disk1.vmdk");
+        assert_eq!(found.disks, [Described::File("box-disk1.vmdk".to_owned())]);
         assert_eq!((found.memory, found.cpus), (Some(768 << 20), Some(2)));
         assert_eq!(read(&TEXT.replace("byte * 2^20", "bushels")).unwrap().memory, None);
     }
 
     #[test]
-    fn what_is_not_one_machine_with_one_disk_is_refused() {
+    fn disks_come_as_they_are_attached() {
+        let more = "<Disk ovf:diskId=\"e\" ovf:capacity=\"2\" ovf:capacityAllocationUnits=\"byte * 2^30\"/><Disk ovf:diskId=\"b\" ovf:fileRef=\"f2\"/></DiskSection>";
+        let item = |id: &str| {
+            format!(
+                "<Item><rasd:HostResource>ovf:/disk/{id}</rasd:HostResource><rasd:ResourceType>17</rasd:ResourceType></Item>"
+            )
+        };
+        let file = "<File ovf:id=\"f2\" ovf:href=\"boot.vmdk\"/></References>";
+        let text = TEXT.replace("</DiskSection>", more).replace("</References>", file).replace(
+            "</VirtualHardwareSection>",
+            &format!("{}{}</VirtualHardwareSection>", item("b"), item("d")),
+        );
+        let file = |name: &str| Described::File(name.to_owned());
+        let expected = [file("boot.vmdk"), file("box-disk1.vmdk"), Described::Empty(2 << 30)];
+        assert_eq!(read(&text).unwrap().disks, expected);
+        let difference = text.replace("ovf:diskId=\"b\"", "ovf:diskId=\"b\" ovf:parentRef=\"d\"");
+        assert!(read(&difference).unwrap_err().contains("difference"));
+        let nothing = text.replace("ovf:capacity=\"2\"", "ovf:capacity=\"${x}\"");
+        assert!(read(&nothing).unwrap_err().contains("without a size"));
+        let many = TEXT.replace(
+            "</DiskSection>",
+            &format!("{}</DiskSection>", "<Disk ovf:fileRef=\"f1\"/>".repeat(6)),
+        );
+        assert!(read(&many).unwrap_err().contains("7 disks"));
+    }
+
+    #[test]
+    fn what_is_not_one_machine_is_refused() {
         let said = |text: &str| read(text).unwrap_err();
         assert!(said("<a").contains("no XML"));
         assert!(said("<a/>").contains("no OVF"));
-        let two = TEXT.replace("</DiskSection>", "<Disk ovf:fileRef=\"f1\"/></DiskSection>");
-        assert!(said(&two).contains("2 disks"));
+        let none = TEXT.replace("<Disk ovf:diskId=\"d\" ovf:fileRef=\"f1\"/>", "");
+        assert!(said(&none).contains("no disk"));
         assert!(
             said(
                 &TEXT

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
 use tandem_home::{read_json, write_json};
 
-use super::ForeignDisk;
+use super::{ForeignDisk, check::Part};
 use crate::{
     disk::{
         CarryError, Chain,
         flat::{Target, convert},
-        qcow2::first_sector,
+        qcow2::{first_sector, write_empty},
     },
     machine::Uefi,
 };
@@ -25,6 +25,26 @@ struct Mark {
     version: u32,
     #[serde(default)]
     firmware: Firmware,
+    /// Bytes of each disk, when it has several: all lie in one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    disks: Vec<u64>,
+}
+
+/// A disk of several that lie in one: where it begins there, and its bytes.
+pub(crate) type Place = (u64, u64);
+
+/// Disks in one begin at whole multiples of this, bytes.
+const ALIGNMENT: u64 = 1 << 20;
+
+/// Where disks of these sizes lie in one, and the size of that.
+fn places(sizes: &[u64]) -> (Vec<Place>, u64) {
+    let mut end = 0;
+    let places = sizes.iter().map(|size| {
+        let begin = end;
+        end = (begin + size).next_multiple_of(ALIGNMENT);
+        (begin, *size)
+    });
+    (places.collect(), end)
 }
 
 /// What starts a disk.
@@ -48,24 +68,32 @@ pub fn is_foreign(dir: &Path) -> Result<bool, BackendError> {
 
 /// What starts the disk of the instance in `dir`, if that came from elsewhere.
 pub(crate) fn firmware_of(dir: &Path) -> Result<Option<Firmware>, BackendError> {
-    let mark: Option<Mark> = read_json(&dir.join(FILE))?;
-    Ok(mark.map(|mark| mark.firmware))
+    Ok(mark_of(dir)?.map(|mark| mark.firmware))
+}
+
+/// The disks of the instance in `dir`, where it has several.
+pub(crate) fn places_of(dir: &Path) -> Result<Vec<Place>, BackendError> {
+    Ok(mark_of(dir)?.map_or_else(Vec::new, |mark| places(&mark.disks).0))
+}
+
+fn mark_of(dir: &Path) -> Result<Option<Mark>, BackendError> {
+    Ok(read_json(&dir.join(FILE))?)
 }
 
 /// Says so of the instance in `dir`.
-fn mark_foreign(dir: &Path, firmware: Firmware) -> Result<(), BackendError> {
-    Ok(write_json(&dir.join(FILE), &Mark { version: 1, firmware })?)
+fn mark_foreign(dir: &Path, firmware: Firmware, disks: Vec<u64>) -> Result<(), BackendError> {
+    Ok(write_json(&dir.join(FILE), &Mark { version: 1, firmware, disks })?)
 }
 
 /// Says the same of the instance in `to` as of the one in `from`, if its disk
 /// came from elsewhere. What UEFI remembers goes along.
 pub(crate) fn copy_mark(from: &Path, to: &Path) -> Result<(), BackendError> {
-    let Some(firmware) = firmware_of(from)? else { return Ok(()) };
+    let Some(Mark { firmware, disks, .. }) = mark_of(from)? else { return Ok(()) };
     if firmware == Firmware::Uefi {
         let (source, target) = (variables_of(from), variables_of(to));
         std::fs::copy(&source, &target).map_err(|e| BackendError::io("copy", &source, e))?;
     }
-    mark_foreign(to, firmware)
+    mark_foreign(to, firmware, disks)
 }
 
 /// What UEFI remembers of the machine in `dir`.
@@ -73,7 +101,8 @@ pub(crate) fn variables_of(dir: &Path) -> PathBuf {
     dir.join("uefi.fd")
 }
 
-/// Makes the disk of the instance in `dir` of one that was looked at. Dropping
+/// Makes the disk of the instance in `dir` of one that was looked at; several
+/// lie in one, so that a snapshot has all of them in the same moment. Dropping
 /// the future ends the work.
 ///
 /// # Errors
@@ -84,13 +113,29 @@ pub async fn take_disk(disk: &ForeignDisk, dir: &Path) -> Result<(), CarryError>
     let failed = |e| BackendError::io("make the disk", &path, e);
     let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path);
     let file = file.map_err(failed)?;
-    convert(&disk.node, "qcow2", &[], Target::Open(&file)).await?;
+    let sizes = match &disk.parts[..] {
+        [Part { node: Some(node), .. }] => {
+            convert(node, "qcow2", &[], Target::Open(&file)).await?;
+            Vec::new()
+        }
+        parts => {
+            let sizes: Vec<u64> = parts.iter().map(|part| part.size).collect();
+            let (places, size) = places(&sizes);
+            write_empty(&file, size).map_err(failed)?;
+            for (part, place) in parts.iter().zip(places) {
+                if let Some(node) = &part.node {
+                    convert(node, "qcow2", &[], Target::Place(&file, place)).await?;
+                }
+            }
+            sizes
+        }
+    };
     let firmware = starter(&first_sector(&file).map_err(failed)?)
         .map_err(|why| CarryError::Unfit(why.to_owned()))?;
     if firmware == Firmware::Uefi {
         give_variables(&Uefi::find()?, dir)?;
     }
-    Ok(mark_foreign(dir, firmware)?)
+    Ok(mark_foreign(dir, firmware, sizes)?)
 }
 
 /// The first state of what UEFI remembers, as the machine's own.
@@ -133,11 +178,14 @@ mod tests {
     fn an_instance_is_marked() {
         let dir = tempfile::tempdir().unwrap();
         assert!(!is_foreign(dir.path()).unwrap());
-        mark_foreign(dir.path(), Firmware::Uefi).unwrap();
+        mark_foreign(dir.path(), Firmware::Uefi, vec![512, 3 << 20, 5]).unwrap();
+        let places = [(0, 512), (1 << 20, 3 << 20), (4 << 20, 5)];
+        assert_eq!(places_of(dir.path()).unwrap(), places);
         assert!(is_foreign(dir.path()).unwrap());
         assert_eq!(firmware_of(dir.path()).unwrap(), Some(Firmware::Uefi));
         // As an earlier version wrote it.
         std::fs::write(dir.path().join(FILE), "{\"version\":1}").unwrap();
         assert_eq!(firmware_of(dir.path()).unwrap(), Some(Firmware::Bios));
+        assert!(places_of(dir.path()).unwrap().is_empty());
     }
 }
