@@ -5,6 +5,7 @@ import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { charts } from "./de/said/charts";
 import { doctor } from "./de/said/doctor";
 import { errors } from "./de/said/errors";
+import { guide } from "./de/said/guide";
 import { verdicts } from "./de/said/verdicts";
 import { warnings } from "./de/said/warnings";
 import { shown } from "./language.svelte";
@@ -14,7 +15,7 @@ import { fetchSaid, label, said } from "./said.svelte";
 
 const CRATES = "../../../../crates/";
 const TEXTS: Record<string, string> = import.meta.glob(
-  ["../../../../crates/{lab/src/analysis,app/src/course,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
+  ["../../../../crates/{lab/src/analysis,lab/src/guide,app/src/course,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
   { query: "?raw", import: "default", eager: true },
 );
 
@@ -26,6 +27,7 @@ const SOURCES: [readonly Phrase[], string[], string[]][] = [
   [warnings, [], ["lab/src/analysis/warnings.rs"]],
   [doctor, [], ["container/src/container/probe.rs", "container/src/checkpoint/probe.rs", "rootless/src/capability.rs"]],
   [doctor, FINDINGS, ["container/src/process/engine.rs", "vm/src/engine.rs", "app/src/base.rs", "app/src/doctor.rs"]],
+  [guide, [], ["lab/src/guide/advice.rs", "lab/src/guide/mod.rs"]],
   [errors, [], ["app/src/error.rs", "backend/src/error.rs", "image/src/error.rs", "image/src/registry/error.rs", "build/src/error.rs"]],
   [charts, [], ["report/src/from_result.rs", "report/src/ledger.rs", "report/src/lines/mod.rs", "report/src/race/layout.rs", "report/src/race/mod.rs", "report/src/distribution/mod.rs"]],
 ];
@@ -34,7 +36,7 @@ const SOURCES: [readonly Phrase[], string[], string[]][] = [
 const APART = new Set([
   "measured times and sizes are never negative and far below 2^63", "a plot is a few thousand pixels wide",
   "{busy} {} and {}", "came back", "did not", "still there", "answered the same", "did not answer the same", "has a kernel of its own", "shares the host's kernel", "contained in both", "not contained in both",
-  "Linux {} ({package})", "trying to {action} {}",
+  "`as` keeps within the range of the type, which is what is wanted", "Linux {} ({package})", "trying to {action} {}",
 ]);
 
 /** A command, which is the same in every language. */
@@ -74,7 +76,7 @@ describe("what the program says", () => {
   }
 
   it("keeps every value, and none that is not there", () => {
-    for (const [sentence, words] of [verdicts, warnings, doctor, errors, charts].flat()) {
+    for (const [sentence, words] of [verdicts, warnings, doctor, errors, guide, charts].flat()) {
       const given = [...sentence.matchAll(/\{[^{}]*\}/g)].length;
       const used = new Set([...words.matchAll(/\{(\d)\}/g)].map((one) => Number(one[1])));
       expect([...used].sort(), sentence).toEqual(Array.from({ length: given }, (_, at) => at));

@@ -5,6 +5,7 @@ import { lane } from "../lane";
 import { charts } from "./charts";
 import { doctor } from "./doctor";
 import { errors } from "./errors";
+import { guide } from "./guide";
 import { progress } from "./progress";
 import { verdicts } from "./verdicts";
 import { warnings } from "./warnings";
@@ -12,5 +13,5 @@ import { warnings } from "./warnings";
 /** Parts of a ledger as a chart names them. */
 const parts = Object.entries(lane.parts).map(([said, words]) => [said.toLowerCase().replaceAll(", ", " "), words] as const);
 
-export const sentences = new Phrases([...verdicts, ...warnings, ...doctor, ...errors, ...progress]);
+export const sentences = new Phrases([...verdicts, ...warnings, ...doctor, ...errors, ...progress, ...guide]);
 export const inCharts = new Phrases([...charts, ...parts]);
