@@ -40,7 +40,7 @@ pub(crate) fn open(
 /// Has the page painted by the processor where there is no graphics processor:
 /// the view would emulate one, which takes seconds for the first frame.
 pub(crate) fn paint_as_this_machine_can() {
-    const PLAIN: &str = "WEBKIT_DISABLE_COMPOSITING_MODE";
+    const PLAIN: &str = "WEBKIT_SKIA_ENABLE_CPU_RENDERING";
     let renders = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("renderD");
     let devices = std::fs::read_dir(Path::new("/dev/dri")).into_iter().flatten().flatten();
     let has_graphics = devices.map(|it| it.file_name()).any(|name| renders(&name));
