@@ -4,7 +4,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig(({ mode }) => ({
   plugins: [svelte()],
   clearScreen: false,
-  server: { host: "127.0.0.1", port: 1420, strictPort: true },
+  // A test reads what the program's sources say.
+  server: { host: "127.0.0.1", port: 1420, strictPort: true, fs: { allow: mode === "test" ? [".."] : ["."] } },
   build: {
     // WebKitGTK 2.40 and later (Debian 12, Ubuntu 22.04).
     target: "safari16.4",

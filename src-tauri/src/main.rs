@@ -8,6 +8,7 @@ mod program;
 mod session;
 mod shell;
 mod terminals;
+mod window;
 mod work;
 
 use tauri::{Manager as _, RunEvent, WindowEvent};
@@ -15,14 +16,17 @@ use tauri::{Manager as _, RunEvent, WindowEvent};
 use crate::shell::Shell;
 
 fn main() -> anyhow::Result<()> {
+    window::paint_as_this_machine_can();
     if !program::has_display() {
         anyhow::bail!(
             "there is no display: log in to a desktop, or use `tandem compare` in the terminal"
         );
     }
     tandem_app::keep_descriptors();
+    let shell = Shell::open();
+    let beginning = window::beginning(&shell);
     let app = tauri::Builder::default()
-        .manage(Shell::open())
+        .manage(shell)
         .invoke_handler(tauri::generate_handler![
             commands::machine::opening,
             commands::machine::doctor,
@@ -101,7 +105,7 @@ fn main() -> anyhow::Result<()> {
         ])
         .setup(|app| {
             begin(app);
-            Ok(())
+            Ok(window::open(app, beginning)?)
         })
         .build(tauri::generate_context!())?;
     app.run(|handle, event| {

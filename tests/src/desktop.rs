@@ -207,6 +207,17 @@ impl Desktop {
         poll::until("the end of the window", limit, || (!folder.exists()).then_some(()))
     }
 
+    /// Takes the display away under the window, and waits until its program
+    /// has gone.
+    pub fn lose_display(self, limit: Duration) -> Result<()> {
+        let Self { program, _driver: driver, _display: display, .. } = self;
+        drop(display);
+        let folder = PathBuf::from(format!("/proc/{program}"));
+        let gone = poll::until("the end of the window", limit, || (!folder.exists()).then_some(()));
+        drop(driver);
+        gone
+    }
+
     fn run<F: Future>(&self, work: F) -> F::Output {
         self.runtime.block_on(work)
     }

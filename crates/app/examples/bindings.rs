@@ -2,12 +2,13 @@
 //! the folder that is named: `cargo xtask bindings` runs it.
 
 use tandem_app::{
-    BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts, CheckOutcome,
-    ClassView, ClassWish, CommandEnd, CompareRequest, Database, DfReport, ExperimentInfo,
-    ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow, InstanceRow, Language,
-    LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned, Pulling, QueryAnswer,
-    RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SaidBy, SnapshotRow,
-    Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize, UpdateMode, UpdateReport,
+    Beginning, BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts,
+    CheckOutcome, ClassView, ClassWish, CommandEnd, CompareRequest, Database, DfReport,
+    ExperimentInfo, ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow,
+    InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned,
+    Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish,
+    SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize,
+    UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -63,6 +64,7 @@ fn main() -> Result<(), ExportError> {
     UpdateMode::export_all(&config)?;
     UpdateReport::export_all(&config)?;
     OpenedTerminal::export_all(&config)?;
+    Beginning::export_all(&config)?;
     Opening::export_all(&config)?;
     Capability::export_all(&config)?;
     Failure::export_all(&config)

@@ -47,9 +47,13 @@ impl CompareRequest {
     }
 }
 
-/// A word as a POSIX shell reads it back.
+/// A word as a POSIX shell reads it back; the person's home stays `~/`. The
+/// page does the same (`ui/src/lib/command.ts`).
 fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
+    if let Some(rest) = word.strip_prefix("~/").filter(|rest| !rest.is_empty()) {
+        return format!("~/{}", quote(rest));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=,+%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
@@ -60,6 +64,20 @@ fn quote(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Read by the page's tests too.
+    const SHARED: &str = include_str!("../../../ui/src/lib/commands.json");
+
+    #[test]
+    fn words_are_quoted_as_the_page_does_it() {
+        let shared: serde_json::Value = serde_json::from_str(SHARED).unwrap();
+        let cases = shared["quoted"].as_array().unwrap();
+        assert!(cases.len() > 5);
+        for case in cases {
+            let [word, quoted] = [0, 1].map(|at| case[at].as_str().unwrap());
+            assert_eq!(quote(word), quoted);
+        }
+    }
 
     #[test]
     fn only_what_differs_from_the_defaults_is_written() {

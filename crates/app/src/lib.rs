@@ -103,7 +103,7 @@ pub use disk_import::DiskWishes;
 pub use error::AppError;
 pub use experiment::ExperimentRequest;
 pub use filter::InstanceFilter;
-pub use frame::{Frame, Opening, Timed};
+pub use frame::{Beginning, Frame, Opening, Timed};
 pub use give::{GiftKind, Given};
 pub use health::HealthWishes;
 pub use image_detail::{ChangedPath, HistoryStep, ImageDetail, LayerDetail};

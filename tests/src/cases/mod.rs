@@ -49,7 +49,9 @@ mod window;
 mod window_class;
 mod window_look;
 mod window_postgres;
+mod window_results;
 mod window_terminal;
+mod window_trouble;
 
 use anyhow::Result;
 
@@ -115,6 +117,7 @@ pub fn all() -> Vec<Case> {
         window::CASES,
         window_terminal::CASES,
         window_class::CASES,
+        window_trouble::CASES,
         window_look::CASES,
         window_postgres::CASES,
     ]

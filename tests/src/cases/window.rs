@@ -94,6 +94,11 @@ fn wait_for_stage(desktop: &Desktop, wanted: &[&str], limit: Duration) -> Result
     Ok(())
 }
 
+/// Waits until a launch is measured.
+pub(super) fn racing(desktop: &Desktop) -> Result<()> {
+    wait_for_stage(desktop, &["racing"], COMPARISON)
+}
+
 /// The text of a test id inside a lane's card.
 fn in_lane(desktop: &Desktop, lane: &str, id: &str) -> Result<String> {
     let selector = format!("[data-testid={lane}] [data-testid={id}]");
@@ -114,7 +119,7 @@ fn seconds(text: &str) -> Result<f64> {
     }
 }
 
-fn launch_once(desktop: &Desktop) -> Result<()> {
+pub(super) fn launch_once(desktop: &Desktop) -> Result<()> {
     desktop.click("lab-options")?;
     desktop.fill("option-trials", "1")?;
     desktop.click("lab-options")?;

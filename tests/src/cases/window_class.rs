@@ -5,7 +5,10 @@ use std::{fs, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::window::{ENDING, SOON, case, open, says};
+use super::{
+    window::{ENDING, SOON, case, open, says},
+    window_results::{fits, resumed},
+};
 use crate::{
     Case, World,
     desktop::{Desktop, Look},
@@ -71,6 +74,9 @@ fn beside(world: &World) -> Result<()> {
     let trials = stored["trials"].as_array().map(Vec::len);
     ensure!(desktop.script(rows)?.as_u64() == trials.map(|it| it as u64), "not every trial");
     explain(world, &desktop, &a)?;
+    desktop.click("result-back")?;
+    resumed(world, &desktop)?;
+    fits(world, &desktop)?;
     desktop.close(ENDING)
 }
 
@@ -113,6 +119,9 @@ fn hand_in(world: &World, result: &Value) -> Result<()> {
         fs::write(folder.join(format!("student{number}.json")), one.to_string())?;
     }
     fs::write(folder.join("broken.json"), "{")?;
+    let mut future = result.clone();
+    future["schema"] = "tandem.result/9".into();
+    fs::write(folder.join("future.json"), future.to_string())?;
     fs::copy(folder.join("student1.json"), folder.join("again.json"))?;
     fs::write(world.scratch().join("late.json"), {
         let mut late = result.clone();
@@ -140,6 +149,7 @@ fn teacher(world: &World) -> Result<()> {
     says(&desktop, "class-group", "3 machines")?;
     let refused = desktop.text("class-refused")?;
     ensure!(refused.contains("broken.json") && refused.contains("count twice"), "{refused}");
+    ensure!(refused.contains("future.json") && refused.contains("tandem.result/9"), "{refused}");
     let command = desktop.text("cli-equivalent")?;
     ensure!(command == format!("tandem result class {folder}"), "{command}");
     desktop.wait("class-chart-class", SOON)?;

@@ -3,7 +3,7 @@
 
 import type { Unit } from "./bindings/Unit";
 import { say } from "./messages";
-import { region, shown } from "./messages/language.svelte";
+import { shown } from "./messages/language.svelte";
 
 /** A number and its unit, apart, for a big number with a small unit. */
 export interface Quantity {
@@ -25,9 +25,11 @@ export function decimal(value: number, digits: number): string {
   return format.format(Number(value.toFixed(digits)));
 }
 
-/** A moment (RFC 3339) as the person writes dates. */
+/** A moment (RFC 3339) in the person's time zone, with the month in letters: `29 Nov 2026, 14:05`. */
 export function moment(time: string): string {
-  return new Date(time).toLocaleString(region());
+  const at = new Date(time);
+  const clock = [at.getHours(), at.getMinutes()].map((part) => String(part).padStart(2, "0")).join(":");
+  return say.common.moment(at.getDate(), at.getMonth(), at.getFullYear(), clock);
 }
 
 /** Nanoseconds as `850 ns`, `1.2 ms`, `0.34 s`, `8.31 s`, `124.3 s`. */

@@ -278,6 +278,20 @@ mod tests {
     }
 
     #[test]
+    fn every_command_that_the_window_shows_can_be_typed() {
+        let shared = include_str!("../../../../ui/src/lib/commands.json");
+        let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
+        let lines = shared["commands"].as_array().unwrap();
+        assert!(lines.len() > 30);
+        for line in lines.iter().filter_map(serde_json::Value::as_str) {
+            let command: tandem_lesson::Command = line.parse().unwrap();
+            let words = std::iter::once("tandem".to_owned()).chain(command.arguments);
+            let typed = Cli::try_parse_from(words);
+            assert!(typed.is_ok(), "`{line}`: {}", typed.unwrap_err());
+        }
+    }
+
+    #[test]
     fn what_stands_behind_the_image_belongs_to_the_app() {
         let cli =
             Cli::try_parse_from(["tandem", "run", "--rm", "alpine", "ls", "-a", "--name"]).unwrap();

@@ -60,9 +60,19 @@ impl Window {
     /// nanoseconds: by the page's own clock, so that the driver's questions
     /// are not in it. The kernel counts the start in hundredths of a second.
     pub(crate) fn usable_after(&self) -> Result<f64> {
-        let script =
-            "return performance.timeOrigin + performance.getEntriesByName('usable')[0].startTime";
-        let usable_ms = self.desktop.script(script)?.as_f64().context("the page has no mark")?;
+        self.after("performance.timeOrigin + performance.getEntriesByName('usable')[0].startTime")
+    }
+
+    /// The same to the moment in which the page begins to load: what the
+    /// toolkit takes.
+    pub(crate) fn page_after(&self) -> Result<f64> {
+        self.after("performance.timeOrigin")
+    }
+
+    /// From the start of the program to a time of day in the page's words.
+    fn after(&self, time_of_day: &str) -> Result<f64> {
+        let found = self.desktop.script(&format!("return {time_of_day}"))?;
+        let usable_ms = found.as_f64().context("the page has no mark")?;
         let start = identity(self.desktop.program()).context("the window is gone")?.start;
         let (clocks, tick) = (clocks(), 1e9 / ticks_per_second()?);
         let booted = clocks.time_of_day as f64 - clocks.since_boot as f64;

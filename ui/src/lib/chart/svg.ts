@@ -18,17 +18,17 @@ const ATTRIBUTES = new Set([
 
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 
-/** The picture as a node to insert, or null when the text is not an SVG document. */
-export function parseSvg(text: string): SVGSVGElement | null {
+/** The picture as a node to insert, its words as `say` has them; null when the text is not an SVG document. */
+export function parseSvg(text: string, say: (words: string) => string = (words) => words): SVGSVGElement | null {
   const parsed = new DOMParser().parseFromString(text, "image/svg+xml");
   const root = parsed.documentElement;
   if (root.namespaceURI !== SVG_NAMESPACE || root.localName !== "svg") return null;
   if (parsed.getElementsByTagName("parsererror").length > 0) return null;
-  clean(root);
+  clean(root, say);
   return document.importNode(root, true) as unknown as SVGSVGElement;
 }
 
-function clean(element: Element): void {
+function clean(element: Element, say: (words: string) => string): void {
   for (const attribute of [...element.attributes]) {
     const namespace = attribute.name === "xmlns";
     if (!namespace && (!ATTRIBUTES.has(attribute.name) || attribute.value.includes("url("))) {
@@ -38,10 +38,12 @@ function clean(element: Element): void {
   for (const node of [...element.childNodes]) {
     if (node.nodeType === Node.ELEMENT_NODE) {
       const child = node as Element;
-      if (child.namespaceURI === SVG_NAMESPACE && ELEMENTS.has(child.localName)) clean(child);
+      if (child.namespaceURI === SVG_NAMESPACE && ELEMENTS.has(child.localName)) clean(child, say);
       else child.remove();
     } else if (node.nodeType !== Node.TEXT_NODE) {
       node.parentNode?.removeChild(node);
+    } else if (["text", "tspan", "title"].includes(element.localName)) {
+      node.nodeValue = say(node.nodeValue ?? "");
     }
   }
 }

@@ -11,6 +11,7 @@ import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import type { BesideView } from "../bindings/BesideView";
+import type { Beginning } from "../bindings/Beginning";
 import type { Building } from "../bindings/Building";
 import type { BundleReport } from "../bindings/BundleReport";
 import type { BundleRequest } from "../bindings/BundleRequest";
@@ -59,6 +60,8 @@ import type { Spot } from "../bindings/Spot";
 import type { SubjectInfo } from "../bindings/SubjectInfo";
 
 export interface Host {
+  /** What came with the page, so that its first frame need not ask; null when it was loaded again. */
+  beginning(): Beginning | null;
   /** What the program found when it opened. */
   opening(): Promise<Opening>;
   /** What this machine can do; probing takes a while the first time. */

@@ -1,6 +1,7 @@
 // The only file that knows Tauri.
 
 import { Channel, invoke } from "@tauri-apps/api/core";
+import type { Beginning } from "../bindings/Beginning";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import type { Host } from "./index";
@@ -11,7 +12,15 @@ function channel<T>(onMessage: (message: T) => void): Channel<T> {
   return messages;
 }
 
+/** What the program wrote into the page before it began. */
+function beginning(): Beginning | null {
+  const [opened] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+  const { tandemBegins } = window as { tandemBegins?: Beginning };
+  return opened?.type === "reload" ? null : (tandemBegins ?? null);
+}
+
 export const tauriHost: Host = {
+  beginning,
   opening: () => invoke("opening"),
   doctor: () => invoke("doctor"),
   subjects: () => invoke("subjects"),

@@ -48,14 +48,18 @@ export class Lab {
 
   /** Loads what there is to choose, and follows a run that is already going on. */
   async open(): Promise<void> {
+    const beginning = this.#host.beginning();
+    if (beginning) [this.request, this.subjects] = [beginning.request, beginning.subjects];
     await this.#try(async () => {
       // Whoever opens the window waits for all of them: at once, then.
       const [followed, usual, subjects] = await Promise.all([
         this.#host.watch((frame) => this.take(frame)),
-        this.#host.defaults(FIRST_SUBJECT),
+        beginning ? null : this.#host.defaults(FIRST_SUBJECT),
         this.#host.subjects(),
       ]);
-      this.request = followed ?? usual;
+      // What was chosen meanwhile stays.
+      const request = followed ?? usual;
+      if (request) this.request = request;
       this.subjects = subjects;
       this.typed = !this.subjects.some((subject) => subject.name === this.request?.subject);
     });

@@ -13,6 +13,7 @@ const REQUEST = {
 function host(own: Partial<Host> = {}): Host & { frame: (frame: Partial<Frame>) => void } {
   let send: (frame: Frame) => void = () => {};
   return {
+    beginning: () => null,
     opening: vi.fn(),
     doctor: vi.fn(),
     subjects: vi.fn().mockResolvedValue([{ name: "hello-flask", kind: "sample", description: "" }]),
@@ -45,6 +46,17 @@ async function opened(own: Partial<Host> = {}) {
 afterEach(() => vi.restoreAllMocks());
 
 describe("the Lab's controller", () => {
+  it("can be used before anything was answered, where the page brought what it needs", async () => {
+    const request = { ...structuredClone(REQUEST), trials: 9 };
+    const there = host({ beginning: () => ({ request, subjects: [{ name: "hello-flask", kind: "sample", description: "" }] }) });
+    const lab = new Lab(there);
+    const opening = lab.open();
+    expect([lab.request?.trials, lab.subjects.length]).toEqual([9, 1]);
+    await opening;
+    expect(lab.request?.trials).toBe(9);
+    expect(there.defaults).not.toHaveBeenCalled();
+  });
+
   it("opens with the sample and launches what is chosen", async () => {
     const { lab, there } = await opened();
     expect(lab.request?.subject).toBe("hello-flask");

@@ -1,6 +1,7 @@
 // The run's state in one line, for the eye and for screen readers. Pure.
 
 import { say } from "../messages";
+import { said } from "../messages/said.svelte";
 import { laneName } from "./lane";
 import { progress, racing, type RunState } from "./run";
 
@@ -8,8 +9,10 @@ export function statusText(run: RunState): string {
   switch (run.stage) {
     case "idle":
       return say.lab.ready;
-    case "preparing":
-      return say.lab.preparing(run.steps.at(-1)?.message ?? null);
+    case "preparing": {
+      const now = run.steps.at(-1)?.message;
+      return say.lab.preparing(now === undefined ? null : said(now));
+    }
     case "racing": {
       const { over, all } = progress(run);
       const lane = racing(run);

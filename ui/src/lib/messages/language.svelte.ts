@@ -48,8 +48,3 @@ export function ofSystem(wanted: readonly string[]): LanguageId {
   }
   return "en";
 }
-
-/** The person's own variety of the language that is shown: how dates are written there. */
-export function region(): string {
-  return navigator.languages.find((tag) => tag.toLowerCase().split(/[-_]/)[0] === shown.language) ?? shown.language;
-}

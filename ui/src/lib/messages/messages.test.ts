@@ -91,6 +91,13 @@ describe("the language", () => {
     expect(all()).toEqual(["8.31\u00a0s", "27.4\u00a0MiB", "0.33–0.36 s", "1.30×", "yes", "0.4\u00a0s", "12345"]);
     shown.language = "de";
     expect(all()).toEqual(["8,31\u00a0s", "27,4\u00a0MiB", "0,33–0,36 s", "1,30×", "ja", "0,4\u00a0s", "12345"]);
-    expect(moment("2026-03-09T10:00:00Z")).toMatch(/^9\.3\.2026/);
+  });
+
+  it("writes the month in letters, so that nobody takes it for the day", () => {
+    // In the person's time zone, which a bare time is in.
+    const times = ["2026-11-29T14:05:59", "2026-03-09T00:00:00"];
+    expect(times.map(moment)).toEqual(["29 Nov 2026, 14:05", "9 Mar 2026, 00:00"]);
+    shown.language = "de";
+    expect(times.map(moment)).toEqual(["29. Nov. 2026, 14:05", "9. März 2026, 00:00"]);
   });
 });

@@ -4,13 +4,12 @@
 import type { Building } from "../bindings/Building";
 import type { Failure } from "../bindings/Failure";
 import type { InstanceRow } from "../bindings/InstanceRow";
-import type { LogRow } from "../bindings/LogRow";
 import type { Project } from "../bindings/Project";
 import type { SnapshotRow } from "../bindings/SnapshotRow";
 import type { UpdateReport } from "../bindings/UpdateReport";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
-import type { NumberedLine } from "./pieces";
+import { parts } from "./log-window";
 
 const RECENT = "recent-projects";
 /** Lines of a log that are kept. */
@@ -48,7 +47,8 @@ export class Workbench {
   file = $state("");
   build: Build | null = $state(null);
   chosen: string | null = $state(null);
-  log: (LogRow & NumberedLine)[] = $state.raw([]);
+  /** The log of the chosen one, its latest lines. */
+  log: string[] = $state.raw([]);
   search = $state("");
   tab: InstanceTab = $state("log");
   snapshots: SnapshotRow[] = $state.raw([]);
@@ -57,8 +57,8 @@ export class Workbench {
   note: string | null = $state(null);
   busy = $state(false);
   #said: string | null = $state(null);
-  /** Lines of logs that came, of whatever instance: no two have one number. */
-  #numbered = 0;
+  /** Lines that came since the last frame. */
+  #came: string[] = [];
 
   /** The way to the program, for parts that talk to it on their own. */
   readonly host: Host;
@@ -159,7 +159,7 @@ export class Workbench {
   /** Looks at an instance, or at none. */
   async choose(name: string | null): Promise<void> {
     this.chosen = name;
-    this.log = [];
+    [this.log, this.#came] = [[], []];
     this.snapshots = [];
     this.report = null;
     this.tab = "log";
@@ -233,13 +233,25 @@ export class Workbench {
   async #follow(name: string): Promise<void> {
     try {
       await this.#host.followLog(name, (lines) => {
-        const plain = lines.map((line) => ({ ...line, at: this.#numbered++, text: plainText(line.text) }));
-        if (this.chosen === name) this.log = [...this.log, ...plain].slice(-LOG_LINES);
+        if (this.chosen === name) this.#takeLines(lines.flatMap((line) => parts(plainText(line.text))));
       });
     } catch (thrown) {
       const failure = toFailure(thrown);
       if (this.chosen === name && failure.code !== "cancelled") this.failure = failure;
     }
+  }
+
+  /** However many messages come between two frames, the log is drawn once. */
+  #takeLines(lines: string[]): void {
+    if (this.#came.length === 0) {
+      requestAnimationFrame(() => {
+        this.log = this.log.concat(this.#came).slice(-LOG_LINES);
+        this.#came = [];
+      });
+    }
+    // A window that nobody sees has no frames.
+    const all = this.#came.concat(lines);
+    this.#came = all.length > LOG_LINES ? all.slice(-LOG_LINES) : all;
   }
 
   #show(project: Project): void {

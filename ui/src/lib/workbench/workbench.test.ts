@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Building } from "../bindings/Building";
+import type { LogRow } from "../bindings/LogRow";
 import type { Host } from "../host";
 import { plainText, Workbench } from "./workbench.svelte";
 
@@ -54,6 +55,28 @@ describe("the Workbench", () => {
     expect(page.build?.steps.map((step) => step.state)).toEqual(["cached", "done"]);
     expect(page.build?.steps[1]?.output).toEqual(["<b>out</b>"]);
     expect(page.build?.digest).toBe("sha256:1");
+  });
+
+  it("draws a log once a frame, however often lines come, and none of another instance", async () => {
+    let told: (lines: LogRow[]) => void = () => {};
+    const followLog = vi.fn((_: string, on: (lines: LogRow[]) => void) => ((told = on), new Promise<void>(() => {})));
+    const { bench: page } = bench({ followLog, snapshots: vi.fn().mockResolvedValue([]) });
+    const frames: (() => void)[] = [];
+    vi.stubGlobal("requestAnimationFrame", (draw: () => void) => frames.push(draw));
+    const row = (text: string): LogRow => ({ time: "2026-03-09T10:00:00Z", error: false, text });
+    await page.choose("web");
+    told([row("one"), row("\u001b[1mtwo")]);
+    told([row("three")]);
+    expect([page.log, frames.length]).toEqual([[], 1]);
+    frames.shift()?.();
+    expect(page.log).toEqual(["one", "two", "three"]);
+    const first = told;
+    await page.choose("other");
+    first([row("late")]);
+    told([row("own")]);
+    frames.forEach((draw) => draw());
+    expect(page.log).toEqual(["own"]);
+    vi.unstubAllGlobals();
   });
 
   it("shows a terminal of the instance that is looked at, and the log of the next", async () => {

@@ -3,6 +3,8 @@ import { plural } from "../plural";
 
 const n = plural("de");
 
+const MONTHS = ["Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."];
+
 export const common: Catalogue["common"] = {
   copy: "kopieren",
   copied: "kopiert",
@@ -27,6 +29,8 @@ export const common: Catalogue["common"] = {
   bareProcess: "einem bloßen Prozess",
   of: (part, all) => `${part} von ${all}`,
   listed: (list) => list.join("; "),
+  /** A day, its month from nought, and the time of day. */
+  moment: (day, month, year, clock) => `${day}. ${MONTHS[month]} ${year}, ${clock}`,
   cores: (count) => n(count, `${count} Kern`, `${count} Kerne`),
   trials: (count) => n(count, `${count} Durchgang`, `${count} Durchgänge`),
   writtenTo: (file) => `In ${file} geschrieben.`,

@@ -17,6 +17,12 @@ export const workbench: Catalogue["workbench"] = {
   noInstances: "Noch keine. Bau ein Image und führ es auf der Seite Images aus, oder starte beide Bahnen im Labor.",
   chooseProject: "Ein Projekt wählen",
   lead: "Ein Projekt ist ein Ordner mit einem Dockerfile.",
+  method: [
+    ["Bearbeiten", "Die Dateien der App und ihr Dockerfile, neben dem, was daraus wird."],
+    ["Bauen", "Jeder Schritt mit seiner Zeit, und welche aus dem Cache kamen."],
+    ["Ausführen", "Von den Images aus, mit Ports, Dateien und Grenzen; als Container oder als virtuelle Maschine."],
+    ["Betreuen", "Protokoll, Terminal, mehr Speicher im Lauf, Snapshots und eine Datei für jemand anderen."],
+  ],
   folder: "Ordner",
   newFrom: (sample) => `Neu aus ${sample}`,
   recent: "Zuletzt",

@@ -2,6 +2,8 @@ import { plural } from "../plural";
 
 const n = plural("en");
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 export const common = {
   copy: "copy",
   copied: "copied",
@@ -26,6 +28,8 @@ export const common = {
   bareProcess: "a bare process",
   of: (part: string | number, all: string | number) => `${part} of ${all}`,
   listed: (list: string[]) => list.join("; "),
+  /** A day, its month from nought, and the time of day. */
+  moment: (day: number, month: number, year: number, clock: string) => `${day} ${MONTHS[month]} ${year}, ${clock}`,
   cores: (count: number) => n(count, `${count} core`, `${count} cores`),
   trials: (count: number) => n(count, `${count} trial`, `${count} trials`),
   writtenTo: (file: string) => `Written to ${file}.`,

@@ -17,6 +17,12 @@ export const workbench = {
   noInstances: "None yet. Build an image and run it from Images, or launch both lanes in the Lab.",
   chooseProject: "Choose a project",
   lead: "A project is a folder with a Dockerfile.",
+  method: [
+    ["Edit", "The app's files and its Dockerfile, side by side with what they make."],
+    ["Build", "Each step with its time, and which of them came from the cache."],
+    ["Run", "From Images, with ports, files and limits; as a container or as a virtual machine."],
+    ["Look after it", "Log, terminal, more memory while it runs, snapshots, and a file for somebody else."],
+  ] as [string, string][],
   folder: "Folder",
   newFrom: (sample: string) => `New from ${sample}`,
   recent: "Recent",

@@ -1,0 +1,68 @@
+//! A run that was killed, and what fits on this machine, in the real window.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::window::{SOON, says, tests};
+use crate::{World, desktop::Desktop, poll};
+
+/// The rest of the trials, on a busy machine.
+const RESUMED: Duration = Duration::from_mins(4);
+
+/// Kills a run in its middle and goes on with it by the window's button.
+pub(super) fn resumed(world: &World, desktop: &Desktop) -> Result<()> {
+    let words = ["experiment", "run", "size", "--lanes", "container", "--trials", "25"];
+    let mut running = world.background(words)?;
+    let id = poll::until("its second trial", RESUMED, || begun(world).ok().flatten())?;
+    running.signal(Signal::SIGKILL)?;
+    running.wait(SOON)?;
+
+    desktop.click("nav-lab")?;
+    desktop.click("nav-results")?;
+    let row = format!("document.querySelector('[data-testid=result-row-{id}] button')");
+    tests(desktop, "the run that was killed", &format!("return !!{row}"))?;
+    desktop.script(&format!("{row}.click()"))?;
+    desktop.click("result-resume")?;
+    desktop.wait("experiment-verdict", RESUMED)?;
+    desktop.screenshot("resumed-light")?;
+    let stored = world.tandem(["result", "show", &id, "--json"])?.ok()?.json()?;
+    ensure!(stored["warnings"].to_string().contains("resumed after"), "{}", stored["warnings"]);
+    let counted = stored["trials"].as_array().context("no trials")?.iter();
+    ensure!(counted.filter(|it| it["warmup"] == false).count() == 25, "{}", stored["trials"]);
+    desktop.click("nav-results")?;
+    desktop.click("result-back")
+}
+
+/// The run that is going on, once it has measured twice.
+fn begun(world: &World) -> Result<Option<String>> {
+    let rows = world.tandem(["result", "ls", "--json"])?.json()?;
+    let all = rows.as_array().context("no list")?;
+    let open = |row: &&Value| row["experiment"] == "size" && row["finished_at"].is_null();
+    let found = all.iter().find(open).filter(|row| row["trials"].as_u64() >= Some(2));
+    Ok(found.and_then(|row| row["id"].as_str()).map(str::to_owned))
+}
+
+/// Asks what fits here, as the command does.
+pub(super) fn fits(world: &World, desktop: &Desktop) -> Result<()> {
+    desktop.script("document.querySelector('[data-testid=fit-guide]').scrollIntoView()")?;
+    desktop.fill("fit-class", "12")?;
+    desktop.click("fit-reckon")?;
+    says(desktop, "fit-table", "container")?;
+    let command = desktop.text("cli-equivalent")?;
+    ensure!(command == "tandem guide --subject hello-flask --class 12", "{command}");
+    let words: Vec<&str> = command.split(' ').skip(1).chain(["--json"]).collect();
+    let guide = world.tandem(&words)?.ok()?.json()?;
+    let lanes = guide["lanes"].as_array().context("no lanes")?;
+    let rows = "return document.querySelectorAll('[data-testid=fit-table] tbody tr').length";
+    ensure!(desktop.script(rows)?.as_u64() == Some(lanes.len() as u64), "{guide}");
+    // What is free changes; that something fits does not.
+    let fit = "return Number(document.querySelector('[data-testid=fit-table] tbody td').innerText)";
+    ensure!(desktop.script(fit)?.as_f64() > Some(0.0), "nothing fits: {guide}");
+    desktop.screenshot("fit-light")?;
+    desktop.fill("fit-subject", "no-such-thing")?;
+    desktop.click("fit-reckon")?;
+    says(desktop, "error-banner", "no-such-thing")
+}

@@ -1,0 +1,17 @@
+// What the program says, in German. Fetched when it is shown.
+
+import { Phrases } from "../../reword";
+import { lane } from "../lane";
+import { charts } from "./charts";
+import { doctor } from "./doctor";
+import { errors } from "./errors";
+import { guide } from "./guide";
+import { progress } from "./progress";
+import { verdicts } from "./verdicts";
+import { warnings } from "./warnings";
+
+/** Parts of a ledger as a chart names them. */
+const parts = Object.entries(lane.parts).map(([said, words]) => [said.toLowerCase().replaceAll(", ", " "), words] as const);
+
+export const sentences = new Phrases([...verdicts, ...warnings, ...doctor, ...errors, ...progress, ...guide]);
+export const inCharts = new Phrases([...charts, ...parts]);

@@ -1,0 +1,95 @@
+// What a result says of the article's claims.
+
+import type { Phrase } from "../../reword";
+import { told } from "../told";
+
+const emulatedTimes = "Die VM lief in Software-Emulation (TCG), ihre Zeiten sind also nicht die des Hypervisors.";
+const more = "Weniger als {0} Durchgänge je Bahn sind zu wenig, um etwas zu belegen: mehr ausführen.";
+const survived = { "still there": "noch da", gone: "weg" };
+const cameBack = { "came back": "kam zurück", "did not": "kam nicht zurück" };
+
+export const verdicts: readonly Phrase[] = [
+  ["VMs are heavier than containers: a running VM takes more memory", "VMs sind schwerer als Container: eine laufende VM nimmt mehr Speicher"],
+  ["The claim compares a container with a VM, and this run had no {missing} lane: add it with --lanes container,vm.", "Die Behauptung vergleicht einen Container mit einer VM, und diesem Lauf fehlte die Bahn {0}: mit --lanes container,vm dazunehmen."],
+  ["From the request to the first answer the VM took {} times as long as the container ({}).", "Von der Anforderung bis zur ersten Antwort brauchte die VM {0}-mal so lange wie der Container ({1})."],
+  ["The VM ran with KVM.", "Die VM lief mit KVM."],
+  ["The VM ran under software emulation (TCG), so the ratio is not the hypervisor's.", "Die VM lief in Software-Emulation (TCG), das Verhältnis ist also nicht das des Hypervisors."],
+  ["Files were in the page cache.", "Die Dateien lagen im Seitencache."],
+  ["Speed says nothing about isolation: a VM has a kernel of its own, a container shares the host's.", "Von Isolation sagt Geschwindigkeit nichts: eine VM hat einen eigenen Kernel, ein Container teilt sich den des Rechners."],
+  ["After its first answers the VM took {} times as much of the host's memory as the container ({}; proportional set size).", "Nach ihren ersten Antworten nahm die VM {0}-mal so viel Speicher des Rechners wie der Container ({1}; anteilige Größe, PSS)."],
+  ["A VM holds a kernel and a page cache of its own; the container uses the host's, which is not counted here.", "Eine VM hat einen eigenen Kernel und Seitencache; der Container nutzt die des Rechners, die hier nicht mitzählen."],
+  ["On disk {} takes {} and the container {} ({} times as much; image and own files of one instance, medians of {n} trials each).", "Auf der Platte braucht {0} {1} und der Container {2} ({3}-mal so viel; Image und eigene Dateien einer Instanz, Mediane von je {4} Durchgängen)."],
+  ["the VM", "die VM"],
+  ["the VM with a whole operating system", "die VM mit einem ganzen Betriebssystem"],
+  ["The container's image alone is larger than 1 GB.", "Schon das Image des Containers ist größer als 1 GB."],
+  ["A further instance of the same image adds {} (VM) and {} (container).", "Eine weitere Instanz desselben Images kostet {0} (VM) und {1} (Container)."],
+  ["The VM is {}; the other machines' figures stand in the table.", "Die VM ist {0}; die Zahlen der anderen Maschinen stehen in der Tabelle."],
+  ["{kind} {} to {}; medians {} and {}, n = {} and {}", "{0} {1} bis {2}; Mediane {3} und {4}, n = {5} und {6}"],
+  ["95 % interval {} to {}; medians {} and {}, n = {} and {}", "95-%-Intervall {0} bis {1}; Mediane {2} und {3}, n = {4} und {5}"],
+  ["95 % interval", "95-%-Intervall"],
+  ["range", "Spanne"],
+  ["The first reason: {line}", "Der erste Grund: {0}"],
+  ["No trial measured it in {}.{}", "In {0} hat kein Durchgang es gemessen.{1}"],
+  ["This comparison is unfair ({}).", "Dieser Vergleich ist nicht gerecht ({0})."],
+  ["The VM stays below 1 GB because its Debian has only what boots and serves; systems as people install them are larger.", "Die VM bleibt unter 1 GB, weil ihr Debian nur hat, was startet und dient; Systeme, wie man sie sonst installiert, sind größer."],
+  ["The VM stays below 1 GB because it is the `micro` kind: a kernel, a small init and the same files as the container. The gigabytes of the claim are those of a whole operating system: add the lane vm/full.", "Die VM bleibt unter 1 GB, weil sie von der Art `micro` ist: ein Kernel, ein kleines Init und dieselben Dateien wie der Container. Die Gigabytes der Behauptung sind die eines ganzen Betriebssystems: die Bahn vm/full dazunehmen."],
+  ["It is the other way round.", "Es ist umgekehrt."],
+  ["The difference is below {} %, too small to matter.", "Der Unterschied liegt unter {0} % und ist zu klein, um etwas auszumachen."],
+  ["The interval leaves open which side is ahead: run more trials.", "Das Intervall lässt offen, wer vorn liegt: mehr Durchgänge ausführen."],
+  ["Fewer than {} trials a lane are not enough evidence: run more.", more],
+
+  ["Two equal lanes show no difference (A/A)", "Zwei gleiche Bahnen zeigen keinen Unterschied (A/A)"],
+  ["No trial measured `{metric}` in both.", "Kein Durchgang hat `{0}` in beiden gemessen."],
+  ["`{metric}` of {b} divided by that of {a} is {} ({} {} to {}; n = {} and {}).", "`{0}` von {1} geteilt durch das von {2} ist {3} ({4} {5} bis {6}; n = {7} und {8})."],
+  ["`{metric}` of {b} divided by that of {a} is {} (95 % interval {} to {}; n = {} and {}).", "`{0}` von {1} geteilt durch das von {2} ist {3} (95-%-Intervall {4} bis {5}; n = {6} und {7})."],
+  ["So few trials show little: run more.", "So wenige Durchgänge zeigen wenig: mehr ausführen."],
+  ["One in twenty such runs misses by chance; if it happens again, smaller differences of this machine mean nothing.", "Einer von zwanzig solchen Läufen liegt durch Zufall daneben; geschieht es wieder, bedeuten kleinere Unterschiede dieses Rechners nichts."],
+
+  ["A further VM took {} times as much of the host's memory as a further container ({}).", "Eine weitere VM nahm {0}-mal so viel Speicher des Rechners wie ein weiterer Container ({1})."],
+  ["By that, {} containers or {} VMs fit into the memory that was free; reckoned, not tried.", "Danach passen {0} Container oder {1} VMs in den Speicher, der frei war; gerechnet, nicht ausprobiert."],
+  ["All of them were idle, and a VM keeps its kernel apart from its neighbours', which a container does not.", "Alle waren im Leerlauf, und eine VM trennt ihren Kernel von denen ihrer Nachbarn, ein Container nicht."],
+  ["While its limits changed the container lost {} requests in {} trials; stopped, changed and started, the VM was away for {} (median of {}).", "Während sich seine Grenzen änderten, verlor der Container {0} Anfragen in {1} Durchgängen; angehalten, geändert und gestartet war die VM {2} fort (Median von {3})."],
+  ["The VM could not be changed while it ran.", "Die VM ließ sich nicht im Lauf ändern."],
+  ["But a VM that was started with room to grow was changed while it ran too, and lost {} requests.", "Eine VM, die mit Platz zum Wachsen gestartet war, wurde aber auch im Lauf geändert und verlor {0} Anfragen."],
+  ["A container that is stopped for it is away as well; the VM {} as long.", "Ein Container, der dafür angehalten wird, ist ebenfalls fort; die VM {0} so lange."],
+  ["The VM ran under software emulation (TCG), so its times are not the hypervisor's.", emulatedTimes],
+
+  ["The claim speaks of a container and a VM, and this run had not both: add them with --lanes container,vm.", "Die Behauptung spricht von einem Container und einer VM, und dieser Lauf hatte nicht beide: mit --lanes container,vm dazunehmen."],
+  ["That is too few trials to decide by: run {ENOUGH} with --trials {ENOUGH}.", "Das sind zu wenige Durchgänge, um zu entscheiden: {0} ausführen, mit --trials {1}."],
+  ["The VM ran under software emulation, so its times are not the hypervisor's.", emulatedTimes],
+  ["From the changed line to the answer it took {} with the container and {} with the VM ({} times); a build without a cache takes {}.", "Von der geänderten Zeile bis zur Antwort dauerte es mit dem Container {0} und mit der VM {1} ({2}-mal); ein Build ohne Cache dauert {3}."],
+  ["Asked for {}, a container without a limit got {}, one with a limit {}, and the VM {} of what it was given.", "Von {0} Bedarf bekam ein Container ohne Grenze {1}, einer mit Grenze {2}, und die VM {3} von dem, was sie hatte."],
+  ["VM: the mark on disk {}, the one in memory {}. Container: the mark on disk {}, the one in memory {}. So VMs do restore whole; a container is less ephemeral than the claim says, for its files can be kept{}.", "VM: die Marke auf der Platte {0}, die im Speicher {1}. Container: die Marke auf der Platte {2}, die im Speicher {3}. VMs kommen also ganz zurück; ein Container ist weniger flüchtig, als die Behauptung sagt, denn seine Dateien lassen sich behalten{4}.", cameBack],
+  [", and by a checkpoint (CRIU) its memory too", ", und durch einen Checkpoint (CRIU) auch sein Speicher"],
+  ["In the container's own files the mark was {} after a restart and {} after it was made anew; in its volume it was {}. In the VM's disk it was {} after a restart.", "In den eigenen Dateien des Containers war die Marke nach einem Neustart {0} und, als er neu angelegt war, {1}; in seinem Volume war sie {2}. Auf der Platte der VM war sie nach einem Neustart {3}.", survived],
+  ["In a second home the container {} and the VM {}; carried were {} and {}.", "In einem zweiten Datenordner {0} der Container und {1} die VM; getragen wurden {2} und {3}.", { "answered the same": "antwortete gleich", "did not answer the same": "antwortete nicht gleich", "did not": "antwortete nicht gleich" }],
+  ["The VM {}, the container {}. Of the host's processes and files the VM saw {}, the container {}. The bomb of processes was {}.", "Die VM {0}, der Container {1}. Von den Prozessen und Dateien des Rechners sah die VM {2}, der Container {3}. Die Prozessbombe blieb {4}.", { "has a kernel of its own": "hat einen eigenen Kernel", "shares the host's kernel": "teilt sich den Kernel des Rechners", none: "nichts", some: "etwas", "contained in both": "in beiden gefangen", "not contained in both": "nicht in beiden gefangen" }],
+  ["Computing took {} times the bare process's time in the container and {} times in the VM.{}", "Rechnen dauerte im Container {0}-mal und in der VM {1}-mal so lange wie im bloßen Prozess.{2}"],
+  ["The same server answered {} requests a second as a process, {} in the container and {} in the VM.", "Derselbe Server beantwortete je Sekunde {0} Anfragen als Prozess, {1} im Container und {2} in der VM."],
+  ["Beside a neighbour that keeps something busy without end, the slowest answers (p99) took so many times as long in the container and in the VM: {}.", "Neben einem Nachbarn, der etwas ohne Ende beschäftigt, dauerten die langsamsten Antworten (p99) im Container und in der VM so oft so lange: {0}."],
+  ["processors {} and {}", "Prozessoren {0} und {1}"],
+  ["memory {} and {}", "Speicher {0} und {1}"],
+  ["disk {} and {}", "Platte {0} und {1}"],
+  ["Not every lane was measured. The first reason: {line}", "Nicht jede Bahn wurde gemessen. Der erste Grund: {0}"],
+  ["Not every lane was measured.", "Nicht jede Bahn wurde gemessen."],
+
+  ...(
+    [
+      ["startup", "Containers are faster to spin up than a VM", "Speed says nothing about isolation. Without KVM the machine is emulated, and the ratio is not the hypervisor's."],
+      ["size", "Virtual machines are heavy (GB), containers are lightweight (MB)", "The gigabytes of the claim are those of a whole operating system; a small machine holds only a kernel and the app's files. The container's page cache is the host's and not counted."],
+      ["density", "Containers are lightweight: more of them fit on one machine", "How many fit is reckoned from the memory that each further instance took while idle; under load they need more, and processors are shared."],
+      ["build", "Containers are faster to build", "Most of a cold build is the network and the package manager, which both lanes share."],
+      ["resize", "Reallocating resources takes a VM offline, a container stays up", "A VM stays up too when it was started with room to grow; the claim holds for the cold way. `resize_lag` ends when the kernel or the hypervisor confirmed the limit, not when the app noticed it."],
+      ["elasticity", "A container gets resources automatically, a VM needs them allocated", "A container without a limit can take the whole machine with it."],
+      ["snapshot", "VMs take snapshots that restore on another server; containers are ephemeral", "A saved memory holds secrets and stale connections too."],
+      ["persistence", "VM storage persists in its disk file, container storage is ephemeral unless a volume is added", "A stopped container keeps its layer until it is removed: ephemeral means that a new one begins anew."],
+      ["portability", "Both are portable", "A container needs a host kernel that fits; a VM needs a hypervisor of the same processor family."],
+      ["isolation", "A VM is partitioned by the hypervisor, a container by the engine", "What was contained here is no proof against an attack nobody tried; under software emulation QEMU gives no isolation guarantee."],
+      ["overhead", "Containers are lightweight", "Without KVM the machine is emulated, and the ratio is not the hypervisor's."],
+      ["neighbour", "Both offer a secure sandbox", "Sharing fairly is not the same as keeping secrets. Without KVM the machine is emulated."],
+    ] as const
+  ).flatMap(([id, claim, caveat]): Phrase[] => {
+    const words = told[id];
+    return words ? [[claim, words.claim], [caveat, words.caveat]] : [];
+  }),
+];
