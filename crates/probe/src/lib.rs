@@ -15,6 +15,7 @@ mod foreign;
 pub mod fuzz;
 mod http;
 mod io;
+mod kernel_file;
 mod list;
 mod machine;
 mod memory;
