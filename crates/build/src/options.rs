@@ -23,6 +23,9 @@ pub struct BuildOptions {
     pub target: Option<String>,
     /// Run every step, whatever the cache has.
     pub no_cache: bool,
+    /// Remember nothing of what the steps make: later builds find what they
+    /// would have found without this one.
+    pub forget: bool,
     /// Ask the registry for base images even when they are here.
     pub pull: bool,
     /// Labels to put on the image besides the Dockerfile's.
