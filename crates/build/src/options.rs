@@ -7,6 +7,7 @@ use crate::parse::RunNetwork;
 
 /// What to build and how.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct BuildOptions {
     /// Folder that COPY and ADD take from.
     pub context: PathBuf,

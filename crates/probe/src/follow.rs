@@ -237,7 +237,8 @@ mod tests {
 
     /// A cgroup of version 2 with these processes.
     fn write(folder: &Path, sleepers: &[Asleep], memory: u64) {
-        let pids: String = sleepers.iter().map(|it| format!("{}\n", it.0.id())).collect();
+        let pids: Vec<_> = sleepers.iter().map(|it| it.0.id().to_string()).collect();
+        let pids = pids.join("\n");
         for (name, text) in [
             ("cgroup.procs", pids),
             ("pids.current", sleepers.len().to_string()),

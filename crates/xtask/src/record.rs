@@ -52,7 +52,7 @@ impl Options {
             let mut value = || words.next().with_context(|| format!("{word} needs a value"));
             match word.as_str() {
                 "--trials" => {
-                    options.trials = value()?.parse().context("--trials takes a number")?
+                    options.trials = value()?.parse().context("--trials takes a number")?;
                 }
                 "--seed" => options.seed = value()?.parse().context("--seed takes a number")?,
                 "--programs" => options.programs = Some(value()?.into()),

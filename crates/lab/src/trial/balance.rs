@@ -48,7 +48,9 @@ mod tests {
 
     fn ledger(parts: &[(&str, u64)]) -> Ledger {
         let mut ledger = Ledger::default();
-        parts.iter().for_each(|(name, mib)| ledger.push(*name, mib << 20));
+        for (name, mib) in parts {
+            ledger.push(*name, mib << 20);
+        }
         ledger
     }
 
