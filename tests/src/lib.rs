@@ -13,6 +13,7 @@ pub mod desktop;
 mod differential;
 pub mod docker_peer;
 mod leaks;
+mod ledger;
 mod need;
 mod output;
 mod person;

@@ -125,7 +125,8 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, AppError> {
     Ok(files)
 }
 
-fn charts(metric: &ClassMetric, width: u32, theme: Theme) -> Vec<NamedChart> {
+/// Where the machines' medians lie, then their ratios.
+pub(crate) fn charts(metric: &ClassMetric, width: u32, theme: Theme) -> Vec<NamedChart> {
     let size = Size::wide(width);
     let words = metric_words(&metric.metric);
     let mut charts = Vec::new();

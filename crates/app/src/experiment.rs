@@ -1,9 +1,10 @@
 //! Experiments as a person asks for them.
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
+use tandem_image::Image;
 use tandem_lab::{
     CATALOGUE, Description, LabError, LaneSetup, Plan, ResultStore, Resumable, describe, run,
     run_with,
@@ -209,6 +210,7 @@ impl App {
         cancel: &Cancel,
     ) -> Result<(Plan, Vec<LaneSetup>, Ready), AppError> {
         self.check_request(request)?;
+        self.drop_what_is_of_the_dead()?;
         let ready = self.ready(&request.subject, events, cancel).await?;
         if cancel.is_cancelled() {
             return Err(BackendError::Cancelled.into());
@@ -216,7 +218,7 @@ impl App {
         let mut plan = Plan::new(&*request.experiment, ready.subject.clone());
         plan.seed = request.seed.unwrap_or(plan.seed);
         let ready = if is_wanted(&request.experiment) {
-            let run = format!("{}-{:x}", std::process::id(), plan.seed & 0xffff_ffff);
+            let run = format!("{:x}", plan.seed & 0xffff_ffff);
             self.with_program(ready, &run)?
         } else {
             ready
@@ -265,7 +267,24 @@ impl App {
         let spec = self.spec(&ready.image, options)?;
         let mut setup = LaneSetup::new(lane, spec, self.backend(lane.backend).clone());
         setup.files = self.shared_files();
+        setup.sizes = self.sizes(&ready.image)?;
         Ok(setup)
+    }
+
+    /// What an image takes that no launch changes: packed, unpacked, and how
+    /// much of both together other images share.
+    fn sizes(&self, image: &Image) -> Result<BTreeMap<String, u64>, AppError> {
+        let rows = self.images.list(false)?;
+        let Some(row) = rows.iter().find(|row| row.digest == image.digest) else {
+            return Ok(BTreeMap::new());
+        };
+        let shared = (row.size_bytes + row.unpacked_bytes).saturating_sub(row.unique_bytes);
+        Ok(BTreeMap::from([
+            ("image_compressed_bytes".to_owned(), row.size_bytes),
+            ("image_unpacked_bytes".to_owned(), row.unpacked_bytes),
+            ("image_unique_bytes".to_owned(), row.unique_bytes),
+            ("image_shared_bytes".to_owned(), shared),
+        ]))
     }
 
     /// What launches read and instances share: unpacked layers, kernels, the

@@ -14,6 +14,7 @@ mod bundling;
 mod cancel;
 mod changes;
 mod class;
+mod class_export;
 mod command_line;
 mod commit;
 mod compare;
@@ -95,6 +96,7 @@ pub use bundle::{
 pub use bundling::Bundling;
 pub use cancel::Cancel;
 pub use class::{ClassText, ClassView, ClassWish, class_results, view_class};
+pub use class_export::{ClassFormat, export_class};
 pub use commit::CommitRequest;
 pub use compare::CompareRequest;
 pub use copy::{Copy, CopyEnd};

@@ -10,7 +10,7 @@ use tandem_model::ResultDocument;
 use crate::{App, AppError};
 
 /// The documents as `tandem result export --format json` wrote them, gzip.
-const RECORDED: &[&[u8]] = &[
+pub(crate) const RECORDED: &[&[u8]] = &[
     include_bytes!("../recordings/startup.json.gz"),
     include_bytes!("../recordings/size.json.gz"),
     include_bytes!("../recordings/density.json.gz"),

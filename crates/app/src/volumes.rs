@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tandem_backend::{BackendError, VolumeRecord, VolumeStore};
+use tandem_docker::remove_kept_volume;
 use tandem_home::Lock;
 use tandem_image::Image;
 use tandem_model::{BackendKind, InstanceOptions, InstanceRecord, MountSource, MountSpec};
@@ -75,10 +76,20 @@ impl App {
 
     /// Removes a volume that no instance has. With `force` it need not be there.
     pub fn remove_volume(&self, name: &str, force: bool) -> Result<(), AppError> {
-        match self.volume_store().remove(&self.instances, name) {
+        match self.take_volume_away(name) {
             Err(BackendError::NoVolume { .. }) if force => Ok(()),
             other => Ok(other?),
         }
+    }
+
+    /// The engine's part first, which may be refused; nothing of one that an
+    /// instance has.
+    fn take_volume_away(&self, name: &str) -> Result<(), BackendError> {
+        let store = self.volume_store();
+        if VolumeStore::users(&self.instances, name)?.is_empty() {
+            remove_kept_volume(&self.home, name)?;
+        }
+        store.remove(&self.instances, name)
     }
 
     /// Removes the volumes that no instance has: those without a name of a
@@ -87,7 +98,7 @@ impl App {
         let mut removed = Vec::new();
         for volume in self.volumes()? {
             if (all || volume.anonymous) && volume.instances.is_empty() {
-                match self.volume_store().remove(&self.instances, &volume.name) {
+                match self.take_volume_away(&volume.name) {
                     // Taken, or removed, in this moment.
                     Err(BackendError::VolumeInUse { .. } | BackendError::NoVolume { .. }) => {}
                     other => {

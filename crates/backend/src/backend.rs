@@ -135,7 +135,10 @@ pub trait Backend: Send + Sync {
     /// What a running instance uses now.
     async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError>;
 
-    /// Where the memory of a running instance is.
+    /// Where the memory of a running instance is. Entries of file pages, which
+    /// the kernel gives up when somebody wants the memory and which others may
+    /// have mapped too, say so: `mapped files`, `page cache` or `program and
+    /// libraries` stands in their names.
     async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
 
     /// Where its disk space is: what all instances of the image share (the

@@ -55,5 +55,5 @@ pub use supervisor::{
     supervise,
 };
 pub use terminal::{RawMode, WindowSize};
-pub use usage::{memory_ledger, sample};
-pub use volume::{VolumeRecord, VolumeStore};
+pub use usage::{memory_ledger, push_supervisor, sample};
+pub use volume::{VolumeKeeper, VolumeRecord, VolumeStore};

@@ -10,8 +10,9 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tandem_model::{
-    BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceRecord, InstanceSpec,
-    InstanceState, Lane, Ledger, Phase, Resources, RestartPolicy, Sample,
+    BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceOptions, InstanceRecord,
+    InstanceSpec, InstanceState, Lane, Ledger, MountSource, MountSpec, Phase, Resources,
+    RestartPolicy, Sample,
 };
 
 use tokio::net::UnixStream;
@@ -31,6 +32,10 @@ pub trait Supervised: Send + Sync {
     /// Whether it honours all of [`tandem_model::InstanceOptions`]. A backend
     /// that does not refuses those that only containers have.
     fn honours_options(&self) -> bool {
+        false
+    }
+    /// Whether it has named volumes although it does not honour all options.
+    fn has_volumes(&self) -> bool {
         false
     }
     /// See [`Backend::availability`].
@@ -140,6 +145,22 @@ impl<T: Supervised> SupervisedBackend<T> {
     }
 }
 
+/// The first option that a backend does not honour.
+fn refused(backend: &impl Supervised, options: &InstanceOptions) -> Option<&'static str> {
+    if backend.honours_options() {
+        return None;
+    }
+    let named =
+        |mount: &MountSpec| matches!(mount.source, MountSource::Volume { anonymous: false, .. });
+    if !backend.has_volumes() {
+        return options.container_only();
+    }
+    if !options.mounts.iter().all(named) {
+        return Some("a mount that is no volume with a name");
+    }
+    InstanceOptions { mounts: Vec::new(), ..options.clone() }.container_only()
+}
+
 #[async_trait]
 impl<T: Supervised> Backend for SupervisedBackend<T> {
     fn kind(&self) -> BackendKind {
@@ -159,8 +180,7 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         spec: &InstanceSpec,
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError> {
-        if let (false, Some(option)) = (self.inner.honours_options(), spec.options.container_only())
-        {
+        if let Some(option) = refused(&self.inner, &spec.options) {
             return Err(BackendError::Unsupported(option));
         }
         if let (true, Some(option)) =

@@ -35,7 +35,13 @@ pub fn memory_ledger(record: &InstanceRecord) -> Result<Ledger, BackendError> {
         ledger.push("page cache beyond mapped files", cached);
         ledger.push("kernel, on the app's behalf", usage.kernel.unwrap_or(0));
     }
-    let supervisor = record.runtime.supervisor.map_or(0, |one| memory_of(&[one.pid]).pss);
-    ledger.push("supervisor", supervisor);
+    push_supervisor(&mut ledger, record);
     Ok(ledger)
+}
+
+/// What our supervisor takes, which every backend has.
+pub fn push_supervisor(ledger: &mut Ledger, record: &InstanceRecord) {
+    let found = record.runtime.supervisor.map(|one| memory_of(&[one.pid])).unwrap_or_default();
+    ledger.push("supervisor", found.anonymous + found.shmem);
+    ledger.push("supervisor's program and libraries", found.file);
 }

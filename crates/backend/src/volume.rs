@@ -3,7 +3,8 @@
 //! `volumes/NAME/` holds `volume.json`, `data/`, which is what is mounted, and
 //! `lock`, which every running instance that has it mounted holds together
 //! with the others. One that virtual machines use has its files on `disk.raw`
-//! instead: a folder and a disk cannot be the same bytes, so what a volume is
+//! instead, and one that Docker or Podman use is a volume of theirs, of which
+//! `keeper.json` tells: these cannot be the same bytes, so what a volume is
 //! used by first decides. `volumes/.lock` keeps the making of instances and the
 //! removal of volumes apart.
 
@@ -12,7 +13,7 @@ use std::{collections::BTreeMap, fs, io::Read as _, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tandem_home::{Home, HomeError, Lock, make_private_dir, read_json, write_json};
-use tandem_model::{Digest, InstanceRecord, MountSource, check_volume_name, closest};
+use tandem_model::{BackendKind, Digest, InstanceRecord, MountSource, check_volume_name, closest};
 
 use crate::{BackendError, InstanceStore};
 
@@ -29,6 +30,17 @@ pub struct VolumeRecord {
     pub anonymous: bool,
     /// Free-form labels.
     pub labels: BTreeMap<String, String>,
+}
+
+/// The engine that keeps a volume's files, in `keeper.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeKeeper {
+    /// Version of this format.
+    pub version: u32,
+    /// Docker or Podman.
+    pub engine: BackendKind,
+    /// Where it answers.
+    pub socket: PathBuf,
 }
 
 /// The volumes below a home.
@@ -61,6 +73,41 @@ impl VolumeStore {
     /// Whether a virtual machine has used it.
     pub fn is_disk(&self, name: &str) -> bool {
         self.disk(name).exists()
+    }
+
+    /// The engine that keeps its files; `None` when they are here.
+    pub fn keeper(&self, name: &str) -> Result<Option<VolumeKeeper>, BackendError> {
+        Ok(read_json(&self.dir(name).join(KEEPER))?)
+    }
+
+    /// Writes down that an engine keeps its files. One that has files here is
+    /// refused, and so is one of another engine.
+    pub fn give_to(&self, name: &str, keeper: &VolumeKeeper) -> Result<(), String> {
+        let told = |e: BackendError| e.to_string();
+        if let Some(found) = self.keeper(name).map_err(told)? {
+            if (found.engine, &found.socket) == (keeper.engine, &keeper.socket) {
+                return Ok(());
+            }
+            let (engine, socket) = (found.engine, found.socket.display());
+            return Err(format!("its files are {engine}'s at {socket}; use another volume"));
+        }
+        let has_files = fs::read_dir(self.data(name)).is_ok_and(|mut it| it.next().is_some());
+        if self.is_disk(name) || has_files {
+            let engine = keeper.engine;
+            return Err(format!(
+                "its files are here, where {engine} has volumes of its own; use another volume"
+            ));
+        }
+        write_json(&self.dir(name).join(KEEPER), keeper).map_err(|e| e.to_string())
+    }
+
+    /// Why nobody here can mount a volume that an engine keeps.
+    pub fn kept_elsewhere(&self, name: &str) -> Result<Option<String>, BackendError> {
+        let why = |keeper: VolumeKeeper| {
+            let engine = keeper.engine;
+            format!("its files are {engine}'s; use another volume, or --backend {engine}")
+        };
+        Ok(self.keeper(name)?.map(why))
     }
 
     /// The lock that running instances with this volume share.
@@ -199,6 +246,8 @@ impl VolumeStore {
 
 const RECORD: &str = "volume.json";
 
+const KEEPER: &str = "keeper.json";
+
 /// Names of an instance's volumes, and whether they were made for it alone.
 fn volumes_of(record: &InstanceRecord) -> impl Iterator<Item = (&str, bool)> {
     record.spec.options.mounts.iter().filter_map(|mount| match &mount.source {
@@ -236,5 +285,25 @@ mod tests {
         volumes.remove(&instances, "data").unwrap();
         assert_eq!(volumes.list().unwrap(), []);
         assert!(!volumes.dir("data").exists());
+    }
+
+    #[test]
+    fn what_an_engine_keeps_is_nobody_elses() {
+        let dir = tempfile::tempdir().unwrap();
+        let volumes = VolumeStore::new(Home::open(Some(dir.path())).unwrap());
+        let of = |engine, socket: &str| VolumeKeeper { version: 1, engine, socket: socket.into() };
+        let docker = of(BackendKind::Docker, "/run/docker.sock");
+        volumes.ensure("data", false, BTreeMap::new()).unwrap();
+        assert_eq!(volumes.kept_elsewhere("data").unwrap(), None);
+        volumes.give_to("data", &docker).unwrap();
+        volumes.give_to("data", &docker).unwrap();
+        assert_eq!(volumes.keeper("data").unwrap(), Some(docker.clone()));
+        assert!(volumes.kept_elsewhere("data").unwrap().unwrap().contains("--backend docker"));
+        let other = volumes.give_to("data", &of(BackendKind::Podman, "/run/p.sock")).unwrap_err();
+        assert!(other.contains("docker's at /run/docker.sock"), "{other}");
+        volumes.ensure("full", false, BTreeMap::new()).unwrap();
+        fs::write(volumes.data("full").join("file"), "x").unwrap();
+        let refused = volumes.give_to("full", &docker).unwrap_err();
+        assert!(refused.contains("its files are here"), "{refused}");
     }
 }

@@ -7,6 +7,7 @@ use crate::parse::RunNetwork;
 
 /// What to build and how.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct BuildOptions {
     /// Folder that COPY and ADD take from.
     pub context: PathBuf,
@@ -25,6 +26,9 @@ pub struct BuildOptions {
     pub platform: Option<Platform>,
     /// Run every step, whatever the cache has.
     pub no_cache: bool,
+    /// Remember nothing of what the steps make: later builds find what they
+    /// would have found without this one.
+    pub forget: bool,
     /// Ask the registry for base images even when they are here.
     pub pull: bool,
     /// Labels to put on the image besides the Dockerfile's.

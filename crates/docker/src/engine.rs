@@ -18,7 +18,7 @@ use crate::{
     api::{Api, ApiError},
     container::Container,
     exec::exec_command,
-    image,
+    image, keeper,
     payload::container_of,
     place::Place,
     refusal::other,
@@ -103,6 +103,10 @@ impl Supervised for EngineApi {
         self.kind
     }
 
+    fn has_volumes(&self) -> bool {
+        true
+    }
+
     async fn capabilities(&self) -> Vec<Capability> {
         let id = if self.kind == BackendKind::Podman { "podman_engine" } else { "docker_engine" };
         vec![match self.find().await {
@@ -124,7 +128,7 @@ impl Supervised for EngineApi {
     async fn availability(&self, _: &Lane) -> Result<Availability, BackendError> {
         let found = self.find().await?;
         let mut note =
-            "the engine's own processes serve all its containers and are not counted".to_owned();
+            "the engine's own processes that serve all its containers are not counted".to_owned();
         if found.other {
             note = format!("{} answers at this engine's socket; {note}", found.engine);
         }
@@ -145,7 +149,9 @@ impl Supervised for EngineApi {
     }
 
     async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
-        memory_ledger(record)
+        let mut ledger = memory_ledger(record)?;
+        keeper::push(&mut ledger, record);
+        Ok(ledger)
     }
 
     async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {

@@ -11,7 +11,7 @@
 //! A container is named `tandem-ID` and carries labels with the instance and
 //! its home. Whatever lacks them belongs to somebody else and is never
 //! touched; an image is loaded under a name of Tandem's own, so that nobody's
-//! tag moves.
+//! tag moves. A volume with a name is the engine's own, under a name of ours.
 
 mod api;
 mod body;
@@ -23,12 +23,15 @@ mod frames;
 #[doc(hidden)]
 pub mod fuzz;
 mod image;
+mod keeper;
 mod payload;
 mod place;
 mod refusal;
 mod running;
 mod socket;
+mod volume;
 
 pub use engine::EngineApi;
 pub use exec::{ENGINE_EXEC, engine_exec_main};
 pub use payload::engine_payload;
+pub use volume::remove_kept_volume;

@@ -13,7 +13,7 @@ use crate::{
     place::Place,
     refusal::{of_start, of_update, other},
     running::RunningContainer,
-    socket,
+    socket, volume,
 };
 
 /// Brings one instance up as a container of an engine.
@@ -62,8 +62,11 @@ impl Payload for EnginePayload {
         } else {
             let spec = &launch.record.spec;
             let image = image::ensure(&container.api, &self.home, spec, &mut |_| {}).await?;
+            let binds =
+                volume::ensure(&container.api, &self.home, spec, &self.place.socket).await?;
             let home = self.home.root().to_string_lossy();
-            let request = create::request(launch.record, &image, &home);
+            let mut request = create::request(launch.record, &image, &home);
+            request["HostConfig"]["Binds"] = binds.into();
             container.create(&request).await.map_err(|e| of_start(&e, &launch.record.spec))?;
         }
         let start = launch.phase("create", start);
@@ -79,7 +82,9 @@ impl Payload for EnginePayload {
     }
 
     async fn clean_up(&mut self, record: &InstanceRecord) -> Vec<String> {
-        let fleeting = record.spec.remove || record.spec.owner.is_some();
+        // One that may be started again keeps its files.
+        let ownerless = record.spec.owner.is_some_and(|owner| !tandem_probe::alive(owner));
+        let fleeting = record.spec.remove || ownerless;
         let ended =
             if fleeting { self.container.remove().await } else { self.container.end().await };
         ended.err().map(|e| format!("the engine keeps the container: {e}")).into_iter().collect()

@@ -123,12 +123,16 @@ pub struct LaneSetup {
     /// Files and folders that a launch reads and that all instances share:
     /// dropped from the page cache for a cold trial.
     pub files: Vec<PathBuf>,
+    /// Sizes that are the same in every trial, metric id to bytes: they stand
+    /// in each, beside what is measured.
+    pub sizes: BTreeMap<String, u64>,
 }
 
 impl LaneSetup {
     /// A lane without further facts.
     pub fn new(lane: Lane, spec: InstanceSpec, backend: Arc<dyn Backend>) -> Self {
-        Self { lane, spec, backend, facts: BTreeMap::new(), files: Vec::new() }
+        let (facts, sizes) = (BTreeMap::new(), BTreeMap::new());
+        Self { lane, spec, backend, facts, files: Vec::new(), sizes }
     }
 
     pub(crate) fn port(&self) -> Option<PortMap> {

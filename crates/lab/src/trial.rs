@@ -1,6 +1,7 @@
 //! One trial: from the request to the removal of what it made.
 
 mod attempt;
+mod balance;
 mod clean_up;
 mod settle;
 
@@ -11,6 +12,7 @@ use tandem_model::{CacheState, InstanceId, OutcomeKind, RunEvent, TrialRecord};
 use tandem_probe::drop_page_cache;
 
 pub(crate) use attempt::Attempt;
+pub(crate) use balance::Balance;
 pub(crate) use clean_up::take_away;
 
 use crate::{
@@ -162,4 +164,97 @@ async fn chill(lane: &Contestant) -> std::io::Result<Option<u64>> {
     let files = lane.setup.files.clone();
     let dropped = tokio::task::spawn_blocking(move || drop_page_cache(&files));
     dropped.await.map_err(std::io::Error::other)?.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tandem_model::ResultDocument;
+    use tandem_probe::Clocks;
+
+    use super::*;
+    use crate::analysis::Warnings;
+
+    /// Whether its times are the log's.
+    struct Timed(bool);
+
+    #[async_trait::async_trait]
+    impl Experiment for Timed {
+        fn id(&self) -> &'static str {
+            "overhead"
+        }
+
+        fn compared(&self) -> &'static [&'static str] {
+            &["cpu_time"]
+        }
+
+        fn reads_the_time_of_day(&self) -> bool {
+            self.0
+        }
+
+        async fn trial(&self, _: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
+            Ok(())
+        }
+
+        fn judge(&self, _: &ResultDocument) -> Vec<tandem_model::Verdict> {
+            Vec::new()
+        }
+    }
+
+    /// Ten seconds in which the machine slept and somebody set the clock.
+    fn disturbed(slept_s: u64, set_s: i64) -> Disturbance {
+        const SECOND: u64 = 1_000_000_000;
+        let clock = Cell::new(Clocks { monotonic: 7, since_boot: 7, time_of_day: 1 << 60 });
+        let watch = Watch::with(|| clock.get());
+        let passed = (10 + slept_s) * SECOND;
+        clock.set(Clocks {
+            monotonic: 7 + 10 * SECOND,
+            since_boot: 7 + passed,
+            time_of_day: ((1 << 60) + passed).saturating_add_signed(set_s * 1_000_000_000),
+        });
+        watch.end()
+    }
+
+    fn marks(by: Disturbance) -> (Option<i64>, Option<i64>, String) {
+        let mut record = TrialRecord {
+            lane: "container".to_owned(),
+            index: 3,
+            warmup: false,
+            outcome: OutcomeKind::Measured,
+            reason: None,
+            phases: Vec::new(),
+            metrics: std::collections::BTreeMap::new(),
+            series: std::collections::BTreeMap::new(),
+        };
+        mark(&mut record, by);
+        let number = |name: &str| record.metrics.get(name).and_then(serde_json::Value::as_i64);
+        let said = Warnings::default().disturbed("container", 3, by).join("\n");
+        (number("clock_set_time"), number("machine_slept_time"), said)
+    }
+
+    #[test]
+    fn a_trial_through_sleep_or_a_set_clock_is_marked_and_told_of() {
+        assert_eq!(marks(disturbed(0, 0)), (None, None, String::new()));
+        let (set, slept, said) = marks(disturbed(60, 0));
+        assert_eq!((set, slept), (None, Some(60_000_000_000)));
+        assert!(said.contains("slept for 1 min") || said.contains("slept for 60"), "{said}");
+        let (set, slept, said) = marks(disturbed(0, -5));
+        assert_eq!((set, slept), (Some(-5_000_000_000), None));
+        assert!(said.contains("set back by 5") && said.contains("trial 3 of container"), "{said}");
+        let (set, slept, said) = marks(disturbed(30, 4));
+        assert_eq!((set, slept), (Some(4_000_000_000), Some(30_000_000_000)));
+        assert_eq!(said.lines().count(), 2, "{said}");
+    }
+
+    #[test]
+    fn times_of_a_log_are_none_when_the_clock_was_set() {
+        let of = |timed, by| undisturbed(&Timed(timed), by);
+        assert_eq!(of(true, disturbed(0, 0)), Ok(()));
+        assert_eq!(of(false, disturbed(0, 9)), Ok(()));
+        // Sleep passes for both clocks alike.
+        assert_eq!(of(true, disturbed(9, 0)), Ok(()));
+        let Err(TrialEnd::Failed(why)) = of(true, disturbed(0, 9)) else { panic!("it counts") };
+        assert!(why.contains("clock was set"), "{why}");
+    }
 }

@@ -15,6 +15,7 @@ mod foreign;
 pub mod fuzz;
 mod http;
 mod io;
+mod kernel_file;
 mod list;
 mod machine;
 mod memory;
@@ -39,7 +40,7 @@ pub use http::{
 pub use io::{IoUse, io_of};
 pub use list::{ProcessRow, processes};
 pub use machine::machine;
-pub use memory::{MemoryBreakdown, memory_of, pss_of};
+pub use memory::{MemoryBreakdown, anonymous_of_mapping, memory_of, pss_of};
 pub use network::{NetworkUse, network_of};
 pub use process::{alive, identity, is_stopped};
 pub use sample::sample_tree;

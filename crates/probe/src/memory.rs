@@ -55,6 +55,29 @@ fn parse(text: &str) -> Option<MemoryBreakdown> {
     })
 }
 
+/// The private memory that a process has of its mapping with exactly this many
+/// bytes, in bytes; `None` when it has no such mapping or may not be read. A
+/// virtual machine's memory is one.
+pub fn anonymous_of_mapping(pid: u32, size: u64) -> Option<u64> {
+    mapping(&fs::read_to_string(format!("/proc/{pid}/smaps")).ok()?, size)
+}
+
+/// Finds it in `/proc/PID/smaps`: a line that begins with the range of
+/// addresses, and lines of fields.
+fn mapping(text: &str, size: u64) -> Option<u64> {
+    let length = |line: &str| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        let address = |digits| u64::from_str_radix(digits, 16).ok();
+        address(end)?.checked_sub(address(start)?)
+    };
+    let mut lines = text.lines();
+    lines.find(|line| length(line) == Some(size))?;
+    let mut fields = lines.take_while(|line| length(line).is_none());
+    let number = fields.find_map(|line| line.strip_prefix("Anonymous:"))?;
+    let kibibytes: u64 = number.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -85,12 +108,25 @@ mod tests {
         assert_eq!(pss_of(&[]), None);
     }
 
+    #[test]
+    fn a_mapping_is_found_by_its_size() {
+        let text = "7f00-7f10 r-xp 00000000 00:00 0 /bin/x\nSize: 4 kB\nAnonymous: 1 kB\n\
+                    7f20-8f20 rw-p 00000000 00:00 0 \nSize: 4 kB\nRss: 9 kB\nAnonymous:  3 kB\n\
+                    9f00-9f30 rw-p 0 00:00 0\nAnonymous: 7 kB\n";
+        assert_eq!(mapping(text, 0x1000), Some(3 << 10));
+        assert_eq!(mapping(text, 0x30), Some(7 << 10));
+        assert_eq!(mapping(text, 0x31), None);
+        // One without the field is not given its neighbour's.
+        assert_eq!(mapping("1-3 r\nRss: 1 kB\n4-9 r\nAnonymous: 1 kB\n", 2), None);
+        assert!(anonymous_of_mapping(std::process::id(), 1).is_none());
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn no_text_is_fatal(text in "(Pss(_Anon)?: *[0-9]{0,22} ?(kB)?\n)*|\\PC*") {
-            let _ = parse(&text);
+            let _ = (parse(&text), mapping(&text, 4096));
         }
     }
 }

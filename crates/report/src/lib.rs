@@ -10,6 +10,7 @@ mod canvas;
 mod chart;
 mod command;
 mod distribution;
+mod folio;
 mod fonts;
 mod from_result;
 mod header;
@@ -31,6 +32,7 @@ mod write;
 pub use chart::{Axis, Chart, NamedChart, Panel, Rect, Scales, Size, Table};
 pub use command::equivalent_command;
 pub use distribution::{LaneTrials, MarkOf, distribution_chart};
+pub use folio::{Folio, FolioSection, folio_html, folio_markdown};
 pub use from_result::{
     distribution_of, from_result, ledgers_of, race_of, series_of, typical_phases,
 };
@@ -41,7 +43,7 @@ pub use lines::{LaneSeries, cpu_chart, memory_chart};
 pub use pdf::report_pdf;
 pub use picture::report_png;
 pub use race::{RaceData, RaceLane, RaceState, race_chart};
-pub use rows::{report_csv, report_markdown};
+pub use rows::{cell as csv_cell, report_csv, report_markdown};
 pub use tandem_model::format::{
     Amount, format_bytes, format_bytes_interval, format_cpus, format_duration,
     format_duration_interval, format_number, format_ratio, format_ratio_interval, format_value,

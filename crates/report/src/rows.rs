@@ -54,7 +54,7 @@ fn outcome(kind: OutcomeKind) -> &'static str {
 
 /// A field, quoted where it must be. A spreadsheet would run what begins like
 /// a formula, so such a text gets an apostrophe.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if formula { format!("'{text}") } else { text.to_owned() };
     if text.contains(['"', ',', '\n', '\r']) {
@@ -128,7 +128,7 @@ pub fn report_markdown(result: &ResultDocument) -> String {
 }
 
 /// Foreign text for one line of Markdown: no breaks, no markup.
-fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

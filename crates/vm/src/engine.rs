@@ -237,7 +237,8 @@ impl Supervised for VmEngine {
     }
 
     async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
-        usage::memory_ledger(record)
+        let guest = usage::guest_stats(&self.program, &self.home, record).await;
+        usage::memory_ledger(record, guest.as_ref())
     }
 
     async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {

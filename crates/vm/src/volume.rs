@@ -40,6 +40,9 @@ impl Wanted<'_> {
 
     /// A folder that containers have written to is no disk.
     fn check(&self, volumes: &VolumeStore) -> Result<(), BackendError> {
+        if let Some(why) = volumes.kept_elsewhere(self.name)? {
+            return Err(self.refused(&why));
+        }
         let has_files = || match fs::read_dir(volumes.data(self.name)) {
             Ok(mut entries) => entries.next().is_some(),
             Err(_) => false,

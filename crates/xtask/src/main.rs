@@ -11,6 +11,7 @@ mod fuzz;
 mod licence;
 mod package;
 mod peers;
+mod record;
 mod rules;
 mod run;
 mod shell;
@@ -41,6 +42,10 @@ cargo xtask COMMAND
   bench [-- ARG…]              Tandem beside Docker, Podman, runc, hand-started QEMU
   fuzz [TARGET…] [--seconds N] search for bytes that a parser does not survive,
                                30 s a target (default: all, tests/fuzz)
+  record [EXPERIMENT…] [--trials N] [--seed N] [--programs FOLDER]
+                               make the results anew that come with the program
+                               (default: all, 6 trials), on a machine that does
+                               nothing else; --programs uses what is built there
   setup [GROUP…]               install missing system packages only;
                                groups: build run window test bench package (default: all)
   bindings [--check]           write ui/src/lib/bindings from the Rust types
@@ -74,6 +79,7 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
         "package" => package::run(package::Options::parse(options)?)?,
         "bench" => bench::run(passed_on)?,
         "fuzz" => return fuzz::run(&fuzz::Options::parse(options)?),
+        "record" => record::run(&record::Options::parse(options)?)?,
         "setup" => system::setup(&groups(options)?)?,
         "bindings" => match options {
             [] => bindings::write()?,

@@ -23,6 +23,7 @@ mod stage;
 
 use anyhow::Result;
 
+pub(crate) use self::peers::Namespace;
 use self::{field::Field, ground::Ground, measure::Measure, schedule::Entry, stage::Stage};
 pub use self::{options::Options, report::Report};
 

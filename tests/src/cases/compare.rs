@@ -6,7 +6,11 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::build::{BASE, build};
-use crate::{Case, Need, Start, World, validate_result};
+use crate::{
+    Case, Need, Start, World,
+    ledger::{charge_adds_up, disk_adds_up, memory_adds_up},
+    validate_result,
+};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -67,7 +71,12 @@ fn all_lanes(world: &World) -> Result<()> {
         for trial in trials {
             ensure!(trial["outcome"] == "measured", "{lane}: {trial}");
             phases_are_whole(lane, trial)?;
+            disk_adds_up(&trial["metrics"])?;
+            if lane == "container" {
+                charge_adds_up(&trial["metrics"])?;
+            }
         }
+        memory_adds_up(&document, lane)?;
         let row = format!("{lane} has no summary of its first response\n{output}");
         let summary = list(&document, "summary")?
             .iter()

@@ -11,9 +11,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::archive::build_box;
+use super::archive::{build_box, build_tools};
 use crate::{
-    Case, Need, Output, Start, World, docker_peer::DockerPeer, podman_peer::PodmanPeer, poll,
+    Case, Need, Output, Start, World, bench::Namespace, docker_peer::DockerPeer,
+    podman_peer::PodmanPeer, poll, validate_result,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -27,6 +28,19 @@ pub(super) const CASES: &[Case] = &[
         ],
         start: Start::Empty,
         run: docker,
+    },
+    Case {
+        name: "engines::an_experiment_in_docker_keeps_what_a_volume_has",
+        needs: &[
+            Need::Root,
+            Need::Program("busybox"),
+            Need::Program("dockerd"),
+            Need::Program("docker"),
+            Need::Program("iptables"),
+            Need::Program("nsenter"),
+        ],
+        start: Start::Empty,
+        run: persistence,
     },
     Case {
         name: "engines::podman_runs_our_image",
@@ -138,6 +152,51 @@ impl Lane<'_> {
         ensure!(!found(&name)?, "the engine has {name} still");
         Ok(())
     }
+
+    /// A volume with a name: the engine's own, which stays when containers go
+    /// and goes with ours. `engine` runs the engine's own client.
+    fn volume(&self, engine: &dyn Fn(&[&str]) -> Result<Output>) -> Result<()> {
+        let mount = |place: &str| format!("kept:{place}");
+        let sh = |place: &str, script: &str| {
+            self.run(&["--rm", "-v", &mount(place), "box:1", "sh", "-c", script])
+        };
+        sh("/data", "echo so > /data/mark")?.ok()?;
+        let seen = sh("/other", "/bin/busybox cat /other/mark")?.ok()?;
+        ensure!(seen.line() == "so", "{seen}");
+        // Filled from the image at its first use, and read-only when asked.
+        let first = ["--rm", "-v", "filled:/srv:ro", "box:1", "sh", "-c"];
+        let script = "/bin/busybox cat /srv/kept; echo x > /srv/new";
+        let seen = self.run(&[&first[..], &[script]].concat())?.code_is(1)?;
+        ensure!(seen.stdout == "kept\n", "{seen}");
+
+        let name = |volume: &str| -> Result<String> {
+            let all = engine(&["volume", "ls", "-q"])?.ok()?;
+            let ending = format!("-{volume}");
+            let found = all.stdout.lines().find(|line| line.ends_with(&ending));
+            found.map(str::to_owned).with_context(|| format!("no {volume} in {all}"))
+        };
+        let (kept, filled) = (name("kept")?, name("filled")?);
+        ensure!(kept.starts_with("tandem-"), "{kept}");
+        // The files are the engine's, and no other lane's.
+        let words = ["run", "--rm", "--backend", "container", "-v", "kept:/data", "box:1"];
+        let refused = self.tandem(&words)?.code_is(125)?;
+        refused.is_one_sentence(&["volume `kept`", self.backend, "use another volume"])?;
+        for (mount, why) in
+            [("/data", "no volume with a name"), ("/tmp:/data", "no volume with a name")]
+        {
+            let refused = self.run(&["--rm", "-v", mount, "box:1"])?.code_is(125)?;
+            refused.is_one_sentence(&[why])?;
+        }
+        // One of that name which is not ours is neither used nor removed.
+        self.tandem(&["volume", "rm", "filled"])?.ok()?;
+        engine(&["volume", "create", &filled])?.ok()?;
+        let refused = self.run(&["--rm", "-v", "filled:/srv", "box:1"])?.code_is(125)?;
+        refused.is_one_sentence(&["not ours"])?;
+        self.tandem(&["volume", "rm", "filled", "kept"])?.ok()?;
+        let left = engine(&["volume", "ls", "-q"])?.ok()?;
+        ensure!(left.stdout.lines().collect::<Vec<_>>() == [filled.as_str()], "{left}");
+        engine(&["volume", "rm", &filled])?.ok().map(drop)
+    }
 }
 
 fn docker(world: &World) -> Result<()> {
@@ -150,6 +209,7 @@ fn docker(world: &World) -> Result<()> {
         Ok(seen.stdout.lines().any(|line| line == name))
     };
     lane.whole_life(&found)?;
+    lane.volume(&|words| peer.run(words))?;
 
     let doctor = lane.tandem(&["doctor", "--json"])?.json()?;
     let rows = doctor.as_array().context("a list")?;
@@ -170,6 +230,45 @@ fn docker(world: &World) -> Result<()> {
     peer.end()
 }
 
+/// An engine that publishes ports, in a network of its own, where the
+/// experiment runs too.
+fn persistence(world: &World) -> Result<()> {
+    build_tools(world)?;
+    let recipe = "FROM box:1\nRUN cp /srv/kept /srv/index.html\nEXPOSE 8080\nENTRYPOINT []\n\
+        CMD [\"/bin/busybox\", \"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/srv\"]\n";
+    world.write("pages/Dockerfile", recipe)?;
+    world.tandem(["build", "-t", "pages:1", "pages"])?.ok()?;
+    let network = Namespace::make()?;
+    let folder = world.scratch().join("docker");
+    let mut peer = DockerPeer::start(&folder, network.command("dockerd"), &[])?;
+    let program = world.program("tandem");
+    let mut command = network.command(&program.to_string_lossy());
+    command.args(["experiment", "run", "persistence", "--lanes", "docker", "--subject", "pages:1"]);
+    command.args(["--trials", "1", "--json", "out.json"]);
+    world.prepare(&mut command);
+    command.env("DOCKER_HOST", peer.socket());
+    world.finish(command)?.ok()?;
+    let text = fs::read_to_string(world.scratch().join("out.json"))?;
+    let document: Value = serde_json::from_str(&text)?;
+    validate_result(&document)?;
+    let kept = &document["trials"][0]["metrics"];
+    for (metric, yes) in [
+        ("layer_restart", true),
+        ("layer_anew", false),
+        ("volume_restart", true),
+        ("volume_anew", true),
+    ] {
+        ensure!(kept[format!("survives.{metric}")] == yes, "{metric}: {document}");
+    }
+    for words in [&["volume", "ls", "-q"][..], &["ps", "-a", "-q"]] {
+        let left = peer.run(words)?.ok()?;
+        ensure!(left.stdout.is_empty(), "the engine keeps {left}");
+    }
+    let volumes = world.tandem(["volume", "ls", "--json"])?.json()?;
+    ensure!(volumes.as_array().is_some_and(Vec::is_empty), "{volumes}");
+    peer.end()
+}
+
 fn podman(world: &World) -> Result<()> {
     build_box(world)?;
     let folder = world.scratch().join("podman");
@@ -180,7 +279,8 @@ fn podman(world: &World) -> Result<()> {
     lane.whole_life(&|name| {
         let seen = peer.run(&["ps", "-a", "--format", "{{.Names}}"])?.ok()?;
         Ok(seen.stdout.lines().any(|line| line == name))
-    })
+    })?;
+    lane.volume(&|words| peer.run(words))
 }
 
 /// Podman's API over the storage of a peer.

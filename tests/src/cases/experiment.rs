@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{Case, Need, Start, World, poll, validate_result};
+use crate::{Case, Need, Start, World, ledger::memory_adds_up, poll, validate_result};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -104,6 +104,14 @@ fn equal_lanes(world: &World) -> Result<()> {
     let shown: Value =
         serde_json::from_str(&world.tandem(["result", "show", id, "--json"])?.ok()?.stdout)?;
     ensure!(shown == document, "the imported result is another one");
+    for (format, begins) in
+        [("html", "<!doctype html>"), ("md", "# Results of a class"), ("csv", "experiment,")]
+    {
+        let words = ["result", "class", "out.json", "--format", format, "-o", "-"];
+        let page = world.tandem(words)?.ok()?.stdout;
+        ensure!(page.starts_with(begins) && page.contains("startup"), "{page:.200}");
+    }
+    world.tandem(["result", "class", "out.json", "--format", "html"])?.code_is(2)?;
     let text = fs::read_to_string(world.scratch().join("out.json"))?;
     world.write("cut.json", &text[..text.len() / 2])?;
     let cut = world.tandem(["result", "import", "cut.json"])?;
@@ -112,12 +120,13 @@ fn equal_lanes(world: &World) -> Result<()> {
 }
 
 fn density_and_resize(world: &World) -> Result<()> {
-    let options = ["--lanes", "container", "--trials", "1", "--instances", "2"];
+    let options = ["--lanes", "container", "--trials", "2", "--instances", "3"];
     let density = measure(world, "density", &options)?;
     let metrics = &density["trials"][0]["metrics"];
     ensure!(metrics["instances"].as_f64() >= Some(1.0), "{metrics}");
     let memory = density["trials"][0]["series"]["memory"].as_array().context("no curve")?;
     ensure!(!memory.is_empty(), "no memory");
+    memory_adds_up(&density, "container")?;
 
     let resize = measure(world, "resize", &["--lanes", "container", "--trials", "1"])?;
     let metrics = &resize["trials"][0]["metrics"];
@@ -138,6 +147,7 @@ fn found<'a>(document: &'a Value, lane: &str) -> Result<&'a Value> {
 fn courses(world: &World) -> Result<()> {
     let once = ["--lanes", "container", "--trials", "1"];
     let document = measure(world, "persistence", &once)?;
+    let subject = subject_of(world)?;
     let kept = found(&document, "container")?;
     // A stopped container keeps its files, a new one has none, a volume stays.
     for (metric, yes) in [
@@ -164,9 +174,11 @@ fn courses(world: &World) -> Result<()> {
     ensure!(grown["killed_for_memory"] == true, "{grown}");
     ensure!(grown["reached_without_limit_bytes"] == grown["demand_bytes"], "{grown}");
     ensure!(grown["reached_bytes"].as_u64() <= grown["limit_bytes"].as_u64(), "{grown}");
+    killed_build(world)?;
     let document = measure(world, "build", &once)?;
     let built = found(&document, "container")?;
     ensure!(built["build_cached"].as_u64() < built["build_cold"].as_u64(), "{built}");
+    ensure!(rebuilt(world)?.is_empty(), "{:?}", rebuilt(world)?);
     let document = measure(world, "overhead", &["--lanes", "process,container", "--trials", "1"])?;
     let (process, container) = (found(&document, "process")?, found(&document, "container")?);
     ensure!(process["cpu_time"].as_u64() > Some(0), "{process}");
@@ -182,9 +194,72 @@ fn courses(world: &World) -> Result<()> {
     let felt = found(&document, "container")?;
     ensure!(felt["latency_p99"].as_f64() >= felt["latency_p50"].as_f64(), "{felt}");
     ensure!(felt["latency_p99_beside_disk"].as_f64() > Some(0.0), "{felt}");
-    // The program that worked has left with its image.
+    // The program that worked has left with its image, and the subject's name
+    // stands for what it stood for, however often it was built meanwhile.
     let images = world.tandem(["images", "--json"])?.ok()?;
     ensure!(!images.stdout.contains("localhost/tandem/work"), "{images}");
+    ensure!(subject_of(world)? == subject, "{images}");
+    cancelled_elsewhere(world)
+}
+
+fn images(world: &World) -> Result<Vec<Value>> {
+    let rows = world.tandem(["images", "--json"])?.json()?;
+    Ok(rows.as_array().context("no list of images")?.clone())
+}
+
+/// The image that `hello-flask` means.
+fn subject_of(world: &World) -> Result<Value> {
+    let images = images(world)?;
+    let named = |row: &&Value| {
+        row["name"].as_str().is_some_and(|name| name.ends_with("hello-flask"))
+            && row["tag"] == "latest"
+    };
+    Ok(images.iter().find(named).context("no hello-flask")?["digest"].clone())
+}
+
+/// Names of images that only the experiment `build` has.
+fn rebuilt(world: &World) -> Result<Vec<Value>> {
+    let of_build = |row: &Value| row["name"] == "localhost/tandem/rebuilt";
+    Ok(images(world)?.into_iter().filter(of_build).collect())
+}
+
+/// What a killed run has built, the next one takes away.
+fn killed_build(world: &World) -> Result<()> {
+    let words = ["experiment", "run", "build", "--lanes", "container", "--trials", "9"];
+    let mut running = world.background(words)?;
+    poll::until("the first image of the run", LIMIT, || {
+        rebuilt(world).ok().filter(|found| !found.is_empty()).map(drop)
+    })?;
+    running.signal(Signal::SIGKILL)?;
+    running.wait(LIMIT)?;
+    ensure!(!rebuilt(world)?.is_empty(), "it went with its run");
+    Ok(())
+}
+
+/// A run that is cancelled while an instance lives in a second home leaves
+/// neither; the watch over the machine would find them.
+fn cancelled_elsewhere(world: &World) -> Result<()> {
+    let scratch = world.home().join("tmp");
+    let second = || -> Option<()> {
+        let folders = fs::read_dir(&scratch).ok()?.flatten();
+        let mut homes = folders.map(|it| it.path().join("elsewhere/instances"));
+        homes.find(|it| {
+            let mut instances = fs::read_dir(it).into_iter().flatten().flatten();
+            instances.any(|it| it.path().join("instance.json").is_file())
+        })?;
+        Some(())
+    };
+    let words = ["experiment", "run", "portability", "--lanes", "container", "--trials", "9"];
+    let mut running = world.background(words)?;
+    poll::until("an instance in a second home", LIMIT, second)?;
+    running.signal(Signal::SIGINT)?;
+    ensure!(running.wait(LIMIT)? == Some(130), "it was not cancelled");
+    ensure!(second().is_none(), "the second home is there still");
+    let rows = world.tandem(["result", "ls", "--json"])?.json()?;
+    ensure!(rows[0]["stopped"] == "the run was cancelled", "{}", rows[0]);
+    let left = world.tandem(["ps", "-a", "--json"])?.json()?;
+    let of_run = |row: &Value| row["name"].as_str().is_some_and(|it| it.starts_with("portability"));
+    ensure!(!left.as_array().is_some_and(|rows| rows.iter().any(of_run)), "{left}");
     Ok(())
 }
 

@@ -1,11 +1,18 @@
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
+use tandem_home::Scratch;
 use tandem_image::Image;
 use tandem_model::{
     Digest, ExecSpec, InstanceOptions, InstanceRecord, Lane, PortMap, Protocol, Resources,
 };
 use tandem_probe::{ReadyOptions, identity, wait_for_first_response};
 
+use super::names::{REBUILT, RUN, name_of};
 use crate::{App, AppError, LogOptions, RunOptions, prober::reachable};
 
 /// What every course works with.
@@ -20,6 +27,16 @@ pub(super) struct Bench<'a> {
     /// Begins the name of everything that is made.
     pub(super) prefix: String,
     pub(super) limit: Duration,
+    /// Second homes that a trial has opened.
+    pub(super) elsewhere: Mutex<Vec<Elsewhere>>,
+}
+
+/// A home beside the person's own. It is kept here, for a trial that is
+/// cancelled drops all that it holds, and what runs there would go on.
+pub(super) struct Elsewhere {
+    app: Arc<App>,
+    /// Its folder.
+    _scratch: Scratch,
 }
 
 /// An instance whose app has answered.
@@ -96,6 +113,25 @@ impl Bench<'_> {
         Ok((record, first.at, first.body))
     }
 
+    /// Makes a volume that goes with the run, by the next one if this is killed.
+    pub(super) fn own_volume(&self, name: &str) -> Result<(), String> {
+        let labels = BTreeMap::from([(RUN.to_owned(), std::process::id().to_string())]);
+        self.app.create_volume(Some(name.to_owned()), labels).map(drop).map_err(told)
+    }
+
+    /// Opens an empty home in a scratch folder, which goes when the trial is
+    /// over.
+    pub(super) fn open_elsewhere(&self, scratch: Scratch) -> Result<Arc<App>, String> {
+        let folder = scratch.path().join("elsewhere");
+        let app = App::open(Some(&folder), self.app.program.clone()).map_err(told)?;
+        self.homes().push(Elsewhere { app: Arc::clone(&app), _scratch: scratch });
+        Ok(app)
+    }
+
+    fn homes(&self) -> MutexGuard<'_, Vec<Elsewhere>> {
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Runs a line of shell inside.
     pub(super) async fn sh(&self, instance: &str, script: &str) -> Result<Said, String> {
         self.inside(instance, &["sh", "-c", script]).await
@@ -153,21 +189,35 @@ impl Bench<'_> {
         let _ = self.app.remove(name, true, true).await;
     }
 
-    /// Removes everything whose name begins with ours.
+    /// Removes everything whose name begins with ours, and second homes.
     pub(super) async fn clean_up(&self) -> Vec<String> {
+        let mut lines = self.clean(self.app).await;
+        let homes = std::mem::take(&mut *self.homes());
+        for home in homes {
+            lines.extend(self.clean(&home.app).await);
+        }
+        let own = name_of(REBUILT, &format!("{}-", self.prefix));
+        // What is in use could not be removed, which was said.
+        let gone = self.app.drop_names(&|name| name.starts_with(&own)).unwrap_or_default();
+        lines.extend(gone.iter().map(|name| format!("image {name}")));
+        lines
+    }
+
+    async fn clean(&self, app: &App) -> Vec<String> {
         let mut lines = Vec::new();
-        let ours = |name: &str| name.starts_with(&self.prefix);
-        for record in self.app.instances.list().unwrap_or_default() {
+        let ours =
+            |name: &str| name.strip_prefix(&self.prefix).is_some_and(|it| it.starts_with('-'));
+        for record in app.instances.list().unwrap_or_default() {
             let name = &record.spec.name;
             if ours(name) {
-                lines.push(match self.app.remove(name, true, true).await {
+                lines.push(match app.remove(name, true, true).await {
                     Ok(()) => format!("instance {name}"),
                     Err(e) => format!("instance {name} stays: {e}"),
                 });
             }
         }
-        for volume in self.app.volumes().unwrap_or_default() {
-            if ours(&volume.name) && self.app.remove_volume(&volume.name, true).is_ok() {
+        for volume in app.volumes().unwrap_or_default() {
+            if ours(&volume.name) && app.remove_volume(&volume.name, true).is_ok() {
                 lines.push(format!("volume {}", volume.name));
             }
         }

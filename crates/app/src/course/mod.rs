@@ -4,13 +4,14 @@
 
 mod bench;
 mod judge;
+mod names;
 mod program;
 mod resources;
 mod sandbox;
 mod storage;
 mod work;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -90,6 +91,7 @@ impl<'a> Course<'a> {
             // Part of the seed keeps runs apart that go on at once.
             prefix: format!("{id}-{:x}-{:x}", std::process::id(), seed & 0xffff),
             limit: Duration::from_secs(u64::from(request.time_limit_s)),
+            elsewhere: Mutex::default(),
         };
         Some(Self { id, compared, subject: request.subject.clone(), bench })
     }

@@ -7,16 +7,16 @@ use tandem_model::{Digest, ImageRef, Lane};
 
 use crate::{App, AppError, LogOptions, RunOptions, subject::Ready};
 
-use super::bench::{Bench, told};
+use super::{
+    bench::{Bench, told},
+    names::{WORK, name_of},
+};
 
 /// The experiments that let it work.
 const WORKING: [&str; 4] = ["overhead", "neighbour", "isolation", "elasticity"];
 
 /// Where it lies inside.
 pub(super) const PROGRAM: &str = "/tandem-work";
-
-/// What the names of such images begin with; the run follows.
-const NAMES: &str = "localhost/tandem/work:";
 
 /// Whether an experiment wants the program in its subject.
 pub(crate) fn is_wanted(experiment: &str) -> bool {
@@ -30,7 +30,6 @@ impl App {
     pub(crate) fn with_program(&self, ready: Ready, run: &str) -> Result<Ready, AppError> {
         let file = tandem_vm::guest_program(&self.program)?;
         let failed = |e| AppError::io("copy", &file, e);
-        self.drop_old_programs()?;
         let _lease = self.images.lease()?;
         let scratch = self.home.scratch("work")?;
         let layer = scratch.path().join("layer");
@@ -52,22 +51,8 @@ impl App {
         let layer = self.images.commit_layer_dir(layer, base.top_chain_id().as_ref())?;
         let mut layers = base.layers.clone();
         layers.push(Layer::from(layer));
-        let name: ImageRef = format!("{NAMES}{run}").parse()?;
+        let name: ImageRef = name_of(WORK, run).parse()?;
         Ok(self.images.put_image(&name, base.config.clone(), &layers)?)
-    }
-
-    /// Takes names away that runs left which were killed; they begin with the
-    /// process that made them.
-    fn drop_old_programs(&self) -> Result<(), AppError> {
-        for image in self.images.list(false)? {
-            let Some(reference) = image.reference else { continue };
-            let name = reference.to_string();
-            let process = name.strip_prefix(NAMES).and_then(|run| run.split_once('-'));
-            if process.is_some_and(|(id, _)| !Path::new("/proc").join(id).exists()) {
-                self.images.remove(&reference, true)?;
-            }
-        }
-        Ok(())
     }
 
     /// Takes the name of [`App::with_program`] away again.

@@ -1,5 +1,7 @@
 //! Persistence, snapshots, moving to another home.
 
+use std::sync::Mutex;
+
 use serde_json::{Value, json};
 use tandem_model::{BackendKind, Lane, parse_volume};
 use tandem_probe::now;
@@ -24,23 +26,15 @@ pub(super) async fn persistence(
     note: Note<'_>,
 ) -> Result<Metrics, String> {
     let name = bench.name("app", lane, index);
-    let volume =
-        parse_volume(&format!("{}-data:/tandem-data", bench.prefix)).map_err(|e| e.to_string())?;
-    // A lane without volumes is told of as such.
-    let mut with_volume = bench.options(lane, &name);
-    with_volume.options.mounts.push(volume.clone());
-    let (launched, has_volume) = match bench.launch(with_volume).await {
-        Ok(launched) => (launched, true),
-        Err(_) if lane.backend != BackendKind::Container => {
-            (bench.launch(bench.options(lane, &name)).await?, false)
-        }
-        Err(e) => return Err(e),
-    };
+    let data = format!("{}-data", bench.prefix);
+    bench.own_volume(&data)?;
+    let volume = parse_volume(&format!("{data}:/tandem-data")).map_err(|e| e.to_string())?;
+    let mut options = bench.options(lane, &name);
+    options.options.mounts.push(volume.clone());
+    let launched = bench.launch(options).await?;
     bench.must(&name, "echo kept > /tandem-layer").await?;
-    if has_volume {
-        bench.must(&name, "echo kept > /tandem-data/file").await?;
-    }
-    let mut metrics = Metrics::from([("has_volume".to_owned(), json!(has_volume))]);
+    bench.must(&name, "echo kept > /tandem-data/file").await?;
+    let mut metrics = Metrics::from([("has_volume".to_owned(), json!(true))]);
     note("restarting");
     bench.app.restart(&name, None).await.map_err(told)?;
     bench.answered(launched.record).await?;
@@ -48,25 +42,19 @@ pub(super) async fn persistence(
         "survives.layer_restart".into(),
         is_there(bench, &name, "/tandem-layer", "kept").await?,
     );
-    if has_volume {
-        let seen = is_there(bench, &name, "/tandem-data/file", "kept").await?;
-        metrics.insert("survives.volume_restart".into(), seen);
-    }
+    let seen = is_there(bench, &name, "/tandem-data/file", "kept").await?;
+    metrics.insert("survives.volume_restart".into(), seen);
     note("making it anew");
     bench.app.remove(&name, true, false).await.map_err(told)?;
     let mut anew = bench.options(lane, &name);
-    if has_volume {
-        anew.options.mounts.push(volume);
-    }
+    anew.options.mounts.push(volume);
     bench.launch(anew).await?;
     metrics.insert(
         "survives.layer_anew".into(),
         is_there(bench, &name, "/tandem-layer", "kept").await?,
     );
-    if has_volume {
-        let seen = is_there(bench, &name, "/tandem-data/file", "kept").await?;
-        metrics.insert("survives.volume_anew".into(), seen);
-    }
+    let seen = is_there(bench, &name, "/tandem-data/file", "kept").await?;
+    metrics.insert("survives.volume_anew".into(), seen);
     Ok(metrics)
 }
 
@@ -145,11 +133,8 @@ pub(super) async fn portability(
     let bytes = std::fs::metadata(&file).map_err(|e| e.to_string())?.len();
     metrics.insert("export_bytes".into(), json!(bytes));
     note("importing into an empty home");
-    let other = App::open(Some(&scratch.path().join("elsewhere")), bench.app.program.clone())
-        .map_err(told)?;
-    let result = elsewhere(bench, &other, &name, &file, &launched.body, &mut metrics).await;
-    let _ = other.remove(&name, true, true).await;
-    result?;
+    let other = bench.open_elsewhere(scratch)?;
+    elsewhere(bench, &other, &name, &file, &launched.body, &mut metrics).await?;
     let digest = launched.record.spec.digest.to_string();
     let same = metrics.get("digest").and_then(Value::as_str) == Some(digest.as_str());
     metrics.insert("same_digest".into(), json!(same));
@@ -178,6 +163,7 @@ async fn elsewhere(
         resources: bench.resources,
         prefix: bench.prefix.clone(),
         limit: bench.limit,
+        elsewhere: Mutex::default(),
     };
     let (_, at, answer) = there.answered(record).await?;
     metrics.insert("moved_response".into(), json!(at.since(begin)));

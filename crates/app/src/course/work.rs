@@ -16,6 +16,7 @@ use tandem_stats::quantile;
 use super::{
     Metrics, Note,
     bench::{Bench, told},
+    names::{REBUILT, name_of},
 };
 use crate::{Cancel, RunOptions, build::has_dockerfile, prober::reachable};
 
@@ -127,10 +128,10 @@ pub(super) async fn build(
         materialize(subject, &dir)
             .map_err(|_| format!("{subject} is an image: name a sample or a folder to build"))?;
     }
-    let tag = format!("{}:{index}", bench.prefix);
-    let result = rebuilds(bench, &dir, &tag, lane, index, note).await;
-    let _ = bench.app.remove_image(&tag, true);
-    result
+    // Names of the run's own, which go when the trial is over: the subject's
+    // stays where it is.
+    let tag = name_of(REBUILT, &format!("{}-{index}", bench.prefix));
+    rebuilds(bench, &dir, &tag, lane, index, note).await
 }
 
 async fn rebuilds(
@@ -143,19 +144,22 @@ async fn rebuilds(
 ) -> Result<Metrics, String> {
     let mut metrics = Metrics::new();
     note("building without a cache");
-    metrics.insert("build_cold".into(), json!(once(bench, dir, tag, true).await?));
+    let cold = once(bench, dir, &format!("{tag}-cold"), true).await?;
+    metrics.insert("build_cold".into(), json!(cold));
     note("building again");
-    metrics.insert("build_cached".into(), json!(once(bench, dir, tag, false).await?));
+    let again = once(bench, dir, &format!("{tag}-again"), false).await?;
+    metrics.insert("build_cached".into(), json!(again));
     note("changing a line");
     let source = newest_source(dir)?;
     let text = fs::read_to_string(&source).map_err(|e| e.to_string())?;
     fs::write(&source, format!("{text}\n# changed {index}\n")).map_err(|e| e.to_string())?;
     let begin = now();
-    once(bench, dir, tag, false).await?;
+    let edited = format!("{tag}-edited");
+    once(bench, dir, &edited, false).await?;
     metrics.insert("rebuild_time".into(), json!(now().since(begin)));
     let name = bench.name("app", lane, index);
     let mut options = bench.options(lane, &name);
-    tag.clone_into(&mut options.image);
+    options.image = edited;
     bench.launch(options).await?;
     metrics.insert("edit_to_response".into(), json!(now().since(begin)));
     bench.remove(&name).await;
@@ -168,6 +172,8 @@ async fn once(bench: &Bench<'_>, dir: &Path, tag: &str, no_cache: bool) -> Resul
         tags: vec![tag.parse().map_err(|e| format!("{e}"))?],
         corporate_network: true,
         no_cache,
+        // The next build of the subject must make the image that it made.
+        forget: true,
         ..BuildOptions::default()
     };
     let begin = now();

@@ -117,7 +117,7 @@ impl<'a> Builder<'a> {
             None => (Made { created: self.now(), layer: None }, false),
         };
         if !cached {
-            self.cache.put(&key, &made)?;
+            self.remember(&key, &made)?;
         }
         state.adopt(&made, None, line);
         Ok(Ended { cached, bytes: 0 })

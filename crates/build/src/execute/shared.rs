@@ -115,6 +115,14 @@ impl Shared<'_> {
         if self.options.no_cache { None } else { self.cache.get(self.store, key) }
     }
 
+    /// Writes down what the step made, unless nothing is to be remembered.
+    pub(super) fn remember(&self, key: &Key, made: &Made) -> Result<(), BuildError> {
+        if self.options.forget {
+            return Ok(());
+        }
+        Ok(self.cache.put(key, made)?)
+    }
+
     /// Takes over a step from the cache.
     pub(super) fn recall(&self, state: &mut State, made: &Made, line: String) -> Ended {
         self.adopt(state, made, line);
@@ -181,7 +189,7 @@ impl Shared<'_> {
         });
         let bytes = layer.as_ref().map_or(0, |layer| layer.size);
         let made = Made { created: self.now(), layer };
-        self.cache.put(key, &made)?;
+        self.remember(key, &made)?;
         self.adopt(state, &made, line);
         Ok(Ended { cached: false, bytes })
     }

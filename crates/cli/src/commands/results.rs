@@ -6,12 +6,15 @@ use std::{
     path::Path,
 };
 
-use tandem_app::{AppError, ResultFormat, ShownResult, Theme, class_results, write_file};
+use tandem_app::{
+    AppError, ClassFormat, ResultFormat, ShownResult, Theme, class_results, export_class,
+    write_file,
+};
 use tandem_model::ResultDocument;
 
 use super::{Context, measured::print};
 use crate::{
-    grammar::{Format, StoredResult},
+    grammar::{ClassExport, Format, StoredResult},
     output::{ago, json, line, plain, raw_bytes, table},
 };
 
@@ -51,7 +54,14 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
                 beside::print(&beside, all);
             }
         }
-        StoredResult::Class { paths, join, all, json: wanted } => {
+        StoredResult::Class { paths, join, all, format: Some(format), output, .. } => {
+            let text = export_class(&paths, join, all, class_kind(format))?;
+            match output.as_deref() {
+                Some(file) if file != Path::new("-") => write_file(file, text.as_bytes())?,
+                _ => raw_bytes(text.as_bytes()),
+            }
+        }
+        StoredResult::Class { paths, join, all, json: wanted, .. } => {
             let class = class_results(&paths, join)?;
             if wanted.json {
                 json(&class)?;
@@ -108,6 +118,14 @@ fn kind(format: Format) -> ResultFormat {
         Format::Svg => ResultFormat::Svg,
         Format::Png => ResultFormat::Png,
         Format::Md => ResultFormat::Markdown,
+    }
+}
+
+fn class_kind(format: ClassExport) -> ClassFormat {
+    match format {
+        ClassExport::Html => ClassFormat::Html,
+        ClassExport::Md => ClassFormat::Markdown,
+        ClassExport::Csv => ClassFormat::Csv,
     }
 }
 

@@ -152,6 +152,12 @@ pub(crate) enum StoredResult {
         /// Every metric, not only those that the experiment is about
         #[arg(long)]
         all: bool,
+        /// Write one file to be kept, printed or handed round, as what
+        #[arg(long, value_enum, requires = "output", conflicts_with = "json")]
+        format: Option<ClassExport>,
+        /// That file; - is standard output
+        #[arg(short, long, value_name = "FILE", requires = "format")]
+        output: Option<PathBuf>,
         #[command(flatten)]
         json: Json,
     },
@@ -180,4 +186,15 @@ pub(crate) enum Format {
     Png,
     /// Verdicts and tables as text
     Md,
+}
+
+/// Formats of a class's results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClassExport {
+    /// Charts and tables that need nothing else
+    Html,
+    /// The tables as text
+    Md,
+    /// Each machine's number, a row each
+    Csv,
 }

@@ -32,7 +32,7 @@ pub(crate) use build::{Build, BuildNetwork, Progress};
 pub(crate) use bundle::{Bundle, CreateBundle};
 pub(crate) use compare::Compare;
 pub(crate) use experiment::{
-    Cache, Experiment, Format, ResumeExperiment, RunExperiment, StoredResult,
+    Cache, ClassExport, Experiment, Format, ResumeExperiment, RunExperiment, StoredResult,
 };
 pub(crate) use guide::WantedGuide;
 pub(crate) use image::{Base, Image, Images};

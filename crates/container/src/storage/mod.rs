@@ -130,6 +130,9 @@ fn volume(
             let why = "it is a virtual machine's disk; use another volume, or --backend vm";
             return Err(bad(format!("volume `{name}`"), spec, why));
         }
+        if let Some(why) = volumes.kept_elsewhere(name)? {
+            return Err(bad(format!("volume `{name}`"), spec, why));
+        }
         Ok(())
     };
     refuse_disk()?;

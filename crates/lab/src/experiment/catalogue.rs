@@ -56,7 +56,13 @@ pub const CATALOGUE: &[Description] = &[
         metrics: &[
             "image_bytes",
             "instance_bytes",
+            "image_compressed_bytes",
+            "image_unpacked_bytes",
+            "image_shared_bytes",
+            "image_unique_bytes",
             "memory_host",
+            "memory_host_change",
+            "memory_unexplained",
             "memory_ledger.*",
             "disk_ledger.*",
         ],

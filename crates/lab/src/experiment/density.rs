@@ -1,8 +1,12 @@
 use async_trait::async_trait;
-use tandem_model::{ResultDocument, Verdict};
+use tandem_model::{InstanceId, ResultDocument, Verdict};
 
 use super::{Bench, Experiment, TrialEnd};
-use crate::{analysis::verdicts, instruments::available_memory};
+use crate::{
+    analysis::verdicts,
+    instruments::{MachineMemory, available_memory},
+    trial::Balance,
+};
 
 /// Instances side by side, one more at a time.
 pub(super) struct Density;
@@ -22,8 +26,9 @@ impl Experiment for Density {
 
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
         let available = available_memory()
-            .ok_or_else(|| TrialEnd::Failed("cannot read /proc/meminfo".to_owned()))?
-            as f64;
+            .ok_or_else(|| TrialEnd::Failed("cannot read /proc/meminfo".to_owned()))?;
+        let before = MachineMemory::read(&[]);
+        let available = available as f64;
         let reserve = available * RESERVE;
         let (mut running, mut last) = (Vec::new(), 0.0_f64);
         let mut totals = Vec::new();
@@ -58,6 +63,9 @@ impl Experiment for Density {
             bench.point("memory", nth, total);
             bench.number("instances", nth);
         }
+        if let Some(before) = before {
+            balance(bench, &running, before).await?;
+        }
         if let [first, .., last] = totals[..] {
             let marginal = (last - first) / (totals.len() - 1) as f64;
             bench.number("marginal_memory", marginal);
@@ -71,4 +79,25 @@ impl Experiment for Density {
     fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
         verdicts::density(document)
     }
+}
+
+/// Holds the ledgers of all against what the machine has less.
+async fn balance(
+    bench: &mut Bench<'_, '_>,
+    running: &[InstanceId],
+    before: MachineMemory,
+) -> Result<(), TrialEnd> {
+    let mut records = Vec::new();
+    for id in running {
+        records.push(bench.work(bench.backend().inspect(id)).await?);
+    }
+    let Some(after) = MachineMemory::read(&records) else { return Ok(()) };
+    let mut ledgers = Vec::new();
+    for record in &records {
+        ledgers.push(bench.work(bench.backend().memory_ledger(record)).await?);
+    }
+    let found = Balance::of(before, after, &ledgers);
+    bench.number("memory_host_change", found.change as f64);
+    bench.number("memory_unexplained", found.unexplained as f64);
+    Ok(())
 }

@@ -1,15 +1,75 @@
-use std::fs;
+use std::{collections::BTreeSet, fs};
+
+use tandem_model::InstanceRecord;
+use tandem_probe::{cgroup_processes, tree};
 
 /// Bytes that can be used without taking them from anybody (`MemAvailable`,
 /// proc_meminfo(5)).
 pub fn available_memory() -> Option<u64> {
-    parse(&fs::read_to_string("/proc/meminfo").ok()?)
+    kibibytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
 }
 
-fn parse(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+/// A field of these files, in bytes.
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     kibibytes.checked_mul(1024)
+}
+
+/// The machine's memory in one moment, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MachineMemory {
+    /// What can be used: [`available_memory`], and free pages that processors
+    /// have put by, which that leaves out. Where much is taken and given back
+    /// they are tens of megabytes, now more and now less.
+    pub(crate) available: u64,
+    /// Private memory of all processes but some, with their page tables.
+    pub(crate) others: u64,
+}
+
+impl MachineMemory {
+    /// Reads it; the processes of these instances and their supervisors are
+    /// nobody else's.
+    pub(crate) fn read(ours: &[InstanceRecord]) -> Option<Self> {
+        let ours: BTreeSet<u32> = ours.iter().flat_map(processes_of).collect();
+        // Close together, for others go on meanwhile.
+        let others = private_memory_but(&ours);
+        let available = available_memory()?;
+        let put_by = fs::read_to_string("/proc/zoneinfo").map_or(0, |text| put_by(&text));
+        Some(Self { available: available + put_by * PAGE, others })
+    }
+}
+
+fn processes_of(record: &InstanceRecord) -> Vec<u32> {
+    let runtime = &record.runtime;
+    let mut found = cgroup_processes(&runtime.cgroups);
+    for process in [runtime.process, runtime.supervisor].into_iter().flatten() {
+        found.extend(tree(process.pid));
+    }
+    found
+}
+
+/// Bytes of a page on the one architecture that there is.
+const PAGE: u64 = 4096;
+
+/// Pages in the processors' own lists (`/proc/zoneinfo`, `count:` of each
+/// pageset).
+fn put_by(zones: &str) -> u64 {
+    let counts = zones.lines().filter_map(|line| line.trim_start().strip_prefix("count:"));
+    counts.filter_map(|number| number.trim().parse::<u64>().ok()).sum()
+}
+
+/// Private memory and page tables (`RssAnon`, `VmPTE`, proc_pid_status(5)) of
+/// all processes but these.
+fn private_memory_but(ours: &BTreeSet<u32>) -> u64 {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let of = |pid: u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        // The kernel's own threads have none.
+        Some(kibibytes(&status, "RssAnon:")? + kibibytes(&status, "VmPTE:").unwrap_or(0))
+    };
+    pids.filter(|pid| !ours.contains(pid)).filter_map(of).sum()
 }
 
 #[cfg(test)]
@@ -18,7 +78,20 @@ mod tests {
 
     #[test]
     fn the_kernels_estimate_is_read() {
-        assert_eq!(parse("MemTotal: 9 kB\nMemAvailable:    2 kB\n"), Some(2048));
-        assert_eq!(parse("MemTotal: 9 kB\n"), None);
+        let text = "MemTotal: 9 kB\nMemAvailable:    2 kB\n";
+        assert_eq!(kibibytes(text, "MemAvailable:"), Some(2048));
+        assert_eq!(kibibytes("MemTotal: 9 kB\n", "MemAvailable:"), None);
+        let zones = "Node 0, zone DMA\n  pagesets\n    cpu: 0\n              count:    7\n              high: 9\n    cpu: 1\n              count: 4\n";
+        assert_eq!(put_by(zones), 11);
+    }
+
+    #[test]
+    fn ones_own_memory_is_not_others() {
+        let grown = vec![7_u8; 256 << 20];
+        let all = private_memory_but(&BTreeSet::new());
+        let others = private_memory_but(&BTreeSet::from([std::process::id()]));
+        std::hint::black_box(&grown);
+        // Others may have grown in between, by less than that.
+        assert!(others + (128 << 20) < all, "{others} of {all}");
     }
 }

@@ -8,6 +8,7 @@ mod clocks;
 mod prober;
 mod sampler;
 
+pub(crate) use available::MachineMemory;
 pub use available::available_memory;
 pub(crate) use calm::wait_for_calm;
 pub(crate) use clocks::{Disturbance, Watch};

@@ -18,7 +18,7 @@ use tokio::{
 use super::{Contestant, Request};
 use crate::{
     experiment::TrialEnd as End,
-    instruments::{Prober, Sampler},
+    instruments::{MachineMemory, Prober, Sampler},
     parity::Observed,
     phases::{APP, LAUNCH, contiguous},
     port::free_port,
@@ -35,6 +35,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) metrics: BTreeMap<String, Value>,
     pub(crate) series: BTreeMap<String, Vec<[f64; 2]>>,
     pub(super) last_sample: Option<Sample>,
+    /// The machine's memory before it began.
+    pub(super) before: Option<MachineMemory>,
     /// Where the app answers.
     pub(crate) url: String,
     pub(crate) address: Option<SocketAddr>,
@@ -67,6 +69,7 @@ impl<'a> Attempt<'a> {
             metrics: BTreeMap::new(),
             series: BTreeMap::new(),
             last_sample: None,
+            before: None,
             url: String::new(),
             address: None,
         }
@@ -80,6 +83,7 @@ impl<'a> Attempt<'a> {
         self.address = Some(addr);
         let backend = &self.lane.setup.backend;
         let limit = self.request.time_limit;
+        self.before = MachineMemory::read(&[]);
         let mut prober = Prober::start(addr, &self.request.path, limit)
             .map_err(|e| failed("start the prober", e))?;
         self.t0 = now();

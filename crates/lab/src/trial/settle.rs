@@ -6,10 +6,10 @@ use tandem_model::{InstanceRecord, Ledger, RunEvent, TrialPhase};
 use tandem_probe::FirstResponse;
 use tokio::time::{Instant, sleep_until};
 
-use super::attempt::Attempt;
+use super::{attempt::Attempt, balance::Balance};
 use crate::{
     experiment::TrialEnd as End,
-    instruments::{Asked, Prober, Sampler},
+    instruments::{Asked, MachineMemory, Prober, Sampler},
     parity::{Observed, facts},
     stage::Stage,
 };
@@ -89,6 +89,8 @@ impl Attempt<'_> {
     /// Memory and disk. What a backend cannot tell is missing, not zero.
     async fn record_use(&mut self, record: &InstanceRecord, stage: &mut Stage<'_>) {
         let backend = self.lane.setup.backend.clone();
+        // Before anybody is asked, which takes memory too.
+        let after = MachineMemory::read(std::slice::from_ref(record));
         if let Some(sample) = self.told("memory", backend.sample(record).await, stage) {
             self.metric("memory_host", sample.memory.pss);
             self.metric("processes", u64::from(sample.processes));
@@ -96,7 +98,15 @@ impl Attempt<'_> {
                 self.metric("memory_cgroup", bytes);
             }
         }
-        let memory = self.told("memory ledger", backend.memory_ledger(record).await, stage);
+        let mut memory = self.told("memory ledger", backend.memory_ledger(record).await, stage);
+        if let (Some(ledger), Some((before, after))) = (&mut memory, self.before.zip(after)) {
+            let found = Balance::of(before, after, [&*ledger]);
+            self.metrics.insert("memory_host_change".to_owned(), found.change.into());
+            self.metrics.insert("memory_unexplained".to_owned(), found.unexplained.into());
+            if let Ok(rest @ 1..) = u64::try_from(found.unexplained) {
+                ledger.push("unexplained", rest);
+            }
+        }
         let disk = self.told("disk ledger", backend.disk_ledger(record).await, stage);
         self.ledger("memory_ledger", memory.as_ref());
         self.ledger("disk_ledger", disk.as_ref());
@@ -105,6 +115,9 @@ impl Attempt<'_> {
                 disk.entries.iter().partition(|entry| is_shared(&entry.name));
             self.metric("image_bytes", image.iter().map(|entry| entry.bytes).sum());
             self.metric("instance_bytes", instance.iter().map(|entry| entry.bytes).sum());
+        }
+        for (name, bytes) in &self.lane.setup.sizes {
+            self.metrics.insert(name.clone(), Value::from(*bytes));
         }
         if let (Some(memory), Some(disk)) = (memory, disk) {
             stage.emit(RunEvent::Ledgers { lane: self.lane.id.clone(), memory, disk });

@@ -2,11 +2,12 @@
 //! (`Documentation/admin-guide/cgroup-v1`), version 2
 //! (`Documentation/admin-guide/cgroup-v2.rst`) and both at once.
 
+mod group;
 mod layout;
 mod limits;
 mod usage;
 
+pub(crate) use group::Group;
 pub use layout::{CgroupLayout, Setup, cgroup_setup};
 pub use limits::{CgroupLimits, cgroup_limits};
-pub(crate) use usage::charged;
 pub use usage::{CgroupUsage, cgroup_processes, cgroup_usage};

@@ -4,6 +4,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::group::Group;
+
 /// What a cgroup was charged. A part that the kernel or the controllers at
 /// hand do not count is `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,49 +32,7 @@ pub struct CgroupUsage {
 /// stand in the list, and the controller's own file goes first. `None` when
 /// nothing can be read, e.g. because the cgroup is gone.
 pub fn cgroup_usage(folders: &[PathBuf]) -> Option<CgroupUsage> {
-    let read = |name: &str| read_in(folders, name);
-    let number = |name: &str| read(name).as_deref().and_then(single);
-    let version1 = read("cpuacct.usage").is_some() || read("memory.usage_in_bytes").is_some();
-    let stat = read("memory.stat");
-    let stat = |key: &str| stat.as_deref().and_then(|text| keyed(text, key));
-    let usage = CgroupUsage {
-        cpu_ns: number("cpuacct.usage").or_else(|| {
-            keyed(&read("cpu.stat")?, "usage_usec").map(|micros| micros.saturating_mul(1000))
-        }),
-        memory: number("memory.usage_in_bytes").or_else(|| number("memory.current")),
-        anonymous: if version1 { stat("total_rss") } else { stat("anon") },
-        file: if version1 { stat("total_cache") } else { stat("file") },
-        kernel: if version1 {
-            number("memory.kmem.usage_in_bytes")
-        } else {
-            stat("kernel").or_else(|| kernel_parts(&stat))
-        },
-        inactive_file: if version1 { stat("total_inactive_file") } else { stat("inactive_file") },
-        pids: number("pids.current").and_then(|pids| u32::try_from(pids).ok()),
-    };
-    (usage != CgroupUsage::default()).then_some(usage)
-}
-
-/// Only the memory charged and the processor time of [`cgroup_usage`], which
-/// cost little to read.
-pub(crate) fn charged(folders: &[PathBuf]) -> (Option<u64>, Option<u64>) {
-    let number = |name: &str| read_in(folders, name).as_deref().and_then(single);
-    let memory = number("memory.usage_in_bytes").or_else(|| number("memory.current"));
-    let cpu_ns = number("cpuacct.usage").or_else(|| {
-        let text = read_in(folders, "cpu.stat")?;
-        keyed(&text, "usage_usec").map(|micros| micros.saturating_mul(1000))
-    });
-    (memory, cpu_ns)
-}
-
-/// A file of whichever folder has it. The one that bears the controller's name
-/// is looked into first: of eight folders one has the file.
-fn read_in(folders: &[PathBuf], name: &str) -> Option<String> {
-    let controller = name.split('.').next().unwrap_or_default();
-    let bears = |folder: &&PathBuf| folder.components().any(|part| part.as_os_str() == controller);
-    let read = |folder: &PathBuf| fs::read_to_string(folder.join(name)).ok();
-    let first = folders.iter().filter(bears).find_map(read);
-    first.or_else(|| folders.iter().filter(|it| !bears(it)).find_map(read))
+    Group::open(folders).usage()
 }
 
 /// The processes in an instance's cgroup and in the cgroups below it. Empty
@@ -104,7 +64,7 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Kernels before 5.18 list the parts of `kernel` only.
-fn kernel_parts(stat: &impl Fn(&str) -> Option<u64>) -> Option<u64> {
+pub(super) fn kernel_parts(stat: &impl Fn(&str) -> Option<u64>) -> Option<u64> {
     ["kernel_stack", "pagetables", "percpu", "slab", "sock"]
         .into_iter()
         .filter_map(stat)
@@ -112,12 +72,12 @@ fn kernel_parts(stat: &impl Fn(&str) -> Option<u64>) -> Option<u64> {
 }
 
 /// A file that holds one number.
-fn single(text: &str) -> Option<u64> {
+pub(super) fn single(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }
 
 /// A file of `key value` lines (cgroup-v2.rst, "flat keyed").
-fn keyed(text: &str, key: &str) -> Option<u64> {
+pub(super) fn keyed(text: &str, key: &str) -> Option<u64> {
     let mut lines = text.lines().filter_map(|line| line.split_once(' '));
     lines.find(|(name, _)| *name == key).and_then(|(_, value)| single(value))
 }

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use crate::{chart::Table, text::escape, words::is_whole};
 
 /// A table as HTML; all cells are escaped.
-pub(super) fn html(table: &Table) -> String {
+pub(crate) fn html(table: &Table) -> String {
     let mut out = format!(
         "<div class=\"scroll\"><table>\n<caption>{}</caption>\n<thead><tr>",
         escape(&table.caption)

@@ -21,6 +21,7 @@ pub(crate) use big_image::{BIG, BigImage, fill};
 pub(crate) use docker::{Docker, NAME as DOCKER};
 pub(crate) use engine::{Engine, Running};
 pub(crate) use generic::{Generic, NAME as GENERIC};
+pub(crate) use network::Namespace;
 pub(crate) use podman::{NAME as PODMAN, Podman};
 pub(crate) use qemu::{NAME as QEMU, Qemu};
 pub(crate) use registry::Registry;

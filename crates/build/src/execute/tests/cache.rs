@@ -41,6 +41,19 @@ async fn no_cache_means_every_step() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_forgotten_moves_nothing() {
+    let bench = Bench::new();
+    bench.file("app.py", "1");
+    let first = bench.build(APP).await;
+    let options = BuildOptions { no_cache: true, forget: true, ..bench.options(APP) };
+    let cold = bench.try_build(&options).await.unwrap();
+    assert_eq!((cached(&cold), bench.runs()), (vec![0; 7], 4));
+    let again = bench.build(APP).await;
+    assert_eq!((cached(&again), bench.runs()), (vec![0, 1, 1, 1, 1, 1, 1], 4));
+    assert_eq!(again.image.digest, first.image.digest);
+}
+
+#[tokio::test]
 async fn an_entry_counts_only_while_its_layer_is_there() {
     let bench = Bench::new();
     bench.file("app.py", "1");
