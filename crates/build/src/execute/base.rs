@@ -112,11 +112,11 @@ impl Builder<'_> {
         };
         let wanted = Wanted { written, reference: &reference, platform };
         let image = self.local_or_pulled(&wanted, fetch, instruction).await?;
-        let state = self.opened(&image).await;
-        if wanted.is_foreign() && image.reference != reference {
+        if image.reference != reference && image.reference.repository() == PASSING {
+            // Its layers stay as long as this build has its lease.
             self.store.remove(&image.reference, true)?;
         }
-        state
+        self.opened(&image).await
     }
 
     /// An image of a layout. It has no name in the store, and its layers stay
@@ -180,7 +180,7 @@ impl Builder<'_> {
         let (lines, received) = unbounded_channel();
         let _ = lines.send(format!("pulling {reference}"));
         // What is here under the name stays: it is another machine's image.
-        let name = wanted.is_foreign().then(|| self.passing_name()).transpose()?;
+        let name = if wanted.is_foreign() { Some(self.passing_name()?) } else { None };
         let options = PullOptions { platform: platform.cloned(), name, ..PullOptions::default() };
         let pulling = pull(self.store, reference, &options, move |progress| {
             if let Some(line) = progress.line() {
@@ -222,10 +222,19 @@ impl Builder<'_> {
         })
     }
 
-    /// A name that no other build has, for as long as this one opens it.
+    /// A name that no other build has, from the pull to the moment after it.
+    /// Those of builds that were killed in that moment go now.
     fn passing_name(&self) -> Result<ImageRef, BuildError> {
+        let of_passing = |it: ImageRef| (it.repository() == PASSING).then_some(it);
+        for left in self.store.list(false)?.into_iter().filter_map(|row| of_passing(row.reference?))
+        {
+            let process = left.tag().and_then(|tag| tag.split('-').next());
+            if process.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+                self.store.remove(&left, true)?;
+            }
+        }
         let number = self.rooms.fetch_add(1, Relaxed);
-        let name = format!("localhost/tandem/base:{}-{number}", std::process::id());
+        let name = format!("localhost/{PASSING}:{}-{number}", std::process::id());
         name.parse().map_err(|e: tandem_model::ParseImageRefError| BuildError::Usage(e.to_string()))
     }
 
@@ -276,6 +285,9 @@ impl Builder<'_> {
         result
     }
 }
+
+/// Where bases for other machines are while they are pulled.
+const PASSING: &str = "tandem/base";
 
 /// A base image as it is asked for.
 struct Wanted<'a> {
