@@ -3,11 +3,7 @@
 use anyhow::Result;
 
 use super::window::{ENDING, case, launch_once, open, racing, tests};
-use crate::{
-    Case, World,
-    desktop::{Desktop, Look},
-    poll,
-};
+use crate::{Case, World, desktop::Look, poll};
 
 pub(super) const CASES: &[Case] =
     &[case("window::two_windows_see_the_same_and_a_lost_display_cleans_up", two)];

@@ -284,9 +284,7 @@ mod tests {
         let lines = shared["commands"].as_array().unwrap();
         assert!(lines.len() > 30);
         for line in lines.iter().filter_map(serde_json::Value::as_str) {
-            let command: tandem_lesson::Command = line.parse().unwrap();
-            let words = std::iter::once("tandem".to_owned()).chain(command.arguments);
-            let typed = Cli::try_parse_from(words);
+            let typed = Cli::try_parse_from(shlex::split(line).unwrap());
             assert!(typed.is_ok(), "`{line}`: {}", typed.unwrap_err());
         }
     }
