@@ -210,6 +210,7 @@ impl App {
         cancel: &Cancel,
     ) -> Result<(Plan, Vec<LaneSetup>, Ready), AppError> {
         self.check_request(request)?;
+        self.end_instances_of_the_dead().await?;
         self.drop_what_is_of_the_dead()?;
         let ready = self.ready(&request.subject, events, cancel).await?;
         if cancel.is_cancelled() {

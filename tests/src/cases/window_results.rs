@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
-use super::window::{SOON, says, tests};
+use super::{
+    experiment::begun,
+    window::{SOON, says, tests},
+};
 use crate::{World, desktop::Desktop, poll};
 
 /// The rest of the trials, on a busy machine.
@@ -33,21 +35,19 @@ pub(super) fn resumed(world: &World, desktop: &Desktop) -> Result<()> {
     let counted = stored["trials"].as_array().context("no trials")?.iter();
     ensure!(counted.filter(|it| it["warmup"] == false).count() == 25, "{}", stored["trials"]);
     desktop.click("nav-results")?;
+    // The page shows what has become of it.
+    let whole = "return !document.querySelector('[data-testid=result-resume]')
+        && !!document.querySelector('[data-testid=experiment-verdict]')";
+    tests(desktop, "the result of the resumed run", whole)?;
     desktop.click("result-back")
-}
-
-/// The run that is going on, once it has measured twice.
-fn begun(world: &World) -> Result<Option<String>> {
-    let rows = world.tandem(["result", "ls", "--json"])?.json()?;
-    let all = rows.as_array().context("no list")?;
-    let open = |row: &&Value| row["experiment"] == "size" && row["finished_at"].is_null();
-    let found = all.iter().find(open).filter(|row| row["trials"].as_u64() >= Some(2));
-    Ok(found.and_then(|row| row["id"].as_str()).map(str::to_owned))
 }
 
 /// Asks what fits here, as the command does.
 pub(super) fn fits(world: &World, desktop: &Desktop) -> Result<()> {
-    desktop.script("document.querySelector('[data-testid=fit-guide]').scrollIntoView()")?;
+    let scrolled = "const guide = document.querySelector('[data-testid=fit-guide]');
+        guide?.scrollIntoView();
+        return guide !== null";
+    tests(desktop, "the guide", scrolled)?;
     desktop.fill("fit-class", "12")?;
     desktop.click("fit-reckon")?;
     says(desktop, "fit-table", "container")?;

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use tandem_model::ImageRef;
+use tandem_model::{ErrorCode, ImageRef};
+use tandem_probe::alive;
 
 use crate::{App, AppError};
 
@@ -30,6 +31,21 @@ fn maker(name: &str) -> Option<u32> {
 }
 
 impl App {
+    /// Ends at once the instances of runs that were killed: an app may still be
+    /// on its way out, for as long as a stop may take, under a name that the
+    /// run needs when it goes on.
+    pub(crate) async fn end_instances_of_the_dead(&self) -> Result<(), AppError> {
+        let records = self.instances.list()?.into_iter();
+        for left in records.filter(|it| it.spec.owner.is_some_and(|owner| !alive(owner))) {
+            match self.remove(left.id.as_str(), true, true).await {
+                // Its supervisor was there first.
+                Err(e) if e.code() == ErrorCode::NotFound => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
     /// Takes away what runs left which were killed: names of images, volumes.
     pub(crate) fn drop_what_is_of_the_dead(&self) -> Result<(), AppError> {
         let is_dead = |pid: u32| !Path::new("/proc").join(pid.to_string()).exists();

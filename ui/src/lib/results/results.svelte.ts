@@ -54,10 +54,23 @@ export class Results {
 
   async refresh(): Promise<void> {
     await this.#try(async () => {
+      const before = this.#finished();
       this.rows = await this.#host.results();
+      // A run that is looked at may have gone on to its result.
+      if (this.chosen && this.view && this.#finished() !== before) await this.#look(this.chosen);
       const there = new Set(this.rows.map((row) => row.id));
       if (this.picked.some((id) => !there.has(id))) this.picked = this.picked.filter((id) => there.has(id));
     });
+  }
+
+  /** When the chosen one ended, as far as the list tells. */
+  #finished(): string | null | undefined {
+    return this.rows?.find((row) => row.id === this.chosen)?.finished_at;
+  }
+
+  async #look(id: string): Promise<void> {
+    const view = await this.#host.viewResult(id, 900, this.#isDark() ? "dark" : "light");
+    if (this.chosen === id) this.view = view;
   }
 
   async choose(id: string | null): Promise<void> {
@@ -66,10 +79,7 @@ export class Results {
     this.view = null;
     this.note = null;
     if (!id) return;
-    await this.#try(async () => {
-      const view = await this.#host.viewResult(id, 900, this.#isDark() ? "dark" : "light");
-      if (this.chosen === id) this.view = view;
-    });
+    await this.#try(() => this.#look(id));
   }
 
   pick(id: string, on: boolean): void {

@@ -75,6 +75,19 @@ describe("a run without an end", () => {
     expect(document.querySelector("[data-testid=result-resume]")).toBeNull();
   });
 
+  it("is looked at again when it has ended, and not otherwise", async () => {
+    let row: object = { ...ROW, finished_at: null };
+    const viewResult = vi.fn(() => Promise.resolve(VIEW));
+    const results = new Results({ ...host, results: () => Promise.resolve([row]), viewResult } as unknown as Host, () => false);
+    await results.refresh();
+    await results.choose("r1");
+    await results.refresh();
+    expect(viewResult).toHaveBeenCalledTimes(1);
+    row = ROW;
+    await results.refresh();
+    expect(viewResult).toHaveBeenCalledTimes(2);
+  });
+
   it("goes on as its experiment", async () => {
     let said = "";
     const resumeExperiment = vi.fn(() => {
