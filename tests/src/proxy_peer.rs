@@ -203,15 +203,9 @@ fn socks(
     };
     take(if kind == 3 { 2 } else { 6 })?;
     asked.lock().unwrap_or_else(PoisonError::into_inner).push(host);
-    let mut server = TcpStream::connect(target)?;
+    let server = TcpStream::connect(target)?;
     client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
-    let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || {
-        let _ = std::io::copy(&mut from_client, &mut to_server);
-        let _ = to_server.shutdown(Shutdown::Both);
-    });
-    let _ = std::io::copy(&mut server, &mut client);
-    client.shutdown(Shutdown::Both)
+    relay(client, server)
 }
 
 /// Tunnels a CONNECT (RFC 9110, section 9.3.6); other requests name their
@@ -240,6 +234,11 @@ fn forward(mut client: TcpStream, target: SocketAddr, proof: Option<&str>) -> st
     } else {
         server.write_all(&head)?;
     }
+    relay(client, server)
+}
+
+/// Carries bytes both ways until both sides have ended.
+fn relay(mut client: TcpStream, mut server: TcpStream) -> std::io::Result<()> {
     let (mut from_client, mut to_server) = (client.try_clone()?, server.try_clone()?);
     thread::spawn(move || {
         let _ = std::io::copy(&mut from_client, &mut to_server);

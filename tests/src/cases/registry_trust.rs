@@ -1,6 +1,6 @@
 //! Who shows a certificate to whom, and certificates that are good no more.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use anyhow::{Result, ensure};
 
@@ -17,14 +17,21 @@ pub(super) const CASES: &[Case] = &[
     case("registry::an_expired_certificate_is_said", NEEDS, Start::Empty, expired),
 ];
 
-fn members(world: &World) -> Result<()> {
-    small(world)?;
-    let peer = RegistryPeer::for_members(world)?;
+/// Puts a registry's authority where Docker has it: the registry's name, and the
+/// folder.
+fn trusted(world: &World, peer: &RegistryPeer) -> Result<(String, PathBuf)> {
     let registry = peer.address().to_string();
-    let name = format!("{registry}/app:1");
     let place = world.scratch().join("docker/certs.d").join(&registry);
     fs::create_dir_all(&place)?;
     fs::copy(peer.ca(), place.join("ca.crt"))?;
+    Ok((registry, place))
+}
+
+fn members(world: &World) -> Result<()> {
+    small(world)?;
+    let peer = RegistryPeer::for_members(world)?;
+    let (registry, place) = trusted(world, &peer)?;
+    let name = format!("{registry}/app:1");
     let wants = ["wants to see a certificate of yours", &registry, "client.cert", "client.key"];
     for arguments in [["pull", &name].as_slice(), &["push", "small", &name]] {
         let refused = tandem(world, None, arguments)?.code_is(125)?;
@@ -58,11 +65,8 @@ fn members(world: &World) -> Result<()> {
 fn expired(world: &World) -> Result<()> {
     small(world)?;
     let peer = RegistryPeer::expired(world)?;
-    let registry = peer.address().to_string();
+    let (registry, _) = trusted(world, &peer)?;
     let name = format!("{registry}/app:1");
-    let place = world.scratch().join("docker/certs.d").join(&registry);
-    fs::create_dir_all(&place)?;
-    fs::copy(peer.ca(), place.join("ca.crt"))?;
     for arguments in [["pull", &name].as_slice(), &["push", "small", &name]] {
         tandem(world, None, arguments)?.code_is(125)?.says(&[
             &registry,
