@@ -225,8 +225,19 @@ impl World {
             Err(error) if left.is_empty() => Err(error),
             Err(error) => Err(error.context(format!("left behind: {}", left.join(", ")))),
         };
+        if self.own_home.is_none() {
+            self.forget_results();
+        }
         drop(self.own_home);
         verdict
+    }
+
+    /// What one case measured is no other's: in a home that cases share, the
+    /// next one begins without results, whatever ran before it.
+    fn forget_results(&self) {
+        for name in ["results.db", "results.db-wal", "results.db-shm"] {
+            let _ = fs::remove_file(self.home.join(name));
+        }
     }
 
     fn remove_instances(&self) {
