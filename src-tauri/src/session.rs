@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tandem_app::{App, Cancel, ChartView, Charts, CompareRequest, Frame, Live, Timed};
+use tandem_app::{App, Cancel, ChartView, Charts, ExperimentRequest, Frame, Live, Timed};
 use tandem_model::{ErrorCode, Failure, RunEvent};
 use tokio::sync::Notify;
 
@@ -45,7 +45,7 @@ struct State {
 }
 
 struct Run {
-    request: CompareRequest,
+    request: ExperimentRequest,
     began: Instant,
     events: Vec<Timed>,
     live: Live,
@@ -60,14 +60,14 @@ impl Session {
     pub(crate) fn launch(
         self: Arc<Self>,
         app: Arc<App>,
-        request: CompareRequest,
+        request: ExperimentRequest,
         view: ChartView,
     ) -> Result<(), Failure> {
         let (cancel, kept) = self.begin(&request, view)?;
         tauri::async_runtime::spawn(async move {
             self.discard(&app, kept).await;
             let mut record = |event| self.record(event);
-            let ended = app.compare(&request, &mut record, &cancel).await;
+            let ended = app.experiment(&request, &mut record, &cancel).await;
             self.end(match ended {
                 Ok(result) => RunEvent::Finished { result: Box::new(result) },
                 Err(e) => RunEvent::Stopped { error: e.to_failure(), cleaned: Vec::new() },
@@ -78,7 +78,7 @@ impl Session {
 
     /// Sends every frame from now on to `send`, from the beginning of the run
     /// that goes on or was the last; returns its request.
-    pub(crate) fn watch(&self, send: Send) -> Option<CompareRequest> {
+    pub(crate) fn watch(&self, send: Send) -> Option<ExperimentRequest> {
         let mut state = self.state();
         (state.send, state.sent, state.first, state.stale) = (Some(send), 0, true, true);
         self.changed.notify_one();
@@ -137,7 +137,7 @@ impl Session {
     /// Takes the place of the last run; returns its left-over instances.
     fn begin(
         &self,
-        request: &CompareRequest,
+        request: &ExperimentRequest,
         view: ChartView,
     ) -> Result<(Cancel, Vec<String>), Failure> {
         let mut state = self.state();

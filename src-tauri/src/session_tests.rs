@@ -13,7 +13,7 @@ fn watched() -> (Arc<Session>, Arc<Mutex<Vec<Frame>>>) {
     (session, frames)
 }
 
-fn watch(session: &Session, frames: &Arc<Mutex<Vec<Frame>>>) -> Option<CompareRequest> {
+fn watch(session: &Session, frames: &Arc<Mutex<Vec<Frame>>>) -> Option<ExperimentRequest> {
     let frames = Arc::clone(frames);
     session.watch(Box::new(move |frame| frames.lock().unwrap().push(frame)))
 }
@@ -25,9 +25,9 @@ fn log(line: &str) -> RunEvent {
 #[test]
 fn nothing_is_lost_and_a_second_run_is_refused() {
     let (session, frames) = watched();
-    session.begin(&CompareRequest::new("hello-flask"), view()).unwrap();
+    session.begin(&ExperimentRequest::compare("hello-flask"), view()).unwrap();
     assert_eq!(
-        session.begin(&CompareRequest::new("x"), view()).unwrap_err().code,
+        session.begin(&ExperimentRequest::compare("x"), view()).unwrap_err().code,
         ErrorCode::Conflict
     );
     session.record(log("one"));
@@ -45,7 +45,7 @@ fn nothing_is_lost_and_a_second_run_is_refused() {
 #[test]
 fn a_page_that_is_loaded_again_sees_the_run_from_its_beginning() {
     let (session, _) = watched();
-    session.begin(&CompareRequest::new("hello-flask"), view()).unwrap();
+    session.begin(&ExperimentRequest::compare("hello-flask"), view()).unwrap();
     session.record(log("one"));
     session.send_frame();
     let frames = Arc::new(Mutex::new(Vec::new()));
@@ -58,7 +58,7 @@ fn a_page_that_is_loaded_again_sees_the_run_from_its_beginning() {
 #[tokio::test]
 async fn the_end_is_told_once_and_waiters_go_on() {
     let (session, frames) = watched();
-    session.begin(&CompareRequest::new("hello-flask"), view()).unwrap();
+    session.begin(&ExperimentRequest::compare("hello-flask"), view()).unwrap();
     let stopped = |message: &str| RunEvent::Stopped {
         error: Failure::new(ErrorCode::Cancelled, message),
         cleaned: vec!["a container".to_owned()],
@@ -75,5 +75,5 @@ async fn the_end_is_told_once_and_waiters_go_on() {
     session.send_frame();
     assert_eq!(frames.lock().unwrap()[0].events.len(), 1);
     // A new run may begin.
-    session.begin(&CompareRequest::new("hello-flask"), view()).unwrap();
+    session.begin(&ExperimentRequest::compare("hello-flask"), view()).unwrap();
 }

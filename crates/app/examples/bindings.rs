@@ -3,12 +3,11 @@
 
 use tandem_app::{
     Beginning, BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts,
-    CheckOutcome, ClassView, ClassWish, CommandEnd, CompareRequest, Database, DfReport,
-    ExperimentInfo, ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow,
-    InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned,
-    Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish,
-    SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize,
-    UpdateMode, UpdateReport,
+    CheckOutcome, ClassView, ClassWish, CommandEnd, Database, DfReport, ExperimentInfo,
+    ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow, InstanceRow, Language,
+    LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned, Pulling, QueryAnswer,
+    RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SaidBy, SnapshotRow,
+    Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -19,7 +18,6 @@ fn main() -> Result<(), ExportError> {
     Frame::export_all(&config)?;
     Charts::export_all(&config)?;
     ChartView::export_all(&config)?;
-    CompareRequest::export_all(&config)?;
     ExperimentInfo::export_all(&config)?;
     ExperimentRequest::export_all(&config)?;
     ResultRow::export_all(&config)?;

@@ -1,17 +1,10 @@
-use crate::{App, CompareRequest};
+use crate::ExperimentRequest;
 
-impl App {
-    /// The same comparison as a command to type.
-    pub fn command_for(&self, request: &CompareRequest) -> String {
-        request.command()
-    }
-}
-
-impl CompareRequest {
-    /// The `tandem` command that does the same. Settings that stand at their
+impl ExperimentRequest {
+    /// The `tandem compare` that does the same. Settings that stand at their
     /// defaults are left out.
-    pub fn command(&self) -> String {
-        let defaults = Self::new(&self.subject);
+    pub fn compare_command(&self) -> String {
+        let defaults = Self::compare(&self.subject);
         let mut words = vec!["tandem".to_owned(), "compare".to_owned(), quote(&self.subject)];
         if self.lanes != defaults.lanes {
             let lanes: Vec<_> = self.lanes.iter().map(ToString::to_string).collect();
@@ -81,12 +74,15 @@ mod tests {
 
     #[test]
     fn only_what_differs_from_the_defaults_is_written() {
-        let mut request = CompareRequest::new("hello-flask");
+        let mut request = ExperimentRequest::compare("hello-flask");
         request.trials = 5;
-        assert_eq!(request.command(), "tandem compare hello-flask --trials 5");
+        assert_eq!(request.compare_command(), "tandem compare hello-flask --trials 5");
         request.subject = "my app's".to_owned();
         request.resources.milli_cpus = Some(1500);
         request.keep = true;
-        assert_eq!(request.command(), r"tandem compare 'my app'\''s' --trials 5 --cpus 1.5 --keep");
+        assert_eq!(
+            request.compare_command(),
+            r"tandem compare 'my app'\''s' --trials 5 --cpus 1.5 --keep"
+        );
     }
 }

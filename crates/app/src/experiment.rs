@@ -67,7 +67,7 @@ impl ExperimentRequest {
             subject: "hello-flask".to_owned(),
             lanes: vec![Lane::CONTAINER, Lane::VM_MICRO],
             trials: describe(experiment).map_or(10, |description| description.trials),
-            warmup: u32::from(matches!(experiment, "startup" | "size" | "compare")),
+            warmup: u32::from(["startup", "size", COMPARE].contains(&experiment)),
             seed: None,
             resources: Resources {
                 memory_bytes: Some(512 << 20),
@@ -83,6 +83,12 @@ impl ExperimentRequest {
         }
     }
 
+    /// The usual comparison, which is the experiments `startup` and `size` in
+    /// one run.
+    pub fn compare(subject: &str) -> Self {
+        Self { subject: subject.to_owned(), ..Self::new(COMPARE) }
+    }
+
     /// The prediction as the result holds it; an empty one is none.
     fn expected(&self) -> Option<Prediction> {
         let expected = self.prediction.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
@@ -90,6 +96,9 @@ impl ExperimentRequest {
         Some(Prediction { question, expected: expected.to_owned(), explanation: None })
     }
 }
+
+/// The id of a comparison.
+const COMPARE: &str = "compare";
 
 /// What to carry out, and what there is of it already.
 type Wanted = (ExperimentRequest, Option<Resumable>);

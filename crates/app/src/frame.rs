@@ -3,14 +3,14 @@
 use serde::Serialize;
 use tandem_model::{Machine, RunEvent};
 
-use crate::{CompareRequest, SubjectInfo, live::Charts};
+use crate::{ExperimentRequest, SubjectInfo, live::Charts};
 
 /// What the page shows first. It comes with the page, so that the first frame
 /// waits for no answer.
 #[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
 pub struct Beginning {
     /// A comparison as it is set when nothing was changed.
-    pub request: CompareRequest,
+    pub request: ExperimentRequest,
     /// What can be compared.
     pub subjects: Vec<SubjectInfo>,
 }

@@ -1,4 +1,4 @@
-use tandem_app::{ChartView, Charts, CompareRequest, Frame, SubjectInfo};
+use tandem_app::{ChartView, Charts, ExperimentRequest, Frame, SubjectInfo};
 use tandem_model::Failure;
 use tauri::{State, ipc::Channel};
 
@@ -14,21 +14,21 @@ pub(crate) fn subjects(shell: State<'_, Shell>) -> Result<Vec<SubjectInfo>, Fail
 /// the trials are as few as a 95 % interval of the median allows (six); and
 /// the instances are left running, for people want to open what they launched.
 #[tauri::command]
-pub(crate) fn defaults(subject: String) -> CompareRequest {
-    CompareRequest { trials: 6, keep: true, ..CompareRequest::new(&subject) }
+pub(crate) fn defaults(subject: String) -> ExperimentRequest {
+    ExperimentRequest { trials: 6, keep: true, ..ExperimentRequest::compare(&subject) }
 }
 
 /// The same comparison as a command to type.
 #[tauri::command]
-pub(crate) fn command_for(request: CompareRequest) -> String {
-    request.command()
+pub(crate) fn command_for(request: ExperimentRequest) -> String {
+    request.compare_command()
 }
 
 /// Starts a comparison.
 #[tauri::command]
 pub(crate) async fn launch(
     shell: State<'_, Shell>,
-    request: CompareRequest,
+    request: ExperimentRequest,
     view: ChartView,
 ) -> Result<(), Failure> {
     shell.reaped().await?;
@@ -37,7 +37,7 @@ pub(crate) async fn launch(
 
 /// Follows the comparison that runs or ran last, and later ones.
 #[tauri::command]
-pub(crate) fn watch(shell: State<'_, Shell>, frames: Channel<Frame>) -> Option<CompareRequest> {
+pub(crate) fn watch(shell: State<'_, Shell>, frames: Channel<Frame>) -> Option<ExperimentRequest> {
     // A page that is gone does not miss its frames.
     shell.session().watch(Box::new(move |frame| drop(frames.send(frame))))
 }

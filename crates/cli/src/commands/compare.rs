@@ -1,4 +1,4 @@
-use tandem_app::CompareRequest;
+use tandem_app::ExperimentRequest;
 use tandem_model::RunEvent;
 
 use super::{
@@ -10,12 +10,12 @@ use crate::{grammar::Compare, signals::cancel_on_interrupt};
 pub(super) async fn run(context: &Context, compare: Compare) -> anyhow::Result<u8> {
     let request = request(&compare);
     let mut show = |event: RunEvent| report(context, &event);
-    let result = context.app.compare(&request, &mut show, &cancel_on_interrupt()).await?;
+    let result = context.app.experiment(&request, &mut show, &cancel_on_interrupt()).await?;
     deliver(context, &result, &compare.delivery)
 }
 
-fn request(compare: &Compare) -> CompareRequest {
-    let mut request = CompareRequest::new(&compare.subject);
+fn request(compare: &Compare) -> ExperimentRequest {
+    let mut request = ExperimentRequest::compare(&compare.subject);
     request.lanes.clone_from(&compare.lanes);
     request.trials = compare.trials;
     request.warmup = compare.warmup;

@@ -6,7 +6,7 @@ import type { CheckOutcome } from "../bindings/CheckOutcome";
 import type { Charts } from "../bindings/Charts";
 import type { ChartView } from "../bindings/ChartView";
 import type { CommandEnd } from "../bindings/CommandEnd";
-import type { CompareRequest } from "../bindings/CompareRequest";
+import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
@@ -21,7 +21,6 @@ import type { ClassWish } from "../bindings/ClassWish";
 import type { Database } from "../bindings/Database";
 import type { DfReport } from "../bindings/DfReport";
 import type { Description } from "../bindings/Description";
-import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { GiftKind } from "../bindings/GiftKind";
 import type { Given } from "../bindings/Given";
 import type { Guide } from "../bindings/Guide";
@@ -69,16 +68,16 @@ export interface Host {
   /** What can be compared. */
   subjects(): Promise<SubjectInfo[]>;
   /** A comparison as it is set when nothing was changed. */
-  defaults(subject: string): Promise<CompareRequest>;
+  defaults(subject: string): Promise<ExperimentRequest>;
   /** The same comparison as a command to type. */
-  commandFor(request: CompareRequest): Promise<string>;
+  commandFor(request: ExperimentRequest): Promise<string>;
   /** Starts a comparison; its events come through `watch`. */
-  launch(request: CompareRequest, view: ChartView): Promise<void>;
+  launch(request: ExperimentRequest, view: ChartView): Promise<void>;
   /**
    * Follows the comparison that runs or ran last, from its beginning, and
    * every later one. Resolves to its request, or null when there was none.
    */
-  watch(onFrame: (frame: Frame) => void): Promise<CompareRequest | null>;
+  watch(onFrame: (frame: Frame) => void): Promise<ExperimentRequest | null>;
   /** Asks the comparison to stop and clean up. */
   cancel(): Promise<void>;
   /** The charts of the comparison that runs or ran last, drawn anew. */

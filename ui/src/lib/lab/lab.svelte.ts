@@ -2,7 +2,7 @@
 
 import type { Charts } from "../bindings/Charts";
 import type { ChartView } from "../bindings/ChartView";
-import type { CompareRequest } from "../bindings/CompareRequest";
+import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
@@ -17,7 +17,7 @@ export class Lab {
   run: RunState = $state(idle());
   charts: Charts | null = $state.raw(null);
   subjects: SubjectInfo[] = $state.raw([]);
-  request: CompareRequest | null = $state(null);
+  request: ExperimentRequest | null = $state(null);
   /** The chosen subject is typed, not picked. */
   typed = $state(false);
   /** The request as a command to type. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { CompareRequest } from "../bindings/CompareRequest";
+import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { Frame } from "../bindings/Frame";
 import type { Host } from "../host";
 import { Lab } from "./lab.svelte";
@@ -7,7 +7,7 @@ import { Lab } from "./lab.svelte";
 const REQUEST = {
   subject: "hello-flask", lanes: ["container", "vm/micro"], trials: 5, warmup: 1, seed: null, keep: true,
   resources: { memory_bytes: null, milli_cpus: null, pids: null },
-} as CompareRequest;
+} as ExperimentRequest;
 
 /** A host whose answers a test sets. */
 function host(own: Partial<Host> = {}): Host & { frame: (frame: Partial<Frame>) => void } {

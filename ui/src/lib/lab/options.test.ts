@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { CompareRequest } from "../bindings/CompareRequest";
+import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import { memoryMiB, processors, setLane, setMemory, setProcessors } from "./options";
 
 it("keeps lanes in the order in which they are shown", () => {
@@ -9,7 +9,7 @@ it("keeps lanes in the order in which they are shown", () => {
 });
 
 it("reads limits as people write them", () => {
-  const request = { resources: { memory_bytes: null, milli_cpus: null, pids: null } } as CompareRequest;
+  const request = { resources: { memory_bytes: null, milli_cpus: null, pids: null } } as ExperimentRequest;
   expect([memoryMiB(request), processors(request)]).toEqual(["", ""]);
   setMemory(request, "256");
   setProcessors(request, "1.5");

@@ -1,6 +1,6 @@
 // What can be set for a comparison. Pure.
 
-import type { CompareRequest } from "../bindings/CompareRequest";
+import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 
 /** The lanes there are, in the order in which they are shown. */
 export const LANES = [
@@ -20,23 +20,23 @@ export function setLane(lanes: readonly string[], id: string, wanted: boolean): 
 }
 
 /** The memory limit in MiB, or empty for none. */
-export function memoryMiB(request: CompareRequest): number | "" {
+export function memoryMiB(request: ExperimentRequest): number | "" {
   const bytes = request.resources.memory_bytes;
   return bytes === null ? "" : Math.round(bytes / 2 ** 20);
 }
 
-export function setMemory(request: CompareRequest, text: string): void {
+export function setMemory(request: ExperimentRequest, text: string): void {
   const mib = Number(text);
   request.resources.memory_bytes = text.trim() === "" || !(mib > 0) ? null : Math.round(mib) * 2 ** 20;
 }
 
 /** The processor limit, or empty for none. */
-export function processors(request: CompareRequest): number | "" {
+export function processors(request: ExperimentRequest): number | "" {
   const milli = request.resources.milli_cpus;
   return milli === null ? "" : milli / 1000;
 }
 
-export function setProcessors(request: CompareRequest, text: string): void {
+export function setProcessors(request: ExperimentRequest, text: string): void {
   const count = Number(text);
   request.resources.milli_cpus = text.trim() === "" || !(count > 0) ? null : Math.round(count * 1000);
 }
