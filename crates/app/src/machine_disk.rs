@@ -5,7 +5,7 @@ use tandem_home::Draft;
 use tandem_model::{BackendKind, Profile};
 use tandem_vm::{DiskFormat, layers_of, save_running, write_flat};
 
-use crate::{App, AppError, machine_snapshot::refuse_volumes};
+use crate::{App, AppError, snapshot::refuse_volumes};
 
 impl App {
     /// Writes the disk of a `full` machine to a file that boots in any QEMU, or

@@ -18,8 +18,7 @@ use tandem_vm::{
 use crate::{
     App, AppError,
     exchange::{Manifest, refused, write_exported},
-    machine_snapshot::refuse_volumes,
-    snapshot::{RECORD, Snapshot, all, rename},
+    snapshot::{RECORD, Snapshot, all, refuse_volumes, rename},
 };
 
 /// Where the disk's parts lie in the file.

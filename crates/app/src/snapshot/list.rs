@@ -3,12 +3,12 @@
 use serde::Serialize;
 use tandem_home::read_json;
 
-use crate::{
-    App, AppError,
-    machine_snapshot::{layer_sizes, users_of_layers},
-    snapshot::{HEAD, Head, Snapshot, all},
-    snapshot_size::{Sizes, sizes},
+use super::{
+    HEAD, Head, Snapshot, all,
+    machine::{layer_sizes, users_of_layers},
+    size::{Sizes, sizes},
 };
+use crate::{App, AppError};
 
 /// A snapshot in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]

@@ -10,11 +10,8 @@ use tandem_vm::{
     Chain, Saved, give_back, give_to_new, layers_of, save_running, save_stopped, sweep_layers,
 };
 
-use crate::{
-    App, AppError,
-    snapshot::{HEAD, Head, RECORD, Restored, Snapshot, all, rename},
-    snapshot_size::Sizes,
-};
+use super::{HEAD, Head, RECORD, Restored, Snapshot, all, rename, size::Sizes};
+use crate::{App, AppError};
 
 impl App {
     /// Takes a snapshot of a machine; the caller holds the snapshots' lock.
