@@ -5,8 +5,12 @@
 //! is measured; a finished run holds its whole document. What a killed run had
 //! measured can be read.
 
+mod error;
 mod resume;
+mod row;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::{
     path::{Path, PathBuf},
@@ -15,119 +19,19 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Error::InvalidPath, OpenFlags, OptionalExtension as _, Row, params};
-use serde::Serialize;
-use tandem_model::{ErrorCode, ResultDocument, TrialRecord};
+use rusqlite::{Connection, Error::InvalidPath, OpenFlags, OptionalExtension as _, params};
+use tandem_model::{ResultDocument, TrialRecord};
 use tandem_probe::machine;
 
 use crate::Plan;
 
+pub use error::StoreError;
+pub use resume::Resumable;
+use row::{ROW, row};
+pub use row::{ResultRow, StoredRun};
+
 /// What a run is resumed with must be what it began with.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-pub use resume::Resumable;
-
-/// Why results cannot be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// SQLite refused.
-    #[error("cannot {action} the results in {path}: {source}", path = .path.display())]
-    Database {
-        /// What was tried, a verb.
-        action: &'static str,
-        /// The database.
-        path: PathBuf,
-        /// What it said.
-        source: rusqlite::Error,
-    },
-    /// The database is of a later version, or not ours.
-    #[error("{path} was not written by this version of Tandem ({reason}): move it away, or use a newer Tandem", path = .path.display())]
-    Foreign {
-        /// The database.
-        path: PathBuf,
-        /// What was found.
-        reason: String,
-    },
-    /// A stored document does not read back.
-    #[error("the stored run {id} is damaged: {reason}")]
-    Damaged {
-        /// Run id.
-        id: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A result with this id is here already.
-    #[error("the result {0} is here already: `tandem result show {0}` shows it")]
-    Known(String),
-    /// No run has this id.
-    #[error("there is no result `{0}`: `tandem result ls` lists them")]
-    NoResult(String),
-    /// A run that does not go on.
-    #[error("the run {id} cannot be resumed: {why}")]
-    NotResumable {
-        /// Its id.
-        id: String,
-        /// Why not, and what to do.
-        why: String,
-    },
-    /// Several runs match the beginning of an id.
-    #[error("`{0}` is the beginning of several result ids: write more of it")]
-    Ambiguous(String),
-}
-
-impl StoreError {
-    /// What somebody can act on.
-    pub fn code(&self) -> ErrorCode {
-        match self {
-            Self::Database { source, .. }
-                if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) =>
-            {
-                ErrorCode::NoSpace
-            }
-            Self::Database { .. } | Self::Foreign { .. } | Self::Damaged { .. } => {
-                ErrorCode::Internal
-            }
-            Self::NoResult(_) => ErrorCode::NotFound,
-            Self::Ambiguous(_) | Self::Known(_) | Self::NotResumable { .. } => ErrorCode::Usage,
-        }
-    }
-}
-
-/// A run as a listing shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "ts", derive(ts_rs::TS))]
-pub struct ResultRow {
-    /// Its id.
-    pub id: String,
-    /// Experiment id.
-    pub experiment: String,
-    /// What ran.
-    pub subject: String,
-    /// When it began.
-    #[cfg_attr(feature = "ts", ts(type = "string"))]
-    pub started_at: Timestamp,
-    /// When it ended; null while it runs, and for one that was killed.
-    #[cfg_attr(feature = "ts", ts(type = "string | null"))]
-    pub finished_at: Option<Timestamp>,
-    /// Why it has no result, when it was stopped.
-    pub stopped: Option<String>,
-    /// Where it came from when it was not measured by this home: `imported`,
-    /// `merged`, or `recorded` for one that comes with the program.
-    pub origin: Option<String>,
-    /// Trials on disk.
-    pub trials: u32,
-}
-
-/// A run as it is stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredRun {
-    /// The row of the listing.
-    pub row: ResultRow,
-    /// The whole result of a finished run.
-    pub document: Option<ResultDocument>,
-    /// Its trials, in the order in which they ran.
-    pub trials: Vec<TrialRecord>,
-}
 
 /// The database. Calls from several threads wait for each other.
 #[derive(Debug)]
@@ -344,114 +248,6 @@ impl ResultStore {
     }
 }
 
-const ROW: &str = "SELECT run.id, run.experiment, run.subject, run.started_at, run.finished_at,
-    run.stopped, run.origin, (SELECT COUNT(*) FROM trial WHERE trial.run = run.id) FROM run";
-
-fn row(row: &Row<'_>) -> rusqlite::Result<ResultRow> {
-    let time = |at: usize| -> rusqlite::Result<Option<Timestamp>> {
-        let text: Option<String> = row.get(at)?;
-        text.map(|text| text.parse()).transpose().map_err(|e: jiff::Error| {
-            rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, Box::new(e))
-        })
-    };
-    Ok(ResultRow {
-        id: row.get(0)?,
-        experiment: row.get(1)?,
-        subject: row.get(2)?,
-        started_at: time(3)?.unwrap_or_default(),
-        finished_at: time(4)?,
-        stopped: row.get(5)?,
-        origin: row.get(6)?,
-        trials: row.get(7)?,
-    })
-}
-
 fn damaged(id: &str, error: &serde_json::Error) -> StoreError {
     StoreError::Damaged { id: id.to_owned(), reason: error.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::analysis::tests::document;
-
-    fn open() -> (tempfile::TempDir, ResultStore) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = ResultStore::open(&dir.path().join("results.db")).unwrap();
-        (dir, store)
-    }
-
-    #[test]
-    fn a_run_is_there_from_its_first_trial_on() {
-        let (dir, store) = open();
-        let document = document(2);
-        let plan = Plan::new("compare", document.subject.clone());
-        store.begin("aa11bb22", &plan, Timestamp::now()).unwrap();
-        store.record("aa11bb22", 0, &document.trials[0]).unwrap();
-        store.record("aa11bb22", 1, &document.trials[1]).unwrap();
-        // Somebody else reads what a killed run left.
-        let other = ResultStore::open(&dir.path().join("results.db")).unwrap();
-        let found = other.show("aa11").unwrap();
-        assert_eq!((found.row.trials, found.row.finished_at), (2, None));
-        assert_eq!(found.trials, document.trials[..2]);
-        assert_eq!(found.document, None);
-        store.stop("aa11bb22", "the run was cancelled").unwrap();
-        assert_eq!(other.list().unwrap()[0].stopped.as_deref(), Some("the run was cancelled"));
-    }
-
-    #[test]
-    fn what_cannot_be_written_to_can_be_looked_at() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("odd %41?#.db");
-        assert_eq!(ResultStore::open_read_only(&path).unwrap().list().unwrap(), []);
-        assert!(!path.exists());
-        let document = document(2);
-        let plan = Plan::new("compare", document.subject.clone());
-        let store = ResultStore::open(&path).unwrap();
-        store.begin("aa11bb22", &plan, Timestamp::now()).unwrap();
-        drop(store);
-        let looking = ResultStore::open_read_only(&path).unwrap();
-        assert_eq!(looking.list().unwrap().len(), 1);
-        drop(looking);
-        // One of an earlier version too, which cannot be brought up to date.
-        let older = Connection::open(&path).unwrap();
-        older.execute_batch("DROP INDEX trial_run; PRAGMA user_version = 3;").unwrap();
-        drop(older);
-        let looking = ResultStore::open_read_only(&path).unwrap();
-        assert_eq!(looking.list().unwrap().len(), 1);
-        assert!(looking.stop("aa11bb22", "by whoever looks").is_err());
-    }
-
-    #[test]
-    fn a_finished_run_reads_back_whole() {
-        let (_dir, store) = open();
-        let document = document(3);
-        store.finish(&document).unwrap();
-        let found = store.show(&document.id).unwrap();
-        assert_eq!(found.document, Some(document));
-        assert!(matches!(store.show("ff"), Err(StoreError::NoResult(_))));
-        assert!(matches!(store.show(""), Err(StoreError::NoResult(_))));
-    }
-
-    #[test]
-    fn the_beginning_of_two_ids_names_neither() {
-        let (_dir, store) = open();
-        let plan = Plan::new("compare", document(1).subject);
-        for id in ["ab000001", "ab000002"] {
-            store.begin(id, &plan, Timestamp::now()).unwrap();
-        }
-        assert!(matches!(store.show("ab"), Err(StoreError::Ambiguous(_))));
-    }
-
-    #[test]
-    fn a_database_of_another_time_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("results.db");
-        let connection = Connection::open(&path).unwrap();
-        connection.pragma_update(None, "user_version", 999).unwrap();
-        drop(connection);
-        assert!(matches!(ResultStore::open(&path), Err(StoreError::Foreign { .. })));
-        std::fs::write(&path, "this is no database, whatever its name says").unwrap();
-        assert!(ResultStore::open(&path).is_err());
-    }
 }
