@@ -75,6 +75,9 @@ impl HomeError {
 fn reason(source: &io::Error) -> String {
     let next = match source.kind() {
         io::ErrorKind::ReadOnlyFilesystem => "mount it writable",
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            "move away what stands where a folder has to be"
+        }
         io::ErrorKind::StorageFull => "give some room back (tandem system df tells of it)",
         _ => return source.to_string(),
     };
@@ -211,6 +214,18 @@ pub fn make_private_dir(path: &Path) -> Result<(), HomeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_in_the_way_is_named_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("below")] {
+            let said = Home::open(Some(&path)).unwrap_err().to_string();
+            assert!(said.contains("move away") && said.contains("--home"), "{said}");
+            assert!(said.contains(&path.display().to_string()), "{said}");
+        }
+    }
 
     #[test]
     fn folders_are_private() {

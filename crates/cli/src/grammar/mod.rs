@@ -61,8 +61,8 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Folder that holds everything [default: $XDG_DATA_HOME/tandem]
-    #[arg(long, global = true, env = "TANDEM_HOME", value_name = "DIR", hide_env_values = true)]
+    /// Folder that holds everything [default: $TANDEM_HOME, or $XDG_DATA_HOME/tandem]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
     /// Say nothing but results and errors
     #[arg(short, long, global = true)]

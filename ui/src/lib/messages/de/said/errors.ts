@@ -18,6 +18,7 @@ export const errors: readonly Phrase[] = [
   ["No space left on device (os error 28)", "die Platte ist voll (os error 28)"],
   ["Read-only file system (os error 30)", "das Dateisystem ist nur lesbar (os error 30)"],
   ["{}: give some room back (tandem system df tells of it), or choose another folder with --home or TANDEM_HOME", "{0}: Platz freigeben (`tandem system df` sagt, wo er steckt) oder mit --home oder TANDEM_HOME einen anderen Ordner wählen"],
+  ["{}: move away what stands where a folder has to be, or choose another folder with --home or TANDEM_HOME", "{0}: wegräumen, was dort steht, wo ein Ordner sein muss, oder mit --home oder TANDEM_HOME einen anderen Ordner wählen"],
   ["{}: mount it writable, or choose another folder with --home or TANDEM_HOME", "{0}: es schreibbar einhängen oder mit --home oder TANDEM_HOME einen anderen Ordner wählen"],
   ["{path} is damaged ({reason}): move it away and try again", "{0} ist beschädigt ({1}): die Datei beiseite legen und es noch einmal versuchen"],
 
