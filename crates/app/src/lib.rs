@@ -61,6 +61,7 @@ mod snapshot;
 mod snapshot_list;
 mod snapshot_memory;
 mod snapshot_size;
+mod so_far;
 mod spec;
 mod subject;
 mod swap;
@@ -95,7 +96,7 @@ pub use bundle::{
 };
 pub use bundling::Bundling;
 pub use cancel::Cancel;
-pub use class::{ClassText, ClassView, ClassWish, class_results, view_class};
+pub use class::{ClassText, ClassView, ClassWish, class_results, view_class, wished_class};
 pub use class_export::{ClassFormat, export_class};
 pub use commit::CommitRequest;
 pub use compare::CompareRequest;
