@@ -67,7 +67,7 @@ export const workbench = {
   copySnapshot: (name: string) => `Restore ${name} as a new instance`,
   newName: "Name of the new instance",
   makeNew: "Make it",
-  asNew: "As a new one…",
+  asNew: "As new…",
   remove: "remove",
   removeSnapshot: (name: string) => `Remove the snapshot ${name}`,
   snapshotName: "Name of a new snapshot",
