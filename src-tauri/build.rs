@@ -70,6 +70,7 @@ const COMMANDS: &[&str] = &[
     "export_lesson",
     "open_lesson_link",
     "view_class",
+    "export_class_results",
     "create_bundle",
     "open_bundle",
     "data_folder",

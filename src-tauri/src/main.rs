@@ -95,6 +95,7 @@ fn main() -> anyhow::Result<()> {
             commands::lessons::export_lesson,
             commands::lessons::open_lesson_link,
             commands::class::view_class,
+            commands::class::export_class_results,
             commands::class::create_bundle,
             commands::class::open_bundle,
             commands::settings::data_folder,

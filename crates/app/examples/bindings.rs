@@ -8,6 +8,12 @@ use tandem_app::{
     LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned, Pulling, QueryAnswer,
     RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SaidBy, SnapshotRow,
     Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize, UpdateMode, UpdateReport,
+    CheckOutcome, ClassFormat, ClassView, ClassWish, CommandEnd, CompareRequest, Database,
+    DfReport, ExperimentInfo, ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail,
+    ImageRow, InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening,
+    Project, Pruned, Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow,
+    ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind,
+    TerminalSize, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -49,6 +55,7 @@ fn main() -> Result<(), ExportError> {
     BundleReport::export_all(&config)?;
     BundleRequest::export_all(&config)?;
     Bundling::export_all(&config)?;
+    ClassFormat::export_all(&config)?;
     ClassView::export_all(&config)?;
     ClassWish::export_all(&config)?;
     ResultFormat::export_all(&config)?;

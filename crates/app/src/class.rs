@@ -61,8 +61,9 @@ pub fn class_results(paths: &[PathBuf], join: bool) -> Result<Class, AppError> {
     Ok(class(handed_in(paths)?, join))
 }
 
-/// A class's results with a metric drawn so wide.
-pub fn view_class(wish: &ClassWish, width: u32, theme: Theme) -> Result<ClassView, AppError> {
+/// The results that are wanted, of files on disk and of files that were read
+/// already.
+pub fn wished_class(wish: &ClassWish) -> Result<Class, AppError> {
     let paths: Vec<PathBuf> = wish.paths.iter().map(PathBuf::from).collect();
     let mut all = handed_in(&paths)?;
     let text = |it: &ClassText| HandedIn {
@@ -70,7 +71,12 @@ pub fn view_class(wish: &ClassWish, width: u32, theme: Theme) -> Result<ClassVie
         result: read_document(it.text.as_bytes()).map_err(|e| e.to_string()),
     };
     all.extend(wish.texts.iter().map(text));
-    let class = class(all, wish.join);
+    Ok(class(all, wish.join))
+}
+
+/// A class's results with a metric drawn so wide.
+pub fn view_class(wish: &ClassWish, width: u32, theme: Theme) -> Result<ClassView, AppError> {
+    let class = wished_class(wish)?;
     let last = u32::try_from(class.groups.len().saturating_sub(1)).unwrap_or(u32::MAX);
     let number = wish.group.min(last);
     let group = class.groups.get(number as usize);

@@ -1,6 +1,6 @@
 //! A class's results as one file, to be kept, printed or handed round.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::fmt::Write as _;
 
 use tandem_lab::{Class, ClassGroup, ClassMetric, Over};
 use tandem_model::{Accelerator, Unit};
@@ -10,10 +10,7 @@ use tandem_report::{
     metric_words,
 };
 
-use crate::{
-    AppError,
-    class::{charts, class_results},
-};
+use crate::{AppError, class::charts};
 
 /// As what a class's results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, ts_rs::TS)]
@@ -30,18 +27,12 @@ pub enum ClassFormat {
 /// Width of the charts.
 const WIDTH: u32 = 900;
 
-/// The results in these files and folders over the machines of a class as one
-/// file; with `all` every metric, not only those that an experiment is about.
+/// A class's results over its machines as one file; with `all` every metric,
+/// not only those that an experiment is about.
 ///
 /// # Errors
-/// When nothing of it counts, and where [`class_results`] has one.
-pub fn export_class(
-    paths: &[PathBuf],
-    join: bool,
-    all: bool,
-    format: ClassFormat,
-) -> Result<String, AppError> {
-    let class = class_results(paths, join)?;
+/// When nothing of it counts.
+pub fn export_class(class: &Class, all: bool, format: ClassFormat) -> Result<String, AppError> {
     if class.groups.is_empty() {
         let why = class.refused.first().map(|it| format!(" ({}: {})", it.file, it.why));
         return Err(AppError::Usage(format!(
@@ -50,9 +41,9 @@ pub fn export_class(
         )));
     }
     Ok(match format {
-        ClassFormat::Html => folio_html(&folio(&class, all, true)),
-        ClassFormat::Markdown => folio_markdown(&folio(&class, all, false)),
-        ClassFormat::Csv => csv(&class, all),
+        ClassFormat::Html => folio_html(&folio(class, all, true)),
+        ClassFormat::Markdown => folio_markdown(&folio(class, all, false)),
+        ClassFormat::Csv => csv(class, all),
     })
 }
 
@@ -201,7 +192,7 @@ fn unit_word(unit: Unit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recordings::RECORDED;
+    use crate::{class::class_results, recordings::RECORDED};
 
     /// The recorded results as files that a class handed in.
     fn handed_in(dir: &std::path::Path) {
@@ -218,16 +209,16 @@ mod tests {
     fn a_class_is_one_file_that_needs_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         handed_in(dir.path());
-        let paths = [dir.path().to_owned()];
-        let page = export_class(&paths, false, false, ClassFormat::Html).unwrap();
+        let class = class_results(&[dir.path().to_owned()], false).unwrap();
+        let page = export_class(&class, false, ClassFormat::Html).unwrap();
         assert!(page.matches("<svg").count() >= 2 * 12, "{}", page.matches("<svg").count());
         assert!(page.contains("startup of hello-flask") && page.contains("&lt;bad&gt;.json"));
         for loading in ["<script", "<link", "<img", " src=", "url(", "@import"] {
             assert!(!page.contains(loading), "{loading}");
         }
-        let text = export_class(&paths, false, false, ClassFormat::Markdown).unwrap();
+        let text = export_class(&class, false, ClassFormat::Markdown).unwrap();
         assert!(text.contains("## startup of hello-flask") && text.contains("## Not counted"));
-        let rows = export_class(&paths, false, true, ClassFormat::Csv).unwrap();
+        let rows = export_class(&class, true, ClassFormat::Csv).unwrap();
         let head = rows.lines().next().unwrap().split(',').count();
         assert!(rows.lines().count() > 50 && rows.contains("first_response"), "{rows}");
         let plain: Vec<_> = rows.lines().filter(|row| !row.contains('"')).collect();
@@ -238,8 +229,8 @@ mod tests {
     fn nothing_that_counts_is_said() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.json"), "{").unwrap();
-        let told = export_class(&[dir.path().to_owned()], false, false, ClassFormat::Html);
-        let told = told.unwrap_err().to_string();
+        let class = class_results(&[dir.path().to_owned()], false).unwrap();
+        let told = export_class(&class, false, ClassFormat::Html).unwrap_err().to_string();
         assert!(told.contains("nothing of it counts (a.json: "), "{told}");
     }
 }

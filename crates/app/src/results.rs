@@ -12,7 +12,7 @@ use tandem_report::{
     report_markdown, report_pdf, report_png,
 };
 
-use crate::{App, AppError};
+use crate::{App, AppError, so_far};
 
 /// As what a result is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, ts_rs::TS)]
@@ -100,7 +100,7 @@ impl App {
             },
             ShownResult::Unfinished { row, trials } => ResultView {
                 document: None,
-                charts: Vec::new(),
+                charts: so_far::charts(&trials, width, theme),
                 trials,
                 why: Some(row.stopped.unwrap_or_else(|| "it was killed, or runs still".to_owned())),
                 command: None,

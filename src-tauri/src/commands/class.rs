@@ -1,16 +1,30 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tandem_app::{BundleEvent, BundleReport, BundleRequest, Bundling, ClassView, ClassWish, Theme};
+use tandem_app::{
+    BundleEvent, BundleReport, BundleRequest, Bundling, ClassFormat, ClassView, ClassWish, Theme,
+    export_class, wished_class,
+};
 use tandem_model::Failure;
 use tauri::{State, ipc::Channel};
 
-use super::results::{refused, whole_path};
+use super::results::{refused, whole_path, write_new};
 use crate::{shell::Shell, work::while_ticking};
 
 /// A class's results, with a metric drawn.
 #[tauri::command(async)]
 pub(crate) fn view_class(wish: ClassWish, width: u32, theme: Theme) -> Result<ClassView, Failure> {
     tandem_app::view_class(&wish, width.clamp(320, 4000), theme).map_err(|e| e.to_failure())
+}
+
+/// Writes a class's results to a new file: what the experiments are about.
+#[tauri::command(async)]
+pub(crate) fn export_class_results(
+    wish: ClassWish,
+    format: ClassFormat,
+    file: String,
+) -> Result<(), Failure> {
+    let text = wished_class(&wish).and_then(|class| export_class(&class, false, format));
+    write_new(&file, text.map_err(|e| e.to_failure())?.as_bytes())
 }
 
 /// Makes a bundle for a class as a new file, and tells how far it has come.

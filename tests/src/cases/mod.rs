@@ -47,11 +47,14 @@ mod vm_state;
 mod volumes;
 mod window;
 mod window_class;
+mod window_experiments;
+mod window_lessons;
 mod window_look;
 mod window_postgres;
 mod window_results;
 mod window_terminal;
 mod window_trouble;
+mod window_work;
 
 use anyhow::Result;
 
@@ -118,6 +121,9 @@ pub fn all() -> Vec<Case> {
         window_terminal::CASES,
         window_class::CASES,
         window_trouble::CASES,
+        window_work::CASES,
+        window_experiments::CASES,
+        window_lessons::CASES,
         window_look::CASES,
         window_postgres::CASES,
     ]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     window::{ENDING, SOON, case, open, says},
-    window_results::{fits, resumed},
+    window_results::{exported, fits, resumed},
 };
 use crate::{
     Case, World,
@@ -73,6 +73,7 @@ fn beside(world: &World) -> Result<()> {
     let stored = world.tandem(["result", "show", &a, "--json"])?.ok()?.json()?;
     let trials = stored["trials"].as_array().map(Vec::len);
     ensure!(desktop.script(rows)?.as_u64() == trials.map(|it| it as u64), "not every trial");
+    exported(world, &desktop, &a)?;
     explain(world, &desktop, &a)?;
     desktop.click("result-back")?;
     resumed(world, &desktop)?;
@@ -154,6 +155,7 @@ fn teacher(world: &World) -> Result<()> {
     ensure!(command == format!("tandem result class {folder}"), "{command}");
     desktop.wait("class-chart-class", SOON)?;
     desktop.screenshot("class-light")?;
+    written(world, &desktop)?;
     // A file that came late is chosen in the window.
     desktop.send("class-files", &world.scratch().join("late.json").display().to_string())?;
     says(&desktop, "class-group", "4 machines")?;
@@ -175,6 +177,38 @@ fn teacher(world: &World) -> Result<()> {
     let answers = ["lesson", "export", "hello-flask", "--answers", "-o", "-"];
     ensure!(world.tandem(answers)?.ok()?.stdout.contains("☒"), "no answer is ticked");
     desktop.close(ENDING)
+}
+
+/// The class as one file, in each format as the command writes it.
+fn written(world: &World, desktop: &Desktop) -> Result<()> {
+    for (format, ending) in [("html", "html"), ("markdown", "md"), ("csv", "csv")] {
+        let [file, same] = ["window", "command"].map(|by| {
+            let path = world.scratch().join(format!("class-by-{by}.{ending}"));
+            path.display().to_string()
+        });
+        desktop.script(&format!(
+            "const list = document.querySelector('[data-testid=class-format]');
+             list.value = '{format}'; list.dispatchEvent(new Event('change', {{ bubbles: true }}));"
+        ))?;
+        desktop.fill("class-file", &file)?;
+        let command = desktop.text("cli-equivalent")?;
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        ensure!(words.contains(&ending) && words.contains(&file.as_str()), "{command}");
+        desktop.click("class-export")?;
+        says(desktop, "class-written", &file)?;
+        let replaced: Vec<&str> =
+            words.iter().map(|word| if *word == file { same.as_str() } else { word }).collect();
+        world.tandem(&replaced)?.ok()?;
+        let [made, wanted] = [fs::read(&file)?, fs::read(&same)?];
+        ensure!(made == wanted && !made.is_empty(), "{file} is not what `{command}` writes");
+        // A file that is there is not written over.
+        desktop.fill("class-file", &file)?;
+        desktop.click("class-export")?;
+        says(desktop, "error-banner", "give the whole path of a new file")?;
+        ensure!(fs::read(&file)? == made, "{file} was written over");
+    }
+    desktop.fill("class-file", "")?;
+    desktop.screenshot("class-export-light")
 }
 
 /// The charts alone, moved by the keyboard.

@@ -14,6 +14,48 @@ use crate::{World, desktop::Desktop, poll};
 /// The rest of the trials, on a busy machine.
 const RESUMED: Duration = Duration::from_mins(4);
 
+/// Writes the result that is shown in every format, each as the command does.
+pub(super) fn exported(world: &World, desktop: &Desktop, id: &str) -> Result<()> {
+    let formats = [
+        ("html", "html", &b"<!"[..]),
+        ("pdf", "pdf", b"%PDF"),
+        ("png", "png", b"\x89PNG"),
+        ("svg", "svg", b"<svg"),
+        ("json", "json", b"{"),
+        ("csv", "csv", b""),
+        ("markdown", "md", b"#"),
+    ];
+    for (format, ending, head) in formats {
+        let [file, same] = ["window", "command"].map(|by| {
+            let path = world.scratch().join(format!("result-by-{by}.{ending}"));
+            path.display().to_string()
+        });
+        desktop.script(&format!(
+            "const list = document.querySelector('[data-testid=export-format]');
+             list.value = '{format}'; list.dispatchEvent(new Event('change', {{ bubbles: true }}));"
+        ))?;
+        if format == "svg" {
+            desktop.click("export-dark")?;
+        }
+        desktop.fill("export-file", &file)?;
+        let command = desktop.text("cli-equivalent")?;
+        let start = format!("tandem result export {id} --format {ending}");
+        ensure!(command.starts_with(&start), "{command}");
+        ensure!(command.contains("--dark") == (format == "svg"), "{command}");
+        desktop.click("export-start")?;
+        says(desktop, "results-note", &file)?;
+        let typed = command.replace(&file, &same);
+        world.tandem(typed.split(' ').skip(1))?.ok()?;
+        let [made, wanted] = [std::fs::read(&file)?, std::fs::read(&same)?];
+        ensure!(made.starts_with(head) && !made.is_empty(), "{file} does not begin as it should");
+        ensure!(made == wanted, "{file} is not what `{command}` writes");
+        if format == "svg" {
+            desktop.click("export-dark")?;
+        }
+    }
+    Ok(())
+}
+
 /// Kills a run in its middle and goes on with it by the window's button.
 pub(super) fn resumed(world: &World, desktop: &Desktop) -> Result<()> {
     let words = ["experiment", "run", "size", "--lanes", "container", "--trials", "25"];

@@ -14,6 +14,7 @@ const SOURCES: Record<string, string> = import.meta.glob("./**/*.{svelte,ts}", {
 function value(node: ts.Expression, source: ts.SourceFile): string {
   if (ts.isStringLiteralLike(node)) return node.text;
   const text = node.getText(source);
+  if (text === "this.ending") return "html";
   return text === "ending" ? "svg" : /^String\(/.test(text) ? "1" : "x";
 }
 

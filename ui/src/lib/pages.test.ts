@@ -83,6 +83,6 @@ describe("axe finds nothing serious", () => {
   it("on Settings", async () => {
     const textSize = new TextSize({ getItem: () => null, setItem: () => {} });
     const language = new Language({ getItem: () => null, setItem: () => {} });
-    expect(await findings(SettingsPage, { host, shell: new Shell(host), language, textSize, theme: new Theme({ getItem: () => null, setItem: () => {} }) })).toEqual([]);
+    expect(await findings(SettingsPage, { host, shell: new Shell(host), language, textSize, theme: new Theme({ getItem: () => null, setItem: () => {} }), onCommand: () => {} })).toEqual([]);
   }, 60_000);
 });

@@ -55,7 +55,7 @@ pub(super) fn run(context: &Context, command: StoredResult) -> anyhow::Result<u8
             }
         }
         StoredResult::Class { paths, join, all, format: Some(format), output, .. } => {
-            let text = export_class(&paths, join, all, class_kind(format))?;
+            let text = export_class(&class_results(&paths, join)?, all, class_kind(format))?;
             match output.as_deref() {
                 Some(file) if file != Path::new("-") => write_file(file, text.as_bytes())?,
                 _ => raw_bytes(text.as_bytes()),

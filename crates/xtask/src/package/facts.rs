@@ -1,6 +1,6 @@
 //! What every file of the package says alike: version, date, who.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::shell;
@@ -8,11 +8,6 @@ use crate::shell;
 /// Debian's part of the version: how often this version was packed here. One
 /// that Debian itself made would begin at 1 and so take its place.
 const REVISION: &str = "0tandem1";
-
-/// Who answers for the package, unless `DEBFULLNAME` and `DEBEMAIL` name
-/// somebody. The address reaches nobody (RFC 2606): a project without a place
-/// on the network has none.
-const MAINTAINER: (&str, &str) = ("The Tandem developers", "developers@tandem.invalid");
 
 /// Version, date, who.
 #[derive(Debug)]
@@ -45,13 +40,11 @@ impl Facts {
             ask("dpkg", &["--print-architecture"]).context("dpkg does not say what this is")?;
         let epoch = epoch()?;
         let at = format!("@{epoch}");
-        let name = std::env::var("DEBFULLNAME").unwrap_or_else(|_| MAINTAINER.0.to_owned());
-        let address = std::env::var("DEBEMAIL").unwrap_or_else(|_| MAINTAINER.1.to_owned());
         Ok(Self {
             version: format!("{}-{REVISION}", debian_version(&upstream)),
             upstream,
             architecture,
-            maintainer: format!("{name} <{address}>"),
+            maintainer: maintainer()?,
             epoch,
             date: ask("date", &["-u", "-R", "-d", &at]).context("`date` gives no date")?,
             day: ask("date", &["-u", "-I", "-d", &at]).context("`date` gives no day")?,
@@ -74,6 +67,34 @@ pub(crate) fn ask(program: &str, args: &[&str]) -> Option<String> {
     let mut command = shell::command(program, args);
     let text = shell::ask(command.env("LC_ALL", "C"))?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Who answers for the package: whom `DEBFULLNAME` and `DEBEMAIL` name, as for
+/// Debian's own tools, else who made the newest commit.
+fn maintainer() -> Result<String> {
+    let of = |variable: &str, format: &str| {
+        let given = std::env::var(variable).ok().filter(|it| !it.trim().is_empty());
+        given.or_else(|| ask("git", &["log", "-1", format]))
+    };
+    let found = of("DEBFULLNAME", "--format=%an").zip(of("DEBEMAIL", "--format=%ae"));
+    let (name, address) = found.context(
+        "nobody answers for the package: there is no commit to take a name from, so set DEBFULLNAME and DEBEMAIL",
+    )?;
+    mailbox(&name, &address)
+}
+
+/// `Name <address>` (RFC 5322, 3.4), as the control file has it.
+fn mailbox(name: &str, address: &str) -> Result<String> {
+    let (name, address) = (name.trim(), address.trim());
+    let whole =
+        address.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'));
+    let plain = |text: &str| !text.contains(['<', '>', '\n', ',']);
+    if !whole || address.contains(char::is_whitespace) || !plain(address) || !plain(name) {
+        bail!(
+            "`{name} <{address}>` is nobody to write to: set DEBFULLNAME and DEBEMAIL to who answers for the package"
+        );
+    }
+    Ok(format!("{name} <{address}>"))
 }
 
 fn epoch() -> Result<u64> {
@@ -105,6 +126,21 @@ mod tests {
     fn a_version_before_a_release_sorts_before_it() {
         assert_eq!(debian_version("1.0.0-rc.1"), "1.0.0~rc.1");
         assert_eq!(debian_version("0.1.0"), "0.1.0");
+    }
+
+    #[test]
+    fn who_answers_is_somebody_with_an_address() {
+        assert_eq!(mailbox(" A. B ", "a@b.example").unwrap(), "A. B <a@b.example>");
+        for (name, address) in [
+            ("A", "root@localhost"),
+            ("A", "nobody"),
+            ("A", "@b.c"),
+            ("A\nDepends: x", "a@b.c"),
+            ("A", "a@b.c, d@e.f"),
+        ] {
+            let told = mailbox(name, address).unwrap_err().to_string();
+            assert!(told.contains("DEBEMAIL"), "{told}");
+        }
     }
 
     #[test]

@@ -1,11 +1,22 @@
 // The teacher's view: a class's results over its machines. The files stay
 // where they are; nothing of them becomes a result of this home.
 
+import type { ClassFormat } from "../bindings/ClassFormat";
 import type { ClassText } from "../bindings/ClassText";
 import type { ClassView } from "../bindings/ClassView";
+import type { ClassWish } from "../bindings/ClassWish";
 import type { Failure } from "../bindings/Failure";
+import { pictureWidth } from "../chart/picture-width";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
+import { say } from "../messages";
+
+/** As what a class's results are written, and how such a file ends, which is the format's name on the command line. */
+export const CLASS_FORMATS: readonly { id: ClassFormat; ending: string }[] = [
+  { id: "html", ending: "html" },
+  { id: "markdown", ending: "md" },
+  { id: "csv", ending: "csv" },
+];
 
 export class Classroom {
   /** Files and folders, as typed, a line each. */
@@ -17,6 +28,10 @@ export class Classroom {
   view: ClassView | null = $state.raw(null);
   failure: Failure | null = $state.raw(null);
   reading = $state(false);
+  format: ClassFormat = $state("html");
+  /** Where an export goes, as typed. */
+  file = $state("");
+  note: string | null = $state(null);
 
   #host: Host;
   #isDark: () => boolean;
@@ -35,7 +50,13 @@ export class Classroom {
 
   get command(): string {
     const chosen = [...this.typed, ...this.texts.map((one) => one.file)];
-    return command("result", "class", ...(this.join ? ["--join"] : []), ...(chosen.length > 0 ? chosen : ["FOLDER"]));
+    const [from, file] = [chosen.length > 0 ? chosen : ["FOLDER"], this.file.trim()];
+    return command("result", "class", ...(this.join ? ["--join"] : []), ...(this.view && file ? ["--format", this.ending, "-o", file] : []), ...from);
+  }
+
+  /** How a file of the chosen format ends. */
+  get ending(): string {
+    return CLASS_FORMATS.find((one) => one.id === this.format)?.ending ?? "html";
   }
 
   get ready(): boolean {
@@ -58,9 +79,8 @@ export class Classroom {
   async look(metric: string | null = null): Promise<void> {
     if (!this.ready || this.reading) return;
     [this.failure, this.reading] = [null, true];
-    const wish = { paths: this.typed, texts: this.texts, join: this.join, group: this.group, metric };
     try {
-      this.view = await this.#host.viewClass(wish, 900, this.#isDark() ? "dark" : "light");
+      this.view = await this.#host.viewClass(this.#wish(metric), pictureWidth(), this.#isDark() ? "dark" : "light");
       this.group = this.view.group;
     } catch (thrown) {
       this.failure = toFailure(thrown);
@@ -68,7 +88,24 @@ export class Classroom {
     this.reading = false;
   }
 
+  /** Writes what is shown, of every experiment, to a new file. */
+  async save(): Promise<void> {
+    const file = this.file.trim();
+    if (!file || !this.view) return;
+    [this.failure, this.note] = [null, null];
+    try {
+      await this.#host.exportClass(this.#wish(null), this.format, file);
+      [this.note, this.file] = [say.common.writtenTo(file), ""];
+    } catch (thrown) {
+      this.failure = toFailure(thrown);
+    }
+  }
+
+  #wish(metric: string | null): ClassWish {
+    return { paths: this.typed, texts: this.texts, join: this.join, group: this.group, metric };
+  }
+
   forget(): void {
-    [this.view, this.texts, this.paths, this.group, this.failure] = [null, [], "", 0, null];
+    [this.view, this.texts, this.paths, this.group, this.failure, this.note] = [null, [], "", 0, null, null];
   }
 }

@@ -75,6 +75,23 @@ describe("a class's results", () => {
     expect(at("stage")?.dataset.at).toBe("1");
   });
 
+  it("are written to a file as the command would write it, and the name stays when that fails", async () => {
+    const exportClass = vi.fn().mockRejectedValueOnce({ code: "usage", message: "there is a file with this name" }).mockResolvedValue(undefined);
+    const { classroom } = await shown({ viewClass: vi.fn().mockResolvedValue(VIEW), exportClass });
+    [classroom.paths, classroom.join] = ["/home/t/in", true];
+    await classroom.look();
+    [classroom.format, classroom.file] = ["markdown", " /home/t/my class.md "];
+    expect(classroom.command).toBe("tandem result class --join --format md -o '/home/t/my class.md' /home/t/in");
+    await classroom.save();
+    expect(classroom.failure?.message).toContain("there is a file");
+    expect(classroom.file).toBe(" /home/t/my class.md ");
+    await classroom.save();
+    expect(exportClass.mock.calls[1]).toEqual([{ paths: ["/home/t/in"], texts: [], join: true, group: 0, metric: null }, "markdown", "/home/t/my class.md"]);
+    await tick();
+    expect(at("class-written")?.textContent).toContain("/home/t/my class.md");
+    expect(classroom.command).toBe("tandem result class --join /home/t/in");
+  });
+
   it("keep what was typed when they cannot be read", async () => {
     const { classroom } = await shown({ viewClass: () => Promise.reject({ code: "usage", message: "no such folder" }) });
     classroom.paths = "/nowhere";

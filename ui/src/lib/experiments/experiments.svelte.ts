@@ -4,9 +4,12 @@
 import type { Description } from "../bindings/Description";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { Failure } from "../bindings/Failure";
+import type { NamedChart } from "../bindings/NamedChart";
 import type { ResultDocument } from "../bindings/ResultDocument";
+import type { ResultRow } from "../bindings/ResultRow";
 import type { ResultView } from "../bindings/ResultView";
 import type { RunEvent } from "../bindings/RunEvent";
+import { pictureWidth } from "../chart/picture-width";
 import { command, experimentCommand } from "../command";
 import { type Host, toFailure } from "../host";
 import { say } from "../messages";
@@ -31,10 +34,15 @@ export class Experiments {
   running: Progress | null = $state(null);
   /** Results by experiment. */
   views: Record<string, ResultView> = $state.raw({});
+  /** Earlier runs of the experiment that is open, the latest first. */
+  history: ResultRow[] = $state.raw([]);
+  /** What the one that runs has measured so far, drawn. */
+  soFar: NamedChart[] = $state.raw([]);
   failure: Failure | null = $state.raw(null);
   cancelling = $state(false);
   /** The run that is gone on with. */
   #resumed: string | null = $state(null);
+  #drawing = false;
 
   #host: Host;
   #isDark: () => boolean;
@@ -59,10 +67,44 @@ export class Experiments {
     this.open = description;
     this.request = null;
     this.failure = null;
+    this.history = [];
     if (!description) return;
     await this.#try(async () => {
       this.request = await this.#host.experimentDefaults(description.id);
+      await this.#recall(description.id);
     });
+  }
+
+  /** Shows an earlier run. */
+  async look(row: ResultRow): Promise<void> {
+    await this.#try(() => this.#view(row.experiment, row.id));
+  }
+
+  async #recall(id: string): Promise<void> {
+    const rows = await this.#host.results();
+    if (this.open?.id === id) this.history = rows.filter((row) => row.experiment === id);
+  }
+
+  async #view(id: string, result: string): Promise<void> {
+    const view = await this.#host.viewResult(result, pictureWidth(), this.#isDark() ? "dark" : "light");
+    this.views = { ...this.views, [id]: view };
+  }
+
+  /** Draws what the run has so far; what cannot be drawn now comes with the next trial. */
+  async #drawSoFar(): Promise<void> {
+    const id = this.running?.id;
+    if (id === undefined || this.#drawing) return;
+    this.#drawing = true;
+    try {
+      const row = (await this.#host.results()).find((one) => one.experiment === id && one.finished_at === null && one.stopped === null);
+      if (row) {
+        const view = await this.#host.viewResult(row.id, pictureWidth(), this.#isDark() ? "dark" : "light");
+        if (this.running?.id === id) this.soFar = view.charts;
+      }
+    } catch {
+      // The run goes on, and its result is drawn at its end.
+    }
+    this.#drawing = false;
   }
 
   async run(): Promise<void> {
@@ -101,12 +143,11 @@ export class Experiments {
 
   async #measure(id: string, work: () => Promise<ResultDocument>): Promise<void> {
     this.running = { id, now: say.experiments.starting, trials: [], planned: null, warnings: [] };
-    await this.#try(async () => {
-      const result = await work();
-      const view = await this.#host.viewResult(result.id, 900, this.#isDark() ? "dark" : "light");
-      this.views = { ...this.views, [id]: view };
-    });
+    this.soFar = [];
+    await this.#try(async () => this.#view(id, (await work()).id));
+    await this.#recall(id).catch(() => {});
     this.running = null;
+    this.soFar = [];
     this.cancelling = false;
   }
 
@@ -125,6 +166,7 @@ export class Experiments {
       else if (event.type === "trial_finished") run.trials.push({ lane: event.lane, index: event.index, outcome: event.reason ?? say.experiments.outcomes[event.outcome] });
       else if (event.type === "warning") run.warnings.push(event.message);
     }
+    if (events.some((event) => event.type === "trial_finished")) void this.#drawSoFar();
   }
 
   async #try(work: () => Promise<void>): Promise<void> {

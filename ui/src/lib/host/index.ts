@@ -16,6 +16,7 @@ import type { Building } from "../bindings/Building";
 import type { BundleReport } from "../bindings/BundleReport";
 import type { BundleRequest } from "../bindings/BundleRequest";
 import type { Bundling } from "../bindings/Bundling";
+import type { ClassFormat } from "../bindings/ClassFormat";
 import type { ClassView } from "../bindings/ClassView";
 import type { ClassWish } from "../bindings/ClassWish";
 import type { Database } from "../bindings/Database";
@@ -181,6 +182,8 @@ export interface Host {
 
   /** A class's results, which stay where they are. */
   viewClass(wish: ClassWish, width: number, theme: Theme): Promise<ClassView>;
+  /** Writes them to a new file. */
+  exportClass(wish: ClassWish, format: ClassFormat, file: string): Promise<void>;
   /** Makes a bundle for a class as a new file. */
   createBundle(request: BundleRequest, file: string, onProgress: (progress: Bundling) => void): Promise<BundleReport>;
   /** Takes a bundle over. */

@@ -105,6 +105,7 @@ export const tauriHost: Host = {
   openLessonLink: (id, url) => invoke("open_lesson_link", { id, url }),
 
   viewClass: (wish, width, theme) => invoke("view_class", { wish, width, theme }),
+  exportClass: (wish, format, file) => invoke("export_class_results", { wish, format, file }),
   createBundle: (request, file, onProgress) => invoke("create_bundle", { request, file, progress: channel(onProgress) }),
   openBundle: (file, onProgress) => invoke("open_bundle", { file, progress: channel(onProgress) }),
 

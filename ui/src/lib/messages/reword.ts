@@ -35,7 +35,10 @@ export class Phrases {
       // As few sentences as a phrase fits, so that none is taken for a value.
       let taken = left;
       let words: string | null = null;
-      while (words === null && taken < ends.length) words = this.#whole(text.slice(from, ends[taken++]).trim());
+      while (words === null && taken < ends.length) {
+        const part = text.slice(from, ends[taken++]).trim();
+        words = this.#whole(part, taken < ends.length);
+      }
       if (words === null) taken = left + 1;
       found.push(words ?? text.slice(from, ends[left]).trim());
       from = ends[taken - 1]!;
@@ -44,10 +47,11 @@ export class Phrases {
     return found.join(" ");
   }
 
-  #whole(text: string): string | null {
+  /** With `followed` a value does not take the end of the sentence: the phrase goes on. */
+  #whole(text: string, followed = false): string | null {
     for (const { pattern, words, values } of this.#patterns) {
       const match = pattern.exec(text);
-      if (match) return words.replace(/\{(\d)\}/g, (_, at: string) => this.#value(match[Number(at) + 1] ?? "", values));
+      if (match && !(followed && match.length > 1 && text.endsWith(".") && match.at(-1)?.endsWith("."))) return words.replace(/\{(\d)\}/g, (_, at: string) => this.#value(match[Number(at) + 1] ?? "", values));
     }
     return null;
   }
@@ -55,6 +59,8 @@ export class Phrases {
   #value(value: string, own: Readonly<Record<string, string>>): string {
     if (Object.hasOwn(own, value)) return own[value] ?? value;
     if (QUANTITY.test(value)) return value.replace(/(\d)\.(?=\d)/g, "$1,");
+    // Places are listed, and no words of any language.
+    if (/^\/\S*( or \/\S*)+$/.test(value)) return value.replaceAll(" or ", ` ${this.reword("or")} `);
     const whole = this.#whole(value);
     if (whole !== null) return whole;
     return value.includes("; ") ? value.split("; ").map((part) => this.#value(part, own)).join("; ") : this.reword(value);

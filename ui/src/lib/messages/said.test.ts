@@ -97,6 +97,9 @@ describe("what the program says", () => {
     );
     expect(said("VM: the mark on disk came back, the one in memory came back. Container: the mark on disk came back, the one in memory did not. So VMs do restore whole; a container is less ephemeral than the claim says, for its files can be kept.")).toContain("die im Speicher kam nicht zurück. VMs kommen also ganz zurück");
     expect(said("Beside a neighbour that keeps something busy without end, the slowest answers (p99) took so many times as long in the container and in the VM: processors 1.20 and 1.3; memory 1 and 2.")).toMatch(/: Prozessoren 1,20 und 1,3; Speicher 1 und 2\.$/);
+    expect(said("not a fair comparison: CPU limit: 2 processors in container, none in process; memory limit: 512 MiB in container, none in process")).toBe("kein fairer Vergleich: Grenze der Prozessoren: 2 Prozessoren in container, keine in process; Grenze des Speichers: 512 MiB in container, keine in process");
+    expect(said("there is no socket at /a/b.sock or /c.sock")).toBe("es gibt keinen Socket in /a/b.sock oder /c.sock");
+    expect(said("container: 278 fit (memory runs out first), the first answer comes after 0.24 s. Containers share this machine's kernel: choose them where you trust the code, and for many or short-lived instances; a hole in the kernel is a hole in all of them.")).toMatch(/^container: 278 passen \(zuerst geht der Speicher aus\), die erste Antwort kommt nach 0,24 s\. Container teilen sich/);
     expect(said("47 GiB are free at /tmp/a b. C")).toBe("47 GiB sind frei in /tmp/a b. C");
     expect(said("hybrid: version 1 with cpu, memory; no limits on pids")).toBe("gemischt: Version 1 mit cpu, memory; keine Grenzen für pids");
     shown.language = "en";
@@ -107,6 +110,7 @@ describe("what the program says", () => {
     shown.language = "de";
     const labels = ["median of 6 · whiskers: 95 % interval", "VM · micro, emulated", "8.31 s", "kernel 2.41 s", "supervisor 4.2 MiB", "0.33–0.36 s · n = 6", "trial 2 of 6", "24.4×", "0.5", "failed: exit code 3.11", "app anonymous 1 GiB"];
     expect(labels.map(label)).toEqual(["Median von 6 · Antennen: 95-%-Intervall", "VM · micro, emuliert", "8,31 s", "kernel 2,41 s", "Aufsicht 4,2 MiB", "0,33–0,36 s · n = 6", "Durchgang 2 von 6", "24,4×", "0,5", "fehlgeschlagen: exit code 3.11", "App, anonym 1 GiB"]);
+    expect(["The class: time to the first answer", "So far: size of the image", "Process ÷ Container"].map(label)).toEqual(["Die Klasse: Zeit bis zur ersten Antwort", "Bisher: Größe des Images", "Prozess ÷ Container"]);
     shown.language = "en";
     expect(label("8.31 s")).toBe("8.31 s");
   });

@@ -6,6 +6,7 @@ import type { Failure } from "../bindings/Failure";
 import type { ResultFormat } from "../bindings/ResultFormat";
 import type { ResultRow } from "../bindings/ResultRow";
 import type { ResultView } from "../bindings/ResultView";
+import { pictureWidth } from "../chart/picture-width";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
 import { say } from "../messages";
@@ -69,7 +70,7 @@ export class Results {
   }
 
   async #look(id: string): Promise<void> {
-    const view = await this.#host.viewResult(id, 900, this.#isDark() ? "dark" : "light");
+    const view = await this.#host.viewResult(id, pictureWidth(), this.#isDark() ? "dark" : "light");
     if (this.chosen === id) this.view = view;
   }
 
@@ -92,7 +93,7 @@ export class Results {
     this.comparing = true;
     const picked = this.picked;
     await this.#try(async () => {
-      const beside = await this.#host.viewBeside(picked, metric, 900, this.#isDark() ? "dark" : "light");
+      const beside = await this.#host.viewBeside(picked, metric, pictureWidth(), this.#isDark() ? "dark" : "light");
       if (this.comparing && this.picked === picked) this.beside = beside;
     });
     if (!this.beside) this.comparing = false;

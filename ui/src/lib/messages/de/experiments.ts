@@ -1,5 +1,8 @@
 import type { Catalogue } from "..";
+import { plural } from "../plural";
 import { told } from "./told";
+
+const n = plural("de");
 
 export const experiments: Catalogue["experiments"] = {
   title: "Experimente",
@@ -12,6 +15,8 @@ export const experiments: Catalogue["experiments"] = {
   trialsDone: (over, all) => `${over}${all === null ? "" : ` von ${all}`} Durchgängen fertig`,
   trials: "Durchgänge",
   why: "Warum",
+  history: "Frühere Läufe",
+  earlier: (subject, trials) => `${subject} · ${n(trials, `${trials} Durchgang`, `${trials} Durchgänge`)}`,
   running: "läuft",
   missing: "Nicht in dieser Version",
   quoted: (claim) => `„${claim}“`,

@@ -13,7 +13,7 @@ export const images: Catalogue["images"] = {
   local: "Lokale Images",
   name: "Name",
   layers: "Schichten",
-  bars: "Größe, und was kein anderes Image teilt",
+  bars: "Größe, dunkel nur seins",
   size: "Größe",
   own: "Nur seins",
   runDots: "Ausführen…",
@@ -29,6 +29,8 @@ export const images: Catalogue["images"] = {
   layersHeading: "Schichten, die unterste zuerst: jede ergänzt die vor ihr",
   unknownStep: "unbekannter Schritt",
   shared: "geteilt",
+  paths: (added, changed, hidden) =>
+    [added > 0 || changed + hidden === 0 ? `${added} neu` : "", changed > 0 ? `${changed} geändert` : "", hidden > 0 ? `${hidden} weg` : ""].filter((part) => part !== "").join(", "),
   sharedWith: (names) => `Geteilt mit ${names}.`,
   largestOf: (shown, all) => `Die ${shown} größten von ${all} Pfaden.`,
   history: (count) => n(count, `Geschichte: aus ${count} Schritt entstanden`, `Geschichte: aus ${count} Schritten entstanden`),

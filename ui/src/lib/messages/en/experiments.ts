@@ -1,4 +1,7 @@
 import type { Description } from "../../bindings/Description";
+import { plural } from "../plural";
+
+const n = plural("en");
 
 /** What an experiment says of itself. */
 export type Told = Pick<Description, "question" | "claim" | "method" | "caveat" | "explanation" | "prediction">;
@@ -14,6 +17,8 @@ export const experiments = {
   trialsDone: (over: number, all: number | null) => `${over}${all === null ? "" : ` of ${all}`} trials done`,
   trials: "Trials",
   why: "Why",
+  history: "Earlier runs",
+  earlier: (subject: string, trials: number) => `${subject} · ${n(trials, `${trials} trial`, `${trials} trials`)}`,
   running: "running",
   missing: "Not in this version",
   quoted: (claim: string) => `“${claim}”`,

@@ -12,7 +12,7 @@ export const images = {
   local: "Local images",
   name: "Name",
   layers: "Layers",
-  bars: "Size, and what no other image shares",
+  bars: "Size, its own part dark",
   size: "Size",
   own: "Of its own",
   runDots: "Run…",
@@ -28,6 +28,8 @@ export const images = {
   layersHeading: "Layers, the lowest first: each adds to those before it",
   unknownStep: "unknown step",
   shared: "shared",
+  paths: (added: number, changed: number, hidden: number): string =>
+    [added > 0 || changed + hidden === 0 ? `${added} new` : "", changed > 0 ? `${changed} changed` : "", hidden > 0 ? `${hidden} gone` : ""].filter((part) => part !== "").join(", "),
   sharedWith: (names: string) => `Shared with ${names}.`,
   largestOf: (shown: number, all: number) => `The ${shown} largest of ${all} paths.`,
   history: (count: number) => n(count, `History: ${count} step made it`, `History: ${count} steps made it`),

@@ -1,5 +1,6 @@
 import type { BundleKind } from "../../bindings/BundleKind";
 import type { BundleState } from "../../bindings/BundleState";
+import type { ClassFormat } from "../../bindings/ClassFormat";
 import { plural } from "../plural";
 
 const n = plural("en");
@@ -28,6 +29,9 @@ export const teacher = {
   machines: "The machines of the class",
   machine: "Machine",
   classResults: "The class's results",
+  exportAll: "The class's results as a file",
+  formats: { html: "HTML page with charts", markdown: "Markdown", csv: "CSV, a row for each machine" } satisfies Record<ClassFormat, string>,
+  exportHint: (ending: string) => `/home/me/class.${ending}`,
   bundleTitle: "A class without internet",
   bundleAbout: "A bundle holds images with what they were built from, the kernel of virtual machines and your own lessons. Whoever opens it builds and runs the same without a network.",
   makeOne: "Make one",

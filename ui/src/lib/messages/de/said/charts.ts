@@ -2,6 +2,9 @@
 
 import type { Phrase } from "../../reword";
 
+/** What stands before a metric and is no lane. */
+const CLASS = { "The class": "Die Klasse", "So far": "Bisher" };
+
 export const charts: readonly Phrase[] = [
   ["Every trial, from the request to the first answer", "Jeder Durchgang, von der Anforderung bis zur ersten Antwort"],
   ["From the request to the first answer", "Von der Anforderung bis zur ersten Antwort"],
@@ -11,6 +14,7 @@ export const charts: readonly Phrase[] = [
   ["Processor", "Prozessor"],
   ["Memory of this machine, PSS", "Speicher dieses Rechners, PSS"],
   ["The class: how many times as much, {words}", "Die Klasse: wievielmal so viel, {0}"],
+  ["So far: {}", "Bisher: {0}"],
   ["The class: {words}", "Die Klasse: {0}"],
   ["{} · every trial", "{0} · jeder Durchgang"],
 
@@ -46,6 +50,8 @@ export const charts: readonly Phrase[] = [
   ["emulated", "emuliert"],
   ["{}, emulated", "{0}, emuliert"],
   ["{}: emulated", "{0}: emuliert"],
+  ["Process ÷ {}", "Prozess ÷ {0}"],
+  ["{} ÷ Process", "{0} ÷ Prozess"],
   ["Process, {}", "Prozess, {0}"],
 
   ["Lane", "Bahn"],
@@ -65,13 +71,13 @@ export const charts: readonly Phrase[] = [
   ["yes", "ja"],
   ["no", "nein"],
 
-  ["{}: time to the first answer", "{0}: Zeit bis zur ersten Antwort"],
+  ["{}: time to the first answer", "{0}: Zeit bis zur ersten Antwort", CLASS],
   ["time to the first answer", "Zeit bis zur ersten Antwort"],
-  ["{}: memory of this machine", "{0}: Speicher dieses Rechners"],
+  ["{}: memory of this machine", "{0}: Speicher dieses Rechners", CLASS],
   ["memory of this machine", "Speicher dieses Rechners"],
-  ["{}: size of the image", "{0}: Größe des Images"],
+  ["{}: size of the image", "{0}: Größe des Images", CLASS],
   ["size of the image", "Größe des Images"],
-  ["{}: disk added by the instance", "{0}: Platte, die die Instanz dazunimmt"],
+  ["{}: disk added by the instance", "{0}: Platte, die die Instanz dazunimmt", CLASS],
   ["disk added by the instance", "Platte, die die Instanz dazunimmt"],
 
   ["image", "Image"],

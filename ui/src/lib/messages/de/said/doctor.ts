@@ -3,6 +3,7 @@
 import type { Phrase } from "../../reword";
 
 export const doctor: readonly Phrase[] = [
+  ["or", "oder"],
   ["containers of an ordinary user want a user namespace, which this program does not enter", "Container eines gewöhnlichen Benutzers brauchen einen Benutzer-Namensraum, den dieses Programm nicht betritt"],
   ["as root", "als root"],
   ["as an ordinary user", "als gewöhnlicher Benutzer"],

@@ -3,6 +3,7 @@
 import type { Phrase } from "../../reword";
 
 export const warnings: readonly Phrase[] = [
+  ["not a fair comparison: {}", "kein fairer Vergleich: {0}"],
   ["{lane}: one trial shows no spread; run at least 6 with --trials 6", "{0}: ein Durchgang zeigt keine Streuung; mindestens 6 ausführen, mit --trials 6"],
   ["{lane}: with {n} trials an interval of the median covers the truth at most {} % of the time; run at least 6 for 95 %", "{0}: bei {1} Durchgängen trifft ein Intervall des Medians die Wahrheit in höchstens {2} % der Fälle; für 95 % mindestens 6 ausführen"],
   ["{lane}: times {} over the run; let the machine come to rest and run it again", "{0}: die Zeiten {1} im Lauf; den Rechner zur Ruhe kommen lassen und noch einmal ausführen", { rose: "stiegen", fell: "fielen" }],

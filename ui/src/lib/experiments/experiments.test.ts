@@ -1,0 +1,84 @@
+import { mount, tick, unmount } from "svelte";
+import { afterEach, beforeAll, expect, it, vi } from "vitest";
+import type { Description } from "../bindings/Description";
+import type { ResultRow } from "../bindings/ResultRow";
+import type { ResultView } from "../bindings/ResultView";
+import type { RunEvent } from "../bindings/RunEvent";
+import type { Host } from "../host";
+import { Experiments } from "./experiments.svelte";
+import ExperimentsPage from "./ExperimentsPage.svelte";
+
+const SIZE = { id: "size", question: "How large?", claim: "small", method: "weigh", metrics: [], picture: "", caveat: "", explanation: "", prediction: "What?", trials: 2, missing: null } as Description;
+const REQUEST = { experiment: "size", subject: "app", lanes: ["container", "vm/micro"], trials: 2, prediction: null };
+const row = (id: string, experiment: string, finished: boolean) => ({ id, experiment, subject: "app", started_at: "2026-11-29T10:00:00Z", finished_at: finished ? "2026-11-29T10:01:00Z" : null, stopped: null, origin: null, trials: 4 }) as ResultRow;
+const chart = { svg: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10" role="img"><title>t</title></svg>', scales: { width: 10, height: 10, panels: [] }, table: { caption: "So far: size", header: [], rows: [] } };
+const SO_FAR = { document: null, charts: [{ name: "so-far", chart }], trials: [], why: "it runs", command: null } as unknown as ResultView;
+
+let view: Record<string, unknown> | undefined;
+
+beforeAll(() => {
+  vi.stubGlobal("ResizeObserver", class { observe() {} unobserve() {} disconnect() {} });
+});
+
+afterEach(() => {
+  if (view) void unmount(view);
+  view = undefined;
+});
+
+const at = (id: string) => document.querySelector<HTMLElement>(`[data-testid=${id}]`);
+const soon = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+async function opened(host: object): Promise<Experiments> {
+  const experiments = new Experiments({ experimentDefaults: () => Promise.resolve({ ...REQUEST }), ...host } as unknown as Host, () => false);
+  view = mount(ExperimentsPage, { target: document.body, props: { experiments } });
+  await experiments.choose(SIZE);
+  await tick();
+  return experiments;
+}
+
+it("offers the lanes, and runs none without one", async () => {
+  const experiments = await opened({ results: () => Promise.resolve([]) });
+  (at("experiment-lane-vm") as HTMLInputElement).click();
+  (at("experiment-lane-process") as HTMLInputElement).click();
+  await tick();
+  expect(experiments.command).toBe("tandem experiment run size --subject app --lanes container,process --trials 2");
+  (at("experiment-lane-container") as HTMLInputElement).click();
+  (at("experiment-lane-process") as HTMLInputElement).click();
+  await tick();
+  expect((at("experiment-run") as HTMLButtonElement).disabled).toBe(true);
+  expect(at("experiment-history")).toBeNull();
+});
+
+it("lists its own earlier runs and shows one", async () => {
+  const viewResult = vi.fn().mockResolvedValue(SO_FAR);
+  await opened({ results: () => Promise.resolve([row("b", "size", true), row("a", "startup", true)]), viewResult });
+  expect(at("experiment-earlier-a")).toBeNull();
+  at("experiment-earlier-b")?.click();
+  await soon();
+  expect(viewResult.mock.calls[0]?.[0]).toBe("b");
+  expect(at("result-chart-so-far")).not.toBeNull();
+});
+
+it("draws the trials while it runs, and goes on when that fails", async () => {
+  let tell: (events: RunEvent[]) => void = () => {};
+  let end: (thrown: unknown) => void = () => {};
+  const rows = vi.fn().mockResolvedValue([row("b", "size", false)]);
+  const viewResult = vi.fn().mockRejectedValueOnce({ code: "internal", message: "locked" }).mockResolvedValue(SO_FAR);
+  const runExperiment = (_: unknown, events: typeof tell) => {
+    tell = events;
+    return new Promise((_, reject) => (end = reject));
+  };
+  const experiments = await opened({ results: rows, viewResult, runExperiment });
+  const running = experiments.run();
+  const trial = { type: "trial_finished", lane: "container", index: 1, outcome: "measured", reason: null } as unknown as RunEvent;
+  tell([trial]);
+  await soon();
+  expect([at("experiment-live"), experiments.failure]).toEqual([null, null]);
+  tell([trial]);
+  await soon();
+  expect(at("experiment-live")).not.toBeNull();
+  end({ code: "cancelled", message: "cancelled" });
+  await running;
+  await tick();
+  expect([at("experiment-live"), at("experiment-progress"), experiments.failure]).toEqual([null, null, null]);
+});
