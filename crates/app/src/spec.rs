@@ -155,7 +155,10 @@ pub(crate) fn merge(
             .stop_signal
             .or_else(|| config.stop_signal().clone())
             .unwrap_or_else(|| "SIGTERM".to_owned()),
-        stop_timeout_s: options.stop_timeout_s.unwrap_or(10),
+        stop_timeout_s: options.stop_timeout_s.unwrap_or(match options.profile {
+            Some(Profile::Full) => SYSTEM_STOP,
+            _ => APP_STOP,
+        }),
         ports,
         resources: options.resources,
         hostname: options.hostname,
@@ -165,6 +168,13 @@ pub(crate) fn merge(
         options: options.options,
     })
 }
+
+/// How long an app may take for its end, seconds.
+const APP_STOP: u32 = 10;
+
+/// How long an operating system may take for its own, the app's among it,
+/// seconds: software emulation on a busy machine is slow.
+const SYSTEM_STOP: u32 = 60;
 
 /// What a person wrote that is no signal.
 pub(crate) fn not_a_signal(text: &str) -> AppError {

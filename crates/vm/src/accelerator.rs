@@ -18,7 +18,7 @@ use tandem_model::{Accelerator, AcceleratorChoice};
 
 use crate::{
     kernel::Kernel,
-    machine::Qemu,
+    machine::{Board, Qemu},
     probe::{Boots, boots_with_kvm},
 };
 
@@ -29,6 +29,15 @@ pub(crate) struct Finding {
     pub(crate) usable: bool,
     /// What was seen, the end of a sentence.
     pub(crate) reason: String,
+    /// Whether one came up on the small board too.
+    #[serde(default)]
+    pub(crate) on_microvm: bool,
+}
+
+impl Finding {
+    fn unusable(reason: String) -> Self {
+        Self { usable: false, reason, on_microvm: false }
+    }
 }
 
 /// A finding with what it holds for.
@@ -48,6 +57,8 @@ struct Answer {
 pub(crate) struct Chosen {
     pub(crate) accelerator: Accelerator,
     pub(crate) reason: String,
+    /// The small board was seen to work.
+    pub(crate) on_microvm: bool,
 }
 
 /// Chooses as asked. May boot a probe, once for each boot of this machine.
@@ -75,18 +86,17 @@ pub(crate) async fn choose(
 fn chosen(choice: AcceleratorChoice, finding: Option<&Finding>) -> Chosen {
     const NO_GUARANTEE: &str =
         "software emulation is slower and QEMU gives no isolation guarantee under it";
+    let tcg = |reason| Chosen { accelerator: Accelerator::Tcg, reason, on_microvm: false };
     match finding {
-        Some(finding) if finding.usable => {
-            Chosen { accelerator: Accelerator::Kvm, reason: format!("KVM: {}", finding.reason) }
+        Some(finding) if finding.usable => Chosen {
+            accelerator: Accelerator::Kvm,
+            reason: format!("KVM: {}", finding.reason),
+            on_microvm: finding.on_microvm,
+        },
+        Some(finding) => {
+            tcg(format!("TCG, because KVM cannot be used: {}; {NO_GUARANTEE}", finding.reason))
         }
-        Some(finding) => Chosen {
-            accelerator: Accelerator::Tcg,
-            reason: format!("TCG, because KVM cannot be used: {}; {NO_GUARANTEE}", finding.reason),
-        },
-        None => Chosen {
-            accelerator: Accelerator::Tcg,
-            reason: format!("TCG, because {choice} was asked for; {NO_GUARANTEE}"),
-        },
+        None => tcg(format!("TCG, because {choice} was asked for; {NO_GUARANTEE}")),
     }
 }
 
@@ -99,7 +109,7 @@ pub(crate) async fn finding(
     guest: &Path,
 ) -> Result<Finding, BackendError> {
     if let Err(reason) = device_answers() {
-        return Ok(Finding { usable: false, reason });
+        return Ok(Finding::unusable(reason));
     }
     let holds_for = Answer::holds_for(qemu, kernel);
     if let Some(finding) = holds_for.cached(home)? {
@@ -112,15 +122,21 @@ pub(crate) async fn finding(
     if let Some(finding) = holds_for.cached(home)? {
         return Ok(finding);
     }
-    let finding = match boots_with_kvm(home, qemu, kernel, guest).await? {
-        Boots::Yes(took) => Finding {
-            usable: true,
-            reason: format!(
-                "a Linux guest reached user space with it in {:.1} s",
-                took.as_secs_f64()
-            ),
-        },
-        Boots::No(reason) => Finding { usable: false, reason },
+    let finding = match boots_with_kvm(home, qemu, kernel, guest, Board::Q35).await? {
+        Boots::Yes(took) => {
+            let seconds = took.as_secs_f64();
+            let small = kernel.drives_microvm()
+                && matches!(
+                    boots_with_kvm(home, qemu, kernel, guest, Board::Microvm).await?,
+                    Boots::Yes(_)
+                );
+            Finding {
+                usable: true,
+                reason: format!("a Linux guest reached user space with it in {seconds:.1} s"),
+                on_microvm: small,
+            }
+        }
+        Boots::No(reason) => Finding::unusable(reason),
     };
     let answer = Answer { finding: finding.clone(), ..holds_for };
     write_json(&cache_path(home), &answer)?;
@@ -140,7 +156,7 @@ impl Answer {
             boot: boot.trim().to_owned(),
             qemu: (qemu.program.clone(), changed.map_or(0, |changed| changed.as_secs())),
             kernel: kernel.release.clone(),
-            finding: Finding { usable: false, reason: String::new() },
+            finding: Finding::unusable(String::new()),
         }
     }
 
@@ -186,7 +202,7 @@ mod tests {
             boot: boot.to_owned(),
             qemu: ("/usr/bin/qemu".into(), changed),
             kernel: kernel.to_owned(),
-            finding: Finding { usable: true, reason: "seen".to_owned() },
+            finding: Finding { usable: true, reason: "seen".to_owned(), on_microvm: true },
         };
         assert_eq!(answer("a", 1, "6.1").cached(&home).unwrap(), None);
         write_json(&cache_path(&home), &answer("a", 1, "6.1")).unwrap();
@@ -198,7 +214,7 @@ mod tests {
 
     #[test]
     fn software_emulation_is_always_said_with_its_reason() {
-        let finding = Finding { usable: false, reason: "it hung".to_owned() };
+        let finding = Finding::unusable("it hung".to_owned());
         let fallback = chosen(AcceleratorChoice::Auto, Some(&finding));
         assert_eq!(fallback.accelerator, Accelerator::Tcg);
         assert!(fallback.reason.contains("it hung") && fallback.reason.contains("no isolation"));

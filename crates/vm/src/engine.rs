@@ -20,8 +20,8 @@ use crate::{
     exec::exec_command,
     guest::guest_program,
     kernel::{FIX as KERNEL_FIX, Flavour, Kernel},
-    machine::{NEWER_FIX, QEMU_FIX, Qemu, runs_machines, saves_memory},
-    payload::{InstanceFiles, end_process, refusal, remove_boot, shape_of},
+    machine::{NEWER_FIX, QEMU_FIX, Qemu, maps_memory, runs_machines},
+    payload::{InstanceFiles, Kind, board_of, end_process, refusal, remove_boot, shape_of},
     quota, share,
     snapshot::MachineState,
     system::{RECIPE_LABEL, SystemBuilder, is_made, recipe_digest, write_recipe},
@@ -94,11 +94,12 @@ impl VmEngine {
     ) -> Result<(), BackendError> {
         let (qemu, guest) = (Qemu::find()?, guest_program(&self.program)?);
         let version = qemu.remembered_version(&self.home)?;
-        saves_memory(&version)?;
         let kernel = self.kernel(Flavour::Cloud, progress).await?;
         let chosen = choose(spec.accelerator, &self.home, &qemu, &kernel, &guest).await?;
         let shape = shape_of(spec)?;
-        let state = MachineState::here(&version, chosen.accelerator, shape, &kernel.release);
+        let (board, _) = board_of(&chosen, &kernel, spec, shape, Kind::Micro);
+        let state =
+            MachineState::here(&version, chosen.accelerator, shape, &kernel.release).on(board);
         let key = Key::of(spec, &state, &guest)?;
         if is_there(&self.home, &key) {
             return Ok(());
@@ -117,7 +118,14 @@ impl VmEngine {
             finding(&self.home, qemu, &kernel, &guest).await.map_err(|e| e.to_string())
         };
         match found.await {
-            Ok(finding) if finding.usable => Capability::ok("vm_kvm", finding.reason),
+            Ok(finding) if finding.usable => {
+                let board = if finding.on_microvm {
+                    "micro machines have the microvm board, and q35 where they may grow or see folders of the host"
+                } else {
+                    "all machines have the q35 board, because no guest came up on microvm"
+                };
+                Capability::ok("vm_kvm", format!("{}; {board}", finding.reason))
+            }
             Ok(finding) => Capability::missing(
                 "vm_kvm",
                 format!("{}; virtual machines run by software emulation (TCG)", finding.reason),
@@ -165,7 +173,7 @@ impl Supervised for VmEngine {
         let software = match &qemu {
             Some(_) => Capability::ok(
                 "vm_tcg",
-                "software emulation works on every machine, slowly and without an isolation guarantee",
+                "software emulation works on every machine, slowly and without an isolation guarantee; on the q35 board, because microvm has no clock for it",
             ),
             None => Capability::missing("vm_tcg", "it comes with QEMU", Some(QEMU_FIX)),
         };
@@ -293,14 +301,11 @@ fn qemu_capability(qemu: &Result<Qemu, BackendError>) -> Capability {
     if let Err(e) = runs_machines(&version) {
         return Capability::missing("qemu", e.to_string(), Some(NEWER_FIX));
     }
-    match saves_memory(&version) {
-        Ok(()) => Capability::ok("qemu", text),
-        Err(_) => Capability::limited(
-            "qemu",
-            format!("{text}; it saves no memory: no snapshot with memory and no template"),
-            Some(NEWER_FIX),
-        ),
+    if maps_memory(&version) {
+        return Capability::ok("qemu", text);
     }
+    let slower = "each start from a template copies its memory, which newer ones share, and an emulated machine stands still while a snapshot takes its memory";
+    Capability::limited("qemu", format!("{text}; {slower}"), Some(NEWER_FIX))
 }
 
 fn kernel_capability(home: &Home) -> Capability {

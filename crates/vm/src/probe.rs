@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     guest::write_initrd,
     kernel::Kernel,
-    machine::{Arguments, Boot, Machine, Memory, Qemu, Reach, Shape, Started, User},
+    machine::{Arguments, Board, Boot, Machine, Memory, Qemu, Reach, Shape, Started, User},
 };
 
 /// What came of it.
@@ -30,12 +30,13 @@ pub(crate) enum Boots {
 /// How long a guest may take. A working KVM takes a tenth of it.
 const LIMIT: Duration = Duration::from_secs(8);
 
-/// Boots a guest with KVM, and ends it whatever comes.
+/// Boots a guest with KVM on this board, and ends it whatever comes.
 pub(crate) async fn boots_with_kvm(
     home: &Home,
     qemu: &Qemu,
     kernel: &Kernel,
     guest: &Path,
+    board: Board,
 ) -> Result<Boots, BackendError> {
     let scratch = home.scratch("probe")?;
     let initrd = scratch.path().join("initrd");
@@ -48,6 +49,7 @@ pub(crate) async fn boots_with_kvm(
         Arguments {
             qemu,
             accelerator: Accelerator::Kvm,
+            board,
             shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
             name: "tandem-probe",
             boot: Boot::Kernel { kernel: &image, initrd: Some(&initrd) },

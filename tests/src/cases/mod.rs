@@ -40,6 +40,7 @@ mod state;
 mod supervision;
 mod system;
 mod vm;
+mod vm_board;
 mod vm_disks;
 mod vm_faults;
 mod vm_full;
@@ -105,6 +106,7 @@ pub fn all() -> Vec<Case> {
         postgres::CASES,
         vm::CASES,
         vm_full::CASES,
+        vm_board::CASES,
         vm_disks::CASES,
         vm_state::CASES,
         vm_faults::CASES,

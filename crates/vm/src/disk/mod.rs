@@ -25,3 +25,4 @@ pub use foreign::{ForeignDisk, ForeignFormat, is_foreign, look_at_disk, take_dis
 pub use helper::{DISK, disk_main};
 pub(crate) use qcow2::{Backing, make_overlay};
 pub(crate) use record::{BaseRecord, digest_digits};
+pub(crate) use sparse::copy_with_holes;

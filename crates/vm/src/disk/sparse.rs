@@ -10,6 +10,8 @@
 use std::{
     fs::File,
     io::{self, Read, Seek as _, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
 };
 
 use rustix::fs::{SeekFrom as Rustix, seek};
@@ -42,6 +44,26 @@ pub(crate) fn pack(mut file: &File, target: impl Write) -> io::Result<()> {
     }
     target.write_all(&[0; 16])?;
     target.finish()?.flush()
+}
+
+/// Makes the file `to` the same as `from`, for its owner alone: holes stay
+/// holes, and a file system that can shares the rest.
+pub(crate) fn copy_with_holes(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut options = File::options();
+    let mut target = options.write(true).create(true).truncate(true).mode(0o600).open(to)?;
+    let size = source.metadata()?.len();
+    target.set_len(size)?;
+    let mut at = 0;
+    while let Some(begin) = data_after(&source, at, size)? {
+        at = seek(&source, Rustix::Hole(begin))?.min(size);
+        source.seek(SeekFrom::Start(begin))?;
+        target.seek(SeekFrom::Start(begin))?;
+        if io::copy(&mut (&source).take(at - begin), &mut target)? != at - begin {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
 }
 
 /// Where the next data begins at or after `at`.
@@ -124,6 +146,23 @@ mod tests {
         let mut cut = packed.clone();
         cut.truncate(packed.len() - 9);
         assert!(unpack(&cut[..], &tempfile::tempfile().unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_copy_has_the_same_holes() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| dir.path().join(name));
+        let file = File::create(&from).unwrap();
+        file.set_len((64 << 20) + 5).unwrap();
+        file.write_all_at(&[7; 5000], 1 << 20).unwrap();
+        file.write_all_at(&[8; 10], (64 << 20) - 5).unwrap();
+        std::fs::write(&to, [9; 90_000]).unwrap();
+        copy_with_holes(&from, &to).unwrap();
+        assert!(std::fs::read(&from).unwrap() == std::fs::read(&to).unwrap());
+        let there = to.metadata().unwrap();
+        assert!(there.blocks() * 512 < 1 << 20, "{} blocks", there.blocks());
     }
 
     #[test]

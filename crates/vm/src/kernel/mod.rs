@@ -26,10 +26,11 @@ use tandem_guest::wire::{MODULE_DIR, Modules};
 use tandem_home::{Home, HomeError, Lock, make_private_dir, read_json, write_atomic, write_json};
 use tandem_model::Digest;
 
+use crate::machine::Board;
 pub use carry::{CarriedKernel, kernel_of, take_kernel};
 pub(crate) use elf::needs_interpreter;
 pub(crate) use initrd::Archive;
-use modules::ModuleTree;
+use modules::{ModuleTree, WITHOUT_PCI};
 
 /// Why there is no kernel for guests.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +148,7 @@ pub(crate) struct Kernel {
 
 /// Changes when kernels are made ready in another way; an older one is made
 /// again.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 impl Kernel {
     /// The kernel of a home, when there is one already.
@@ -182,6 +183,19 @@ impl Kernel {
     /// The uncompressed kernel.
     pub(crate) fn image(&self, home: &Home) -> PathBuf {
         home.kernels().join(&self.release).join("vmlinux")
+    }
+
+    /// Whether it finds the devices of a board without PCI.
+    pub(crate) fn drives_microvm(&self) -> bool {
+        self.modules.disk.iter().any(|file| is_of(file, WITHOUT_PCI))
+    }
+
+    /// What to load on this board: no driver of the other one's.
+    pub(crate) fn modules_on(&self, board: Board) -> Modules {
+        let other = if board == Board::Q35 { WITHOUT_PCI } else { "virtio_pci" };
+        let mut modules = self.modules.clone();
+        modules.disk.retain(|file| !is_of(file, other));
+        modules
     }
 
     /// The part of the initial RAM disk with its modules.
@@ -227,6 +241,11 @@ impl Kernel {
         write_json(&home.kernels().join(flavour.record()), &kernel)?;
         Ok(kernel)
     }
+}
+
+/// Whether it is the file of this module.
+fn is_of(file: &str, module: &str) -> bool {
+    file.strip_suffix(".ko") == Some(module)
 }
 
 /// Name of the file with these modules. The host's own kernel may be of both

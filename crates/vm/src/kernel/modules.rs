@@ -16,6 +16,8 @@ const DISK: [&str; 3] = ["virtio_pci", "virtio_blk", "ext4"];
 /// What ext4 needs for its checksums. It asks for it by what it does and not by
 /// its name, so that its dependencies do not tell.
 const CHECKSUMS: &str = "crc32c_generic";
+/// The driver of a board without PCI, where the kernel has it as a module.
+pub(super) const WITHOUT_PCI: &str = "virtio_mmio";
 /// What its network needs.
 const NETWORK: [&str; 1] = ["virtio_net"];
 /// What the channel to the host needs.
@@ -59,8 +61,9 @@ impl ModuleTree {
     /// The modules that a guest needs, each after those that it needs itself.
     pub(super) fn for_guest(&self, flavour: Flavour) -> io::Result<(Modules, Vec<Loaded>)> {
         let mut loaded = Vec::new();
-        let has_checksums = self.files.contains_key(CHECKSUMS);
-        let disk = has_checksums.then_some(CHECKSUMS).into_iter().chain(DISK).collect::<Vec<_>>();
+        let there = |name| Some(name).filter(|name| self.files.contains_key(*name));
+        let optional = there(CHECKSUMS).into_iter().chain(there(WITHOUT_PCI));
+        let disk = optional.chain(DISK).collect::<Vec<_>>();
         let shares: &[&str] = if flavour == Flavour::Generic { &SHARES } else { &[] };
         let modules = Modules {
             disk: self.load(&disk, &mut loaded)?,
@@ -232,6 +235,23 @@ mod tests {
         let (_dir, tree) = tree(&modules, "kernel/fs/ext4/ext4.ko\n");
         let (modules, _) = tree.for_guest(Flavour::Cloud).unwrap();
         assert_eq!(modules.disk[0], "crc32c_generic.ko");
+    }
+
+    #[test]
+    fn a_board_without_pci_has_its_driver_where_there_is_one() {
+        let named = ["virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_mem"];
+        let files = named.map(|name| format!("{name}.ko"));
+        let mut modules: Vec<_> = files.iter().map(|file| (file.as_str(), "virtio")).collect();
+        modules.extend([("virtio_balloon.ko", ""), ("virtio.ko", "")]);
+        let builtin = "kernel/fs/ext4/ext4.ko\n";
+        let disk = |modules: &[(&str, &str)]| {
+            let (_dir, tree) = tree(modules, builtin);
+            tree.for_guest(Flavour::Cloud).unwrap().0.disk
+        };
+        assert_eq!(disk(&modules), ["virtio.ko", "virtio_pci.ko", "virtio_blk.ko"]);
+        modules.push(("virtio_mmio.ko", "virtio"));
+        let found = disk(&modules);
+        assert_eq!(found, ["virtio.ko", "virtio_mmio.ko", "virtio_pci.ko", "virtio_blk.ko"]);
     }
 
     #[test]

@@ -11,9 +11,11 @@ use tandem_guest::wire::{BOOT_ITEM, PORT_NAME};
 use tandem_model::{Accelerator, PortMap};
 
 use super::{
-    Access, BLOCK, Handed, Qemu, Shape,
+    Access, BLOCK, Board, Handed, Qemu, Shape,
     kernel_line::kernel_command_line,
-    nodes::{disk_node, escaped, file_node, layer_set, node_name, part_node, volume_name},
+    nodes::{
+        disk_node, escaped, file_node, layer_set, node_name, part_node, unlocked, volume_name,
+    },
 };
 use crate::{
     disk::Place,
@@ -40,6 +42,10 @@ pub(crate) struct Disk<'a> {
     pub(crate) volumes: &'a [PathBuf],
     /// Where each of several disks lies in it; without, it is one.
     pub(crate) parts: &'a [Place],
+    /// QEMU locks its layers. An older one stands in its own way with that: it
+    /// keeps its lock for writing on a layer that it has left for as long as
+    /// its machine stands still. An instance has one machine at a time anyway.
+    pub(crate) locks: bool,
 }
 
 /// What the guest's memory is.
@@ -51,6 +57,9 @@ pub(crate) enum Memory<'a> {
     Shared(&'a Path),
     /// A file's pages until the guest writes to them: a start from a template.
     CopyOnWrite(&'a Path),
+    /// The same of a file that is this machine's alone, for a QEMU that opens it
+    /// for writing.
+    Copy(&'a Path),
 }
 
 /// How a machine comes up.
@@ -92,6 +101,7 @@ impl Boot<'_> {
 pub(crate) struct Arguments<'a> {
     pub(crate) qemu: &'a Qemu,
     pub(crate) accelerator: Accelerator,
+    pub(crate) board: Board,
     pub(crate) shape: Shape,
     pub(crate) name: &'a str,
     pub(crate) boot: Boot<'a>,
@@ -145,7 +155,15 @@ impl Arguments<'_> {
     fn board(&self, line: &mut Line, handed: &mut Handed) -> Result<(), BackendError> {
         // What no guest of ours looks at is not built in.
         let without = if self.boot.is_foreign() { "" } else { "i8042=off,sata=off,smbus=off," };
-        let mut board = format!("q35,vmport=off,smm=off,{without}usb=off,memory-backend=pc.ram");
+        let mut board = match self.board {
+            Board::Q35 => format!("q35,vmport=off,smm=off,{without}usb=off"),
+            // The kernel finds the devices by ACPI. What hangs on a second
+            // interrupt controller is not heard under software emulation.
+            Board::Microvm => {
+                "microvm,acpi=on,ioapic2=off,x-option-roms=off,auto-kernel-cmdline=off".to_owned()
+            }
+        };
+        board += ",memory-backend=pc.ram";
         if let Boot::Foreign { uefi: Some((code, variables)) } = self.boot {
             let parts =
                 [("uefi-code", code, Access::Read), ("uefi-variables", variables, Access::Write)];
@@ -208,6 +226,7 @@ impl Arguments<'_> {
         Ok(match self.memory {
             Memory::Own => json!({"qom-type": "memory-backend-ram", "id": "pc.ram", "size": size}),
             Memory::Shared(path) => file(handed.given(path)?, true),
+            Memory::Copy(path) => file(handed.given(path)?, false),
             Memory::CopyOnWrite(path) => {
                 let mut ram = file(handed.shown(path)?, false);
                 // The file is for reading; what the guest writes is its own.
@@ -226,7 +245,10 @@ impl Arguments<'_> {
                 if let Some(initrd) = initrd {
                     line.option("-initrd", handed.given(initrd)?);
                 }
-                let text = kernel_command_line(self.accelerator, self.shape.room > 0);
+                let mut text = kernel_command_line(self.accelerator, self.shape.room > 0);
+                if let Some(clock) = self.board.trial_clock(self.accelerator) {
+                    let _ = write!(text, " tsc_early_khz={clock}");
+                }
                 line.option("-append", text);
             }
             Boot::Foreign { .. } => {
@@ -258,13 +280,17 @@ impl Arguments<'_> {
             layers.push(handed.set(layer_set(layer), layer, access)?);
         }
         let mut node = disk_node(base.as_deref(), &layers);
+        if !disk.locks {
+            unlocked(&mut node);
+        }
         if let Some(top) = disk.layers.last() {
             node["node-name"] = node_name(top).into();
         }
         line.option("-blockdev", node.to_string());
         let top = disk.layers.last().map(|layer| node_name(layer)).unwrap_or_default();
         if disk.parts.is_empty() {
-            let kind = if self.boot.is_foreign() { "ide-hd,bus=ide.0" } else { "virtio-blk-pci" };
+            let virtio = self.board.device("virtio-blk", 0);
+            let kind = if self.boot.is_foreign() { "ide-hd,bus=ide.0" } else { virtio.as_str() };
             line.option("-device", format!("{kind},drive={top},{ERRORS}"));
         }
         for (at, place) in disk.parts.iter().enumerate() {
@@ -280,7 +306,8 @@ impl Arguments<'_> {
             let file = file_node(&handed.disk(volume, Access::Write)?);
             let node = json!({"driver": "raw", "node-name": name, "file": file});
             line.option("-blockdev", node.to_string());
-            let device = format!("virtio-blk-pci,drive={name},serial={name},{ERRORS}");
+            let kind = self.board.device("virtio-blk", FIRST_OF_VOLUMES + at);
+            let device = format!("{kind},drive={name},serial={name},{ERRORS}");
             line.option("-device", device);
         }
         Ok(())
@@ -312,8 +339,12 @@ impl Arguments<'_> {
             let _ = write!(user, ",hostfwd={protocol}:{host_ip}:{host_port}-10.0.2.15:{port}");
         }
         line.option("-netdev", user);
-        let kind = if self.boot.is_foreign() { "e1000" } else { "virtio-net-pci" };
-        line.option("-device", format!("{kind},netdev=net,romfile=,mac={}", self.mac));
+        let (kind, rom) = match self.board {
+            _ if self.boot.is_foreign() => ("e1000".to_owned(), ",romfile="),
+            Board::Q35 => (self.board.device("virtio-net", 1), ",romfile="),
+            Board::Microvm => (self.board.device("virtio-net", 1), ""),
+        };
+        line.option("-device", format!("{kind},netdev=net{rom},mac={}", self.mac));
     }
 
     fn talk(&self, line: &mut Line) {
@@ -326,7 +357,8 @@ impl Arguments<'_> {
         socket("console", console);
         if self.disk.is_some() && !self.boot.is_foreign() {
             socket("channel", channel);
-            line.option("-device", "virtio-serial-pci,max_ports=2");
+            let kind = self.board.device("virtio-serial", 2);
+            line.option("-device", format!("{kind},max_ports=2"));
             let port = format!("virtserialport,nr=1,chardev=channel,name={PORT_NAME}");
             line.option("-device", port);
         }
@@ -339,6 +371,9 @@ impl Arguments<'_> {
 /// A full disk of the host is an error to the app, as in a container; QEMU's
 /// way, a machine that stops without a word, helps nobody.
 const ERRORS: &str = "rerror=report,werror=report";
+
+/// The place of the first volume, after disk, network and channel.
+const FIRST_OF_VOLUMES: usize = 3;
 
 /// The device that brings memory.
 pub(crate) const MORE: &str = "more0";

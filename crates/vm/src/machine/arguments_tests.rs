@@ -27,6 +27,7 @@ fn line(disk: Option<Disk<'_>>, ports: &[PortMap]) -> Vec<String> {
     let arguments = Arguments {
         qemu: &qemu,
         accelerator: Accelerator::Tcg,
+        board: Board::Q35,
         shape: Shape { memory: 256 << 20, cpus: 2, ..Shape::default() },
         name: "tandem-0123",
         boot: Boot::Kernel { kernel: &kernel, initrd: Some(&initrd) },
@@ -56,7 +57,8 @@ fn formats_are_explicit_and_paths_are_only_paths() {
     let layers = [odd.clone(), files.file("disk-4.qcow2")];
     let volumes = [files.file("v,1/disk.raw")];
     let base = files.file("base.ext4");
-    let disk = Disk { base: Some(&base), layers: &layers, volumes: &volumes, parts: &[] };
+    let disk =
+        Disk { base: Some(&base), layers: &layers, volumes: &volumes, parts: &[], locks: true };
     let line = line(Some(disk), &[]);
     let node: serde_json::Value = serde_json::from_str(after(&line, "-blockdev")[0]).unwrap();
     assert_eq!(node["driver"], "qcow2");
@@ -81,12 +83,63 @@ fn formats_are_explicit_and_paths_are_only_paths() {
 }
 
 #[test]
+fn an_older_qemu_does_not_stand_in_its_own_way() {
+    let files = Files::new();
+    let layers = ["disk", "disk-1", "disk-2"].map(|name| files.file(name));
+    let base = files.file("base");
+    let node = |locks| -> Value {
+        let disk = Disk { base: Some(&base), layers: &layers, volumes: &[], parts: &[], locks };
+        serde_json::from_str(after(&line(Some(disk), &[]), "-blockdev")[0]).unwrap()
+    };
+    let off = |node: &Value| node["file"]["locking"] == "off";
+    let old = node(false);
+    let (second, lowest) = (&old["backing"], &old["backing"]["backing"]);
+    assert!(off(&old) && off(second) && off(lowest));
+    let raw = &lowest["backing"];
+    assert!(off(raw) && raw.get("backing").is_none(), "it has nothing beneath: {raw}");
+    assert!(!node(true).to_string().contains("locking"));
+}
+
+#[test]
+fn memory_from_a_template_is_shared_or_a_copy() {
+    let files = Files::new();
+    let memory = files.file("memory");
+    let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
+    let ram = |memory| {
+        Arguments {
+            qemu: &qemu,
+            accelerator: Accelerator::Tcg,
+            board: Board::Q35,
+            shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
+            name: "tandem-0123",
+            boot: Boot::Loader { item: None },
+            disk: None,
+            shares: &[],
+            memory,
+            mac: "",
+            ports: &[],
+            network: false,
+            descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
+        }
+        .ram(&mut Handed::to(None))
+        .unwrap()
+    };
+    let shared = ram(Memory::CopyOnWrite(&memory));
+    assert_eq!((&shared["readonly"], &shared["share"]), (&json!(true), &json!(false)));
+    let own = ram(Memory::Copy(&memory));
+    assert_eq!((&own["readonly"], &own["share"]), (&Value::Null, &json!(false)));
+    assert!(own["rom"].is_null(), "an older QEMU does not know it");
+}
+
+#[test]
 fn nothing_listens_but_the_published_ports() {
     let ports = ["8080:80".parse().unwrap(), "0.0.0.0:90:91/udp".parse().unwrap()];
     let files = Files::new();
     let (layers, base) = ([files.file("d")], files.file("b"));
-    let line =
-        line(Some(Disk { base: Some(&base), layers: &layers, volumes: &[], parts: &[] }), &ports);
+    let line = line(
+        Some(Disk { base: Some(&base), layers: &layers, volumes: &[], parts: &[], locks: true }),
+        &ports,
+    );
     assert_eq!(
         after(&line, "-netdev"),
         [
@@ -107,10 +160,17 @@ fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
     let mut arguments = Arguments {
         qemu: &qemu,
         accelerator: Accelerator::Tcg,
+        board: Board::Q35,
         shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
         name: "tandem-0123",
         boot: Boot::Loader { item: Some(&item) },
-        disk: Some(Disk { base: Some(&base), layers: &layers, volumes: &[], parts: &[] }),
+        disk: Some(Disk {
+            base: Some(&base),
+            layers: &layers,
+            volumes: &[],
+            parts: &[],
+            locks: true,
+        }),
         shares: &[],
         memory: Memory::Own,
         mac: "52:54:00:00:00:01",
@@ -129,7 +189,8 @@ fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
 
     // A disk from elsewhere: with devices that all know, and no agent.
     arguments.boot = Boot::Foreign { uefi: None };
-    arguments.disk = Some(Disk { base: None, layers: &layers, volumes: &[], parts: &[] });
+    arguments.disk =
+        Some(Disk { base: None, layers: &layers, volumes: &[], parts: &[], locks: true });
     let line = words(&arguments);
     assert!(!has(line.clone(), "-incoming") && !has(line.clone(), "-no-reboot"));
     let all: Vec<_> = line.iter().filter_map(|one| one.to_str()).collect();
@@ -139,7 +200,8 @@ fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
     let disk = all.iter().find(|one| one.contains("qcow2")).unwrap();
     assert!(disk.contains("\"backing\":null"), "QEMU believes no name in a header: {disk}");
     let parts = [(0, 10 << 20), (10 << 20, 5 << 20)];
-    arguments.disk = Some(Disk { base: None, layers: &layers, volumes: &[], parts: &parts });
+    arguments.disk =
+        Some(Disk { base: None, layers: &layers, volumes: &[], parts: &parts, locks: true });
     let line = line_of(&words(&arguments));
     let second: Value = serde_json::from_str(after(&line, "-blockdev")[2]).unwrap();
     assert_eq!((&second["file"], &second["offset"]), (&json!("d"), &json!(10 << 20)));
@@ -159,6 +221,46 @@ fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
 }
 
 #[test]
+fn the_small_board_has_its_devices_at_fixed_places() {
+    let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
+    let files = Files::new();
+    let (kernel, layers, base) = (files.file("k"), [files.file("d")], files.file("b"));
+    let volumes = [files.file("v"), files.file("w")];
+    let arguments = Arguments {
+        qemu: &qemu,
+        accelerator: Accelerator::Kvm,
+        board: Board::Microvm,
+        shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
+        name: "tandem-0123",
+        boot: Boot::Kernel { kernel: &kernel, initrd: Some(&kernel) },
+        disk: Some(Disk {
+            base: Some(&base),
+            layers: &layers,
+            volumes: &volumes,
+            parts: &[],
+            locks: true,
+        }),
+        shares: &[],
+        memory: Memory::Own,
+        mac: "52:54:00:00:00:01",
+        ports: &[],
+        network: true,
+        descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
+    };
+    let line = line_of(&words(&arguments));
+    assert!(after(&line, "-machine")[0].starts_with("microvm,acpi=on,"));
+    let devices = after(&line, "-device");
+    let at = |kind: &str| -> Vec<String> {
+        let of = devices.iter().filter_map(|one| one.strip_prefix(kind)?.strip_prefix("-device,"));
+        of.map(|one| one.split(',').next().unwrap_or_default().to_owned()).collect()
+    };
+    let bus = |place: u32| format!("bus=virtio-mmio-bus.{place}");
+    assert_eq!(at("virtio-blk"), [bus(0), bus(3), bus(4)]);
+    assert_eq!((at("virtio-net"), at("virtio-serial")), (vec![bus(1)], vec![bus(2)]));
+    assert!(!line.iter().any(|one| one.contains("-pci") || one.contains("romfile")), "{line:?}");
+}
+
+#[test]
 fn a_folder_of_the_host_gives_no_privileges() {
     let mut line = Line::default();
     let shares = [
@@ -169,6 +271,7 @@ fn a_folder_of_the_host_gives_no_privileges() {
     let arguments = Arguments {
         qemu: &qemu,
         accelerator: Accelerator::Tcg,
+        board: Board::Q35,
         shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
         name: "tandem-0123",
         boot: Boot::Loader { item: None },

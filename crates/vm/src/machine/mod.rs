@@ -1,6 +1,7 @@
 //! The QEMU process: its command line, its start and its end.
 
 mod arguments;
+mod board;
 mod fence;
 mod handed;
 mod kernel_line;
@@ -12,11 +13,14 @@ mod uefi;
 mod user;
 
 pub(crate) use arguments::{Arguments, Boot, Descriptors, Disk, MORE, Memory};
+pub(crate) use board::{Board, Wanted as WantedBoard};
 pub(crate) use fence::Reach;
 pub(crate) use handed::{Access, Handed, openings, set_name};
-pub(crate) use nodes::{disk_node, file_node, layer_set, node_name, part_node, volume_name};
+pub(crate) use nodes::{
+    disk_node, file_node, layer_set, node_name, part_node, unlocked, volume_name,
+};
 pub(crate) use process::{Machine, Started};
-pub(crate) use program::{NEWER_FIX, QEMU_FIX, Qemu, runs_machines, saves_memory};
+pub(crate) use program::{NEWER_FIX, QEMU_FIX, Qemu, maps_memory, runs_machines};
 pub(crate) use shape::{BLOCK, DEFAULT_MEMORY, LEAST_FOR_SYSTEM, LEAST_MEMORY, Shape};
 pub(crate) use uefi::Uefi;
 pub(crate) use user::User;

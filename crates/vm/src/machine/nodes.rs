@@ -56,6 +56,15 @@ pub(crate) fn disk_node(base: Option<&Path>, layers: &[PathBuf]) -> Value {
     node
 }
 
+/// Has QEMU neither lock a disk nor look at others' locks (QEMU,
+/// `qapi/block-core.json`, `locking`).
+pub(crate) fn unlocked(node: &mut Value) {
+    node["file"]["locking"] = "off".into();
+    if let Some(below) = node.get_mut("backing").filter(|below| below.is_object()) {
+        unlocked(below);
+    }
+}
+
 /// One of several disks that lie in `whole`, which is a node or the name of one.
 pub(crate) fn part_node(whole: impl Into<Value>, (offset, size): Place) -> Value {
     json!({"driver": "raw", "file": whole.into(), "offset": offset, "size": size})

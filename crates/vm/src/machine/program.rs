@@ -15,9 +15,10 @@ pub(crate) const QEMU_FIX: &str = "run `sudo apt-get install qemu-system-x86`";
 const LEAST: (u32, u32) = (7, 2);
 
 /// The oldest that writes each page of a guest's memory to a place of its own
-/// in a file (`mapped-ram`, since 9.0) and lets go of a descriptor at once while
-/// the machine stands still.
-const LEAST_FOR_MEMORY: (u32, u32) = (9, 1);
+/// in a file (`mapped-ram`, since 9.0), maps a file that it may only read as
+/// memory (`rom=off`, since 8.2) and lets go of a descriptor at once while the
+/// machine stands still.
+const LEAST_FOR_MAPPING: (u32, u32) = (9, 1);
 
 /// How to get a newer QEMU.
 pub(crate) const NEWER_FIX: &str = "take a newer one, on Debian 12 with `sudo apt-get install -t bookworm-backports qemu-system-x86 qemu-utils`";
@@ -114,28 +115,29 @@ fn mark(program: &Path) -> Option<(u64, u64, u64, i64)> {
 
 /// Refuses a QEMU that is too old for any machine.
 pub(crate) fn runs_machines(version: &str) -> Result<(), BackendError> {
-    at_least(version, LEAST, "QEMU", "machines need")
-}
-
-/// Refuses a QEMU that is too old to save a machine's memory.
-pub(crate) fn saves_memory(version: &str) -> Result<(), BackendError> {
-    let what = "saving a machine's memory, for a snapshot or a template,";
-    at_least(version, LEAST_FOR_MEMORY, what, "that needs")
-}
-
-fn at_least(version: &str, least: (u32, u32), what: &str, need: &str) -> Result<(), BackendError> {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|it| it.parse::<u32>().ok());
-    let here = (numbers.next().flatten(), numbers.next().flatten());
-    // A version that cannot be read is no reason: QEMU will say what it lacks.
-    let (Some(major), minor) = here else { return Ok(()) };
-    if (major, minor.unwrap_or(0)) >= least {
+    if is_at_least(version, LEAST) {
         return Ok(());
     }
+    let (major, minor) = LEAST;
     Err(BackendError::Unavailable {
-        what: what.to_owned(),
-        why: format!("QEMU {version} is too old, {need} {}.{} at least", least.0, least.1),
+        what: "QEMU".to_owned(),
+        why: format!("QEMU {version} is too old, machines need {major}.{minor} at least"),
         fix: NEWER_FIX.to_owned(),
     })
+}
+
+/// Whether a guest's memory is a file whose pages have places of their own, in
+/// a snapshot and for the starts from a template. An older QEMU saves it as a
+/// stream, and each start from a template has a copy.
+pub(crate) fn maps_memory(version: &str) -> bool {
+    is_at_least(version, LEAST_FOR_MAPPING)
+}
+
+/// A version that cannot be read is no reason: QEMU will say what it lacks.
+fn is_at_least(version: &str, least: (u32, u32)) -> bool {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|it| it.parse::<u32>().ok());
+    let (major, minor) = (numbers.next().flatten(), numbers.next().flatten());
+    major.is_none_or(|major| (major, minor.unwrap_or(0)) >= least)
 }
 
 fn version_in(text: &str) -> Option<&str> {
@@ -157,10 +159,9 @@ mod tests {
         }
         let said = runs_machines("4.2.1").unwrap_err().to_string();
         assert!(said.contains("QEMU 4.2.1 is too old") && said.contains("7.2 at least"), "{said}");
-        let said = saves_memory("8.2.0").unwrap_err().to_string();
-        assert!(said.contains("9.1 at least") && said.contains("backports"), "{said}");
-        saves_memory("9.1.0").unwrap();
         assert!(runs_machines("7.1.9").is_err());
+        assert!(["9.1.0", "10.0.2", "of today"].into_iter().all(maps_memory));
+        assert!(!["7.2.22", "8.2.0", "9.0.5"].into_iter().any(maps_memory));
     }
 
     #[test]

@@ -8,12 +8,12 @@ use tandem_backend::{BackendError, Executor, InstanceStore, Launch, Payload, Run
 use tandem_guest::wire::Marks;
 use tandem_home::Home;
 use tandem_image::Store;
-use tandem_model::{HostInstant, InstanceRecord, PortMap, ProcessIdentity};
+use tandem_model::{Accelerator, HostInstant, InstanceRecord, PortMap, ProcessIdentity};
 use tandem_probe::{alive, identity, machine, now};
 use tokio::net::UnixStream;
 
 use super::{
-    InstanceFiles, Kind,
+    InstanceFiles, Kind, board_of,
     boot::{BootError, follow},
     identity::{mac_of, mac_text},
     ports,
@@ -30,8 +30,8 @@ use crate::{
     guest::{guest_program, write_boot, write_initrd},
     kernel::{Flavour, Kernel},
     machine::{
-        Arguments, Boot, Disk, Machine, Memory, Qemu, Reach, Shape, Started, Uefi, User,
-        runs_machines,
+        Arguments, Board, Boot, Disk, Machine, Memory, Qemu, Reach, Shape, Started, Uefi, User,
+        maps_memory, runs_machines,
     },
     qmp::Qmp,
     quota::{self, Quota},
@@ -73,10 +73,30 @@ struct Parts {
     /// Where several disks lie in it.
     places: Vec<Place>,
     chosen: Chosen,
+    /// What its devices hang on, and why it is not the small board.
+    board: (Board, Option<&'static str>),
     /// UEFI, with this machine's own variables, for a disk that needs it.
     uefi: Option<Uefi>,
     /// The state from which it goes on, instead of booting.
     resume: Option<Resume>,
+    /// QEMU maps memory that it may only read.
+    maps_memory: bool,
+}
+
+impl Parts {
+    /// Why this accelerator, and where there is a choice, this board.
+    fn reason(&self) -> String {
+        let reason = &self.chosen.reason;
+        let (chosen, why) = self.board;
+        let board = self.resume.as_ref().map_or(chosen, |resume| resume.state.board);
+        match (board, why) {
+            (Board::Microvm, _) => format!("{reason}; on the microvm board"),
+            (Board::Q35, Some(why)) if self.chosen.accelerator == Accelerator::Kvm => {
+                format!("{reason}; on the q35 board, because {why}")
+            }
+            (Board::Q35, _) => reason.clone(),
+        }
+    }
 }
 
 type Connected = (Machine, Qmp, [UnixStream; 3]);
@@ -109,11 +129,14 @@ impl VmPayload {
         if self.kind == Kind::Micro && flavour(&record.spec.options) == Flavour::Generic {
             kernel = Kernel::ensure(home, Flavour::Generic, &mut |_| {})?;
         }
+        let version = qemu.remembered_version(home)?;
+        let maps_memory = maps_memory(&version);
+        let board = board_of(&chosen, &kernel, &record.spec, self.shape, self.kind);
         if record.spec.options.template && BaseRecord::load(&dir)?.is_none() {
             // Without one it boots: the phases say which it was.
-            let version = qemu.remembered_version(home)?;
             let state =
-                MachineState::here(&version, chosen.accelerator, self.shape, &kernel.release);
+                MachineState::here(&version, chosen.accelerator, self.shape, &kernel.release)
+                    .on(board.0);
             begin_with(home, &Key::of(&record.spec, &state, &guest)?, &dir)?;
         }
         let base = match BaseRecord::load(&dir)? {
@@ -128,7 +151,22 @@ impl VmPayload {
             _ => None,
         };
         let resume = Resume::load(&dir)?;
-        Ok(Parts { qemu, kernel, guest, base, layers, places, chosen, uefi, resume })
+        if let Some(resume) = resume.as_ref().filter(|_| !maps_memory) {
+            resume.take_memory(&dir)?;
+        }
+        Ok(Parts {
+            qemu,
+            kernel,
+            guest,
+            base,
+            layers,
+            places,
+            chosen,
+            board,
+            uefi,
+            resume,
+            maps_memory,
+        })
     }
 
     /// The first layer of an instance's disk on its image's base.
@@ -252,7 +290,8 @@ impl VmPayload {
         let shared = memory_in_the_making(&self.files.dir);
         let template = resume.and_then(|resume| resume.files(&self.files.dir).1);
         let memory = match (&template, &shared) {
-            (Some(file), _) => Memory::CopyOnWrite(file),
+            (Some(file), _) if parts.maps_memory => Memory::CopyOnWrite(file),
+            (Some(file), _) => Memory::Copy(file),
             (None, Some(file)) => Memory::Shared(file),
             (None, None) => Memory::Own,
         };
@@ -273,6 +312,7 @@ impl VmPayload {
             Arguments {
                 qemu: &parts.qemu,
                 accelerator,
+                board: resume.map_or(parts.board.0, |resume| resume.state.board),
                 shape: resume.map_or(self.shape, |resume| resume.state.shape()),
                 name: &name,
                 boot: match self.kind {
@@ -290,6 +330,7 @@ impl VmPayload {
                     layers: &parts.layers,
                     volumes: self.volumes.paths(),
                     parts: &parts.places,
+                    locks: parts.maps_memory,
                 }),
                 shares: &shares,
                 memory,
@@ -313,10 +354,10 @@ impl Payload for VmPayload {
         let parts = self.parts(launch.store, launch.record).await?;
         let runtime = &mut launch.record.runtime;
         runtime.accelerator = Some(parts.chosen.accelerator);
-        runtime.accelerator_reason = Some(parts.chosen.reason.clone());
+        runtime.accelerator_reason = Some(parts.reason());
         runtime.engine = Some("QEMU".to_owned());
         if parts.resume.is_none() {
-            let boot = boot_of(launch.record, &parts.kernel);
+            let boot = boot_of(launch.record, &parts.kernel, parts.board.0);
             let (home, file) = (launch.store.home(), &self.files.boot);
             match self.kind {
                 Kind::Micro => {
@@ -332,7 +373,8 @@ impl Payload for VmPayload {
         launch.record.runtime.engine = Some(format!("QEMU {}", qmp.version()));
         let mut console = Console::keep(console, &self.files.console)?;
         let (dir, chosen) = (self.files.dir.clone(), parts.chosen.accelerator);
-        let state = MachineState::here(qmp.version(), chosen, self.shape, &parts.kernel.release);
+        let state = MachineState::here(qmp.version(), chosen, self.shape, &parts.kernel.release)
+            .on(parts.board.0);
         if let Some(resume) = &parts.resume {
             let start = launch.phase("spawn", start);
             let up = Up { machine, qmp, debug, console, channel };

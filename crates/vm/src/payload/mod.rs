@@ -10,12 +10,16 @@ mod wishes;
 use std::path::{Path, PathBuf};
 
 use tandem_backend::{BackendError, InstanceStore, Payload};
-use tandem_model::{InstanceRecord, InstanceSpec, Profile};
+use tandem_model::{Accelerator, InstanceRecord, InstanceSpec, Profile};
 
 use crate::{
+    accelerator::Chosen,
     disk::is_foreign,
-    machine::{LEAST_FOR_SYSTEM, LEAST_MEMORY, Shape},
+    kernel::Kernel,
+    machine::{Board, LEAST_FOR_SYSTEM, LEAST_MEMORY, Shape, WantedBoard},
     quota::Quota,
+    share::shares,
+    volume::VolumeDisks,
 };
 use launch::VmPayload;
 pub(crate) use launch::{end_process, remove_boot};
@@ -56,6 +60,25 @@ impl InstanceFiles {
             console: dir.join("logs/console.log"),
         }
     }
+}
+
+/// The board of an instance's machine, and why it is not the small one.
+pub(crate) fn board_of(
+    chosen: &Chosen,
+    kernel: &Kernel,
+    spec: &InstanceSpec,
+    shape: Shape,
+    kind: Kind,
+) -> (Board, Option<&'static str>) {
+    Board::of(&WantedBoard {
+        accelerator: chosen.accelerator,
+        came_up: chosen.on_microvm || chosen.accelerator == Accelerator::Tcg,
+        enters_kernel: kind == Kind::Micro,
+        has_driver: kernel.drives_microvm(),
+        grows: shape.room > 0 || shape.most_cpus.max(shape.cpus) > 1,
+        has_shares: shares(&spec.options).next().is_some(),
+        volumes: VolumeDisks::wanted(&spec.options).count(),
+    })
 }
 
 /// The size of an instance's machine.

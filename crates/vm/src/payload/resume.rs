@@ -45,7 +45,7 @@ pub(super) async fn go_on(
         return Err(unfit(why));
     }
     let form = match resume.source {
-        Source::Mapped => Form::Mapped,
+        Source::Mapped => Form::Whole,
         Source::Template => Form::DevicesOnly,
     };
     let restored = async {

@@ -13,7 +13,7 @@ use tandem_model::{
 use super::identity::{DEVICE, hostname_of};
 use crate::{
     kernel::Kernel,
-    machine::volume_name,
+    machine::{Board, volume_name},
     share::{Share, share_tag, shares},
     volume::{VolumeDisks, Wanted},
 };
@@ -75,7 +75,7 @@ pub(crate) fn refusal(options: &InstanceOptions, profile: Option<Profile>) -> Op
 
 /// What the guest is to do. Its address is the one that QEMU's user network
 /// gives the first guest, always.
-pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
+pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel, board: Board) -> Boot {
     let spec = &record.spec;
     let options = &spec.options;
     let forwarder = vec![[10, 0, 2, 3].into()];
@@ -87,7 +87,7 @@ pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel) -> Boot {
         dns: if options.dns.is_empty() { forwarder } else { options.dns.clone() },
     };
     Boot {
-        modules: kernel.modules.clone(),
+        modules: kernel.modules_on(board),
         disk: "/dev/vda".to_owned(),
         network: has_network(options).then_some(network),
         app: Execute {

@@ -9,6 +9,7 @@ use std::{
     fs::File,
     io::{self, IoSlice},
     os::fd::AsRawFd as _,
+    sync::{Mutex as Held, PoisonError},
     time::Duration,
 };
 
@@ -24,6 +25,7 @@ use tokio::{
     time::timeout,
 };
 
+use crate::machine::maps_memory;
 use message::{Lines, Message};
 pub(crate) use state::Form;
 
@@ -78,7 +80,10 @@ const PANICKED: &str = "GUEST_PANICKED";
 /// A monitor after its greeting.
 pub(crate) struct Qmp {
     version: String,
+    maps_memory: bool,
     dialogue: Mutex<Dialogue>,
+    /// Sets that an older QEMU keeps open until the machine goes on.
+    kept: Held<Vec<u32>>,
 }
 
 struct Dialogue {
@@ -99,7 +104,9 @@ impl Qmp {
             Dialogue { reader, writer, lines: Lines::default(), last_id: 0, panicked: false };
         let greeting = timeout(limit, dialogue.greeting()).await;
         let version = greeting.map_err(|_| QmpError::Timeout { command: "greeting", limit })??;
-        let qmp = Self { version, dialogue: Mutex::new(dialogue) };
+        let maps_memory = maps_memory(&version);
+        let (dialogue, kept) = (Mutex::new(dialogue), Held::default());
+        let qmp = Self { version, maps_memory, dialogue, kept };
         qmp.execute("qmp_capabilities", None).await?;
         Ok(qmp)
     }
@@ -107,6 +114,11 @@ impl Qmp {
     /// QEMU's version, e.g. `10.0.2`.
     pub(crate) fn version(&self) -> &str {
         &self.version
+    }
+
+    /// Whether it writes each page of the memory to a place of its own.
+    pub(crate) fn maps_memory(&self) -> bool {
+        self.maps_memory
     }
 
     /// Executes a command and returns its answer.
@@ -132,13 +144,36 @@ impl Qmp {
     /// Gives QEMU an open file, as one of the set of descriptors with this
     /// number.
     pub(crate) async fn hand(&self, set: u32, file: &File) -> Result<(), QmpError> {
+        if self.kept().contains(&set) {
+            let reason =
+                "it has not let go of an earlier file until the machine goes on".to_owned();
+            return Err(QmpError::Refused { command: "add-fd", reason });
+        }
         let arguments = json!({"fdset-id": set});
         self.execute_with("add-fd", Some(arguments), Some(file)).await.map(drop)
     }
 
     /// Has QEMU forget a set; what it has open of it stays open.
     pub(crate) async fn forget(&self, set: u32) -> Result<(), QmpError> {
-        self.execute("remove-fd", Some(json!({"fdset-id": set}))).await.map(drop)
+        self.execute("remove-fd", Some(json!({"fdset-id": set}))).await?;
+        if !self.maps_memory {
+            self.kept().push(set);
+        }
+        Ok(())
+    }
+
+    /// Has an older QEMU, whose machine runs, close what it forgot while that
+    /// stood still.
+    async fn let_go(&self) {
+        let kept = std::mem::take(&mut *self.kept());
+        for set in kept {
+            // One that it closed at once is unknown to it.
+            let _ = self.execute("remove-fd", Some(json!({"fdset-id": set}))).await;
+        }
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<u32>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the guest has told that its kernel gave up, by a device for that;
@@ -278,6 +313,38 @@ mod tests {
         let refused = qmp.execute("stop", None).await.unwrap_err();
         assert_eq!(refused.to_string(), "QEMU refused `stop`: not now");
         assert!(qmp.quit().await.is_ok(), "a closed monitor is what quitting wants");
+    }
+
+    #[tokio::test]
+    async fn what_an_older_qemu_keeps_is_forgotten_when_the_machine_goes_on() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let seen = tokio::spawn(async move {
+            let (reader, mut writer) = theirs.into_split();
+            writer.write_all(GREETING.replace("10}", "7}").as_bytes()).await.unwrap();
+            let (mut lines, mut seen) = (BufReader::new(reader).lines(), Vec::new());
+            while let Some(line) = lines.next_line().await.unwrap() {
+                let request: Value = serde_json::from_str(&line).unwrap();
+                let said = format!("{} {}", request["execute"], request["arguments"]["fdset-id"]);
+                seen.push(said.replace('"', ""));
+                let answer = format!("{{\"return\": {{}}, \"id\": {}}}\n", request["id"]);
+                writer.write_all(answer.as_bytes()).await.unwrap();
+            }
+            seen
+        });
+        let qmp = Qmp::connect(ours, LIMIT).await.unwrap();
+        assert!(!qmp.maps_memory());
+        qmp.forget(7).await.unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let again = qmp.hand(7, &file).await.unwrap_err().to_string();
+        assert!(again.contains("until the machine goes on"), "{again}");
+        qmp.hand(8, &file).await.unwrap();
+        qmp.cont().await.unwrap();
+        qmp.cont().await.unwrap();
+        qmp.hand(7, &file).await.unwrap();
+        drop(qmp);
+        let seen = seen.await.unwrap();
+        let own = ["remove-fd 7", "add-fd 8", "cont null", "remove-fd 7", "cont null", "add-fd 7"];
+        assert_eq!(seen[1..], own);
     }
 
     #[tokio::test]

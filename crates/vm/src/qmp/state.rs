@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Qmp, QmpError};
-use crate::machine::{Access, file_node, layer_set, node_name, openings, set_name};
+use crate::machine::{Access, file_node, layer_set, node_name, openings, set_name, unlocked};
 
 /// How a migration stands (QEMU, `qapi/migration.json`, `MigrationInfo`).
 #[derive(Debug, Clone, Deserialize)]
@@ -18,6 +18,18 @@ pub(crate) struct Migration {
     /// Why it failed.
     #[serde(default)]
     error_desc: Option<String>,
+    /// How far the memory is.
+    #[serde(default)]
+    ram: Option<Written>,
+}
+
+/// Bytes of memory (QEMU, `MigrationStats`).
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Written {
+    /// Written until now.
+    transferred: u64,
+    /// All of it.
+    total: u64,
 }
 
 impl Migration {
@@ -26,14 +38,20 @@ impl Migration {
     pub(crate) fn is_at_work(&self) -> bool {
         !matches!(self.status.as_str(), "" | "none" | "completed" | "failed" | "cancelled")
     }
+
+    /// Whether more was written than twice the memory: the guest changes it as
+    /// fast as that.
+    pub(crate) fn repeats(&self) -> bool {
+        self.ram.is_some_and(|ram| ram.transferred > ram.total.saturating_mul(2))
+    }
 }
 
 /// How the memory goes into the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// All of it, each page at its own place (`mapped-ram`); what changes
-    /// meanwhile is written again.
-    Mapped,
+    /// All of it, each page at its own place (`mapped-ram`), or by an older
+    /// QEMU as a stream; what changes meanwhile is written again.
+    Whole,
     /// Only the devices: the memory is a file already (`x-ignore-shared`).
     DevicesOnly,
 }
@@ -58,7 +76,9 @@ impl Qmp {
 
     /// Lets them go on.
     pub(crate) async fn cont(&self) -> Result<(), QmpError> {
-        self.execute("cont", None).await.map(drop)
+        self.execute("cont", None).await?;
+        self.let_go().await;
+        Ok(())
     }
 
     /// Begins to save the state. The machine stands still before the devices
@@ -69,14 +89,31 @@ impl Qmp {
         self.execute("migrate-set-parameters", Some(parameters)).await?;
         let mut options = File::options();
         let made = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
-        self.hand(STATE, &made).await?;
-        self.execute("migrate", Some(channel())).await.map(drop)
+        let channel = self.channel(&made).await?;
+        self.execute("migrate", Some(channel)).await.map(drop)
     }
 
     /// Closes the file of [`Self::save_to`] or [`Self::restore_from`].
     pub(crate) async fn close_state(&self) {
-        // Without a file it has nothing to close.
-        let _ = self.forget(STATE).await;
+        // Without a file it has nothing to close, and an older QEMU closes a
+        // stream itself once it has begun.
+        let _ = if self.maps_memory() {
+            self.forget(STATE).await
+        } else {
+            self.execute("closefd", Some(json!({"fdname": STREAM}))).await.map(drop)
+        };
+    }
+
+    /// Gives QEMU the file of a state; the arguments of a command that writes
+    /// or reads it.
+    async fn channel(&self, file: &File) -> Result<Value, QmpError> {
+        if !self.maps_memory() {
+            self.execute_with("getfd", Some(json!({"fdname": STREAM})), Some(file)).await?;
+            return Ok(json!({"uri": format!("fd:{STREAM}")}));
+        }
+        self.hand(STATE, file).await?;
+        let address = json!({"transport": "file", "filename": set_name(STATE), "offset": 0});
+        Ok(json!({"channels": [{"channel-type": "main", "addr": address}]}))
     }
 
     /// Saves the devices as well.
@@ -88,17 +125,19 @@ impl Qmp {
     /// Begins to bring a state back.
     pub(crate) async fn restore_from(&self, file: &Path, form: Form) -> Result<(), QmpError> {
         self.capabilities(form, false).await?;
-        self.hand(STATE, &File::open(file)?).await?;
-        self.execute("migrate-incoming", Some(channel())).await.map(drop)
+        let channel = self.channel(&File::open(file)?).await?;
+        self.execute("migrate-incoming", Some(channel)).await.map(drop)
     }
 
     async fn capabilities(&self, form: Form, out: bool) -> Result<(), QmpError> {
         let one = |capability: &str, state: bool| json!({"capability": capability, "state": state});
-        let list = [
-            one("mapped-ram", form == Form::Mapped),
+        let mut list = vec![
             one("x-ignore-shared", form == Form::DevicesOnly),
             one("pause-before-switchover", out),
         ];
+        if self.maps_memory() {
+            list.push(one("mapped-ram", form == Form::Whole));
+        }
         let arguments = json!({"capabilities": list});
         self.execute("migrate-set-capabilities", Some(arguments)).await.map(drop)
     }
@@ -149,12 +188,15 @@ impl Qmp {
         for file in files {
             self.hand(set, &file).await?;
         }
-        let node = json!({
+        let mut node = json!({
             "node-name": overlay,
             "driver": "qcow2",
             "file": file_node(&set_name(set)),
             "backing": null,
         });
+        if !self.maps_memory() {
+            unlocked(&mut node);
+        }
         self.execute("blockdev-add", Some(node)).await?;
         let arguments = json!({"node": node_name(below), "overlay": overlay});
         let done = self.execute("blockdev-snapshot", Some(arguments)).await;
@@ -168,7 +210,5 @@ impl Qmp {
 /// The set of descriptors with the file of a saved state.
 const STATE: u32 = 200_000;
 
-fn channel() -> Value {
-    let address = json!({"transport": "file", "filename": set_name(STATE), "offset": 0});
-    json!({"channels": [{"channel-type": "main", "addr": address}]})
-}
+/// The name of the descriptor that an older QEMU has for it.
+const STREAM: &str = "state";

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{RunningVm, failed, guest};
 use crate::{
-    machine::{BLOCK, MORE, Shape},
+    machine::{BLOCK, Board, MORE, Shape},
     qmp::{Qmp, QmpError},
 };
 
@@ -117,6 +117,11 @@ impl RunningVm {
         let of = |limits: &Resources| Target::of(shape, self.least, limits, &before);
         let target = of(wanted).map_err(BackendError::NeedsRestart)?;
         let former = of(&before).map_err(BackendError::NeedsRestart)?;
+        if self.state.borrow().board == Board::Microvm {
+            // One processor, and nothing that comes or goes: it has that size.
+            self.limits.set(*wanted);
+            return Ok(());
+        }
         if self.places.get() < target.cpus.saturating_sub(self.processors().await?) {
             let why = "too many processors were taken away and came back: QEMU's software emulation has no place for one more";
             return Err(BackendError::NeedsRestart(why.to_owned()));

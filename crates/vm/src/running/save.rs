@@ -11,7 +11,8 @@
 //! The memory is written page by page to places of its own while the guest
 //! runs on; pages that it changes meanwhile are written again. Only the last of
 //! them, the devices and the change to a new disk layer happen while it stands
-//! still.
+//! still. An older QEMU writes a stream, what changed at its end until that is
+//! twice the memory, and holds an emulated machine still for all of it.
 
 use std::{
     path::Path,
@@ -20,11 +21,12 @@ use std::{
 };
 
 use tandem_backend::BackendError;
+use tandem_model::Accelerator;
 
 use super::{RunningVm, failed};
 use crate::{
     disk::Chain,
-    machine::{node_name, saves_memory},
+    machine::node_name,
     qmp::{Form, QmpError},
     snapshot::{MEMORY, Saved, Taken},
 };
@@ -46,7 +48,6 @@ impl RunningVm {
     ) -> Result<Taken, BackendError> {
         let runs = self.qmp.is_running().await.map_err(failed)?;
         if memory {
-            saves_memory(self.qmp.version())?;
             // Without one nobody would bring the guest's time and name right.
             self.agent()?;
         }
@@ -137,8 +138,13 @@ impl RunningVm {
     ) -> Result<Instant, BackendError> {
         let file = to.join(MEMORY);
         let saving = async {
-            self.qmp.save_to(&file, Form::Mapped).await?;
-            let still = self.until_still(runs).await?;
+            let (held, holds) = (Instant::now(), runs && !self.saves_live());
+            if holds {
+                self.qmp.stop().await?;
+            }
+            self.qmp.save_to(&file, Form::Whole).await?;
+            let last = self.until_still(runs && !holds).await?;
+            let still = if holds { held } else { last };
             self.change_layer(chain, grown).await?;
             self.qmp.switch_over().await?;
             self.qmp.reach("completed").await?;
@@ -160,6 +166,13 @@ impl RunningVm {
         result.map_err(|e| reason(&file, e))
     }
 
+    /// Whether the guest may run while its memory is saved. What an emulated
+    /// processor writes meanwhile escapes an older QEMU, whose state would be of
+    /// no moment at all (mended in 9.0).
+    fn saves_live(&self) -> bool {
+        self.qmp.maps_memory() || self.state.borrow().accelerator == Accelerator::Kvm
+    }
+
     /// Waits until the guest stands still with all but the last of its memory
     /// written; returns the latest moment at which it still ran.
     async fn until_still(&self, runs: bool) -> Result<Instant, QmpError> {
@@ -167,12 +180,14 @@ impl RunningVm {
         let mut last = begin;
         let mut stopped = !runs;
         loop {
-            if self.qmp.migration().await?.status == "pre-switchover" {
+            let migration = self.qmp.migration().await?;
+            if migration.status == "pre-switchover" {
                 return Ok(last);
             }
             if !stopped {
                 last = Instant::now();
-                if begin.elapsed() > LIVE_LIMIT {
+                let is_long = !self.qmp.maps_memory() && migration.repeats();
+                if begin.elapsed() > LIVE_LIMIT || is_long {
                     self.qmp.stop().await?;
                     stopped = true;
                 }

@@ -8,7 +8,7 @@ use tandem_backend::BackendError;
 use tandem_home::{read_json, write_json};
 
 use super::MachineState;
-use crate::disk::Chain;
+use crate::disk::{Chain, copy_with_holes};
 
 /// Where the memory of a saved state lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,10 +71,19 @@ impl Resume {
         }
     }
 
+    /// Puts a copy in the place of memory that others share, for the instance in
+    /// `dir` to do with as it likes.
+    pub(crate) fn take_memory(&self, dir: &Path) -> Result<(), BackendError> {
+        let (_, Some(shared)) = self.files(dir) else { return Ok(()) };
+        let own = link(dir, COPY);
+        let copied = copy_with_holes(&shared, &own).and_then(|()| fs::rename(&own, &shared));
+        copied.map_err(|e| BackendError::io("copy", &shared, e))
+    }
+
     /// Forgets what waits for the instance in `dir`.
     pub(crate) fn clear(dir: &Path) -> Result<(), BackendError> {
-        let files = [dir.join(NOTE), link(dir, super::MEMORY), link(dir, DEVICES)];
-        for path in files {
+        let links = [super::MEMORY, DEVICES, COPY].map(|name| link(dir, name));
+        for path in links.into_iter().chain([dir.join(NOTE)]) {
             match fs::remove_file(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => {
                     return Err(BackendError::io("remove", &path, e));
@@ -85,6 +94,9 @@ impl Resume {
         Ok(())
     }
 }
+
+/// A copy of memory that is being made.
+const COPY: &str = "copy";
 
 /// Name of the devices' file of a template.
 pub(crate) const DEVICES: &str = "devices";

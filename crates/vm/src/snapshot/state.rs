@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use tandem_model::Accelerator;
 
-use crate::machine::Shape;
+use crate::machine::{Board, Shape};
 
 /// What a machine is made of, as far as its saved memory depends on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ pub struct MachineState {
     /// QEMU's version, e.g. `10.0.2`.
     pub(crate) qemu: String,
     pub(crate) accelerator: Accelerator,
+    /// What its devices hang on.
+    #[serde(default, skip_serializing_if = "Board::is_q35")]
+    pub(crate) board: Board,
     /// The host's processor, where the guest has seen it (KVM).
     pub(crate) processor: Option<String>,
     pub(crate) shape: Shape,
@@ -36,7 +39,13 @@ impl MachineState {
     pub(crate) fn here(qemu: &str, accelerator: Accelerator, shape: Shape, kernel: &str) -> Self {
         let processor = (accelerator == Accelerator::Kvm).then(processor).flatten();
         let (qemu, kernel) = (qemu.to_owned(), kernel.to_owned());
-        Self { layout: LAYOUT, qemu, accelerator, processor, shape, kernel }
+        let board = Board::default();
+        Self { layout: LAYOUT, qemu, accelerator, board, processor, shape, kernel }
+    }
+
+    /// The same machine on another board.
+    pub(crate) fn on(self, board: Board) -> Self {
+        Self { board, ..self }
     }
 
     /// Why a state that was saved there cannot go on here; `None` when it can.
