@@ -109,14 +109,16 @@ fn main() -> anyhow::Result<()> {
             Ok(window::open(app, beginning)?)
         })
         .build(tauri::generate_context!())?;
-    app.run(|handle, event| {
-        if let RunEvent::WindowEvent { event: WindowEvent::CloseRequested { api, .. }, .. } = event
-        {
-            api.prevent_close();
-            shell::end(handle.clone());
-        }
-    });
+    app.run(close_in_order);
     Ok(())
+}
+
+/// A window that is closed stays until everything is cleaned up.
+fn close_in_order(handle: &tauri::AppHandle, event: RunEvent) {
+    if let RunEvent::WindowEvent { event: WindowEvent::CloseRequested { api, .. }, .. } = event {
+        api.prevent_close();
+        shell::end(handle.clone());
+    }
 }
 
 /// Follows what goes on, and ends when told to.

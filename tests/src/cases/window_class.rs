@@ -207,7 +207,8 @@ fn written(world: &World, desktop: &Desktop) -> Result<()> {
         says(desktop, "error-banner", "give the whole path of a new file")?;
         ensure!(fs::read(&file)? == made, "{file} was written over");
     }
-    desktop.fill("class-file", "")?;
+    // What is to be written no longer stands in the command.
+    desktop.fill("class-file", " ")?;
     desktop.screenshot("class-export-light")
 }
 

@@ -62,7 +62,7 @@ export const workbench: Catalogue["workbench"] = {
   cameFrom: " · von hier kam sie",
   restore: "Zurückholen",
   restoreSnapshot: (name) => `${name} an Ort und Stelle zurückholen`,
-  copySnapshot: (name) => `${name} als neue Instanz zurückholen`,
+  copySnapshot: (name) => `Als neue… vom Snapshot ${name}`,
   newName: "Name der neuen Instanz",
   makeNew: "Anlegen",
   asNew: "Als neue…",

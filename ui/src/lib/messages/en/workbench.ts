@@ -64,7 +64,7 @@ export const workbench = {
   cameFrom: " · it came from here",
   restore: "Restore",
   restoreSnapshot: (name: string) => `Restore ${name} in place`,
-  copySnapshot: (name: string) => `Restore ${name} as a new instance`,
+  copySnapshot: (name: string) => `As new… from the snapshot ${name}`,
   newName: "Name of the new instance",
   makeNew: "Make it",
   asNew: "As new…",
