@@ -15,7 +15,7 @@ import { fetchSaid, label, said } from "./said.svelte";
 
 const CRATES = "../../../../crates/";
 const TEXTS: Record<string, string> = import.meta.glob(
-  ["../../../../crates/{lab/src/analysis,lab/src/guide,app/src/course,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
+  ["../../../../crates/{lab/src/analysis,lab/src/guide,app/src/course,app/src/course/judge,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
   { query: "?raw", import: "default", eager: true },
 );
 
@@ -23,7 +23,7 @@ const FINDINGS = ["Capability::ok", "Capability::limited", "Capability::missing"
 
 /** Sources by what is said in them; of some only the texts in these calls. */
 const SOURCES: [readonly Phrase[], string[], string[]][] = [
-  [verdicts, [], ["lab/src/analysis/verdicts.rs", "lab/src/analysis/verdicts/equal.rs", "lab/src/analysis/verdicts/growth.rs", "app/src/course/judge.rs"]],
+  [verdicts, [], ["lab/src/analysis/verdicts.rs", "lab/src/analysis/contrast.rs", "lab/src/analysis/verdicts/equal.rs", "lab/src/analysis/verdicts/growth.rs", "app/src/course/judge.rs", "app/src/course/judge/timed.rs"]],
   [warnings, [], ["lab/src/analysis/warnings.rs"]],
   [doctor, [], ["container/src/container/probe.rs", "container/src/checkpoint/probe.rs", "rootless/src/capability.rs"]],
   [doctor, FINDINGS, ["container/src/process/engine.rs", "vm/src/engine.rs", "app/src/base.rs", "app/src/doctor.rs"]],
@@ -35,7 +35,7 @@ const SOURCES: [readonly Phrase[], string[], string[]][] = [
 /** What nobody reads in the window, or what is said of it in parts. */
 const APART = new Set([
   "measured times and sizes are never negative and far below 2^63", "a plot is a few thousand pixels wide",
-  "{busy} {} and {}", "came back", "did not", "still there", "answered the same", "did not answer the same", "has a kernel of its own", "shares the host's kernel", "contained in both", "not contained in both",
+  "{busy} {} and {}", "{} ({} {low} to {high})", "; its last output:", "came back", "did not", "still there", "answered the same", "did not answer the same", "has a kernel of its own", "shares the host's kernel", "contained in both", "not contained in both",
   "`as` keeps within the range of the type, which is what is wanted", "Linux {} ({package})", "trying to {action} {}",
 ]);
 
@@ -97,6 +97,7 @@ describe("what the program says", () => {
     );
     expect(said("VM: the mark on disk came back, the one in memory came back. Container: the mark on disk came back, the one in memory did not. So VMs do restore whole; a container is less ephemeral than the claim says, for its files can be kept.")).toContain("die im Speicher kam nicht zurück. VMs kommen also ganz zurück");
     expect(said("Beside a neighbour that keeps something busy without end, the slowest answers (p99) took so many times as long in the container and in the VM: processors 1.20 and 1.3; memory 1 and 2.")).toMatch(/: Prozessoren 1,20 und 1,3; Speicher 1 und 2\.$/);
+    expect(said("Beside a neighbour that keeps something busy without end, the slowest answers (p99) took so many times as long in the container and in the VM: processors 1.2 (95 % interval 1.1 to 1.4) and 2 (95 % interval 1.5 to 3); disk 1 (range 1 to 2) and 2.5 (range 1 to 3).")).toMatch(/: Prozessoren 1,2 \(95-%-Intervall 1,1 bis 1,4\) und 2 \(95-%-Intervall 1,5 bis 3\); Platte 1 \(Spanne 1 bis 2\) und 2,5 \(Spanne 1 bis 3\)\.$/);
     expect(said("47 GiB are free at /tmp/a b. C")).toBe("47 GiB sind frei in /tmp/a b. C");
     expect(said("hybrid: version 1 with cpu, memory; no limits on pids")).toBe("gemischt: Version 1 mit cpu, memory; keine Grenzen für pids");
     shown.language = "en";
