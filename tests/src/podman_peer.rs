@@ -34,15 +34,20 @@ impl PodmanPeer {
         process::run(command, LIMIT)
     }
 
-    /// Podman over the storage below a folder. crun refuses hybrid cgroups, and
-    /// without systemd nobody makes its slices.
+    /// Podman over the storage below a folder.
     pub fn command(folder: &Path) -> Command {
-        let mut command = Command::new("podman");
+        Self::options(Command::new("podman"), folder)
+    }
+
+    /// The same of a command that may enter a namespace first. crun refuses
+    /// hybrid cgroups, and without systemd nobody makes its slices.
+    pub fn options(mut command: Command, folder: &Path) -> Command {
         for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
             command.arg(option).arg(folder.join(name));
         }
         command.args(["--cgroup-manager=cgroupfs", "--events-backend=file", "--runtime=runc"]);
         command.arg("--storage-driver=overlay");
+        command.arg("--network-config-dir").arg(folder.join("networks"));
         command
     }
 

@@ -19,6 +19,16 @@ pub enum AppError {
         "`{0}` is neither a sample, nor a folder with a Dockerfile, nor a local image: `tandem sample ls` and `tandem images` list what there is"
     )]
     NoSubject(String),
+    /// The same, of a name that is nearly that of a sample or an image.
+    #[error(
+        "`{name}` is neither a sample, nor a folder with a Dockerfile, nor a local image: did you mean `{near}`? `tandem sample ls` and `tandem images` list what there is"
+    )]
+    NoSubjectNear {
+        /// What was written.
+        name: String,
+        /// The name that is nearest.
+        near: String,
+    },
     /// No sample is called so.
     #[error("there is no sample `{0}`: `tandem sample ls` lists them")]
     NoSample(String),
@@ -73,6 +83,16 @@ pub enum AppError {
     /// No experiment is called so.
     #[error("there is no experiment `{0}`: `tandem experiment ls` lists them")]
     NoExperiment(String),
+    /// The same, of a name that is nearly that of one.
+    #[error(
+        "there is no experiment `{name}`: did you mean `{near}`? `tandem experiment ls` lists them"
+    )]
+    NoExperimentNear {
+        /// What was written.
+        name: String,
+        /// The id that is nearest.
+        near: String,
+    },
     /// No lesson is called so.
     #[error("there is no lesson `{id}`{hint} (`tandem lesson ls` lists them)")]
     NoLesson {
@@ -181,7 +201,9 @@ impl AppError {
             | Self::NoSubject(_)
             | Self::NoSample(_)
             | Self::NoLesson { .. }
-            | Self::NoExperiment(_) => ErrorCode::NotFound,
+            | Self::NoExperiment(_)
+            | Self::NoExperimentNear { .. }
+            | Self::NoSubjectNear { .. } => ErrorCode::NotFound,
             Self::Lesson(_) => ErrorCode::Syntax,
             Self::NoCommand(_) => ErrorCode::NoCommand,
             Self::NoPort(_)

@@ -11,7 +11,7 @@ use tandem_lab::{
 };
 use tandem_model::{
     CacheState, InstanceOptions, Lane, PortMap, Prediction, Protocol, Resources, ResultDocument,
-    RunEvent,
+    RunEvent, closest,
 };
 
 use crate::{
@@ -129,7 +129,14 @@ impl App {
 
     /// The experiment with this id.
     pub fn describe_experiment(&self, id: &str) -> Result<&'static Description, AppError> {
-        describe(id).ok_or_else(|| AppError::NoExperiment(id.to_owned()))
+        describe(id).ok_or_else(|| {
+            let ids: Vec<_> = CATALOGUE.iter().map(|it| it.id).collect();
+            let name = id.to_owned();
+            match closest(id, &ids) {
+                Some(near) => AppError::NoExperimentNear { name, near: near.to_owned() },
+                None => AppError::NoExperiment(name),
+            }
+        })
     }
 
     /// Makes the subject ready, carries the experiment out in each lane, and

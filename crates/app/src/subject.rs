@@ -6,7 +6,7 @@ use tandem_build::{
     samples::{materialize, sample, samples},
 };
 use tandem_image::Image;
-use tandem_model::{Digest, RunEvent, Subject};
+use tandem_model::{Digest, RunEvent, Subject, closest};
 
 use crate::{App, AppError, Cancel, build::has_dockerfile};
 
@@ -101,7 +101,7 @@ impl App {
             let dir = dir.canonicalize().map_err(|e| AppError::io("open", dir, e))?;
             return self.build_subject(name, &tag_of(&dir), &dir, events, cancel).await;
         }
-        let image = self.images.find(name).map_err(|_| AppError::NoSubject(name.to_owned()))?;
+        let image = self.images.find(name).map_err(|_| self.no_subject(name))?;
         let subject = Subject {
             name: name.to_owned(),
             image: image.reference.to_string(),
@@ -110,6 +110,17 @@ impl App {
             base_substituted: false,
         };
         Ok(Ready { image, subject, port: None, program: None })
+    }
+
+    /// Nothing is called so; what is nearly called so is suggested.
+    fn no_subject(&self, name: &str) -> AppError {
+        let known = self.subjects().unwrap_or_default();
+        let names: Vec<&str> = known.iter().map(|it| it.name.as_str()).collect();
+        let name = name.to_owned();
+        match closest(&name, &names).map(str::to_owned) {
+            Some(near) => AppError::NoSubjectNear { name, near },
+            None => AppError::NoSubject(name),
+        }
     }
 
     async fn build_subject(

@@ -141,6 +141,13 @@ pub trait Backend: Send + Sync {
     /// libraries` stands in their names.
     async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
 
+    /// Processes that are there for this instance alone, besides the app's own
+    /// and our supervisor: what an engine has watch it. Their memory stands in
+    /// the ledger.
+    fn keepers(&self, _record: &InstanceRecord) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// Where its disk space is: what all instances of the image share (the
     /// entry's name begins with `image`, `base` or `kernel`), and what this
     /// instance adds (any other name). Bytes allocated.

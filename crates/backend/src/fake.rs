@@ -14,8 +14,8 @@ use std::{
 use async_trait::async_trait;
 use tandem_model::{
     BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceRecord, InstanceSpec,
-    InstanceState, Lane, Ledger, MemoryUse, Phase, PortMap, Resources, RestartPolicy, Runtime,
-    Sample,
+    InstanceState, Lane, Ledger, MemoryUse, Phase, PortMap, ProcessIdentity, Resources,
+    RestartPolicy, Runtime, Sample,
 };
 use tandem_probe::now;
 
@@ -33,6 +33,7 @@ pub struct FakeBackend {
     made: AtomicU8,
     unavailable: Option<String>,
     exit_code: Option<i32>,
+    supervisor: Option<ProcessIdentity>,
 }
 
 impl FakeBackend {
@@ -50,6 +51,7 @@ impl FakeBackend {
             made: AtomicU8::new(0),
             unavailable: None,
             exit_code: None,
+            supervisor: None,
         }
     }
 
@@ -64,6 +66,13 @@ impl FakeBackend {
     #[must_use]
     pub fn exiting(mut self, code: i32) -> Self {
         self.exit_code = Some(code);
+        self
+    }
+
+    /// Gives every instance this supervisor as soon as it was started.
+    #[must_use]
+    pub fn supervised_by(mut self, process: ProcessIdentity) -> Self {
+        self.supervisor = Some(process);
         self
     }
 
@@ -149,6 +158,7 @@ impl Backend for FakeBackend {
         phase(Phase { name: "create".to_owned(), start, end: now() });
         self.change(id, |record| {
             record.state = InstanceState::Running;
+            record.runtime.supervisor = self.supervisor;
             if let Some(code) = self.exit_code {
                 record.state = InstanceState::Exited;
                 record.exit = Some(Exit { code, out_of_memory: false, error: None });

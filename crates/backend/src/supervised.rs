@@ -50,6 +50,10 @@ pub trait Supervised: Send + Sync {
     async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError>;
     /// See [`Backend::memory_ledger`].
     async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
+    /// See [`Backend::keepers`].
+    fn keepers(&self, _record: &InstanceRecord) -> Vec<u32> {
+        Vec::new()
+    }
     /// See [`Backend::disk_ledger`].
     async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
 
@@ -388,6 +392,10 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
 
     async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
         self.inner.memory_ledger(record).await
+    }
+
+    fn keepers(&self, record: &InstanceRecord) -> Vec<u32> {
+        self.inner.keepers(record)
     }
 
     async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {

@@ -154,6 +154,10 @@ impl Supervised for EngineApi {
         Ok(ledger)
     }
 
+    fn keepers(&self, record: &InstanceRecord) -> Vec<u32> {
+        keeper::of(record)
+    }
+
     async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError> {
         let container = self.container(record)?;
         let container = container.ok_or_else(|| lost("it was never started"))?;

@@ -17,7 +17,8 @@ pub(crate) fn push(ledger: &mut Ledger, record: &InstanceRecord) {
     ledger.push("engine's program and libraries", found.file);
 }
 
-fn of(record: &InstanceRecord) -> Vec<u32> {
+/// Their numbers.
+pub(crate) fn of(record: &InstanceRecord) -> Vec<u32> {
     let Some(process) = record.runtime.process else { return Vec::new() };
     // Their first process may have been given to another parent.
     let parent = processes(process.pid, &[])

@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+mod follows;
+
 use serde_json::Value;
 use tandem_model::{Prediction, ResultDocument, SCHEMA, Unit};
 
@@ -153,7 +155,8 @@ fn check(document: &ResultDocument) -> Result<(), String> {
         }
     }
     check_trials(document, &lanes)?;
-    check_summary(document, &lanes)
+    check_summary(document, &lanes)?;
+    follows::check(document)
 }
 
 fn check_trials(document: &ResultDocument, lanes: &BTreeSet<&str>) -> Result<(), String> {
@@ -179,7 +182,11 @@ fn check_summary(document: &ResultDocument, lanes: &BTreeSet<&str>) -> Result<()
         }
         // What this version does not know may have any unit.
         if unit != Unit::Count && unit != summary.unit {
-            return Err(format!("`{metric}` is in {:?}, not in {unit:?}", summary.unit));
+            let [is, should] = [summary.unit, unit].map(|it| {
+                let word = serde_json::to_value(it).unwrap_or_default();
+                word.as_str().unwrap_or("another unit").to_owned()
+            });
+            return Err(format!("`{metric}` is in {is}, not in {should}"));
         }
         let [low, high] = summary.ci95;
         if low > high || summary.min > summary.max || summary.n == 0 {
@@ -224,8 +231,7 @@ mod tests {
     fn no_number_changes_on_the_way() {
         let mut document = whole();
         // Read quickly instead of exactly, it would be its neighbour.
-        document.comparisons[0].ratio = 20.076_543_209_256_542;
-        let ratio = document.comparisons[0].ratio;
+        let ratio = 20.076_543_209_256_542;
         document.comparisons[0].ci95 = [ratio, ratio];
         assert_eq!(read_document(&bytes(&document)).unwrap(), document);
     }
@@ -238,7 +244,7 @@ mod tests {
             read_document(&bytes(&document)).unwrap_err().to_string()
         };
         let text = refused(|d| d.summary[0].unit = Unit::Bytes);
-        assert!(text.contains("first_response"), "{text}");
+        assert!(text.ends_with("`first_response` is in bytes, not in ns"), "{text}");
         assert!(refused(|d| d.trials[0].lane = "gone".into()).contains("not there"));
         assert!(refused(|d| d.lanes[1].id = "container".into()).contains("twice"));
         assert!(refused(|d| d.schema = "tandem.result/9".into()).contains("tandem.result/9"));

@@ -40,7 +40,10 @@ mod stage;
 mod store;
 mod trial;
 
-pub use analysis::{unit_of, values};
+pub use analysis::{
+    contrast::{Contrast, too_few},
+    unit_of, values,
+};
 pub use beside::{
     Against, BesideError, CellBeside, EstimateBeside, Finding, RowBeside, RunBeside, SideBySide,
     side_by_side,

@@ -18,7 +18,7 @@ pub(crate) use clean_up::take_away;
 use crate::{
     LaneSetup,
     experiment::{Bench, Experiment, TrialEnd},
-    instruments::{Disturbance, Watch},
+    instruments::{Disturbance, Pulse, Watch},
     parity::Observed,
     stage::Stage,
 };
@@ -100,13 +100,13 @@ pub(crate) async fn carry_out(
         index: request.index,
         warmup: request.warmup,
     });
-    let watch = Watch::start();
+    let (watch, pulse) = (Watch::start(), Pulse::start());
     let mut bench = Bench::new(lane, request, stage);
     let end = match &dropped {
         Ok(_) => experiment.trial(&mut bench).await,
         Err(e) => Err(TrialEnd::Failed(format!("cannot drop the lane's files from memory: {e}"))),
     };
-    let disturbance = watch.end();
+    let disturbance = Disturbance { held_for: pulse.end(), ..watch.end() };
     let end = end.and_then(|()| undisturbed(experiment, disturbance));
     let mut kept = None;
     if request.keep && end.is_ok() && bench.made.len() == 1 {
@@ -153,6 +153,9 @@ fn undisturbed(experiment: &dyn Experiment, by: Disturbance) -> Result<(), Trial
 fn mark(record: &mut TrialRecord, by: Disturbance) {
     if by.was_set() {
         record.metrics.insert("clock_set_time".to_owned(), by.set_by.into());
+    }
+    if by.was_held() {
+        record.metrics.insert("held_still_time".to_owned(), by.held_for.into());
     }
     if by.slept() {
         record.metrics.insert("machine_slept_time".to_owned(), by.slept_for.into());
@@ -245,6 +248,14 @@ mod tests {
         let (set, slept, said) = marks(disturbed(30, 4));
         assert_eq!((set, slept), (Some(4_000_000_000), Some(30_000_000_000)));
         assert_eq!(said.lines().count(), 2, "{said}");
+    }
+
+    #[test]
+    fn a_trial_in_which_we_were_held_still_is_marked_and_told_of() {
+        let held = |ms: u64| Disturbance { held_for: ms * 1_000_000, ..disturbed(0, 0) };
+        assert_eq!(marks(held(400)).2, "");
+        let said = marks(held(3000)).2;
+        assert!(said.contains("held still for 3.00 s during trial 3 of container"), "{said}");
     }
 
     #[test]

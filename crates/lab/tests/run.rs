@@ -11,7 +11,8 @@ use common::{Journal, app, lane, never, plan, setup, slow_app, watch};
 use tandem_backend::FakeBackend;
 use tandem_lab::{LabError, ResultStore, run};
 use tandem_model::{
-    BackendKind, ErrorCode, Lane, OutcomeKind, ResultDocument, RunEvent, VerdictOutcome,
+    BackendKind, ErrorCode, Lane, OutcomeKind, ProcessIdentity, ResultDocument, RunEvent,
+    VerdictOutcome,
 };
 
 struct Ran {
@@ -267,6 +268,21 @@ async fn an_app_that_ends_early_is_told_with_its_code() {
     let ran = ran(plan(1, 3), journal, vec![(Lane::CONTAINER, ending)], None).await;
     let reason = ran.document().trials[0].reason.as_ref().unwrap();
     assert!(reason.contains("exit code 3") && reason.contains("a line of"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_that_nobody_looks_after_any_more_is_not_waited_for() {
+    let journal = Journal::default();
+    let killed = ProcessIdentity { pid: std::process::id(), start: u64::MAX };
+    let alone = FakeBackend::new(BackendKind::Vm, journal.clone(), never).supervised_by(killed);
+    let begin = std::time::Instant::now();
+    let plan = tandem_lab::Plan { time_limit: Duration::from_secs(600), ..plan(1, 3) };
+    let ran = ran(plan, journal, vec![(Lane::VM_MICRO, alone)], None).await;
+    let reason = ran.document().trials[0].reason.as_ref().unwrap();
+    let told = format!("supervisor (process {}) was killed", killed.pid);
+    assert!(reason.contains(&told), "{reason}");
+    assert!(begin.elapsed() < Duration::from_secs(120), "it was waited for");
+    assert!(ran.journal.iter().any(|line| line == "vm remove"), "{:?}", ran.journal);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

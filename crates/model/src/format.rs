@@ -106,6 +106,8 @@ pub fn format_value(value: f64, unit: crate::Unit) -> String {
         crate::Unit::Ns => format_duration(value),
         crate::Unit::Bytes => format_bytes(value),
         crate::Unit::Ratio => format_ratio(value),
+        crate::Unit::PerSecond => format!("{} /s", format_number(value)),
+        crate::Unit::BytesPerSecond => format!("{}/s", format_bytes(value)),
         crate::Unit::Boolean if value >= 1.0 => "yes".to_owned(),
         crate::Unit::Boolean if value <= 0.0 => "no".to_owned(),
         _ => format_number(value),
@@ -120,6 +122,33 @@ pub fn format_value_interval(interval: [f64; 2], unit: crate::Unit) -> String {
         crate::Unit::Ratio => format_ratio_interval(interval),
         _ => joined(interval.map(|value| format_value(value, unit))),
     }
+}
+
+/// The cell beside a median. Fewer than three values have a range and no
+/// interval, and a yes or no has neither: it is told how often it was yes.
+pub fn format_summary_interval(summary: &crate::Summary) -> String {
+    let n = summary.n;
+    if summary.unit == crate::Unit::Boolean {
+        return format!("{:.0} of {n} yes", summary.mean * f64::from(n));
+    }
+    marked(format_value_interval(summary.ci95, summary.unit), n)
+}
+
+/// The interval of a ratio of lanes, marked where it is only a range.
+pub fn format_comparison_interval(
+    result: &crate::ResultDocument,
+    it: &crate::Comparison,
+) -> String {
+    let of = |lane: &str| {
+        let found = result.summary.iter().find(|s| s.lane == lane && s.metric == it.metric);
+        found.map_or(u32::MAX, |summary| summary.n)
+    };
+    marked(format_ratio_interval(it.ci95), of(&it.a).min(of(&it.b)))
+}
+
+/// See [`crate::Summary::ci95`].
+fn marked(interval: String, n: u32) -> String {
+    if n < 3 { format!("{interval} (range)") } else { interval }
 }
 
 /// An interval of times in one unit: `0.33–0.36 s`.
@@ -223,6 +252,28 @@ mod tests {
         assert_eq!(format_cpus(0.0), "0 %");
         assert_eq!(format_cpus(0.004), "0.4 %");
         assert_eq!(format_cpus(1.5), "150 %");
+    }
+
+    #[test]
+    fn what_is_no_interval_is_not_called_one() {
+        let summary = |unit, n, mean, ci95| crate::Summary {
+            lane: "container".to_owned(),
+            metric: "m".to_owned(),
+            unit,
+            n,
+            median: mean,
+            mean,
+            stddev: None,
+            ci95,
+            min: ci95[0],
+            max: ci95[1],
+            outliers: 0,
+        };
+        let told = |unit, n, mean, ci95| format_summary_interval(&summary(unit, n, mean, ci95));
+        assert_eq!(told(crate::Unit::Boolean, 3, 2.0 / 3.0, [0.0, 1.0]), "2 of 3 yes");
+        assert_eq!(told(crate::Unit::Ns, 2, 4e9, [3e9, 5e9]), "3.00–5.00 s (range)");
+        assert_eq!(told(crate::Unit::Ns, 3, 4e9, [3e9, 5e9]), "3.00–5.00 s");
+        assert_eq!(format_value(1234.0, crate::Unit::PerSecond), "1234 /s");
     }
 
     #[test]

@@ -2,6 +2,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::closest;
+
 /// What runs an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]
@@ -82,9 +84,27 @@ pub struct Lane {
 /// The text is not a lane.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a lane: write container, vm, vm/micro, vm/micro+template, vm/micro@tcg, vm/micro@kvm, vm/full, docker, podman or process"
+    "`{0}` is not a lane{near}: write container, vm, vm/micro, vm/micro+template, vm/micro@tcg, vm/micro@kvm, vm/full, docker, podman or process",
+    near = near(.0)
 )]
 pub struct ParseLaneError(String);
+
+/// A lane that was meant, in brackets, or nothing.
+fn near(written: &str) -> String {
+    const LANES: [&str; 10] = [
+        "container",
+        "vm",
+        "vm/micro",
+        "vm/micro+template",
+        "vm/micro@tcg",
+        "vm/micro@kvm",
+        "vm/full",
+        "docker",
+        "podman",
+        "process",
+    ];
+    closest(written, &LANES).map_or_else(String::new, |it| format!(" (did you mean {it}?)"))
+}
 
 macro_rules! words {
     ($type:ty { $($variant:ident = $word:literal),+ $(,)? }) => {

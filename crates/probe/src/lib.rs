@@ -35,7 +35,7 @@ pub use follow::Follower;
 pub use foreign::{Foreign, architecture, foreign};
 pub use http::{
     Body, FirstResponse, GetError, ReadyError, ReadyOptions, ResponseError, Rush, Shot,
-    closed_loop, downtime_ns, get, open_loop, wait_for_first_response,
+    closed_loop, downtime_ns, get, lateness_ns, open_loop, wait_for_first_response,
 };
 pub use io::{IoUse, io_of};
 pub use list::{ProcessRow, processes};

@@ -45,9 +45,9 @@ pub use picture::report_png;
 pub use race::{RaceData, RaceLane, RaceState, race_chart};
 pub use rows::{cell as csv_cell, report_csv, report_markdown};
 pub use tandem_model::format::{
-    Amount, format_bytes, format_bytes_interval, format_cpus, format_duration,
-    format_duration_interval, format_number, format_ratio, format_ratio_interval, format_value,
-    format_value_interval,
+    Amount, format_bytes, format_bytes_interval, format_comparison_interval, format_cpus,
+    format_duration, format_duration_interval, format_number, format_ratio, format_ratio_interval,
+    format_summary_interval, format_value, format_value_interval,
 };
 pub use text::escape;
 pub use theme::{Colour, Palette, Theme};

@@ -3,11 +3,8 @@
 use std::fmt::Write as _;
 
 use tandem_model::{
-    OutcomeKind, ResultDocument, Unit, VerdictOutcome,
-    format::{
-        format_bytes, format_bytes_interval, format_duration, format_duration_interval,
-        format_number, format_ratio, format_ratio_interval,
-    },
+    OutcomeKind, ResultDocument, VerdictOutcome,
+    format::{format_comparison_interval, format_ratio, format_summary_interval, format_value},
 };
 
 use crate::{command::equivalent_command, lane::lane_title};
@@ -89,14 +86,7 @@ pub fn report_markdown(result: &ResultDocument) -> String {
     for s in &result.summary {
         let lane = result.lanes.iter().find(|lane| lane.id == s.lane);
         let title = lane_title(&s.lane, lane.and_then(|lane| lane.accelerator));
-        let (median, interval) = match s.unit {
-            Unit::Ns => (format_duration(s.median), format_duration_interval(s.ci95)),
-            Unit::Bytes => (format_bytes(s.median), format_bytes_interval(s.ci95)),
-            _ => {
-                let [low, high] = s.ci95.map(format_number);
-                (format_number(s.median), format!("{low} to {high}"))
-            }
-        };
+        let (median, interval) = (format_value(s.median, s.unit), format_summary_interval(s));
         let _ = writeln!(
             out,
             "| `{}` | {} | {median} | {interval} | {} |",
@@ -114,7 +104,7 @@ pub fn report_markdown(result: &ResultDocument) -> String {
             format_ratio(c.ratio),
             line(&c.b),
             line(&c.a),
-            format_ratio_interval(c.ci95)
+            format_comparison_interval(result, c)
         );
     }
     if !result.warnings.is_empty() {

@@ -11,8 +11,8 @@ use crate::{
     words::{limits, metric_words},
 };
 use tandem_model::format::{
-    format_bytes, format_bytes_interval, format_duration, format_duration_interval, format_number,
-    format_ratio, format_ratio_interval,
+    format_bytes, format_comparison_interval, format_duration, format_ratio,
+    format_summary_interval, format_value,
 };
 
 /// The tables of a report with their titles, without those that are empty.
@@ -67,12 +67,12 @@ fn summary(result: &ResultDocument) -> Table {
         table.rows.push(vec![
             metric_words(&s.metric),
             title(result, &s.lane),
-            value(s.median, s.unit),
-            interval(s.ci95, s.unit),
-            value(s.mean, s.unit),
-            s.stddev.map_or_else(|| "–".to_owned(), |spread| value(spread, s.unit)),
-            value(s.min, s.unit),
-            value(s.max, s.unit),
+            format_value(s.median, s.unit),
+            format_summary_interval(s),
+            format_value(s.mean, s.unit),
+            s.stddev.map_or_else(|| "–".to_owned(), |spread| format_value(spread, s.unit)),
+            format_value(s.min, s.unit),
+            format_value(s.max, s.unit),
             s.n.to_string(),
             s.outliers.to_string(),
         ]);
@@ -82,7 +82,8 @@ fn summary(result: &ResultDocument) -> Table {
 
 /// The ratios of lanes.
 fn comparisons(result: &ResultDocument) -> Table {
-    let caption = "medians divided; both lanes resampled independently for the interval";
+    let caption = "medians divided; both lanes resampled independently for the interval; with \
+                   fewer than three trials in a lane it is the range";
     let mut table = Table::new(caption, &["Metric", "Ratio of", "to", "Ratio", "95 % interval"]);
     for c in &result.comparisons {
         table.rows.push(vec![
@@ -90,7 +91,7 @@ fn comparisons(result: &ResultDocument) -> Table {
             title(result, &c.b),
             title(result, &c.a),
             format_ratio(c.ratio),
-            format_ratio_interval(c.ci95),
+            format_comparison_interval(result, c),
         ]);
     }
     table
@@ -220,26 +221,6 @@ fn raw(metric: &Value, unit: Unit) -> String {
         Value::String(text) => text.clone(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        other => other.as_f64().map_or_else(|| "–".to_owned(), |number| value(number, unit)),
-    }
-}
-
-fn value(value: f64, unit: Unit) -> String {
-    match unit {
-        Unit::Ns => format_duration(value),
-        Unit::Bytes => format_bytes(value),
-        Unit::Ratio => format_ratio(value),
-        Unit::PerSecond => format!("{} /s", format_number(value)),
-        Unit::BytesPerSecond => format!("{}/s", format_bytes(value)),
-        Unit::Count | Unit::Boolean => format_number(value),
-    }
-}
-
-fn interval(ci95: [f64; 2], unit: Unit) -> String {
-    match unit {
-        Unit::Ns => format_duration_interval(ci95),
-        Unit::Bytes => format_bytes_interval(ci95),
-        Unit::Ratio => format_ratio_interval(ci95),
-        _ => format!("{}–{}", value(ci95[0], unit), value(ci95[1], unit)),
+        other => other.as_f64().map_or_else(|| "–".to_owned(), |number| format_value(number, unit)),
     }
 }

@@ -7,6 +7,7 @@
 mod bench;
 mod bindings;
 mod build;
+mod cargo_deny;
 mod fuzz;
 mod licence;
 mod package;
@@ -86,7 +87,13 @@ fn dispatch(args: &[String]) -> Result<ExitCode> {
             [flag] if flag == "--check" => bindings::check()?,
             _ => bail!("`bindings` knows only --check"),
         },
-        "rules" => rules::run()?,
+        "rules" => {
+            rules::run()?;
+            if let Some(deny) = cargo_deny::CargoDeny::find() {
+                deny.check()?;
+                deny.advisories().unwrap_or(Ok(()))?;
+            }
+        }
         "help" | "--help" | "-h" => print!("{HELP}"),
         other => bail!("`{other}` is not a command: see `cargo xtask help`"),
     }

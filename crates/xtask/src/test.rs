@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 use crate::{
     bindings,
     build::{self, Profile},
+    cargo_deny::{CargoDeny, NO_DATABASE},
     peers, rules,
     shell::{self, cargo},
     system::{self, Group},
@@ -31,6 +32,7 @@ const STAGES: [Stage; 7] = [
     }),
     ("rules", |report| {
         report.check(rules::run());
+        cargo_deny(report);
         Ok(())
     }),
     ("ui", ui),
@@ -97,6 +99,12 @@ impl Report {
         }
     }
 
+    /// Counts a check that cannot run here.
+    fn skip(&mut self, what: &str, why: &str) {
+        self.sum.skipped += 1;
+        self.notes.push(format!("skipped   {what}: {why}"));
+    }
+
     /// Counts a command as one check.
     fn step(&mut self, command: &mut Command) {
         self.check(shell::run(command));
@@ -141,6 +149,20 @@ fn noteworthy(line: &str) -> Option<String> {
     }
 }
 
+/// What cargo-deny finds, in two checks: one of what is here, one of what
+/// others have found out since.
+fn cargo_deny(report: &mut Report) {
+    let deny = match CargoDeny::bring() {
+        Ok(deny) => deny,
+        Err(error) => return report.skip("cargo-deny", &format!("{error:#}")),
+    };
+    report.check(deny.check());
+    match deny.advisories() {
+        Some(found) => report.check(found),
+        None => report.skip("advisories", NO_DATABASE),
+    }
+}
+
 /// The page is built first: the window's program contains it.
 fn ui(report: &mut Report) -> Result<()> {
     build::page_dependencies()?;
@@ -160,8 +182,7 @@ fn unit(report: &mut Report) -> Result<()> {
 /// Clippy is a component of the toolchain that may not be installed.
 fn clippy(report: &mut Report) -> Result<()> {
     if shell::ask(&mut cargo(&["clippy", "--version"])).is_none_or(|version| version.is_empty()) {
-        report.sum.skipped += 1;
-        report.notes.push("skipped   clippy: the component is not installed".into());
+        report.skip("clippy", "the component is not installed");
         return Ok(());
     }
     build::page()?;
@@ -210,6 +231,14 @@ mod tests {
         );
         report.runner(&mut counted).unwrap();
         assert_eq!(report.sum, Tally { passed: 2, failed: 2, skipped: 0 });
+    }
+
+    #[test]
+    fn what_is_skipped_is_counted_with_its_reason() {
+        let mut report = Report::default();
+        report.skip("advisories", "there is no database");
+        assert_eq!(report.sum, Tally { passed: 0, failed: 0, skipped: 1 });
+        assert_eq!(report.notes, ["skipped   advisories: there is no database"]);
     }
 
     #[test]

@@ -23,9 +23,9 @@ mod stage;
 
 use anyhow::Result;
 
-pub(crate) use self::peers::Namespace;
-use self::{field::Field, ground::Ground, measure::Measure, schedule::Entry, stage::Stage};
+use self::{field::Field, ground::Ground, measure::Measure, schedule::Entry};
 pub use self::{options::Options, report::Report};
+pub(crate) use self::{peers::Namespace, stage::Stage};
 
 /// Prepares the contenders, measures, cleans up, and reports.
 pub fn run(options: &Options) -> Result<Report> {

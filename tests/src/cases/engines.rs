@@ -3,8 +3,8 @@
 
 use std::{
     fs,
-    path::PathBuf,
-    process::{Child, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -13,8 +13,12 @@ use serde_json::Value;
 
 use super::archive::{build_box, build_tools};
 use crate::{
-    Case, Need, Output, Start, World, bench::Namespace, docker_peer::DockerPeer,
-    podman_peer::PodmanPeer, poll, validate_result,
+    Case, Need, Output, Start, World,
+    bench::Namespace,
+    docker_peer::DockerPeer,
+    ledger::{charge_adds_up, memory_adds_up},
+    podman_peer::PodmanPeer,
+    poll, validate_result,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -30,7 +34,7 @@ pub(super) const CASES: &[Case] = &[
         run: docker,
     },
     Case {
-        name: "engines::an_experiment_in_docker_keeps_what_a_volume_has",
+        name: "engines::experiments_in_docker_keep_what_a_volume_has_and_add_up",
         needs: &[
             Need::Root,
             Need::Program("busybox"),
@@ -40,7 +44,20 @@ pub(super) const CASES: &[Case] = &[
             Need::Program("nsenter"),
         ],
         start: Start::Empty,
-        run: persistence,
+        run: docker_experiments,
+    },
+    Case {
+        name: "engines::experiments_in_podman_keep_what_a_volume_has_and_add_up",
+        needs: &[
+            Need::Root,
+            Need::Program("busybox"),
+            Need::Program("podman"),
+            Need::Program("runc"),
+            Need::Program("iptables"),
+            Need::Program("nsenter"),
+        ],
+        start: Start::Empty,
+        run: podman_experiments,
     },
     Case {
         name: "engines::podman_runs_our_image",
@@ -230,50 +247,106 @@ fn docker(world: &World) -> Result<()> {
     peer.end()
 }
 
-/// An engine that publishes ports, in a network of its own, where the
-/// experiment runs too.
-fn persistence(world: &World) -> Result<()> {
+/// An app that keeps so much memory that a ledger without the engine's own
+/// process for it would not add up.
+fn build_pages(world: &World) -> Result<()> {
     build_tools(world)?;
     let recipe = "FROM box:1\nRUN cp /srv/kept /srv/index.html\nEXPOSE 8080\nENTRYPOINT []\n\
-        CMD [\"/bin/busybox\", \"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/srv\"]\n";
+        CMD [\"/bin/busybox\", \"sh\", \"-c\", \"x=$(/bin/busybox head -c 12000000 /dev/zero | \
+        /bin/busybox tr '\\\\0' a); /bin/busybox httpd -p 8080 -h /srv; \
+        while :; do /bin/busybox sleep 60; done\"]\n";
     world.write("pages/Dockerfile", recipe)?;
-    world.tandem(["build", "-t", "pages:1", "pages"])?.ok()?;
+    world.tandem(["build", "-t", "pages:1", "pages"])?.ok().map(drop)
+}
+
+/// An engine that publishes ports, in a network of its own, where experiments
+/// run too.
+struct Networked<'a> {
+    world: &'a World,
+    network: &'a Namespace,
+    backend: &'a str,
+    variable: &'a str,
+    address: String,
+}
+
+impl Networked<'_> {
+    fn measure(&self, id: &str, trials: &str) -> Result<Value> {
+        let program = self.world.program("tandem");
+        let mut command = self.network.command(&program.to_string_lossy());
+        command.args(["experiment", "run", id, "--lanes", self.backend, "--subject", "pages:1"]);
+        command.args(["--trials", trials, "--json", "out.json"]);
+        self.world.prepare(&mut command);
+        command.env(self.variable, &self.address);
+        self.world.finish(command)?.ok()?;
+        let text = fs::read_to_string(self.world.scratch().join("out.json"))?;
+        let document: Value = serde_json::from_str(&text)?;
+        validate_result(&document)?;
+        Ok(document)
+    }
+
+    /// A stopped container keeps its files, a new one has none, a volume stays;
+    /// and the ledgers add up. `engine` runs the engine's own client.
+    fn experiments(&self, engine: &dyn Fn(&[&str]) -> Result<Output>) -> Result<()> {
+        let document = self.measure("persistence", "1")?;
+        let kept = &document["trials"][0]["metrics"];
+        for (metric, yes) in [
+            ("layer_restart", true),
+            ("layer_anew", false),
+            ("volume_restart", true),
+            ("volume_anew", true),
+        ] {
+            ensure!(kept[format!("survives.{metric}")] == yes, "{metric}: {document}");
+        }
+        let document = self.measure("size", "3")?;
+        memory_adds_up(&document, self.backend)?;
+        let trials = document["trials"].as_array().context("no trials")?;
+        charge_adds_up(&trials.last().context("no trial")?["metrics"])?;
+        for words in [&["volume", "ls", "-q"][..], &["ps", "-a", "-q"]] {
+            let left = engine(words)?.ok()?;
+            ensure!(left.stdout.is_empty(), "the engine keeps {left}");
+        }
+        let volumes = self.world.tandem(["volume", "ls", "--json"])?.json()?;
+        ensure!(volumes.as_array().is_some_and(Vec::is_empty), "{volumes}");
+        Ok(())
+    }
+}
+
+fn docker_experiments(world: &World) -> Result<()> {
+    build_pages(world)?;
     let network = Namespace::make()?;
     let folder = world.scratch().join("docker");
     let mut peer = DockerPeer::start(&folder, network.command("dockerd"), &[])?;
-    let program = world.program("tandem");
-    let mut command = network.command(&program.to_string_lossy());
-    command.args(["experiment", "run", "persistence", "--lanes", "docker", "--subject", "pages:1"]);
-    command.args(["--trials", "1", "--json", "out.json"]);
-    world.prepare(&mut command);
-    command.env("DOCKER_HOST", peer.socket());
-    world.finish(command)?.ok()?;
-    let text = fs::read_to_string(world.scratch().join("out.json"))?;
-    let document: Value = serde_json::from_str(&text)?;
-    validate_result(&document)?;
-    let kept = &document["trials"][0]["metrics"];
-    for (metric, yes) in [
-        ("layer_restart", true),
-        ("layer_anew", false),
-        ("volume_restart", true),
-        ("volume_anew", true),
-    ] {
-        ensure!(kept[format!("survives.{metric}")] == yes, "{metric}: {document}");
-    }
-    for words in [&["volume", "ls", "-q"][..], &["ps", "-a", "-q"]] {
-        let left = peer.run(words)?.ok()?;
-        ensure!(left.stdout.is_empty(), "the engine keeps {left}");
-    }
-    let volumes = world.tandem(["volume", "ls", "--json"])?.json()?;
-    ensure!(volumes.as_array().is_some_and(Vec::is_empty), "{volumes}");
+    let address = peer.socket().to_owned();
+    let lane =
+        Networked { world, network: &network, backend: "docker", variable: "DOCKER_HOST", address };
+    lane.experiments(&|words| peer.run(words))?;
     peer.end()
+}
+
+fn podman_experiments(world: &World) -> Result<()> {
+    build_pages(world)?;
+    let network = Namespace::make()?;
+    let folder = world.scratch().join("podman");
+    let peer = PodmanPeer::new(&folder)?;
+    let own = network.command("podman");
+    let service = Service::start(&folder, PodmanPeer::options(own, &folder), LIMITS)?;
+    let address = format!("unix://{}", service.socket.display());
+    let lane = Networked {
+        world,
+        network: &network,
+        backend: "podman",
+        variable: "CONTAINER_HOST",
+        address,
+    };
+    lane.experiments(&|words| peer.run(words))
 }
 
 fn podman(world: &World) -> Result<()> {
     build_box(world)?;
     let folder = world.scratch().join("podman");
     let peer = PodmanPeer::new(&folder)?;
-    let service = Service::start(&folder)?;
+    let settings = format!("{LIMITS}netns = \"none\"\n");
+    let service = Service::start(&folder, PodmanPeer::command(&folder), &settings)?;
     let address = format!("unix://{}", service.socket.display());
     let lane = Lane { world, backend: "podman", variable: "CONTAINER_HOST", address };
     lane.whole_life(&|name| {
@@ -283,6 +356,10 @@ fn podman(world: &World) -> Result<()> {
     lane.volume(&|words| peer.run(words))
 }
 
+/// Podman's own defaults are more than a test machine may give.
+const LIMITS: &str =
+    "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n";
+
 /// Podman's API over the storage of a peer.
 struct Service {
     process: Child,
@@ -290,14 +367,12 @@ struct Service {
 }
 
 impl Service {
-    fn start(folder: &std::path::Path) -> Result<Self> {
+    fn start(folder: &Path, mut podman: Command, text: &str) -> Result<Self> {
         let settings = folder.join("containers.conf");
-        let text = "[containers]\nnetns = \"none\"\n\
-            default_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n";
         fs::write(&settings, text)?;
         let socket = folder.join("podman.sock");
         let log = fs::File::create(folder.join("service.log"))?;
-        let process = PodmanPeer::command(folder)
+        let process = podman
             .env("CONTAINERS_CONF", &settings)
             .args(["system", "service", "--time=0", &format!("unix://{}", socket.display())])
             .stdin(Stdio::null())

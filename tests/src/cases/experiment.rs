@@ -353,11 +353,19 @@ fn wrong(world: &World) -> Result<()> {
     ensure!(listed.as_array().is_some_and(|all| all.len() == 12), "{listed}");
     for (arguments, word) in [
         (["experiment", "run", "nonsense"], "no experiment `nonsense`"),
+        (["experiment", "run", "densty"], "did you mean `density`?"),
+        (["experiment", "describe", "snapshots"], "did you mean `snapshot`?"),
         (["result", "show", "ffff"], "no result"),
     ] {
         let output = world.tandem(arguments)?;
         ensure!(output.code != Some(0) && output.stderr.contains(word), "{output}");
         ensure!(output.stderr.trim().lines().count() == 1, "{output}");
     }
+    let run = |words: &[&str]| world.tandem([&["experiment", "run", "startup"], words].concat());
+    let lane = run(&["--lanes", "contaner"])?.code_is(2)?;
+    lane.is_one_sentence(&["`contaner` is not a lane", "did you mean container?"])?;
+    let subject = run(&["--subject", "helo-flask"])?.code_is(125)?;
+    subject.is_one_sentence(&["helo-flask", "did you mean `hello-flask`?"])?;
+    run(&["--trials", "0"])?.code_is(2)?.is_one_sentence(&["--trials", "from 1 to 1000"])?;
     Ok(())
 }

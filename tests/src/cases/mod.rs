@@ -6,6 +6,7 @@ mod build;
 mod build_errors;
 mod build_inputs;
 mod bundle;
+mod clock;
 mod command_line;
 mod compare;
 mod container;
@@ -74,6 +75,7 @@ const fn case(
 /// Every case: cheap ones first, the whole comparison and the window last.
 pub fn all() -> Vec<Case> {
     [
+        clock::CASES,
         command_line::CASES,
         build::CASES,
         build_errors::CASES,

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::container::{GREETING, row};
-use crate::{Case, Need, Person, Start, Terminal, World, poll};
+use crate::{Case, Need, Person, Start, Terminal, World, ledger::memory_adds_up, poll};
 
 pub(super) const CASES: &[Case] = &[
     // The first one makes the operating system, and the third lets go of it.
@@ -103,7 +103,25 @@ fn whole(world: &World) -> Result<()> {
     boots_elsewhere(world, &text)?;
     comes_back(world, &appliance)?;
     foreign_disks(world, &text)?;
+    adds_up(world)?;
     make_room(world)
+}
+
+/// The ledger of a whole system's memory, in one of a few launches: of a
+/// machine's hundreds of megabytes others may take a tenth meanwhile.
+fn adds_up(world: &World) -> Result<()> {
+    let words = ["experiment", "run", "density", "--lanes", "vm/full@tcg", "--instances", "1"];
+    let mut ends = Vec::new();
+    for _ in 0..3 {
+        let more = ["--trials", "1", "--json", "density.json"];
+        world.tandem_within(BOOT, [&words[..], &more].concat())?.ok()?;
+        let text = std::fs::read_to_string(world.scratch().join("density.json"))?;
+        match memory_adds_up(&serde_json::from_str(&text)?, "vm/full@tcg") {
+            Ok(()) => return Ok(()),
+            Err(e) => ends.push(e.to_string()),
+        }
+    }
+    bail!("{}", ends.join("\n"))
 }
 
 /// An ordinary user makes the disk of such a machine, and starts it.

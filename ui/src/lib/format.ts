@@ -101,7 +101,8 @@ export function amount(value: number, unit: Unit): string {
   if (unit === "bytes") return text(bytes(value));
   if (unit === "ratio") return `${ratio(value)}×`;
   if (unit === "boolean" && (value === 0 || value === 1)) return value === 1 ? say.common.yes : say.common.no;
-  return Number.isInteger(value) || Math.abs(value) >= 999.5 ? decimal(value, 0) : ratio(value);
+  const number = Number.isInteger(value) || Math.abs(value) >= 999.5 ? decimal(value, 0) : ratio(value);
+  return unit === "per_second" ? `${number}\u00a0/s` : number;
 }
 
 /** An interval of values of any unit. */

@@ -10,7 +10,7 @@ use tandem_image::Image;
 use tandem_model::{
     Digest, ExecSpec, InstanceOptions, InstanceRecord, Lane, PortMap, Protocol, Resources,
 };
-use tandem_probe::{ReadyOptions, identity, wait_for_first_response};
+use tandem_probe::{ReadyOptions, alive, identity, wait_for_first_response};
 
 use super::names::{REBUILT, RUN, name_of};
 use crate::{App, AppError, LogOptions, RunOptions, prober::reachable};
@@ -107,10 +107,24 @@ impl Bench<'_> {
         let address = record.ports.iter().find_map(reachable);
         let address = address.ok_or_else(|| format!("{name} has no port"))?;
         let options = ReadyOptions { limit: self.limit, ..ReadyOptions::default() };
-        let first = wait_for_first_response(address, "/", options)
-            .await
-            .map_err(|e| format!("{name} gave {e}"))?;
+        let first = tokio::select! {
+            first = wait_for_first_response(address, "/", options) => {
+                first.map_err(|e| format!("{name} gave {e}"))?
+            }
+            () = self.ended(&name) => return Err(format!("{name} ended before it answered")),
+        };
         Ok((record, first.at, first.body))
+    }
+
+    /// Resolves when nothing will come of an instance any more: it has ended, or
+    /// who looks after it was killed.
+    async fn ended(&self, name: &str) {
+        let gone = |record: InstanceRecord| {
+            !record.state.is_up() || record.runtime.supervisor.is_some_and(|it| !alive(it))
+        };
+        while !self.app.inspect(name).is_ok_and(gone) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Makes a volume that goes with the run, by the next one if this is killed.

@@ -1,12 +1,11 @@
 //! What the numbers say about the article's claims.
 
-use std::fmt::Write as _;
+mod timed;
 
 use tandem_lab::{describe, values};
 use tandem_model::{
-    Accelerator, BackendKind, LaneReport, OutcomeKind, ResultDocument, TrialRecord, Verdict,
-    VerdictOutcome,
-    format::{format_bytes, format_duration, format_number},
+    Accelerator, BackendKind, LaneReport, ResultDocument, Verdict, VerdictOutcome,
+    format::format_bytes,
 };
 use tandem_stats::median;
 
@@ -28,24 +27,18 @@ pub(super) fn verdicts(document: &ResultDocument) -> Vec<Verdict> {
         "overhead" => pair.overhead(),
         _ => pair.neighbour(),
     };
-    let (mut outcome, mut why) =
+    let (outcome, mut why) =
         judged.unwrap_or_else(|| (VerdictOutcome::NotMeasured, pair.missing()));
-    let timed = ["build", "overhead", "neighbour"].contains(&found.id);
-    if timed && outcome != VerdictOutcome::NotMeasured && pair.least_trials() < ENOUGH {
-        outcome = VerdictOutcome::Inconclusive;
-        let _ = write!(
-            why,
-            " That is too few trials to decide by: run {ENOUGH} with --trials {ENOUGH}."
-        );
-    }
     if outcome != VerdictOutcome::NotMeasured {
         why.push(' ');
         why.push_str(found.caveat);
+        let timed = ["build", "overhead", "neighbour"].contains(&found.id);
         if timed && vm.accelerator == Some(Accelerator::Tcg) {
             why.push_str(
                 " The VM ran under software emulation, so its times are not the hypervisor's.",
             );
         }
+        why.insert_str(0, &pair.unfair());
     }
     vec![verdict(found.claim, outcome, why)]
 }
@@ -58,26 +51,9 @@ struct Pair<'a> {
     vm: &'a LaneReport,
 }
 
-/// Trials below which times decide nothing.
-const ENOUGH: usize = 5;
-
-/// A difference smaller than this is none.
-const MARGIN: f64 = 1.1;
-
 impl Pair<'_> {
     fn of(&self, lane: &LaneReport, metric: &str) -> Option<f64> {
         median(&values(&self.document.trials, &lane.id, metric)).ok()
-    }
-
-    /// Measured trials of the lane that has fewer.
-    fn least_trials(&self) -> usize {
-        let of = |lane: &LaneReport| {
-            let measured = |it: &&TrialRecord| {
-                it.lane == lane.id && !it.warmup && it.outcome == OutcomeKind::Measured
-            };
-            self.document.trials.iter().filter(measured).count()
-        };
-        of(self.container).min(of(self.vm))
     }
 
     /// Container and VM.
@@ -89,21 +65,6 @@ impl Pair<'_> {
     fn always(&self, lane: &LaneReport, metric: &str) -> Option<bool> {
         let values = values(&self.document.trials, &lane.id, metric);
         (!values.is_empty()).then(|| values.iter().all(|value| *value > 0.5))
-    }
-
-    fn build(&self) -> Judged {
-        let (container, vm) = self.both("edit_to_response")?;
-        let cold = self.both("build_cold").map_or(0.0, |(c, v)| f64::midpoint(c, v));
-        Some((
-            larger(vm, container),
-            format!(
-                "From the changed line to the answer it took {} with the container and {} with the VM ({} times); a build without a cache takes {}.",
-                time(container),
-                time(vm),
-                times(vm, container),
-                time(cold)
-            ),
-        ))
     }
 
     fn elasticity(&self) -> Judged {
@@ -159,6 +120,7 @@ impl Pair<'_> {
         let recreate = c("survives.layer_anew")?;
         let volume = c("survives.volume_anew")?;
         let vm = self.always(self.vm, "survives.layer_restart")?;
+        let vm_anew = self.always(self.vm, "survives.layer_anew")?;
         let outcome = if vm && !recreate && volume {
             VerdictOutcome::Supported
         } else {
@@ -168,11 +130,12 @@ impl Pair<'_> {
         Some((
             outcome,
             format!(
-                "In the container's own files the mark was {} after a restart and {} after it was made anew; in its volume it was {}. In the VM's disk it was {} after a restart.",
+                "In the container's own files the mark was {} after a restart and {} after it was made anew; in its volume it was {}. In the VM's disk it was {} after a restart and {} after it was made anew: a disk file goes with its machine.",
                 word(restart),
                 word(recreate),
                 word(volume),
-                word(vm)
+                word(vm),
+                word(vm_anew)
             ),
         ))
     }
@@ -230,95 +193,43 @@ impl Pair<'_> {
         ))
     }
 
-    fn overhead(&self) -> Judged {
-        let process = self.document.lanes.iter().find(|it| it.backend == BackendKind::Process)?;
-        let base = self.of(process, "cpu_time")?;
-        let (container, vm) = self.both("cpu_time")?;
-        let outcome = if container / base < 1.15 {
-            VerdictOutcome::Supported
-        } else {
-            VerdictOutcome::Inconclusive
-        };
-        Some((
-            outcome,
-            format!(
-                "Computing took {} times the bare process's time in the container and {} times in the VM.{}",
-                times(container, base),
-                times(vm, base),
-                self.rush(process).unwrap_or_default()
-            ),
-        ))
-    }
-
-    /// Answers a second beside the bare process's, a sentence.
-    fn rush(&self, process: &LaneReport) -> Option<String> {
-        let base = self.of(process, "throughput")?;
-        let (container, vm) = self.both("throughput")?;
-        Some(format!(
-            " The same server answered {} requests a second as a process, {} in the container and {} in the VM.",
-            format_number(base),
-            format_number(container),
-            format_number(vm)
-        ))
-    }
-
-    fn neighbour(&self) -> Judged {
-        let shift = |lane: &LaneReport, suffix: &str| {
-            let beside = self.of(lane, &format!("latency_p99_beside{suffix}"))?;
-            Some(beside / self.of(lane, "latency_p99")?.max(1.0))
-        };
-        let (mut worst, mut told) = (0.0_f64, Vec::new());
-        for (suffix, busy) in [("", "processors"), ("_memory", "memory"), ("_disk", "disk")] {
-            let found = (shift(self.container, suffix), shift(self.vm, suffix));
-            let (Some(container), Some(vm)) = found else { continue };
-            worst = worst.max(container).max(vm);
-            told.push(format!("{busy} {} and {}", format_number(container), format_number(vm)));
+    /// What of the two was not the same, as the first sentence.
+    fn unfair(&self) -> String {
+        let lanes = [self.container, self.vm];
+        let differences: Vec<&str> = lanes
+            .iter()
+            .filter(|lane| !lane.parity.fair)
+            .flat_map(|lane| &lane.parity.differences)
+            .map(String::as_str)
+            .collect();
+        if differences.is_empty() {
+            return String::new();
         }
-        if told.is_empty() {
-            return None;
-        }
-        let outcome =
-            if worst < 3.0 { VerdictOutcome::Supported } else { VerdictOutcome::Inconclusive };
-        Some((
-            outcome,
-            format!(
-                "Beside a neighbour that keeps something busy without end, the slowest answers (p99) took so many times as long in the container and in the VM: {}.",
-                told.join("; ")
-            ),
-        ))
+        format!("This comparison is unfair ({}). ", differences.join("; "))
     }
 
     fn missing(&self) -> String {
-        let reason = self.document.trials.iter().find_map(|trial| trial.reason.as_ref());
+        let lanes = [&self.container.id, &self.vm.id];
+        let mut of_lanes = self.document.trials.iter().filter(|it| lanes.contains(&&it.lane));
+        let reason = of_lanes.find_map(|trial| trial.reason.as_ref());
         match reason.and_then(|reason| reason.lines().next()) {
-            Some(line) => format!("Not every lane was measured. The first reason: {line}"),
+            Some(line) => {
+                // What a program said last stands in the lines after it.
+                let line = line.trim_end_matches("; its last output:");
+                format!("Not every lane was measured. The first reason: {line}")
+            }
             None => "Not every lane was measured.".to_owned(),
         }
     }
-}
-
-fn larger(vm: f64, container: f64) -> VerdictOutcome {
-    if vm > container * MARGIN {
-        VerdictOutcome::Supported
-    } else if container > vm * MARGIN {
-        VerdictOutcome::Refuted
-    } else {
-        VerdictOutcome::Inconclusive
-    }
-}
-
-fn times(a: f64, b: f64) -> String {
-    format_number(a / b.max(1.0))
 }
 
 fn bytes(value: f64) -> String {
     format_bytes(value)
 }
 
-fn time(value: f64) -> String {
-    format_duration(value)
-}
-
 fn verdict(claim: &str, outcome: VerdictOutcome, why: String) -> Verdict {
     Verdict { claim: claim.to_owned(), outcome, why }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,8 @@ impl App {
         let image = self.added(&ready.image, &layer, run)?;
         let mut subject = ready.subject;
         subject.digest = image.digest.clone();
+        // The person's name stands for the image without the program.
+        subject.image = image.reference.to_string();
         Ok(Ready { image, subject, program: Some(digest), ..ready })
     }
 

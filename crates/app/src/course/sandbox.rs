@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde_json::json;
 use tandem_model::Lane;
-use tandem_probe::open_loop;
+use tandem_probe::{lateness_ns, open_loop};
 use tandem_stats::quantile;
 
 use super::{Metrics, Note, bench::Bench, is_vm, program::PROGRAM};
@@ -108,6 +108,8 @@ fn record(metrics: &mut Metrics, suffix: &str, found: &Answers) -> Result<(), St
         let value = quantile(&found.times, at).map_err(|e| e.to_string())?;
         metrics.insert(format!("{name}{suffix}"), json!(value));
     }
+    metrics.insert(format!("prober{suffix}_lag"), json!(found.late));
+    metrics.insert(format!("requests{suffix}"), json!(found.times.len() + found.failed));
     metrics.insert(format!("failed_requests{suffix}"), json!(found.failed));
     Ok(())
 }
@@ -116,6 +118,8 @@ struct Answers {
     /// From the moment each request was to be sent, nanoseconds.
     times: Vec<f64>,
     failed: usize,
+    /// How late we were ourselves with them, nanoseconds.
+    late: Option<u64>,
 }
 
 async fn latencies(address: SocketAddr, lane: Lane, time: Duration) -> Answers {
@@ -124,5 +128,5 @@ async fn latencies(address: SocketAddr, lane: Lane, time: Duration) -> Answers {
     let shots = open_loop(address, "/", interval, Duration::from_secs(5), end).await;
     let answered = shots.iter().filter(|shot| shot.error.is_none());
     let times: Vec<f64> = answered.map(|shot| shot.ended.since(shot.intended) as f64).collect();
-    Answers { failed: shots.len() - times.len(), times }
+    Answers { failed: shots.len() - times.len(), late: lateness_ns(&shots), times }
 }

@@ -1,6 +1,6 @@
 //! Persistence, snapshots, moving to another home.
 
-use std::sync::Mutex;
+use std::{path::Path, sync::Mutex};
 
 use serde_json::{Value, json};
 use tandem_model::{BackendKind, Lane, parse_volume};
@@ -134,6 +134,8 @@ pub(super) async fn portability(
     metrics.insert("export_bytes".into(), json!(bytes));
     note("importing into an empty home");
     let other = bench.open_elsewhere(scratch)?;
+    share(&bench.app.home.kernels(), &other.home.kernels())
+        .map_err(|e| format!("cannot give the second home a kernel: {e}"))?;
     elsewhere(bench, &other, &name, &file, &launched.body, &mut metrics).await?;
     let digest = launched.record.spec.digest.to_string();
     let same = metrics.get("digest").and_then(Value::as_str) == Some(digest.as_str());
@@ -141,12 +143,32 @@ pub(super) async fn portability(
     Ok(metrics)
 }
 
+/// A hypervisor's kernel is no part of what is carried, and to fetch one is no
+/// part of what is measured.
+fn share(from: &Path, to: &Path) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(from) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    std::fs::create_dir_all(to)?;
+    for entry in entries {
+        let entry = entry?;
+        let there = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            share(&entry.path(), &there)?;
+        } else if !there.exists() {
+            std::fs::copy(entry.path(), &there)?;
+        }
+    }
+    Ok(())
+}
+
 /// The instance in its second home.
 async fn elsewhere(
     bench: &Bench<'_>,
     other: &App,
     name: &str,
-    file: &std::path::Path,
+    file: &Path,
     body: &[u8],
     metrics: &mut Metrics,
 ) -> Result<(), String> {

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 use tandem_build::{BuildOptions, samples::materialize};
 use tandem_model::{BackendKind, Lane, PortMap, Protocol};
-use tandem_probe::{closed_loop, now, open_loop};
+use tandem_probe::{closed_loop, lateness_ns, now, open_loop};
 use tandem_stats::quantile;
 
 use super::{
@@ -96,6 +96,7 @@ async fn answers(
     let shots = open_loop(address, "/", INTERVAL, limit, end).await;
     let answered = shots.iter().filter(|shot| shot.error.is_none());
     let times: Vec<f64> = answered.map(|shot| shot.ended.since(shot.intended) as f64).collect();
+    metrics.insert("prober_lag".to_owned(), json!(lateness_ns(&shots)));
     for (metric, at) in [("latency_p50", 0.5), ("latency_p99", 0.99)] {
         let value = quantile(&times, at).map_err(|_| "no request was answered".to_owned())?;
         metrics.insert(metric.to_owned(), json!(value));

@@ -1,5 +1,5 @@
-use tandem_app::ExperimentRequest;
-use tandem_model::{CacheState, RunEvent};
+use tandem_app::{ExperimentRequest, ShownResult};
+use tandem_model::{CacheState, ResultDocument, RunEvent};
 
 use super::{
     Context,
@@ -86,9 +86,16 @@ async fn carry_out(context: &Context, wanted: &RunExperiment) -> anyhow::Result<
             dir.push(id);
         }
         code = deliver(context, &result, &delivery)?.max(code);
-        context.say(&format!("kept as result {}", result.id));
+        tell_where(context, &result);
     }
     Ok(code)
+}
+
+/// Where the result is, unless the disk had no room for it, which was said.
+fn tell_where(context: &Context, result: &ResultDocument) {
+    if matches!(context.app.show_result(&result.id), Ok(ShownResult::Finished(_))) {
+        context.say(&format!("kept as result {}", result.id));
+    }
 }
 
 async fn resume(context: &Context, wanted: &ResumeExperiment) -> anyhow::Result<u8> {
@@ -96,7 +103,7 @@ async fn resume(context: &Context, wanted: &ResumeExperiment) -> anyhow::Result<
     let mut show = |event: RunEvent| report(context, &event);
     let result = Box::pin(context.app.resume_experiment(&wanted.id, &mut show, &cancel)).await?;
     let code = deliver(context, &result, &wanted.delivery)?;
-    context.say(&format!("kept as result {}", result.id));
+    tell_where(context, &result);
     Ok(code)
 }
 

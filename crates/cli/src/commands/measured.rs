@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use tandem_model::{OutcomeKind, ResultDocument, RunEvent, Summary, VerdictOutcome};
 use tandem_report::{
-    format_duration, format_ratio, format_ratio_interval, format_value, lane_name,
+    format_comparison_interval, format_duration, format_ratio, format_summary_interval,
+    format_value, lane_name,
 };
 
 use super::Context;
@@ -127,13 +128,13 @@ pub(super) fn print(context: &Context, result: &ResultDocument) {
     table(&["LANE", "METRIC", "MEDIAN", "95 % INTERVAL", "N"], &rows);
     line("");
     for comparison in result.comparisons.iter().filter(|it| shown(&it.metric)) {
+        let interval = format_comparison_interval(result, comparison);
         line(&format!(
-            "{}: {} has {} that of {} (95 % interval {})",
+            "{}: {} has {} that of {} (interval {interval})",
             plain(&comparison.metric),
             plain(&lane_name(&comparison.b)),
             format_ratio(comparison.ratio),
             plain(&lane_name(&comparison.a)),
-            format_ratio_interval(comparison.ci95),
         ));
     }
     line("");
@@ -149,6 +150,9 @@ pub(super) fn print(context: &Context, result: &ResultDocument) {
         line(&format!("{}: {word}", plain(&verdict.claim)));
         line(&format!("  {}", plain(&verdict.why)));
     }
+    for warning in &result.warnings {
+        line(&format!("to be known: {}", plain(warning)));
+    }
     for it in &result.predictions {
         line(&format!("{} Expected: {}", plain(&it.question), plain(&it.expected)));
         if let Some(explanation) = &it.explanation {
@@ -158,7 +162,6 @@ pub(super) fn print(context: &Context, result: &ResultDocument) {
 }
 
 fn row(result: &ResultDocument, summary: &Summary) -> Vec<String> {
-    let text = |value| format_value(value, summary.unit);
     let accelerator =
         result.lanes.iter().find(|lane| lane.id == summary.lane).and_then(|lane| lane.accelerator);
     let lane = match accelerator {
@@ -168,8 +171,8 @@ fn row(result: &ResultDocument, summary: &Summary) -> Vec<String> {
     vec![
         lane,
         summary.metric.clone(),
-        text(summary.median),
-        format!("{} to {}", text(summary.ci95[0]), text(summary.ci95[1])),
+        format_value(summary.median, summary.unit),
+        format_summary_interval(summary),
         summary.n.to_string(),
     ]
 }

@@ -226,7 +226,10 @@ impl ContainerPayload {
             layout: &self.layout,
         };
         let spec = spec.to_spec().map_err(|e| BackendError::engine("the bundle", e))?;
-        spec.save(dir.join("config.json")).map_err(|e| BackendError::engine("the bundle", e))?;
+        // Its own `save` keeps the reason to itself, e.g. that the disk is full.
+        let file = dir.join("config.json");
+        let text = serde_json::to_vec(&spec).map_err(|e| BackendError::engine("the bundle", e))?;
+        std::fs::write(&file, text).map_err(|e| BackendError::io("write into", &file, e))?;
         let report = Report::new().map_err(|e| BackendError::engine("making pipes", e))?;
         let supervisor = pidfd_open(getpid(), PidfdFlags::empty())
             .map_err(|e| BackendError::engine("making a container", e))?;

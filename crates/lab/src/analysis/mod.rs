@@ -1,5 +1,6 @@
 //! From raw trials to summaries, comparisons, verdicts and warnings.
 
+pub(crate) mod contrast;
 mod format;
 pub(crate) mod verdicts;
 mod warnings;
@@ -137,7 +138,8 @@ fn comparisons(document: &ResultDocument, compared: &[&str]) -> Vec<Comparison> 
     let Some((first, others)) = document.lanes.split_first() else { return Vec::new() };
     let mut comparisons = Vec::new();
     for other in others {
-        for metric in compared {
+        // A yes is not some times a no.
+        for metric in compared.iter().filter(|metric| !is_boolean(document, metric)) {
             if let Some(found) = ratio(document, metric, &first.id, &other.id) {
                 comparisons.push(Comparison {
                     metric: (*metric).to_owned(),

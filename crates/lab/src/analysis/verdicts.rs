@@ -10,13 +10,9 @@ use tandem_model::{
     Accelerator, BackendKind, CacheState, LaneReport, ResultDocument, Verdict, VerdictOutcome,
     format::format_number,
 };
-use tandem_stats::{
-    Ratio, Reason, judge,
-    judge::{Claim, Thresholds},
-    median,
-};
+use tandem_stats::{judge::Thresholds, median};
 
-use super::{format::quantity, ratio, unit_of, values};
+use super::{contrast::Contrast, format::quantity, values};
 
 const FASTER: &str = "Containers are faster to spin up than a VM";
 const HEAVIER: &str = "VMs are heavier than containers: a running VM takes more memory";
@@ -59,15 +55,15 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     fn faster(&self) -> Verdict {
-        let Some(ratio) = self.ratio("first_response") else {
+        let Some(found) = self.contrast("first_response") else {
             return not_measured(FASTER, self.missing("first_response"));
         };
-        let (outcome, evidence) = judged(&ratio);
+        let (outcome, evidence) = found.judged();
         let mut why = vec![
             format!(
                 "From the request to the first answer the VM took {} times as long as the container ({}).",
-                format_number(ratio.ratio),
-                self.numbers("first_response", &ratio)
+                found.times(),
+                found.numbers()
             ),
             evidence,
         ];
@@ -85,15 +81,15 @@ impl Pair<'_> {
     }
 
     fn heavier(&self) -> Verdict {
-        let Some(ratio) = self.ratio("memory_host") else {
+        let Some(found) = self.contrast("memory_host") else {
             return not_measured(HEAVIER, self.missing("memory_host"));
         };
-        let (outcome, evidence) = judged(&ratio);
+        let (outcome, evidence) = found.judged();
         let why = vec![
             format!(
                 "After its first answers the VM took {} times as much of the host's memory as the container ({}; proportional set size).",
-                format_number(ratio.ratio),
-                self.numbers("memory_host", &ratio)
+                found.times(),
+                found.numbers()
             ),
             evidence,
             "A VM holds a kernel and a page cache of its own; the container uses the host's, which is not counted here.".to_owned(),
@@ -178,26 +174,8 @@ impl Pair<'_> {
         Some((total, image.len().min(own.len())))
     }
 
-    fn ratio(&self, metric: &str) -> Option<Ratio> {
-        ratio(self.document, metric, &self.container.id, &self.vm.id)
-    }
-
-    /// Interval, medians and n.
-    fn numbers(&self, metric: &str, ratio: &Ratio) -> String {
-        let middle = |lane: &LaneReport| {
-            median(&values(&self.document.trials, &lane.id, metric))
-                .map_or("nothing".to_owned(), |value| quantity(value, unit_of(metric)))
-        };
-        let kind = if ratio.too_few { "range" } else { "95 % interval" };
-        format!(
-            "{kind} {} to {}; medians {} and {}, n = {} and {}",
-            format_number(ratio.ci95[0]),
-            format_number(ratio.ci95[1]),
-            middle(self.vm),
-            middle(self.container),
-            ratio.n_b,
-            ratio.n_a
-        )
+    fn contrast(&self, metric: &str) -> Option<Contrast> {
+        Contrast::of(self.document, metric, self.container, self.vm)
     }
 
     fn missing(&self, metric: &str) -> String {
@@ -245,27 +223,6 @@ fn below_a_gigabyte(machine: &LaneReport) -> &'static str {
 
 /// The article's border between "MB" and "GB", in bytes.
 const GIGABYTE: f64 = 1e9;
-
-/// The outcome, and a sentence where the numbers alone do not explain it.
-fn judged(ratio: &Ratio) -> (VerdictOutcome, String) {
-    let thresholds = Thresholds::default();
-    let judgement = judge(ratio, Claim::Larger, thresholds);
-    let evidence = match judgement.reason {
-        Reason::Clear => String::new(),
-        Reason::Opposite => "It is the other way round.".to_owned(),
-        Reason::Negligible => {
-            format!("The difference is below {} %, too small to matter.", thresholds.margin * 100.0)
-        }
-        Reason::Undecided => {
-            "The interval leaves open which side is ahead: run more trials.".to_owned()
-        }
-        Reason::TooFew => format!(
-            "Fewer than {} trials a lane are not enough evidence: run more.",
-            thresholds.min_trials
-        ),
-    };
-    (judgement.outcome, evidence)
-}
 
 fn not_measured(claim: &str, why: String) -> Verdict {
     Verdict { claim: claim.to_owned(), outcome: VerdictOutcome::NotMeasured, why }

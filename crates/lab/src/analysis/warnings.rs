@@ -1,10 +1,10 @@
 use std::{collections::BTreeSet, fmt};
 
 use tandem_model::{
-    ResultDocument,
+    ResultDocument, Unit,
     format::{format_duration, format_number},
 };
-use tandem_stats::{coverage_bound, drift};
+use tandem_stats::{coverage_bound, drift, median};
 
 use super::values;
 use crate::{StoreError, instruments::Disturbance};
@@ -12,6 +12,10 @@ use crate::{StoreError, instruments::Disturbance};
 /// A lane whose times spread more than this (standard deviation over mean) is
 /// called noisy.
 const NOISY: f64 = 0.25;
+
+/// A load that is later than this part of its latency says more of itself
+/// than of the app.
+const LATE: f64 = 0.5;
 
 /// Something that a reader must know besides the numbers. Each says what to do
 /// next.
@@ -21,6 +25,7 @@ enum Warning {
     Drift { lane: String, rho: f64 },
     Outliers { lane: String, count: u32, n: u32 },
     Noisy { lane: String, spread: f64 },
+    LoadLate { lane: String, late: f64, latency: f64 },
     BusyMachine { busy: f64 },
     BaseSubstituted { base: String },
     Unfair { lane: String, differences: Vec<String> },
@@ -33,6 +38,7 @@ enum Warning {
     Resumed { before: usize },
     ClockSet { lane: String, index: u32, by_ns: i64 },
     Suspended { lane: String, index: u32, for_ns: u64 },
+    HeldStill { lane: String, index: u32, for_ns: u64 },
     Engine(String),
 }
 
@@ -60,6 +66,12 @@ impl fmt::Display for Warning {
                 f,
                 "{lane}: times spread by {} % of their mean; close other programs and run more trials",
                 format_number(spread * 100.0)
+            ),
+            Self::LoadLate { lane, late, latency } => write!(
+                f,
+                "{lane}: requests were sent up to {} late (p99), which is in their latencies of {} (median); close other programs and run it again",
+                format_duration(*late),
+                format_duration(*latency)
             ),
             Self::BusyMachine { busy } => write!(
                 f,
@@ -112,6 +124,11 @@ impl fmt::Display for Warning {
                 "the machine slept for {} during trial {index} of {lane}, which counts no time but cools caches and breaks connections; look at that trial, or run it again",
                 format_duration(*for_ns as f64)
             ),
+            Self::HeldStill { lane, index, for_ns } => write!(
+                f,
+                "Tandem itself was held still for {} during trial {index} of {lane} (Ctrl-Z, a debugger, or a machine without a moment for it), so its times may be too long; look at that trial, or run it again",
+                format_duration(*for_ns as f64)
+            ),
             Self::Engine(note) => f.write_str(note),
         }
     }
@@ -162,6 +179,10 @@ impl Warnings {
             let lane = lane.to_owned();
             said.push(self.add(Warning::ClockSet { lane, index, by_ns: by.set_by }));
         }
+        if by.was_held() {
+            let lane = lane.to_owned();
+            said.push(self.add(Warning::HeldStill { lane, index, for_ns: by.held_for }));
+        }
         if by.slept() {
             let lane = lane.to_owned();
             said.push(self.add(Warning::Suspended { lane, index, for_ns: by.slept_for }));
@@ -199,6 +220,17 @@ impl Warnings {
         if failed > 0 && !times.is_empty() {
             self.add(Warning::SomeFailed { lane: lane.clone(), failed, of: tried.len() });
         }
+        let middle = |metric: &str| median(&values(&document.trials, id, metric)).ok();
+        if let Some((late, latency)) = middle("prober_lag").zip(middle("latency_p50"))
+            && late > latency * LATE
+        {
+            self.add(Warning::LoadLate { lane: lane.clone(), late, latency });
+        }
+        let summary = document.summary.iter().find(|s| s.lane == id && s.metric == metric);
+        // A yes or a no has no spread.
+        if summary.is_some_and(|summary| summary.unit == Unit::Boolean) {
+            return;
+        }
         if (1..6).contains(&times.len()) {
             self.add(Warning::FewTrials { lane: lane.clone(), n: times.len() });
         }
@@ -207,7 +239,6 @@ impl Warnings {
         {
             self.add(Warning::Drift { lane: lane.clone(), rho: found.rho });
         }
-        let summary = document.summary.iter().find(|s| s.lane == id && s.metric == metric);
         let Some(summary) = summary else { return };
         if summary.outliers > 0 {
             let (count, n) = (summary.outliers, summary.n);
@@ -268,5 +299,19 @@ mod tests {
         let text = sentences(noisy);
         assert!(text.contains("times rose over the run"), "{text}");
         assert!(text.contains("spread by"), "{text}");
+        let load = |late: f64| {
+            let mut document = document(10);
+            for trial in &mut document.trials {
+                trial.metrics.insert("prober_lag".to_owned(), late.into());
+                trial.metrics.insert("latency_p50".to_owned(), 4e6.into());
+            }
+            sentences(document)
+        };
+        assert_eq!(load(1e6), "");
+        assert!(
+            load(3e6).contains("vm/micro: requests were sent up to 3.0 ms late"),
+            "{}",
+            load(3e6)
+        );
     }
 }

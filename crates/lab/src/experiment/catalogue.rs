@@ -83,7 +83,7 @@ pub const CATALOGUE: &[Description] = &[
         caveat: "How many fit is reckoned from the memory that each further instance took while idle; under load they need more, and processors are shared.",
         explanation: "Containers of one image share their files in the page cache; each machine brings a kernel and reads the same files into a memory of its own.",
         prediction: "How many containers fit on this machine for each VM?",
-        trials: 3,
+        trials: 4,
         missing: None,
     },
     Description {
@@ -96,7 +96,7 @@ pub const CATALOGUE: &[Description] = &[
         caveat: "Most of a cold build is the network and the package manager, which both lanes share.",
         explanation: "A build keeps a layer for each step and repeats only what changed.",
         prediction: "How many seconds pass from an edited line to the new answer?",
-        trials: 3,
+        trials: 4,
         missing: None,
     },
     Description {
@@ -116,7 +116,7 @@ pub const CATALOGUE: &[Description] = &[
         caveat: "A VM stays up too when it was started with room to grow; the claim holds for the cold way. `resize_lag` ends when the kernel or the hypervisor confirmed the limit, not when the app noticed it.",
         explanation: "A container's limits are two numbers in its control group. A machine's memory is hardware to its guest: it must be plugged in or boot with it.",
         prediction: "How many requests are lost while the VM gets more memory?",
-        trials: 3,
+        trials: 4,
         missing: None,
     },
     Description {
@@ -213,7 +213,7 @@ pub const CATALOGUE: &[Description] = &[
         caveat: "Sharing fairly is not the same as keeping secrets. Without KVM the machine is emulated.",
         explanation: "Both kinds share the processors, caches and disks of one host.",
         prediction: "By how much does the 99th percentile rise?",
-        trials: 3,
+        trials: 4,
         missing: None,
     },
 ];

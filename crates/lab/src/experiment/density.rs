@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use tandem_model::{InstanceId, ResultDocument, Verdict};
+use tandem_model::{BackendKind, InstanceId, Lane, ResultDocument, Verdict};
 
 use super::{Bench, Experiment, TrialEnd};
 use crate::{
@@ -24,10 +24,15 @@ impl Experiment for Density {
         &["marginal_memory", "marginal_disk", "launch_last", "fits"]
     }
 
+    fn lacks(&self, lane: Lane) -> Option<&'static str> {
+        (lane.backend == BackendKind::Process)
+            .then_some("bare processes share the host's ports, and the second finds its port taken")
+    }
+
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
         let available = available_memory()
             .ok_or_else(|| TrialEnd::Failed("cannot read /proc/meminfo".to_owned()))?;
-        let before = MachineMemory::read(&[]);
+        let before = MachineMemory::read(bench.backend(), &[]);
         let available = available as f64;
         let reserve = available * RESERVE;
         let (mut running, mut last) = (Vec::new(), 0.0_f64);
@@ -91,7 +96,7 @@ async fn balance(
     for id in running {
         records.push(bench.work(bench.backend().inspect(id)).await?);
     }
-    let Some(after) = MachineMemory::read(&records) else { return Ok(()) };
+    let Some(after) = MachineMemory::read(bench.backend(), &records) else { return Ok(()) };
     let mut ledgers = Vec::new();
     for record in &records {
         ledgers.push(bench.work(bench.backend().memory_ledger(record)).await?);

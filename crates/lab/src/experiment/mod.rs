@@ -103,6 +103,10 @@ mod tests {
             let found = experiment(description.id);
             assert!(found.is_none() || description.missing.is_none(), "{}", description.id);
             assert!(found.is_none_or(|found| found.id() == description.id));
+            // One look at what cannot be otherwise, or enough for a verdict.
+            let least = u32::try_from(tandem_stats::judge::Thresholds::default().min_trials);
+            let trials = description.trials;
+            assert!(trials == 1 || trials >= least.unwrap(), "{}", description.id);
         }
     }
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tandem_model::{BackendKind, Resources, ResultDocument, Verdict};
-use tandem_probe::{Shot, downtime_ns, now};
+use tandem_probe::{Shot, downtime_ns, lateness_ns, now};
 
 use super::{Bench, Experiment, Launched, TrialEnd};
 use crate::analysis::verdicts;
@@ -137,6 +137,9 @@ fn record(bench: &mut Bench<'_, '_>, prefix: &str, shots: &[Shot]) {
     let failed = shots.iter().filter(|shot| shot.error.is_some()).count();
     bench.number(&format!("{prefix}requests"), shots.len() as f64);
     bench.number(&format!("{prefix}failed_requests"), failed as f64);
+    if let Some(late) = lateness_ns(shots) {
+        bench.number(&format!("{prefix}prober_lag"), late as f64);
+    }
     bench.number(&format!("{prefix}longest_gap"), longest_gap(shots) as f64);
     match downtime_ns(shots) {
         Some(time) => bench.number(&format!("{prefix}resize_downtime"), time as f64),
@@ -161,6 +164,7 @@ mod tests {
     fn a_gap_is_between_answers_whatever_failed_meanwhile() {
         let shot = |at: u64, ok: bool| Shot {
             intended: HostInstant(at),
+            sent: HostInstant(at),
             ended: HostInstant(at + 1),
             error: (!ok).then(|| "refused".to_owned()),
         };

@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, fs};
 
+use tandem_backend::Backend;
 use tandem_model::InstanceRecord;
 use tandem_probe::{cgroup_processes, tree};
 
@@ -28,10 +29,11 @@ pub(crate) struct MachineMemory {
 }
 
 impl MachineMemory {
-    /// Reads it; the processes of these instances and their supervisors are
-    /// nobody else's.
-    pub(crate) fn read(ours: &[InstanceRecord]) -> Option<Self> {
-        let ours: BTreeSet<u32> = ours.iter().flat_map(processes_of).collect();
+    /// Reads it; the processes of these instances, their supervisors and what
+    /// their engine keeps for them are nobody else's.
+    pub(crate) fn read(backend: &dyn Backend, ours: &[InstanceRecord]) -> Option<Self> {
+        let kept = ours.iter().flat_map(|record| backend.keepers(record));
+        let ours: BTreeSet<u32> = ours.iter().flat_map(processes_of).chain(kept).collect();
         // Close together, for others go on meanwhile.
         let others = private_memory_but(&ours);
         let available = available_memory()?;

@@ -9,12 +9,17 @@ pub(crate) struct Disturbance {
     pub(crate) set_by: i64,
     /// How long the machine slept, nanoseconds.
     pub(crate) slept_for: u64,
+    /// How long we ourselves were held still at a time, nanoseconds.
+    pub(crate) held_for: u64,
     /// How long it took, without sleep.
-    elapsed: u64,
+    pub(crate) elapsed: u64,
 }
 
 /// Reading three clocks one after the other takes some time too.
 const LEAST: u64 = 50_000_000;
+
+/// A busy machine lets everybody wait for a while.
+const HELD: u64 = 500_000_000;
 
 impl Disturbance {
     /// Whether the time of day jumped: clocks that are only kept in step are
@@ -26,6 +31,11 @@ impl Disturbance {
     /// Whether the machine was suspended.
     pub(crate) fn slept(self) -> bool {
         self.slept_for > LEAST
+    }
+
+    /// Whether we were held still for so long that times are wrong.
+    pub(crate) fn was_held(self) -> bool {
+        self.held_for > HELD
     }
 }
 
@@ -60,6 +70,7 @@ impl<C: Fn() -> Clocks> Watch<C> {
             // The time of day goes on in sleep, as the clock since boot does.
             set_by: day - signed(with_sleep),
             slept_for: with_sleep.saturating_sub(elapsed),
+            held_for: 0,
             elapsed,
         }
     }

@@ -6,6 +6,7 @@ mod available;
 mod calm;
 mod clocks;
 mod prober;
+mod pulse;
 mod sampler;
 
 pub(crate) use available::MachineMemory;
@@ -13,6 +14,7 @@ pub use available::available_memory;
 pub(crate) use calm::wait_for_calm;
 pub(crate) use clocks::{Disturbance, Watch};
 pub(crate) use prober::{Asked, Prober};
+pub(crate) use pulse::Pulse;
 pub(crate) use sampler::Sampler;
 
 /// Runs a future on a new thread with a runtime of its own.

@@ -9,7 +9,7 @@ use tandem_model::{
     HostInstant, InstanceId, InstanceRecord, InstanceSpec, InstanceState, Phase, RunEvent, Sample,
     TrialPhase,
 };
-use tandem_probe::{FirstResponse, ReadyError, identity, now};
+use tandem_probe::{FirstResponse, ReadyError, alive, identity, is_stopped, now};
 use tokio::{
     sync::mpsc,
     time::{Instant, interval, sleep_until},
@@ -83,7 +83,7 @@ impl<'a> Attempt<'a> {
         self.address = Some(addr);
         let backend = &self.lane.setup.backend;
         let limit = self.request.time_limit;
-        self.before = MachineMemory::read(&[]);
+        self.before = MachineMemory::read(backend.as_ref(), &[]);
         let mut prober = Prober::start(addr, &self.request.path, limit)
             .map_err(|e| failed("start the prober", e))?;
         self.t0 = now();
@@ -231,9 +231,15 @@ impl<'a> Attempt<'a> {
     }
 
     async fn ended_early(&self, id: &InstanceId) -> Option<String> {
-        let record = self.lane.setup.backend.inspect(id).await.ok()?;
+        let backend = &self.lane.setup.backend;
+        let mut record = backend.inspect(id).await.ok()?;
         if record.state != InstanceState::Exited {
-            return None;
+            let reason = abandoned(&record)?;
+            // It may have written down the end in between, and left.
+            record = backend.inspect(id).await.ok()?;
+            if record.state != InstanceState::Exited {
+                return Some(reason);
+            }
         }
         let how = match record.exit {
             Some(exit) if exit.out_of_memory => {
@@ -251,7 +257,8 @@ impl<'a> Attempt<'a> {
     async fn never_answered(&self, id: &InstanceId, error: &ReadyError) -> String {
         let url = &self.url;
         let port = self.lane.setup.port().map_or(0, |map| map.port);
-        let next = format!("check that the app listens on 0.0.0.0:{port}");
+        let held = self.lane.setup.backend.inspect(id).await.ok().and_then(|it| held_still(&it));
+        let next = held.unwrap_or_else(|| format!("check that the app listens on 0.0.0.0:{port}"));
         self.with_log(id, format!("{url} gave {error}; {next}")).await
     }
 
@@ -275,6 +282,26 @@ impl<'a> Attempt<'a> {
             name(self.lane.availability.accelerator)
         )
     }
+}
+
+/// Why nothing will come of an instance that counts as running: who looks
+/// after it is gone.
+fn abandoned(record: &InstanceRecord) -> Option<String> {
+    let supervisor = record.runtime.supervisor.filter(|one| !alive(*one))?;
+    let pid = supervisor.pid;
+    Some(format!(
+        "the instance's supervisor (process {pid}) was killed before the app answered: by somebody, or by this machine's kernel for want of memory, which `sudo dmesg` tells"
+    ))
+}
+
+/// What to do about a process of the instance that a signal holds still.
+fn held_still(record: &InstanceRecord) -> Option<String> {
+    let runtime = &record.runtime;
+    let all = [("supervisor", runtime.supervisor), ("first process", runtime.process)];
+    let (what, pid) = all.into_iter().find_map(|(what, process)| {
+        process.filter(|one| is_stopped(*one)).map(|one| (what, one.pid))
+    })?;
+    Some(format!("its {what} is held still by a signal: `kill -CONT {pid}` lets it go on"))
 }
 
 fn url(addr: SocketAddr, path: &str) -> String {

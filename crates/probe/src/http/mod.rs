@@ -7,6 +7,6 @@ mod ready;
 mod response;
 
 pub use get::{Body, GetError, get};
-pub use load::{Rush, Shot, closed_loop, downtime_ns, open_loop};
+pub use load::{Rush, Shot, closed_loop, downtime_ns, lateness_ns, open_loop};
 pub use ready::{FirstResponse, ReadyError, ReadyOptions, wait_for_first_response};
 pub use response::{ResponseError, decode};

@@ -12,10 +12,7 @@ mod text;
 mod third_party;
 mod tree;
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -53,7 +50,6 @@ pub(crate) fn run() -> Result<()> {
     if !findings.is_empty() {
         bail!("{} places break the repository's rules", findings.len());
     }
-    cargo_deny()?;
     eprintln!("the repository's rules hold");
     Ok(())
 }
@@ -74,30 +70,6 @@ pub(crate) fn deny() -> Result<Deny> {
     let text = std::fs::read_to_string(shell::root().join(deny::FILE))
         .with_context(|| format!("cannot read {}", deny::FILE))?;
     Ok(Deny::parse(&text))
-}
-
-/// cargo-deny's own view, where it is installed; advisories too, where a copy
-/// of their database is (it may be out of reach).
-fn cargo_deny() -> Result<()> {
-    if !shell::on_path("cargo-deny") {
-        return Ok(());
-    }
-    let mut args = vec!["deny", "--offline", "check", "--hide-inclusion-graph"];
-    args.extend(["licenses", "bans", "sources"]);
-    if has_advisories() {
-        args.push("advisories");
-    } else {
-        eprintln!("advisories are not looked up: `cargo deny fetch` brings their database");
-    }
-    shell::run(&mut shell::cargo(&args))
-}
-
-/// Whether cargo-deny has a copy of the database.
-fn has_advisories() -> bool {
-    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let cargo = cargo.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    let found = cargo.and_then(|cargo| cargo.join("advisory-dbs").read_dir().ok());
-    found.is_some_and(|found| found.flatten().any(|it| it.path().is_dir()))
 }
 
 fn check(root: &Path) -> Result<Vec<Finding>> {

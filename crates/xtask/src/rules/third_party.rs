@@ -1,9 +1,8 @@
 //! The crates of others: where they come from, under which licence, and each
 //! in one version, with a reason for every exception (`.cargo/deny.toml`).
 //!
-//! This is what `cargo deny check sources licenses bans` looks at, without the
-//! minutes that compiling cargo-deny takes. Its fourth check, advisories, needs
-//! a database from the internet, which a build machine may not reach.
+//! This is what `cargo deny check sources licenses bans` looks at, for machines
+//! that have no cargo-deny and cannot fetch it (`../cargo_deny.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -161,7 +161,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     needed(Group::Bench, "cpio", "cpio"),
     optional(Group::Bench, "runc", "runc"),
     optional(Group::Bench, "crun", "crun"),
-    optional(Group::Bench, "hyperfine", "hyperfine"),
+    // A clock beside ours.
+    optional(Group::Test, "hyperfine", "hyperfine"),
     // The package: shared libraries' names, and other people's eyes.
     debian_only(Group::Package, "dpkg-dev"),
     debian_only(Group::Package, "lintian"),

@@ -15,7 +15,7 @@ import { fetchSaid, label, said } from "./said.svelte";
 
 const CRATES = "../../../../crates/";
 const TEXTS: Record<string, string> = import.meta.glob(
-  ["../../../../crates/{lab/src/analysis,lab/src/guide,app/src/course,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
+  ["../../../../crates/{lab/src/analysis,lab/src/guide,app/src/course,app/src/course/judge,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
   { query: "?raw", import: "default", eager: true },
 );
 
@@ -23,7 +23,7 @@ const FINDINGS = ["Capability::ok", "Capability::limited", "Capability::missing"
 
 /** Sources by what is said in them; of some only the texts in these calls. */
 const SOURCES: [readonly Phrase[], string[], string[]][] = [
-  [verdicts, [], ["lab/src/analysis/verdicts.rs", "lab/src/analysis/verdicts/equal.rs", "lab/src/analysis/verdicts/growth.rs", "app/src/course/judge.rs"]],
+  [verdicts, [], ["lab/src/analysis/verdicts.rs", "lab/src/analysis/contrast.rs", "lab/src/analysis/verdicts/equal.rs", "lab/src/analysis/verdicts/growth.rs", "app/src/course/judge.rs", "app/src/course/judge/timed.rs"]],
   [warnings, [], ["lab/src/analysis/warnings.rs"]],
   [doctor, [], ["container/src/container/probe.rs", "container/src/checkpoint/probe.rs", "rootless/src/capability.rs"]],
   [doctor, FINDINGS, ["container/src/process/engine.rs", "vm/src/engine.rs", "app/src/base.rs", "app/src/doctor.rs"]],
@@ -35,7 +35,7 @@ const SOURCES: [readonly Phrase[], string[], string[]][] = [
 /** What nobody reads in the window, or what is said of it in parts. */
 const APART = new Set([
   "measured times and sizes are never negative and far below 2^63", "a plot is a few thousand pixels wide",
-  "{busy} {} and {}", "came back", "did not", "still there", "answered the same", "did not answer the same", "has a kernel of its own", "shares the host's kernel", "contained in both", "not contained in both",
+  "{busy} {} and {}", "{} ({} {low} to {high})", "; its last output:", "came back", "did not", "still there", "answered the same", "did not answer the same", "has a kernel of its own", "shares the host's kernel", "contained in both", "not contained in both",
   "`as` keeps within the range of the type, which is what is wanted", "Linux {} ({package})", "trying to {action} {}",
 ]);
 
@@ -100,6 +100,7 @@ describe("what the program says", () => {
     expect(said("not a fair comparison: CPU limit: 2 processors in container, none in process; memory limit: 512 MiB in container, none in process")).toBe("kein fairer Vergleich: Grenze der Prozessoren: 2 Prozessoren in container, keine in process; Grenze des Speichers: 512 MiB in container, keine in process");
     expect(said("there is no socket at /a/b.sock or /c.sock")).toBe("es gibt keinen Socket in /a/b.sock oder /c.sock");
     expect(said("container: 278 fit (memory runs out first), the first answer comes after 0.24 s. Containers share this machine's kernel: choose them where you trust the code, and for many or short-lived instances; a hole in the kernel is a hole in all of them.")).toMatch(/^container: 278 passen \(zuerst geht der Speicher aus\), die erste Antwort kommt nach 0,24 s\. Container teilen sich/);
+    expect(said("Beside a neighbour that keeps something busy without end, the slowest answers (p99) took so many times as long in the container and in the VM: processors 1.2 (95 % interval 1.1 to 1.4) and 2 (95 % interval 1.5 to 3); disk 1 (range 1 to 2) and 2.5 (range 1 to 3).")).toMatch(/: Prozessoren 1,2 \(95-%-Intervall 1,1 bis 1,4\) und 2 \(95-%-Intervall 1,5 bis 3\); Platte 1 \(Spanne 1 bis 2\) und 2,5 \(Spanne 1 bis 3\)\.$/);
     expect(said("47 GiB are free at /tmp/a b. C")).toBe("47 GiB sind frei in /tmp/a b. C");
     expect(said("hybrid: version 1 with cpu, memory; no limits on pids")).toBe("gemischt: Version 1 mit cpu, memory; keine Grenzen für pids");
     shown.language = "en";

@@ -1,11 +1,10 @@
 use tandem_model::{
-    Accelerator, ResultDocument, Unit, Verdict, VerdictOutcome,
-    format::{format_number, format_ratio},
+    Accelerator, ResultDocument, Unit, Verdict, VerdictOutcome, format::format_number,
 };
 use tandem_stats::{judge::Thresholds, median};
 
-use super::{Pair, judged, not_measured, of_pair, quantity};
-use crate::analysis::values;
+use super::{Pair, not_measured, of_pair, quantity};
+use crate::analysis::{contrast::too_few, values};
 
 const LIGHT: &str = "Containers are lightweight: more of them fit on one machine";
 const STAYS_UP: &str = "Reallocating resources takes a VM offline, a container stays up";
@@ -16,15 +15,15 @@ pub(crate) fn density(document: &ResultDocument) -> Vec<Verdict> {
 }
 
 fn fits(pair: &Pair<'_>) -> Verdict {
-    let Some(ratio) = pair.ratio("marginal_memory") else {
+    let Some(found) = pair.contrast("marginal_memory") else {
         return not_measured(LIGHT, pair.missing("marginal_memory"));
     };
-    let (outcome, evidence) = judged(&ratio);
+    let (outcome, evidence) = found.judged();
     let mut why = vec![
         format!(
             "A further VM took {} times as much of the host's memory as a further container ({}).",
-            format_number(ratio.ratio),
-            pair.numbers("marginal_memory", &ratio)
+            found.times(),
+            found.numbers()
         ),
         evidence,
     ];
@@ -32,8 +31,8 @@ fn fits(pair: &Pair<'_>) -> Verdict {
     if let (Some(containers), Some(machines)) = (count(&pair.container.id), count(&pair.vm.id)) {
         why.push(format!(
             "By that, {} containers or {} VMs fit into the memory that was free; reckoned, not tried.",
-            format_number(containers),
-            format_number(machines)
+            format_number(containers.floor()),
+            format_number(machines.floor())
         ));
     }
     why.push("All of them were idle, and a VM keeps its kernel apart from its neighbours', which a container does not.".to_owned());
@@ -65,18 +64,17 @@ fn stays_up(pair: &Pair<'_>) -> Verdict {
         _ => VerdictOutcome::Refuted,
     };
     let sum: f64 = lost.iter().sum();
+    let asked: f64 = of(&pair.container.id, "requests").iter().sum();
     let mut why = vec![format!(
-        "While its limits changed the container lost {} requests in {} trials; stopped, changed and started, the VM was away for {} (median of {}).",
+        "While its limits changed the container lost {} of {} requests in {} trials; stopped, changed and started, the VM was away for {} (median of {}).",
         format_number(sum),
+        format_number(asked),
         lost.len(),
         quantity(median(&offline).unwrap_or(0.0), Unit::Ns),
         offline.len()
     )];
     if outcome == VerdictOutcome::Inconclusive {
-        why.push(format!(
-            "Fewer than {} trials a lane are not enough evidence: run more.",
-            Thresholds::default().min_trials
-        ));
+        why.push(too_few());
     }
     why.push(match hot.iter().sum::<f64>() {
         _ if hot.is_empty() => "The VM could not be changed while it ran.".to_owned(),
@@ -85,10 +83,11 @@ fn stays_up(pair: &Pair<'_>) -> Verdict {
             format_number(lost)
         ),
     });
-    if let Some(ratio) = pair.ratio("cold_resize_downtime") {
+    if let Some(found) = pair.contrast("cold_resize_downtime") {
         why.push(format!(
-            "A container that is stopped for it is away as well; the VM {} as long.",
-            format_ratio(ratio.ratio)
+            "A container that is stopped for it is away as well; the VM {} times as long ({}).",
+            found.times(),
+            found.numbers()
         ));
     }
     if pair.vm.accelerator != Some(Accelerator::Kvm) {

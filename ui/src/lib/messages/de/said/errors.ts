@@ -28,6 +28,8 @@ export const errors: readonly Phrase[] = [
   ["there is no image `{name}` here (did you mean `{near}`?), and it cannot be pulled: {source}", "es gibt hier kein Image `{0}` (meinten Sie `{1}`?), und es lässt sich nicht holen: {2}"],
   ["the image {image} for {platform} cannot run on this machine ({here}): {reason}; take the image for this machine instead (tandem pull --platform {here} {image})", "das Image {0} für {1} kann auf diesem Rechner ({2}) nicht laufen: {3}; stattdessen das Image für diesen Rechner nehmen (tandem pull --platform {4} {5})"],
   ["the image {image} is here for {found} and not for the platform asked for, {wanted}, and it cannot be pulled for that: {reason}", "das Image {0} ist für {1} hier und nicht für die gewünschte Plattform, {2}, und dafür lässt es sich nicht holen: {3}"],
+  ["there is no experiment `{name}`: did you mean `{near}`? `tandem experiment ls` lists them", "es gibt kein Experiment `{0}`: ist `{1}` gemeint? `tandem experiment ls` zeigt sie"],
+  ["`{name}` is neither a sample, nor a folder with a Dockerfile, nor a local image: did you mean `{near}`? `tandem sample ls` and `tandem images` list what there is", "`{0}` ist weder ein Beispiel noch ein Ordner mit einem Dockerfile noch ein lokales Image: ist `{1}` gemeint? `tandem sample ls` und `tandem images` zeigen, was es gibt"],
   ["there is no experiment `{0}`: `tandem experiment ls` lists them", "es gibt kein Experiment `{0}`: `tandem experiment ls` zeigt sie"],
   ["there is no lesson `{id}`{hint} (`tandem lesson ls` lists them)", "es gibt keine Lektion `{0}`{1} (`tandem lesson ls` zeigt sie)"],
   ["the lesson cannot be read: {0}", "die Lektion lässt sich nicht lesen: {0}"],

@@ -1,0 +1,153 @@
+use serde_json::json;
+use tandem_model::Verdict;
+
+use super::*;
+
+/// A document with these lanes, whose trials have these metrics.
+fn document(experiment: &str, lanes: &[(&str, &[(&str, &[f64])])]) -> ResultDocument {
+    let lane = |id: &str| {
+        let backend = id.split('/').next().unwrap_or_default();
+        let accelerator = (backend == "vm").then_some("tcg");
+        json!({ "id": id, "backend": backend, "profile": null, "engine": "fake",
+            "accelerator": accelerator,
+            "resources": { "memory_bytes": null, "milli_cpus": null, "pids": null },
+            "parity": { "fair": true, "differences": [] } })
+    };
+    let mut trials = Vec::new();
+    for (id, metrics) in lanes {
+        let count = metrics.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
+        for index in 0..count {
+            let of_trial: serde_json::Map<_, _> = metrics
+                .iter()
+                .filter_map(|(name, values)| Some(((*name).to_owned(), json!(values.get(index)?))))
+                .collect();
+            trials.push(json!({ "lane": id, "index": index, "warmup": false,
+                "outcome": "measured", "reason": null, "phases": [], "metrics": of_trial,
+                "series": {} }));
+        }
+    }
+    let digest = format!("sha256:{}", "1".repeat(64));
+    let text = json!({ "schema": tandem_model::SCHEMA, "id": "0123456789abcdef",
+        "experiment": experiment, "started_at": "2026-01-01T00:00:00Z",
+        "finished_at": "2026-01-01T00:01:00Z",
+        "subject": { "name": "s", "image": "s:latest", "digest": digest, "base": null,
+            "base_substituted": false },
+        "machine": { "fingerprint": "f", "cpu": "c", "cores": 2, "memory_bytes": 1,
+            "kernel": "k", "os": "o", "cgroup": "v2", "virtualised": null },
+        "design": { "trials": 5, "warmup": 0, "seed": 5, "order": [], "cache": "warm" },
+        "lanes": lanes.iter().map(|(id, _)| lane(id)).collect::<Vec<_>>(), "trials": trials,
+        "summary": [], "comparisons": [], "verdicts": [], "predictions": [], "warnings": [] });
+    serde_json::from_value(text).unwrap()
+}
+
+fn judged(document: &ResultDocument) -> Verdict {
+    verdicts(document).remove(0)
+}
+
+const SECOND: f64 = 1e9;
+
+fn seconds(values: [f64; 5]) -> [f64; 5] {
+    values.map(|value| value * SECOND)
+}
+
+#[test]
+fn a_ratio_of_builds_has_its_interval_and_enough_trials() {
+    let (quick, slow) =
+        (seconds([1.0, 1.1, 1.05, 0.9, 1.0]), seconds([9.0, 10.0, 11.0, 9.5, 10.0]));
+    let of = |n: usize| {
+        document(
+            "build",
+            &[
+                ("container", &[("edit_to_response", &quick[..n]), ("build_cold", &slow[..n])]),
+                ("vm/micro", &[("edit_to_response", &slow[..n]), ("build_cold", &slow[..n])]),
+            ],
+        )
+    };
+    let found = judged(&of(5));
+    assert_eq!(found.outcome, VerdictOutcome::Supported);
+    for part in ["10 times as long", "95 % interval", "n = 5 and 5", "software emulation"] {
+        assert!(found.why.contains(part), "{part}: {}", found.why);
+    }
+    let few = judged(&of(3));
+    assert_eq!(few.outcome, VerdictOutcome::Inconclusive);
+    assert!(few.why.contains("Fewer than 4 trials"), "{}", few.why);
+    let mut unfair = of(5);
+    unfair.lanes[1].parity.fair = false;
+    unfair.lanes[1].parity.differences.push("memory limit: a, b".to_owned());
+    let found = judged(&unfair);
+    assert!(
+        found.why.starts_with("This comparison is unfair (memory limit: a, b). From"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn wrapping_is_light_when_the_whole_interval_is() {
+    let base = seconds([1.0, 1.02, 1.01, 0.99, 1.0]);
+    let vm = seconds([4.0, 4.1, 4.2, 3.9, 4.0]);
+    let told = |container: [f64; 5]| {
+        let container = seconds(container);
+        let lane =
+            |times: &[f64; 5]| [("cpu_time", times.to_vec()), ("throughput", vec![500.0; 5])];
+        let of = [lane(&base), lane(&container), lane(&vm)];
+        let rows = of.each_ref().map(|lane| lane.each_ref().map(|(name, all)| (*name, &all[..])));
+        judged(&document(
+            "overhead",
+            &[("process", &rows[0]), ("container", &rows[1]), ("vm/micro", &rows[2])],
+        ))
+    };
+    let light = told([1.0, 1.03, 1.02, 1.01, 1.02]);
+    assert_eq!(light.outcome, VerdictOutcome::Supported);
+    assert!(light.why.contains("1.02 (95 % interval"), "{}", light.why);
+    assert!(light.why.contains("500 requests a second"), "{}", light.why);
+    assert_eq!(told([1.0, 1.4, 0.9, 1.3, 1.1]).outcome, VerdictOutcome::Inconclusive);
+    assert_eq!(told([1.5, 1.6, 1.5, 1.4, 1.5]).outcome, VerdictOutcome::Refuted);
+}
+
+#[test]
+fn a_percentile_of_few_answers_says_so() {
+    let (calm, busy) = (seconds([0.01, 0.011, 0.01, 0.012, 0.01]), seconds([0.02; 5]));
+    let of = |requests: f64, busy: &[f64; 5]| {
+        let asked = [requests; 5];
+        let lane = [("latency_p99", &calm[..]), ("latency_p99_beside", busy), ("requests", &asked)];
+        judged(&document("neighbour", &[("container", &lane), ("vm/micro", &lane)]))
+    };
+    let few = of(25.0, &busy);
+    assert_eq!(few.outcome, VerdictOutcome::Supported);
+    assert!(few.why.contains("processors 2 (95 % interval 1.67 to 2) and 2 ("), "{}", few.why);
+    assert!(few.why.contains("the VM 25 times"), "{}", few.why);
+    assert!(!of(600.0, &busy).why.contains("a hundred"));
+    assert_eq!(of(600.0, &seconds([0.09; 5])).outcome, VerdictOutcome::Inconclusive);
+}
+
+#[test]
+fn what_a_new_machine_lacks_is_said_too() {
+    let lane = |anew: f64| {
+        [
+            ("survives.layer_restart", vec![1.0]),
+            ("survives.layer_anew", vec![anew]),
+            ("survives.volume_anew", vec![1.0]),
+        ]
+    };
+    let of = lane(0.0);
+    let rows = of.each_ref().map(|(name, all)| (*name, &all[..]));
+    let found = judged(&document("persistence", &[("container", &rows), ("vm/micro", &rows)]));
+    assert_eq!(found.outcome, VerdictOutcome::Supported);
+    let told = "still there after a restart and gone after it was made anew: a disk file goes";
+    assert!(found.why.contains(told), "{}", found.why);
+}
+
+#[test]
+fn the_reason_is_that_of_a_lane_which_the_claim_is_about() {
+    let mut found = document(
+        "portability",
+        &[("process", &[("x", &[1.0])]), ("container", &[]), ("vm/micro", &[("x", &[1.0])])],
+    );
+    for (trial, reason) in
+        found.trials.iter_mut().zip(["no inside", "no kernel; its last output:\n  E: x"])
+    {
+        trial.reason = Some(reason.to_owned());
+    }
+    let why = judged(&found).why;
+    assert!(why.ends_with("The first reason: no kernel"), "{why}");
+}
