@@ -255,8 +255,8 @@ fn the_small_board_has_its_devices_at_fixed_places() {
         of.map(|one| one.split(',').next().unwrap_or_default().to_owned()).collect()
     };
     let bus = |place: u32| format!("bus=virtio-mmio-bus.{place}");
-    assert_eq!(at("virtio-blk"), [bus(0), bus(3), bus(4)]);
-    assert_eq!((at("virtio-net"), at("virtio-serial")), (vec![bus(1)], vec![bus(2)]));
+    assert_eq!(at("virtio-blk"), [bus(7), bus(4), bus(3)]);
+    assert_eq!((at("virtio-net"), at("virtio-serial")), (vec![bus(6)], vec![bus(5)]));
     assert!(!line.iter().any(|one| one.contains("-pci") || one.contains("romfile")), "{line:?}");
 }
 

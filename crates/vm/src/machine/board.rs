@@ -61,9 +61,12 @@ impl Board {
     pub(super) fn device(self, kind: &str, place: usize) -> String {
         match self {
             Self::Q35 => format!("{kind}-pci"),
-            // QEMU fills them from the last one, and the guest counts from the
-            // first.
-            Self::Microvm => format!("{kind}-device,bus=virtio-mmio-bus.{place}"),
+            // QEMU's tables list the last one first, and the guest's kernel
+            // numbers its disks in their order.
+            Self::Microvm => {
+                let from_the_end = PLACES.saturating_sub(place + 1);
+                format!("{kind}-device,bus=virtio-mmio-bus.{from_the_end}")
+            }
         }
     }
 }
