@@ -149,6 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn what_begins_otherwise_is_refused() {
+        let said = |magic: &[u8], size: u64| {
+            let plain = [magic, &size.to_le_bytes(), &[0; 16]].concat();
+            let packed = zstd::encode_all(&plain[..], 1).unwrap();
+            unpack(&packed[..], &tempfile::tempfile().unwrap()).map_err(|e| e.to_string())
+        };
+        said(MAGIC, 4096).unwrap();
+        assert!(said(b"tandem-sparse-2\n", 4096).unwrap_err().contains("does not begin"));
+        assert!(said(MAGIC, LARGEST + 1).unwrap_err().contains("does not begin"));
+    }
+
+    #[test]
     fn a_copy_has_the_same_holes() {
         use std::os::unix::fs::MetadataExt as _;
 
