@@ -64,6 +64,13 @@ async fn ends_with(bytes: Vec<u8>) -> End {
 }
 
 #[tokio::test]
+async fn room_that_was_never_taken_is_not_given_back() {
+    let more = message(1, FromGuest::Credit { cost: 1 });
+    let end = ends_with([message(1, FromGuest::Executed), more].concat()).await;
+    assert!(matches!(end, End::Broken(_)), "a guest could have the host send without end");
+}
+
+#[tokio::test]
 async fn requests_find_their_answers_and_failures() {
     LocalSet::new()
         .run_until(async {

@@ -149,6 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn what_begins_otherwise_is_refused() {
+        let said = |magic: &[u8], size: u64| {
+            let plain = [magic, &size.to_le_bytes(), &[0; 16]].concat();
+            let packed = zstd::encode_all(&plain[..], 1).unwrap();
+            unpack(&packed[..], &tempfile::tempfile().unwrap()).map_err(|e| e.to_string())
+        };
+        said(MAGIC, 4096).unwrap();
+        assert!(said(b"tandem-sparse-2\n", 4096).unwrap_err().contains("does not begin"));
+        assert!(said(MAGIC, LARGEST + 1).unwrap_err().contains("does not begin"));
+    }
+
+    #[test]
     fn a_copy_has_the_same_holes() {
         use std::os::unix::fs::MetadataExt as _;
 
@@ -158,7 +170,7 @@ mod tests {
         file.set_len((64 << 20) + 5).unwrap();
         file.write_all_at(&[7; 5000], 1 << 20).unwrap();
         file.write_all_at(&[8; 10], (64 << 20) - 5).unwrap();
-        std::fs::write(&to, [9; 90_000]).unwrap();
+        std::fs::write(&to, "x".repeat(90_000)).unwrap();
         copy_with_holes(&from, &to).unwrap();
         assert!(std::fs::read(&from).unwrap() == std::fs::read(&to).unwrap());
         let there = to.metadata().unwrap();

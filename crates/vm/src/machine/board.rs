@@ -22,6 +22,7 @@ pub(crate) const PLACES: usize = 8;
 
 /// What decides.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an obstacle of its own")]
 pub(crate) struct Wanted {
     pub(crate) accelerator: Accelerator,
     /// A guest has come up on the small one with that accelerator.
@@ -39,6 +40,7 @@ pub(crate) struct Wanted {
 }
 
 impl Board {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
     pub(crate) fn is_q35(&self) -> bool {
         *self == Self::Q35
     }

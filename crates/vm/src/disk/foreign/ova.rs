@@ -101,6 +101,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_text_of_absurd_length_is_not_read() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(100).unwrap();
+        let member = Member { name: "a.ovf".to_owned(), begin: 0, length: 11 };
+        assert_eq!(text(&file, &member, 11).unwrap().len(), 11);
+        assert!(text(&file, &member, 10).unwrap_err().contains("absurd"));
+    }
+
+    #[test]
     fn digests_are_found_by_name() {
         let manifest = "SHA1(a.vmdk)= 00\nSHA256(b.vmdk)= aB12\nSHA256 (c d.vmdk) = 34\n";
         assert_eq!(digest_in(manifest, "a.vmdk"), None);

@@ -189,6 +189,8 @@ mod tests {
         assert!(said("<a/>").contains("no OVF"));
         let none = TEXT.replace("<Disk ovf:diskId=\"d\" ovf:fileRef=\"f1\"/>", "");
         assert!(said(&none).contains("no disk"));
+        let two = TEXT.replace("</Envelope>", "<VirtualSystem/></Envelope>");
+        assert!(said(&two).contains("2 machines"));
         assert!(
             said(
                 &TEXT

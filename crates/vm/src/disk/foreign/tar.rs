@@ -140,6 +140,9 @@ mod tests {
         let mut link = header("a", 0);
         link[156] = b'2';
         assert!(of(&link).unwrap_err().contains("damaged"), "the sum is another");
+        let digits = format!("{:06o}\0 ", sum(&link));
+        link[148..156].copy_from_slice(digits.as_bytes());
+        assert!(of(&link).unwrap_err().contains("no plain file"));
         assert!(of(&[0; 1024]).unwrap_err().contains("no members"));
         let many: Vec<u8> = (0..80).flat_map(|at| header(&format!("m{at}"), 0)).collect();
         assert!(of(&many).unwrap_err().contains("more than 64"));
