@@ -276,12 +276,12 @@ async fn an_instance_that_nobody_looks_after_any_more_is_not_waited_for() {
     let killed = ProcessIdentity { pid: std::process::id(), start: u64::MAX };
     let alone = FakeBackend::new(BackendKind::Vm, journal.clone(), never).supervised_by(killed);
     let begin = std::time::Instant::now();
-    let plan = tandem_lab::Plan { time_limit: Duration::from_secs(600), ..plan(1, 3) };
+    let plan = tandem_lab::Plan { time_limit: Duration::from_mins(10), ..plan(1, 3) };
     let ran = ran(plan, journal, vec![(Lane::VM_MICRO, alone)], None).await;
     let reason = ran.document().trials[0].reason.as_ref().unwrap();
     let told = format!("supervisor (process {}) was killed", killed.pid);
     assert!(reason.contains(&told), "{reason}");
-    assert!(begin.elapsed() < Duration::from_secs(120), "it was waited for");
+    assert!(begin.elapsed() < Duration::from_mins(2), "it was waited for");
     assert!(ran.journal.iter().any(|line| line == "vm remove"), "{:?}", ran.journal);
 }
 
