@@ -167,6 +167,8 @@ mod tests {
             "",
             "file /etc/passwd",
             "file ../x",
+            "file ../x contains a",
+            "file '' contains a",
             "port x answers",
             "port 0 answers",
             "instance web happy",

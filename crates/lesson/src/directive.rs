@@ -157,8 +157,20 @@ mod tests {
             "q?\n- [x] a\n- [ ] b",
             "q?\n- a\n- b\nwhy: c",
             "q?\n- [x] a\nand then\n- [ ] b\nwhy: c",
+            "- [x] a\n- [ ] b\nwhy: c",
+            "q?\n- [x] a\n- [ ] b\nwhy:",
         ] {
             assert!(directive("quiz", broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_prediction_gives_no_reason_and_a_result_is_one_of_a_name() {
+        assert!(directive("predict", "q?\n- a\n- b").is_ok());
+        assert!(directive("predict", "q?\n- a\n- b\nwhy: c").is_err());
+        assert!(directive("result", "startup").is_ok());
+        for broken in ["startup\nsize", "../startup", "a b", ""] {
+            assert!(directive("result", broken).is_err(), "{broken}");
         }
     }
 

@@ -316,7 +316,20 @@ mod tests {
             let fault = parse("t", text).unwrap_err();
             assert!(fault.line == line && fault.problem.contains(words), "{text:?}: {fault}");
         }
-        assert!(parse("t", &"x".repeat(LONGEST + 1)).is_err());
+    }
+
+    #[test]
+    fn what_is_too_long_or_too_deep_is_refused() {
+        let fault = |text: &str| parse("t", text).err().map_or(String::new(), |it| it.problem);
+        let filled = |bytes: usize| format!("# T\n\nwhat\n\n## S\n\n{}", "x".repeat(bytes));
+        assert_eq!(fault(&filled(9)), "");
+        assert!(fault(&filled(LONGEST)).contains("longer than 256 KiB"));
+        let nested = |deep: usize| {
+            let items: Vec<_> = (0..deep).map(|at| "  ".repeat(at) + "- x\n").collect();
+            format!("# T\n\nwhat\n\n## S\n\n{}", items.concat())
+        };
+        assert_eq!(fault(&nested(8)), "");
+        assert!(fault(&nested(9)).contains("too deep"), "{}", fault(&nested(9)));
     }
 
     proptest! {

@@ -3,8 +3,11 @@ use tandem_model::Verdict;
 
 use super::*;
 
-/// A document with these lanes, whose trials have these metrics.
-fn document(experiment: &str, lanes: &[(&str, &[(&str, &[f64])])]) -> ResultDocument {
+/// A lane's id with what its trials have, metric by metric.
+type Column<'a> = (&'a str, &'a [(&'a str, &'a [f64])]);
+
+/// A document with these lanes.
+fn document(experiment: &str, lanes: &[Column<'_>]) -> ResultDocument {
     let lane = |id: &str| {
         let backend = id.split('/').next().unwrap_or_default();
         let accelerator = (backend == "vm").then_some("tcg");
