@@ -183,7 +183,7 @@ mod tests {
     fn everything_else_is_for_others() {
         assert_eq!(judge(&query("example.org", TYPE::A), &Web), Verdict::Forward);
         assert_eq!(judge(&query("9.0.200.10.in-addr.arpa", TYPE::PTR), &Web), Verdict::Forward);
-        let longer = query("7.2.0.200.10.in-addr.arpa", TYPE::PTR);
+        let longer = query("2.0.200.10.7.in-addr.arpa", TYPE::PTR);
         assert_eq!(judge(&longer, &Web), Verdict::Forward);
         // Another class, another kind of question, two at once.
         let mut chaos = query("web", TYPE::A);
