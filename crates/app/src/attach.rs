@@ -30,7 +30,11 @@ impl App {
         let record = self.instances.find(instance)?;
         let backend = self.backend(record.spec.backend);
         if record.state.is_up() {
-            return self.attach(instance, wishes).await;
+            match self.attach(instance, wishes).await {
+                // It has ended in this moment.
+                Err(_) if !self.is_up(&record.id)? => {}
+                other => return other,
+            }
         }
         Ok(backend.start_attached(&record.id, wishes, &mut |_| {}).await?)
     }

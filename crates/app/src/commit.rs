@@ -4,7 +4,7 @@ use tandem_backend::{BackendError, Held, hold};
 use tandem_build::{Commit, commit_document};
 use tandem_container::{Change, changes, tidy_changes, upper_of};
 use tandem_image::{Image, Layer, copy_tree};
-use tandem_model::{ImageRef, InstanceRecord};
+use tandem_model::{ErrorCode, Failure, ImageRef, InstanceRecord};
 
 use crate::{App, AppError};
 
@@ -45,7 +45,8 @@ impl App {
         let _lease = self.images.lease()?;
         let scratch = self.home.scratch("commit")?;
         let copy = scratch.path().join("upper");
-        let held = if request.pause { self.held(&record).await? } else { None };
+        let held =
+            if request.pause { self.held(&record).await.map_err(or_as_it_runs)? } else { None };
         copied(&upper, &copy)?;
         drop(held);
         tidy_changes(&self.home, &record, &copy)?;
@@ -63,6 +64,15 @@ impl App {
         }
         Ok(hold(&self.instances.dir(&record.id)).await?)
     }
+}
+
+/// What else can be done where an instance cannot be held still.
+fn or_as_it_runs(error: AppError) -> AppError {
+    if error.code() != ErrorCode::Unavailable {
+        return error;
+    }
+    let text = format!("{error}, or commit it as it runs with --pause=false");
+    Failure::new(ErrorCode::Unavailable, text).into()
 }
 
 /// Copies a folder; one that is not there counts as empty.
@@ -95,5 +105,19 @@ fn settings(record: &InstanceRecord, base: &Image) -> Commit {
         user: spec.user.clone(),
         labels: spec.labels.clone(),
         changes: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_paused_can_be_committed_as_it_runs() {
+        let failed = |code| AppError::from(Failure::new(code, "pausing is not available"));
+        let told = or_as_it_runs(failed(ErrorCode::Unavailable));
+        assert!(told.to_string().ends_with("--pause=false"), "{told}");
+        let told = or_as_it_runs(failed(ErrorCode::Internal));
+        assert_eq!(told.to_string(), "pausing is not available");
     }
 }

@@ -118,6 +118,12 @@ impl App {
         Ok(self.instances.find(instance)?)
     }
 
+    /// Gives an instance another name.
+    pub async fn rename(&self, instance: &str, name: &str) -> Result<(), AppError> {
+        let record = self.instances.find(instance)?;
+        Ok(self.backend(record.spec.backend).rename(&record.id, name).await?)
+    }
+
     /// Starts an instance that exists. Resolves when its app was executed.
     pub async fn start(&self, instance: &str) -> Result<InstanceRecord, AppError> {
         let record = self.instances.find(instance)?;

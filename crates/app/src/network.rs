@@ -112,6 +112,25 @@ impl App {
         Ok(self.network_store().remove(name, user)?)
     }
 
+    /// Removes the networks of a person's that no instance uses. Returns their
+    /// names.
+    pub fn prune_networks(&self) -> Result<Vec<String>, AppError> {
+        let mut removed = Vec::new();
+        for network in self.network_store().list()? {
+            match self.remove_network(&network.name) {
+                // Taken, or removed, in this moment.
+                Err(AppError::Backend(
+                    BackendError::NetworkInUse { .. } | BackendError::NoNetwork(_),
+                )) => {}
+                other => {
+                    other?;
+                    removed.push(network.name);
+                }
+            }
+        }
+        Ok(removed)
+    }
+
     /// The published ports of an instance, or those of one port inside.
     pub fn ports(&self, instance: &str, port: Option<&str>) -> Result<Vec<PortRow>, AppError> {
         let record = self.instances.find(instance)?;

@@ -115,7 +115,8 @@ impl App {
         }
     }
 
-    async fn pulled(
+    /// The registry's image of this name.
+    pub(crate) async fn pulled(
         &self,
         name: &str,
         platform: Option<&str>,

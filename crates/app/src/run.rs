@@ -2,7 +2,7 @@ use tandem_backend::{AttachWishes, Attached, BackendError};
 use tandem_image::Image;
 use tandem_model::{ErrorCode, InstanceRecord, InstanceSpec, Phase, PortMap};
 
-use crate::{App, AppError, RunOptions, network, platform, spec::merge};
+use crate::{App, AppError, PullWhen, RunOptions, network, platform, spec::merge};
 
 impl App {
     /// Makes an instance without starting it. An image that is not here is
@@ -17,7 +17,13 @@ impl App {
         }
         self.check_network(&options)?;
         let (platform, backend) = (options.platform.as_deref(), options.backend);
-        let image = self.image_to_run(&options.image, platform, backend, progress).await?;
+        let image = match options.pull {
+            PullWhen::Always => self.pulled(&options.image, platform, progress).await?,
+            PullWhen::Missing => {
+                self.image_to_run(&options.image, platform, backend, progress).await?
+            }
+            PullWhen::Never => self.image(&options.image)?,
+        };
         let backend = self.backend(options.backend).clone();
         let spec = self.spec(&image, options)?;
         backend.prepare(&spec, progress).await?;

@@ -4,8 +4,8 @@ use oci_spec::image::ImageConfiguration;
 use tandem_backend::signal_number;
 use tandem_image::Image;
 use tandem_model::{
-    AcceleratorChoice, BackendKind, InstanceOptions, InstanceSpec, PortMap, ProcessIdentity,
-    Profile, Protocol, Resources, RestartPolicy,
+    AcceleratorChoice, BackendKind, InstanceOptions, InstanceSpec, NetworkChoice, PortMap,
+    ProcessIdentity, Profile, Protocol, Resources, RestartPolicy,
 };
 
 use crate::{AppError, HealthWishes};
@@ -18,6 +18,8 @@ pub struct RunOptions {
     /// `OS/ARCH[/VARIANT]` that the image must be for; what is here, or else
     /// this machine's, when `None`.
     pub platform: Option<String>,
+    /// When the image is fetched from its registry.
+    pub pull: PullWhen,
     /// Program arguments in place of the image's CMD.
     pub command: Vec<String>,
     /// Program in place of the image's ENTRYPOINT.
@@ -60,12 +62,25 @@ pub struct RunOptions {
     pub health: HealthWishes,
 }
 
+/// When the image of a run is fetched from its registry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PullWhen {
+    /// Each time.
+    Always,
+    /// When it is not here.
+    #[default]
+    Missing,
+    /// By nobody but the person.
+    Never,
+}
+
 impl RunOptions {
     /// A plain run of the image in this backend.
     pub fn new(image: impl Into<String>, backend: BackendKind) -> Self {
         Self {
             image: image.into(),
             platform: None,
+            pull: PullWhen::default(),
             command: Vec::new(),
             entrypoint: None,
             backend,
@@ -118,6 +133,12 @@ pub(crate) fn merge(
     }
     if options.remove && options.options.restart != RestartPolicy::No {
         let text = "--rm and --restart exclude each other: an instance that is removed at its end cannot be started again";
+        return Err(AppError::Usage(text.to_owned()));
+    }
+    if !options.options.aliases.is_empty()
+        && !matches!(options.options.network, NetworkChoice::Named(_))
+    {
+        let text = "--network-alias needs a network of your own, on which names are known: make one with `tandem network create NAME` and add --network NAME";
         return Err(AppError::Usage(text.to_owned()));
     }
     if let Some(signal) = &options.stop_signal

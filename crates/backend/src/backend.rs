@@ -108,6 +108,9 @@ pub trait Backend: Send + Sync {
     async fn set_restart(&self, id: &InstanceId, policy: RestartPolicy)
     -> Result<(), BackendError>;
 
+    /// Gives an instance another name, which nobody else has.
+    async fn rename(&self, id: &InstanceId, name: &str) -> Result<(), BackendError>;
+
     /// Removes a stopped instance with its files.
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError>;
 

@@ -57,6 +57,11 @@ pub enum ControlRequest {
         /// The new policy.
         policy: RestartPolicy,
     },
+    /// Be called something else.
+    Rename {
+        /// The new name, which nobody else has.
+        name: String,
+    },
     /// Be attached: after the answer the connection carries frames.
     Attach {
         /// How.

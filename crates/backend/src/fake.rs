@@ -205,6 +205,11 @@ impl Backend for FakeBackend {
         self.change(id, |record| record.spec.resources = *resources).map(|_| ())
     }
 
+    async fn rename(&self, id: &InstanceId, name: &str) -> Result<(), BackendError> {
+        self.note("rename");
+        self.change(id, |record| name.clone_into(&mut record.spec.name)).map(|_| ())
+    }
+
     async fn set_restart(
         &self,
         id: &InstanceId,

@@ -72,11 +72,7 @@ impl InstanceStore {
 
     /// Makes an instance in state `Created`.
     pub fn create(&self, spec: InstanceSpec) -> Result<InstanceRecord, BackendError> {
-        check_name(&spec.name)?;
-        let _names = Lock::exclusive(&self.home.instances().join(".lock"))?;
-        if self.list()?.iter().any(|other| other.spec.name == spec.name) {
-            return Err(BackendError::NameTaken(spec.name));
-        }
+        let _names = self.hold_name(&spec.name)?;
         let id = self.free_id()?;
         let record = InstanceRecord {
             version: InstanceRecord::VERSION,
@@ -99,6 +95,17 @@ impl InstanceStore {
             return Err(e);
         }
         Ok(record)
+    }
+
+    /// Holds a name that no instance has, for as long as nobody else may take
+    /// it.
+    pub(crate) fn hold_name(&self, name: &str) -> Result<Lock, BackendError> {
+        check_name(name)?;
+        let names = Lock::exclusive(&self.home.instances().join(".lock"))?;
+        if self.list()?.iter().any(|other| other.spec.name == name) {
+            return Err(BackendError::NameTaken(name.to_owned()));
+        }
+        Ok(names)
     }
 
     /// Writes a record. Only the holder of the instance's lock may do so. The

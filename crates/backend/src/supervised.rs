@@ -295,6 +295,16 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         self.store.save(&record)
     }
 
+    async fn rename(&self, id: &InstanceId, name: &str) -> Result<(), BackendError> {
+        let _names = self.store.hold_name(name)?;
+        let Some(_lock) = self.store.lock_ended(id)? else {
+            return self.ask(id, &ControlRequest::Rename { name: name.to_owned() }).await;
+        };
+        let mut record = self.store.load(id)?;
+        name.clone_into(&mut record.spec.name);
+        self.store.save(&record)
+    }
+
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError> {
         match self.reap(id).await {
             Err(BackendError::NoInstance(_)) => return Ok(()),

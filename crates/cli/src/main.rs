@@ -8,6 +8,7 @@
 
 mod attach;
 mod commands;
+mod format;
 mod grammar;
 mod output;
 mod prompt;

@@ -9,8 +9,20 @@ use crate::confine::Root;
 pub fn user_names(pid: u32) -> BTreeMap<u32, String> {
     let root = Root::open(Path::new(&format!("/proc/{pid}/root")));
     let text = root.and_then(|root| root.read("/etc/passwd")).ok().flatten().unwrap_or_default();
-    let map = fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap_or_default();
+    let process = format!("/proc/{pid}");
+    let map = if in_our_namespace(&process) {
+        // Whoever reads the map of its own namespace is told of the parent's
+        // numbers (user_namespaces(7)), and sees its own everywhere else.
+        "0 0 4294967295".to_owned()
+    } else {
+        fs::read_to_string(format!("{process}/uid_map")).unwrap_or_default()
+    };
     named(&text, &map)
+}
+
+fn in_our_namespace(process: &str) -> bool {
+    let namespace = |process: &str| fs::read_link(format!("{process}/ns/user")).ok();
+    namespace(process).is_some_and(|theirs| namespace("/proc/self") == Some(theirs))
 }
 
 /// The first name of each number wins, as in getpwuid(3).

@@ -19,8 +19,14 @@ pub struct InstanceOptions {
     pub mounts: Vec<MountSpec>,
     /// The network it joins.
     pub network: NetworkChoice,
+    /// Further names that others on its network know it by.
+    pub aliases: Vec<String>,
     /// Name servers in place of the host's.
     pub dns: Vec<IpAddr>,
+    /// Lines of `/etc/hosts` beyond the usual ones, address and name.
+    pub hosts: Vec<(IpAddr, String)>,
+    /// Bytes of `/dev/shm`; Docker's 64 MiB when `None`.
+    pub shm_bytes: Option<u64>,
     /// What the app may do.
     pub security: SecurityOptions,
     /// Resource limits of each process (setrlimit(2)).
@@ -52,7 +58,10 @@ impl InstanceOptions {
             (self.stdin, "-i"),
             (!self.mounts.is_empty(), "a volume or mount"),
             (self.network != plain.network, "--network"),
+            (!self.aliases.is_empty(), "--network-alias"),
             (!self.dns.is_empty(), "--dns"),
+            (!self.hosts.is_empty(), "--add-host"),
+            (self.shm_bytes.is_some(), "--shm-size"),
             (self.security.read_only, "--read-only"),
             (self.security != plain.security, "--cap-add, --cap-drop or --security-opt"),
             (!self.ulimits.is_empty(), "--ulimit"),
@@ -112,6 +121,12 @@ pub enum MountSource {
         size_bytes: Option<u64>,
         /// Permissions of its root; 0o1777 when `None`.
         mode: Option<u32>,
+        /// Who owns its root; root when `None`.
+        #[serde(default)]
+        uid: Option<u32>,
+        /// The group of its root; root's when `None`.
+        #[serde(default)]
+        gid: Option<u32>,
         /// Programs on it may be executed.
         #[serde(default)]
         exec: bool,

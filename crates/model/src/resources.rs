@@ -16,7 +16,7 @@ pub struct Resources {
 
 /// The text is not an amount of memory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a size: write a whole number with b, k, m or g, e.g. 256m")]
+#[error("`{0}` is not a size: write a number with b, k, m or g, e.g. 256m or 1.5g")]
 pub struct ParseSizeError(String);
 
 /// Reads an amount such as `256m`; units are powers of 1024, as Docker's are.
@@ -31,11 +31,22 @@ pub fn parse_size(text: &str) -> Result<u64, ParseSizeError> {
         b't' => (&trimmed[..trimmed.len() - 1], 40),
         _ => (trimmed, 0),
     };
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((_, "")) => return Err(wrong()),
+        Some((whole, fraction)) => (whole, fraction),
+        None => (digits, ""),
+    };
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    // More digits tell bytes of the largest unit apart.
+    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > 12 {
         return Err(wrong());
     }
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).ok_or_else(wrong)
+    let number: u64 = whole.parse().map_err(|_| wrong())?;
+    let parts: u128 = format!("0{fraction}").parse().map_err(|_| wrong())?;
+    let count = u32::try_from(fraction.len()).map_err(|_| wrong())?;
+    let more = u64::try_from((parts << shift) / 10_u128.pow(count)).map_err(|_| wrong())?;
+    let bytes = number.checked_mul(1 << shift).and_then(|bytes| bytes.checked_add(more));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(wrong)
 }
 
 /// Reads a number of processors such as `1.5` into thousandths.
@@ -64,7 +75,9 @@ mod tests {
         assert_eq!(parse_size("256m").unwrap(), 256 << 20);
         assert_eq!(parse_size("1GiB").unwrap(), 1 << 30);
         assert_eq!(parse_size("7").unwrap(), 7);
-        for bad in ["", "m", "0", "-1m", "1.5g", "99999999999g", "1x"] {
+        assert_eq!(parse_size("1.5g").unwrap(), 3 << 29);
+        assert_eq!(parse_size("0.25MB").unwrap(), 1 << 18);
+        for bad in ["", "m", "0", "0.0m", "-1m", "1.g", ".5g", "1.2.3g", "99999999999g", "1x"] {
             assert!(parse_size(bad).is_err(), "{bad}");
         }
     }

@@ -12,6 +12,7 @@ mod compare;
 mod container;
 mod copy;
 mod crash;
+mod docker_words;
 mod engines;
 mod exec;
 mod experiment;
@@ -93,6 +94,7 @@ pub fn all() -> Vec<Case> {
         platform::CASES,
         archive::CASES,
         bundle::CASES,
+        docker_words::CASES,
         engines::CASES,
         images::CASES,
         system::CASES,

@@ -57,6 +57,14 @@ fn life(world: &World) -> Result<()> {
     let map = fs::read_to_string(format!("/proc/{pid}/uid_map"))?;
     ensure!(map.lines().count() == 2, "not a range: {map}");
 
+    // As the app's own files call it, and who may only be copied as it runs.
+    let top = person.tandem(["top", "--json", "web"])?.ok()?.json()?;
+    ensure!(top[0]["user"] == "root", "{top}");
+    let held = person.tandem(["commit", "web", "copy-of-web"])?;
+    if held.code != Some(0) {
+        held.is_one_sentence(&["--pause=false"])?;
+    }
+
     // Another user inside is another user outside.
     let id = ["exec", "-u", "1000:1000", "web", "python", "-c", "import os; print(os.getuid())"];
     ensure!(person.tandem(id)?.ok()?.line() == "1000", "not the user that was asked for");

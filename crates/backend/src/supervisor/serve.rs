@@ -124,6 +124,7 @@ impl Supervisor {
                         return true;
                     }
                 }
+                Some(ControlRequest::Rename { name }) => self.rename(name, stream).await,
                 Some(ControlRequest::Attach { wishes }) => {
                     answer(&mut stream, Ok(())).await;
                     self.clients.admit(stream, wishes);
@@ -201,6 +202,7 @@ impl Supervisor {
                 answer(&mut stream, result.map_err(|e| e.to_failure())).await;
             }
             ControlRequest::Restart { policy } => self.set_restart(policy, stream).await,
+            ControlRequest::Rename { name } => self.rename(name, stream).await,
             ControlRequest::Attach { wishes } => {
                 answer(&mut stream, Ok(())).await;
                 self.clients.admit(stream, wishes);
@@ -222,6 +224,12 @@ impl Supervisor {
 
     async fn set_restart(&mut self, policy: RestartPolicy, mut stream: UnixStream) {
         self.record.spec.options.restart = policy;
+        let saved = self.store.save(&self.record).map_err(|e| e.to_failure());
+        answer(&mut stream, saved).await;
+    }
+
+    async fn rename(&mut self, name: String, mut stream: UnixStream) {
+        self.record.spec.name = name;
         let saved = self.store.save(&self.record).map_err(|e| e.to_failure());
         answer(&mut stream, saved).await;
     }

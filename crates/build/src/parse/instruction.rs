@@ -115,7 +115,7 @@ fn run(
     lines: &mut Lines<'_>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Run, SyntaxError> {
-    let mut flags = flags::take(&mut rest, &["mount", "network", "security"])?;
+    let mut flags = flags::take(&mut rest, &["mount", "network", "security", "device"])?;
     let network = flags::value(&rest, &mut flags, "network")?;
     let mounts = flags::all(&mut flags, "mount")
         .iter()
@@ -126,7 +126,19 @@ fn run(
     {
         return Err(rest.error_at(
             word.span,
-            format!("Tandem builds in a sandbox only, not `{}`: leave --security out", word.text),
+            format!(
+                "Tandem builds in a sandbox only, not `{}`, since a Dockerfile may come from anybody: leave --security out, and do what needs privileges in a container of the image",
+                word.text
+            ),
+        ));
+    }
+    if let Some(word) = flags::value(&rest, &mut flags, "device")? {
+        return Err(rest.error_at(
+            word.span,
+            format!(
+                "a step gets no device of this machine (`{}`), so that an image does not depend on where it is built: leave --device out",
+                word.text
+            ),
         ));
     }
     flags::refuse_rest(&rest, &flags)?;

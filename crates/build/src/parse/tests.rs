@@ -154,6 +154,10 @@ fn mounts_of_steps_are_read() {
         ("RUN --mount=type=secret x", "needs a name"),
         ("RUN --mount x", "lacks its value"),
         ("RUN --security=insecure x", "sandbox only"),
+        (
+            "RUN --device=vendor.com/class=name x",
+            "no device of this machine (`vendor.com/class=name`)",
+        ),
         ("COPY --link=maybe a b", "--link=true"),
         ("ADD --checksum=sha256:00 a b", "goes with a URL only"),
     ] {

@@ -8,16 +8,18 @@ use tandem_app::AppError;
 use tandem_model::ExecSpec;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Context;
+use super::{Context, run::variables_in};
 use crate::grammar::Exec;
 
 pub(super) async fn run(context: &Context, wanted: Exec) -> anyhow::Result<u8> {
     if wanted.tty && wanted.interactive && !stdin().is_terminal() {
         return Err(no_terminal().into());
     }
+    let mut env = variables_in(&wanted.env_file)?;
+    env.extend(wanted.env);
     let spec = ExecSpec {
         args: wanted.command,
-        env: wanted.env.iter().filter_map(|text| variable(text)).collect(),
+        env: env.iter().filter_map(|text| variable(text)).collect(),
         cwd: wanted.workdir,
         user: wanted.user,
         terminal: wanted.tty,

@@ -5,6 +5,7 @@ use tandem_report::format_bytes;
 
 use super::Context;
 use crate::{
+    format::views,
     grammar::{Base, Image, Images},
     output::{ago, json, line, plain, table},
     prompt::confirmed,
@@ -12,10 +13,10 @@ use crate::{
 
 pub(super) async fn run(context: &Context, command: Image) -> anyhow::Result<u8> {
     match command {
-        Image::Ls(wanted) => return list(context, wanted),
+        Image::Ls(wanted) => return list(context, &wanted),
         Image::Inspect { image } => json(&context.app.image_configuration(&image)?)?,
-        Image::History { no_trunc, json: wanted, image } => {
-            return history(context, &image, no_trunc, wanted.json);
+        Image::History(wanted) => {
+            return history(context, &wanted.image, wanted.no_trunc, wanted.json.json);
         }
         Image::Tree { files, json: wanted, image } => {
             let tree = context.app.image_tree(&image).await?;
@@ -45,8 +46,8 @@ pub(super) async fn run(context: &Context, command: Image) -> anyhow::Result<u8>
     Ok(0)
 }
 
-pub(super) fn list(context: &Context, wanted: Images) -> anyhow::Result<u8> {
-    let images = context.app.images(wanted.all)?;
+pub(super) fn list(context: &Context, wanted: &Images) -> anyhow::Result<u8> {
+    let images = context.app.images_where(wanted.all, wanted.name.as_deref(), &wanted.filter)?;
     if wanted.json.json {
         json(&images)?;
         return Ok(0);
@@ -57,6 +58,13 @@ pub(super) fn list(context: &Context, wanted: Images) -> anyhow::Result<u8> {
         };
         for image in &images {
             line(&digest(&image.digest));
+        }
+        return Ok(0);
+    }
+    if let Some(template) = &wanted.format {
+        let views: Vec<_> = images.iter().map(views::image).collect();
+        for text in template.lines(&views)? {
+            line(&plain(&text.replace('\t', "   ")));
         }
         return Ok(0);
     }

@@ -1,20 +1,40 @@
 use serde_json::Value;
 
-use super::Context;
-use crate::output::json;
+use super::{Context, instances::Each};
+use crate::{
+    format::{Template, views},
+    output::{json, line, plain},
+};
 
-pub(super) fn run(context: &Context, names: &[String]) -> anyhow::Result<u8> {
+pub(super) fn run(
+    context: &Context,
+    format: Option<&Template>,
+    names: &[String],
+) -> anyhow::Result<u8> {
     let mut found = Vec::new();
+    let mut each = Each::default();
     for name in names {
-        found.push(one(context, name)?);
+        match one(context, name, format.is_some()) {
+            Ok(value) => found.push(value),
+            Err(missing) => each.fail(missing),
+        }
     }
-    json(&found)?;
-    Ok(0)
+    match format {
+        None if found.is_empty() && !names.is_empty() => {}
+        None => json(&found)?,
+        Some(template) => {
+            for text in template.lines(&found)? {
+                text.lines().for_each(|text| line(&plain(text)));
+            }
+        }
+    }
+    each.end()
 }
 
 /// An instance of that name, else an image.
-fn one(context: &Context, name: &str) -> anyhow::Result<Value> {
+fn one(context: &Context, name: &str, dockers: bool) -> anyhow::Result<Value> {
     let missing = match context.app.inspect(name) {
+        Ok(record) if dockers => return Ok(views::record(&record)),
         Ok(record) => return Ok(serde_json::to_value(record)?),
         Err(e) => e,
     };

@@ -5,6 +5,7 @@ use tandem_model::{HealthStatus, InstanceState};
 
 use super::Context;
 use crate::{
+    format::views,
     grammar::Ps,
     output::{ago, json, line, plain, table},
 };
@@ -23,6 +24,18 @@ pub(super) fn list(context: &Context, wanted: &Ps) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let letters = if wanted.no_trunc { usize::MAX } else { COMMAND };
+    if let Some(template) = &wanted.format {
+        let view = |instance: &InstanceRow| {
+            let record = context.app.inspect(&instance.id).ok();
+            let command = views::command(&instance.command, letters);
+            views::instance(instance, record.as_ref(), &command, &status(instance))
+        };
+        let views: Vec<_> = instances.iter().map(view).collect();
+        for text in template.lines(&views)? {
+            line(&plain(&text.replace('\t', "   ")));
+        }
+        return Ok(0);
+    }
     let rows: Vec<_> = instances.into_iter().map(|instance| row(instance, letters)).collect();
     table(&["ID", "NAME", "BACKEND", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS"], &rows);
     Ok(0)
@@ -39,7 +52,22 @@ fn row(instance: InstanceRow, letters: usize) -> Vec<String> {
         backend.push('/');
         backend.push_str(&detail);
     }
-    let command: String = plain(&instance.command.join(" ")).chars().take(letters).collect();
+    let command = views::command(&instance.command, letters);
+    let status = status(&instance);
+    vec![
+        instance.id,
+        instance.name,
+        backend,
+        instance.image,
+        command,
+        ago(instance.created_at),
+        status,
+        instance.ports.join(", "),
+    ]
+}
+
+/// Where an instance stands and since when.
+fn status(instance: &InstanceRow) -> String {
     let status = match instance.state {
         InstanceState::Created => "created".to_owned(),
         InstanceState::Starting => "starting".to_owned(),
@@ -66,23 +94,14 @@ fn row(instance: InstanceRow, letters: usize) -> Vec<String> {
             instance.finished_at.map(ago).unwrap_or_default()
         ),
     };
-    vec![
-        instance.id,
-        instance.name,
-        backend,
-        instance.image,
-        command,
-        ago(instance.created_at),
-        status.trim_end().to_owned(),
-        instance.ports.join(", "),
-    ]
+    status.trim_end().to_owned()
 }
 
 /// One request for each of several instances: what fails for one is told, and
 /// the others have theirs.
 #[derive(Default)]
 pub(super) struct Each {
-    failed: Option<AppError>,
+    failed: Option<anyhow::Error>,
 }
 
 impl Each {
@@ -91,17 +110,20 @@ impl Each {
     pub(super) fn note<T>(&mut self, instance: &str, result: Result<T, AppError>) {
         match result {
             Ok(_) => line(instance),
-            Err(error) => {
-                if let Some(earlier) = self.failed.replace(error) {
-                    eprintln!("tandem: {}", crate::output::message(&earlier.to_string()));
-                }
-            }
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// Keeps an error for the end, and tells the one before.
+    pub(super) fn fail(&mut self, error: anyhow::Error) {
+        if let Some(earlier) = self.failed.replace(error) {
+            eprintln!("tandem: {}", crate::output::message(&earlier.to_string()));
         }
     }
 
     /// The exit code.
     pub(super) fn end(self) -> anyhow::Result<u8> {
-        self.failed.map_or(Ok(0), |error| Err(error.into()))
+        self.failed.map_or(Ok(0), Err)
     }
 }
 
@@ -128,11 +150,17 @@ pub(super) async fn stop(
 
 pub(super) async fn wait(context: &Context, instances: &[String]) -> anyhow::Result<u8> {
     let mut last = 0;
+    let mut each = Each::default();
     for instance in instances {
-        let exit = context.app.wait(instance).await?;
-        last = exit.map_or(125, |exit| exit.code);
-        line(&last.to_string());
+        match context.app.wait(instance).await {
+            Ok(exit) => {
+                last = exit.map_or(125, |exit| exit.code);
+                line(&last.to_string());
+            }
+            Err(error) => each.fail(error.into()),
+        }
     }
+    each.end()?;
     Ok(u8::try_from(last & 0xff).unwrap_or(125))
 }
 

@@ -89,7 +89,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         Command::Doctor(json) => doctor::run(&context, json).await,
         Command::Build(build) => build::run(&context, build).await,
-        Command::Images(wanted) => images::list(&context, wanted),
+        Command::Images(wanted) => images::list(&context, &wanted),
         Command::Image(command) => images::run(&context, command).await,
         Command::Archive(it) => archive::run(&context, it).await,
         Command::Registry(it) => registry::run(&context, it).await,
@@ -111,12 +111,17 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Ps(wanted) => instances::list(&context, &wanted),
         Command::Tag { image, name } => images::run(&context, Image::Tag { image, name }).await,
         Command::Rmi { force, images } => images::run(&context, Image::Rm { force, images }).await,
-        Command::Inspect { names } => inspect::run(&context, &names),
+        Command::Inspect { format, names } => inspect::run(&context, format.as_ref(), &names),
+        Command::History(wanted) => images::run(&context, Image::History(wanted)).await,
+        Command::Rename { instance, name } => {
+            context.app.rename(&instance, &name).await?;
+            Ok(0)
+        }
         Command::Logs { boot: true, follow, instance, .. } => {
             logs::boot(&context, &instance, follow).await
         }
         Command::Logs { follow, tail, since, until, timestamps, instance, .. } => {
-            let options = LogOptions { follow, tail, since, until };
+            let options = LogOptions { follow, tail: tail.0, since, until };
             logs::run(&context, &instance, options, timestamps).await
         }
         Command::Live(command) => live::run(&context, command).await,

@@ -1,4 +1,4 @@
-use super::{Context, run::labels};
+use super::{Context, instances::Each, run::labels};
 use crate::{
     grammar::{Network, Networking},
     output::{json, line, table},
@@ -30,6 +30,12 @@ pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Resul
                 json(&networks)?;
                 return Ok(0);
             }
+            if context.quiet {
+                for network in &networks {
+                    line(&network.name);
+                }
+                return Ok(0);
+            }
             let row = |network: tandem_app::NetworkRow| {
                 vec![
                     network.name,
@@ -49,11 +55,15 @@ pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Resul
             }
             json(&found)?;
         }
+        Networking::Network(Network::Prune { .. }) => {
+            context.app.prune_networks()?.iter().for_each(|name| line(name));
+        }
         Networking::Network(Network::Rm { networks }) => {
+            let mut each = Each::default();
             for name in &networks {
-                context.app.remove_network(name)?;
-                line(name);
+                each.note(name, context.app.remove_network(name));
             }
+            return each.end();
         }
     }
     Ok(0)

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     attach::Signals,
-    grammar::Run,
+    grammar::{PullWhen, Run},
     output::{line, plain},
 };
 
@@ -125,22 +125,15 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
     if run.backend != BackendKind::Vm && run.profile.is_some() {
         return Err(AppError::Usage("--profile needs --backend vm".to_owned()).into());
     }
-    let mut env = Vec::new();
-    for file in &run.env_file {
-        let text = fs::read_to_string(file).map_err(|e| {
-            let file = file.display();
-            AppError::Usage(format!(
-                "cannot read the variables in {file}: {e}; check the path behind --env-file"
-            ))
-        })?;
-        let lines = text.lines().map(str::trim_start);
-        env.extend(
-            lines.filter(|it| !it.is_empty() && !it.starts_with('#')).map(ToOwned::to_owned),
-        );
-    }
+    let mut env = variables_in(&run.env_file)?;
     env.extend(run.env);
     Ok(RunOptions {
         platform: run.platform,
+        pull: match run.pull {
+            PullWhen::Always => tandem_app::PullWhen::Always,
+            PullWhen::Missing => tandem_app::PullWhen::Missing,
+            PullWhen::Never => tandem_app::PullWhen::Never,
+        },
         command: run.command,
         entrypoint: run.entrypoint,
         profile: (run.backend == BackendKind::Vm).then(|| run.profile.unwrap_or(Profile::Micro)),
@@ -155,7 +148,7 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
         resources: Resources {
             memory_bytes: run.memory,
             milli_cpus: run.cpus,
-            pids: run.pids_limit,
+            pids: run.pids_limit.and_then(|limit| limit.0),
         },
         stop_signal: run.stop_signal,
         stop_timeout_s: run.stop_timeout,
@@ -163,7 +156,10 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
         labels: labels(&run.label)?,
         options: InstanceOptions {
             network: run.network.network,
+            aliases: run.network.network_alias,
             dns: run.network.dns,
+            hosts: run.network.add_host,
+            shm_bytes: run.storage.shm_size,
             security: run.security.security()?,
             ulimits: run.security.ulimit,
             init: run.security.init,
@@ -179,6 +175,26 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
         health: run.supervision.health(),
         ..RunOptions::new(run.image, run.backend)
     })
+}
+
+/// The variables in files, one a line; empty lines and those that begin with
+/// `#` are none.
+pub(super) fn variables_in(files: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    let mut env = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(file).map_err(|e| {
+            let file = file.display();
+            AppError::Usage(format!(
+                "cannot read the variables in {file}: {e}; check the path behind --env-file"
+            ))
+        })?;
+        // Editors of another system put a mark first (as Docker leaves it out).
+        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim_start);
+        env.extend(
+            lines.filter(|it| !it.is_empty() && !it.starts_with('#')).map(ToOwned::to_owned),
+        );
+    }
+    Ok(env)
 }
 
 /// `K=V` texts as a map.

@@ -1,4 +1,4 @@
-use super::{Context, run::labels};
+use super::{Context, instances::Each, run::labels};
 use crate::{
     grammar::Volume,
     output::{ago, json, line, table},
@@ -15,6 +15,12 @@ pub(super) fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
                 json(&volumes)?;
                 return Ok(0);
             }
+            if context.quiet {
+                for one in &volumes {
+                    line(&one.name);
+                }
+                return Ok(0);
+            }
             let rows: Vec<_> = volumes
                 .into_iter()
                 .map(|one| vec![one.name, ago(one.created_at), one.instances.join(", ")])
@@ -26,12 +32,13 @@ pub(super) fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
             json(&found.collect::<Result<Vec<_>, _>>()?)?;
         }
         Volume::Rm { force, names } => {
+            let mut each = Each::default();
             for name in names {
-                context.app.remove_volume(&name, force)?;
-                line(&name);
+                each.note(&name, context.app.remove_volume(&name, force));
             }
+            return each.end();
         }
-        Volume::Prune { all } => {
+        Volume::Prune { all, .. } => {
             for name in context.app.prune_volumes(all)? {
                 line(&name);
             }

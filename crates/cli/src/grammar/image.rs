@@ -1,18 +1,41 @@
 use clap::{Args, Subcommand, ValueEnum};
+use tandem_app::ImageFilter;
 
 use super::Json;
+use crate::format::Template;
 
 /// `tandem images`.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Images {
     /// Also those that lost their name and stay for an instance
     #[arg(short, long)]
     pub(crate) all: bool,
     /// Show the whole digests
-    #[arg(long)]
+    #[arg(long, alias = "no-trunc")]
     pub(crate) digests: bool,
+    /// Only those that fit: dangling=true or false, or reference=PATTERN with *
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<ImageFilter>,
+    /// A template of Go's for each, e.g. {{.Repository}}, below headings behind `table `, or json
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "json")]
+    pub(crate) format: Option<Template>,
+    /// Only those of this name, NAME[:TAG]
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
     #[command(flatten)]
     pub(crate) json: Json,
+}
+
+/// `tandem history`.
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Show the commands whole
+    #[arg(long)]
+    pub(crate) no_trunc: bool,
+    #[command(flatten)]
+    pub(crate) json: Json,
+    /// The image
+    pub(crate) image: String,
 }
 
 /// `tandem image …`.
@@ -26,15 +49,7 @@ pub(crate) enum Image {
         image: String,
     },
     /// Show the steps that made an image, the last one first
-    History {
-        /// Show the commands whole
-        #[arg(long)]
-        no_trunc: bool,
-        #[command(flatten)]
-        json: Json,
-        /// The image
-        image: String,
-    },
+    History(History),
     /// Show an image's layers: sizes, what others share, files they add or hide
     Tree {
         /// List every file

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use crate::attach::DetachKeys;
@@ -17,7 +19,7 @@ pub(crate) enum Live {
     /// Stop instances and start them again
     Restart {
         /// Seconds to wait before killing [default: the instance's own, usually 10]
-        #[arg(short = 't', long = "time", value_name = "SECONDS")]
+        #[arg(short = 't', long = "time", alias = "timeout", value_name = "SECONDS")]
         time: Option<u32>,
         /// Names or ids
         #[arg(required = true)]
@@ -84,6 +86,9 @@ pub(crate) struct Exec {
     /// Set a variable; without =V the caller's own
     #[arg(short, long, value_name = "K[=V]")]
     pub(crate) env: Vec<String>,
+    /// Read variables from a file, one K=V a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_file: Vec<PathBuf>,
     /// Working directory [default: the instance's own]
     #[arg(short, long, value_name = "DIR")]
     pub(crate) workdir: Option<String>,

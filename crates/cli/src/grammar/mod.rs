@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use tandem_model::parse_moment;
 
-use crate::attach::DetachKeys;
+use crate::{attach::DetachKeys, format::Template as Form};
 
 pub(crate) use archive::{Archive, Load, Save};
 pub(crate) use build::{Build, BuildNetwork, Progress};
@@ -35,14 +35,14 @@ pub(crate) use experiment::{
     Cache, ClassExport, Experiment, Format, ResumeExperiment, RunExperiment, StoredResult,
 };
 pub(crate) use guide::WantedGuide;
-pub(crate) use image::{Base, Image, Images};
+pub(crate) use image::{Base, History, Image, Images};
 pub(crate) use lesson::Lesson;
 pub(crate) use live::{Attach, Console, Exec, Live};
 pub(crate) use measure::Delivery;
 pub(crate) use network::{Network, Networking};
 pub(crate) use ps::Ps;
 pub(crate) use registry::{Login, Pull, Registry};
-pub(crate) use run::{Run, Template};
+pub(crate) use run::{PullWhen, Run, Template};
 pub(crate) use state::{Commit, Cp, Import, Snapshot, State, Update};
 pub(crate) use storage::Volume;
 pub(crate) use system::System;
@@ -92,9 +92,18 @@ pub(crate) enum Command {
     #[command(flatten)]
     Archive(Archive),
     /// Make and start an instance of an image
+    #[command(disable_help_flag = true)]
     Run(Run),
     /// Make an instance without starting it
+    #[command(disable_help_flag = true)]
     Create(Run),
+    /// Give an instance another name
+    Rename {
+        /// Name or id
+        instance: String,
+        /// The new name
+        name: String,
+    },
     /// Start instances that exist
     Start {
         /// Show the output and end with the app's exit code
@@ -113,7 +122,7 @@ pub(crate) enum Command {
     /// Stop instances
     Stop {
         /// Seconds to wait before killing [default: the instance's own, usually 10]
-        #[arg(short = 't', long = "time", value_name = "SECONDS")]
+        #[arg(short = 't', long = "time", alias = "timeout", value_name = "SECONDS")]
         time: Option<u32>,
         /// Names or ids
         #[arg(required = true)]
@@ -155,8 +164,13 @@ pub(crate) enum Command {
         #[arg(required = true)]
         images: Vec<String>,
     },
+    /// Show the steps that made an image, the last one first
+    History(History),
     /// Print everything known of instances or images, as JSON
     Inspect {
+        /// A template of Go's over our fields and Docker's, e.g. {{.State.Status}}, or json
+        #[arg(short, long, value_name = "TEMPLATE")]
+        format: Option<Form>,
         /// Names or ids
         #[arg(required = true)]
         names: Vec<String>,
@@ -166,9 +180,9 @@ pub(crate) enum Command {
         /// Go on until the instance ends
         #[arg(short, long)]
         follow: bool,
-        /// Only the last lines
-        #[arg(long, value_name = "N")]
-        tail: Option<usize>,
+        /// Only the last lines, or all
+        #[arg(short = 'n', long, value_name = "N", value_parser = parse_tail, allow_hyphen_values = true, default_value = "all", hide_default_value = true)]
+        tail: Tail,
         /// Only from this moment on, e.g. 10m for the last ten minutes
         #[arg(long, value_parser = parse_moment, value_name = "TIME")]
         since: Option<jiff::Timestamp>,
@@ -226,6 +240,19 @@ pub(crate) enum Command {
     /// Work with the samples
     #[command(subcommand)]
     Sample(Sample),
+}
+
+/// How many lines of a log to show; all when `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tail(pub(crate) Option<usize>);
+
+/// A number, or all: `all`, or one below zero as in Docker.
+fn parse_tail(text: &str) -> Result<Tail, String> {
+    match text.parse::<i64>() {
+        _ if text == "all" => Ok(Tail(None)),
+        Ok(number) => Ok(Tail(usize::try_from(number).ok())),
+        Err(_) => Err(format!("`{text}` is no number of lines: write one, e.g. 10, or all")),
+    }
 }
 
 /// Machine-readable output.
@@ -287,6 +314,34 @@ mod tests {
             let typed = Cli::try_parse_from(shlex::split(line).unwrap());
             assert!(typed.is_ok(), "`{line}`: {}", typed.unwrap_err());
         }
+    }
+
+    #[test]
+    fn words_of_dockers_are_read() {
+        for line in [
+            "tandem run -h web -l a=b --add-host db:10.0.0.9 --shm-size 1g --network-alias w x",
+            "tandem run --pids-limit -1 --pull never -m 1.5g x",
+            "tandem logs -n 5 -f web",
+            "tandem logs --tail -1 web",
+            "tandem logs --tail all web",
+            "tandem stop --timeout 3 web",
+            "tandem rename web www",
+            "tandem history x",
+            "tandem ps -a --format {{.Names}}",
+            "tandem inspect -f {{.State.Status}} web",
+            "tandem images --format json -q x",
+            "tandem volume prune -a -f",
+            "tandem network prune -f",
+            "tandem exec --env-file a web ls",
+        ] {
+            let typed = Cli::try_parse_from(shlex::split(line).unwrap());
+            assert!(typed.is_ok(), "`{line}`: {}", typed.unwrap_err());
+        }
+        for line in ["tandem logs --tail x web", "tandem inspect -f {{ web"] {
+            assert!(Cli::try_parse_from(shlex::split(line).unwrap()).is_err(), "{line}");
+        }
+        let asked = Cli::try_parse_from(["tandem", "run", "--help"]).unwrap_err();
+        assert_eq!(asked.kind(), clap::error::ErrorKind::DisplayHelp);
     }
 
     #[test]

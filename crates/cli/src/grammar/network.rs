@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
-use tandem_model::{NetworkChoice, PortMaps, Subnet};
+use tandem_model::{NetworkChoice, PortMaps, Subnet, parse_alias, parse_host};
 
 use super::Json;
 
@@ -17,6 +17,12 @@ pub(crate) struct NetworkOptions {
     /// Network to join: bridge, none, host or one of `tandem network ls`
     #[arg(long, default_value = "bridge", value_name = "NETWORK")]
     pub(crate) network: NetworkChoice,
+    /// A further name that others on its network know it by
+    #[arg(long, value_parser = parse_alias, value_name = "NAME")]
+    pub(crate) network_alias: Vec<String>,
+    /// A line of its /etc/hosts
+    #[arg(long, value_parser = parse_host, value_name = "NAME:IP")]
+    pub(crate) add_host: Vec<(IpAddr, String)>,
     /// Name server in place of the host's
     #[arg(long, value_name = "IP")]
     pub(crate) dns: Vec<IpAddr>,
@@ -63,6 +69,12 @@ pub(crate) enum Network {
         /// Names
         #[arg(required = true)]
         networks: Vec<String>,
+    },
+    /// Remove the networks that no instance uses
+    Prune {
+        /// As Docker's, which asks without it; nobody is asked here
+        #[arg(short, long)]
+        force: bool,
     },
     /// Remove networks
     Rm {

@@ -2,6 +2,7 @@ use clap::Args;
 use tandem_app::InstanceFilter;
 
 use super::Json;
+use crate::format::Template;
 
 /// `tandem ps`.
 #[derive(Debug, Args)]
@@ -21,6 +22,9 @@ pub(crate) struct Ps {
     /// Show commands and digests whole
     #[arg(long)]
     pub(crate) no_trunc: bool,
+    /// A template of Go's for each, e.g. {{.Names}}, below headings behind `table `, or json
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "json")]
+    pub(crate) format: Option<Template>,
     #[command(flatten)]
     pub(crate) json: Json,
 }

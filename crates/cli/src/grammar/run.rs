@@ -15,6 +15,29 @@ pub(crate) enum Template {
     Never,
 }
 
+/// When an image is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PullWhen {
+    Always,
+    Missing,
+    Never,
+}
+
+/// A limit of processes; none when `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pids(pub(crate) Option<u32>);
+
+/// Zero and what is below are no limit, as in Docker.
+fn parse_pids(text: &str) -> Result<Pids, String> {
+    let number: i64 = text.parse().map_err(|_| {
+        format!("`{text}` is no number of processes: write one, e.g. 100, or -1 for no limit")
+    })?;
+    let limit = u32::try_from(number.max(0)).map_err(|_| {
+        format!("`{text}` is more processes than there can be: write e.g. 100, or -1 for no limit")
+    })?;
+    Ok(Pids((limit > 0).then_some(limit)))
+}
+
 /// `tandem run` and `tandem create`.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -77,7 +100,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) security: super::security::SecurityArguments,
     /// Host name inside
-    #[arg(long)]
+    #[arg(short = 'h', long)]
     pub(crate) hostname: Option<String>,
     /// Memory limit, e.g. 256m
     #[arg(short, long, value_parser = parse_size, value_name = "SIZE")]
@@ -85,9 +108,9 @@ pub(crate) struct Run {
     /// Number of processors, e.g. 1.5
     #[arg(long, value_parser = parse_cpus, value_name = "N")]
     pub(crate) cpus: Option<u32>,
-    /// Largest number of processes
-    #[arg(long, value_name = "N")]
-    pub(crate) pids_limit: Option<u32>,
+    /// Largest number of processes; -1 for no limit
+    #[arg(long, value_parser = parse_pids, allow_hyphen_values = true, value_name = "N")]
+    pub(crate) pids_limit: Option<Pids>,
     /// Signal that asks the app to stop
     #[arg(long, value_name = "SIGNAL")]
     pub(crate) stop_signal: Option<String>,
@@ -95,8 +118,14 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SECONDS")]
     pub(crate) stop_timeout: Option<u32>,
     /// Label of the instance
-    #[arg(long, value_name = "K=V")]
+    #[arg(short, long, value_name = "K=V")]
     pub(crate) label: Vec<String>,
+    /// When the image is fetched from its registry
+    #[arg(long, value_enum, default_value = "missing", value_name = "WHEN")]
+    pub(crate) pull: PullWhen,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
     /// The image
     pub(crate) image: String,
     /// Arguments in place of the image's CMD

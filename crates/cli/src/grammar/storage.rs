@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use tandem_model::{MountSource, MountSpec, parse_mount, parse_tmpfs, parse_volume};
+use tandem_model::{MountSource, MountSpec, parse_mount, parse_size, parse_tmpfs, parse_volume};
 
 use super::Json;
 
@@ -14,6 +14,9 @@ pub(crate) struct StorageOptions {
     /// Mount something, e.g. type=bind,source=/srv,target=/data,readonly
     #[arg(long, value_parser = parse_mount, value_name = "KEY=VALUE,…")]
     mount: Vec<MountSpec>,
+    /// Size of /dev/shm, e.g. 1g [default: 64m]
+    #[arg(long, value_parser = parse_size, value_name = "SIZE")]
+    pub(crate) shm_size: Option<u64>,
     /// Mount memory, e.g. /run:size=64m,mode=755
     #[arg(long, value_parser = parse_tmpfs, value_name = "DST[:OPTIONS]")]
     tmpfs: Vec<MountSpec>,
@@ -70,5 +73,8 @@ pub(crate) enum Volume {
         /// Also those with a name
         #[arg(short, long)]
         all: bool,
+        /// As Docker's, which asks without it; nobody is asked here
+        #[arg(short, long)]
+        force: bool,
     },
 }

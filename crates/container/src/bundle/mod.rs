@@ -93,7 +93,7 @@ impl Bundle<'_> {
             )
             .process(process)
             .hostname(self.hostname)
-            .mounts(mounts::mounts(self.files, self.late, (self.layout, self.group), self.network)?)
+            .mounts(mounts::mounts(self)?)
             .linux(linux)
             .build()?;
         spec.set_version("1.0.2".to_owned());

@@ -1,23 +1,20 @@
-use std::path::{Path, PathBuf};
-
 use oci_spec::{
     OciSpecError,
     runtime::{Mount, MountBuilder},
 };
 use tandem_rootless::Standing;
 
-use crate::{cgroup::Layout, init::INIT, storage::LateMount};
+use super::Bundle;
+use crate::{cgroup::Layout, init::INIT};
 
 /// Everything that is mounted over the image's files, in order.
-pub(super) fn mounts(
-    files: &[(PathBuf, &'static str)],
-    late: &[LateMount],
-    (layout, group): (&Layout, &str),
-    network: Option<&Path>,
-) -> Result<Vec<Mount>, OciSpecError> {
+pub(super) fn mounts(bundle: &Bundle<'_>) -> Result<Vec<Mount>, OciSpecError> {
+    let Bundle { files, late, layout, group, network, .. } = *bundle;
     let standing = Standing::of_process();
     // The group that terminals belong to is not there where only root is.
     let terminals: &[&str] = &TERMINALS[..TERMINALS.len() - usize::from(standing.is_single())];
+    let shared = bundle.spec.options.shm_bytes.unwrap_or(SHARED_MEMORY);
+    let shared = format!("size={shared}");
     let mut mounts = vec![
         mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"])?,
         mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
@@ -35,7 +32,7 @@ pub(super) fn mounts(
             "tmpfs",
             "shm",
             "/dev/shm",
-            &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+            &["nosuid", "noexec", "nodev", "mode=1777", shared.as_str()],
         )?,
     ];
     mounts.extend(cgroup_mounts(layout, group)?);
@@ -51,6 +48,9 @@ pub(super) fn mounts(
     }
     Ok(mounts)
 }
+
+/// Bytes of `/dev/shm`, as in Docker.
+const SHARED_MEMORY: u64 = 64 << 20;
 
 /// How the terminals of an app are mounted; the group comes last.
 const TERMINALS: [&str; 6] =

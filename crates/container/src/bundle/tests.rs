@@ -78,7 +78,31 @@ fn isolation_is_dockers_default() {
     assert_eq!(network["path"], "/proc/1/fd/9");
     assert_eq!(spec["linux"]["cgroupsPath"], "/tandem-1");
     assert_eq!(spec["linux"]["resources"]["devices"][0]["allow"], false);
-    assert!(spec["linux"]["maskedPaths"].as_array().unwrap().iter().any(|p| p == "/proc/kcore"));
+    // What Docker's own specification says, word by word.
+    let masked = serde_json::json!([
+        "/proc/asound",
+        "/proc/acpi",
+        "/proc/interrupts",
+        "/proc/kcore",
+        "/proc/keys",
+        "/proc/latency_stats",
+        "/proc/timer_list",
+        "/proc/timer_stats",
+        "/proc/sched_debug",
+        "/proc/scsi",
+        "/sys/firmware",
+        "/sys/devices/virtual/powercap"
+    ]);
+    assert_eq!(spec["linux"]["maskedPaths"], masked);
+    let read_only: Vec<_> = spec["linux"]["readonlyPaths"].as_array().unwrap().clone();
+    for path in ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"] {
+        assert!(read_only.iter().any(|own| own == path), "{path}");
+    }
+    for (place, wanted) in [("/sys", "ro"), ("/dev/shm", "noexec"), ("/proc", "nosuid")] {
+        let mounts = spec["mounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["destination"] == place).unwrap();
+        assert!(mount["options"].as_array().unwrap().iter().any(|it| it == wanted), "{place}");
+    }
 }
 
 #[test]

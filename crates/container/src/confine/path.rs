@@ -113,6 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_is_not_waited_for_and_a_huge_file_is_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        nix::unistd::mkfifo(&dir.path().join("passwd"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(root.read("/passwd").unwrap(), None);
+        let huge = fs::File::create(dir.path().join("group")).unwrap();
+        huge.set_len(1 << 30).unwrap();
+        assert_eq!(root.read("/group").unwrap().map(|text| text.len()), Some(4 << 20));
+    }
+
+    #[test]
     fn missing_directories_are_made_and_named() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("a")).unwrap();

@@ -63,3 +63,37 @@ impl Target {
         Ok(mount(Some(source), place.as_str(), fs_type, flags, options)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_place_is_made_inside_and_nothing_there_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let inside = dir.path().join("root");
+        fs::create_dir(&inside).unwrap();
+        fs::write(inside.join("kept"), "text").unwrap();
+        symlink(dir.path().join("outside"), inside.join("link")).unwrap();
+        symlink("../../up", inside.join("rise")).unwrap();
+        let root = Root::open(&inside).unwrap();
+
+        assert!(Target::open(&root, Path::new("/kept"), Kind::File).unwrap().made.is_empty());
+        assert_eq!(fs::read_to_string(inside.join("kept")).unwrap(), "text");
+        let made = Target::open(&root, Path::new("/a/b/c"), Kind::File).unwrap().made;
+        assert_eq!(made, ["/a", "/a/b", "/a/b/c"].map(PathBuf::from));
+
+        // Links lead to places inside, and nowhere else.
+        Target::open(&root, Path::new("/rise"), Kind::File).unwrap();
+        assert!(inside.join("up").exists() && !dir.path().join("up").exists());
+        let _ = Target::open(&root, Path::new("/link"), Kind::File);
+        let _ = Target::open(&root, Path::new("/link"), Kind::Directory);
+        assert!(!dir.path().join("outside").exists());
+
+        // A file is no folder.
+        assert!(Target::open(&root, Path::new("/kept"), Kind::Directory).is_err());
+        assert!(Target::open(&root, Path::new("/kept/x"), Kind::Directory).is_err());
+    }
+}

@@ -154,6 +154,9 @@ mod tests {
         assert_eq!(user("app"), (1000, 1001, vec![1001, 10, 29], "/srv/app".into()));
         assert_eq!(user("1000"), (1000, 1001, vec![1001, 10, 29], "/srv/app".into()));
         assert_eq!(user("app:audio"), (1000, 29, vec![29], "/srv/app".into()));
+        assert_eq!(user("app:app"), (1000, 1001, vec![1001], "/srv/app".into()));
+        let twice = find_user("app", PASSWD, "app:x:1001:app\nall:x:5:app\n").unwrap();
+        assert_eq!(twice.groups, [1001, 5], "the primary group counts once");
         assert_eq!(user("4242:77"), (4242, 77, vec![77], "/".into()));
         assert_eq!(user("4242"), (4242, 0, vec![0], "/".into()));
         assert_eq!(user("7"), (99, 99, vec![99], "/seven".into()), "a name wins over a number");

@@ -63,13 +63,18 @@ pub(super) fn check_ulimits(limits: &[Ulimit]) -> Result<(), BackendError> {
         unsafe { libc::getrlimit64(number, &raw mut held) };
         if limit.hard > held.rlim_max {
             return Err(BackendError::Unavailable {
-                what: format!("--ulimit {}={}", limit.name, limit.hard),
+                what: format!("--ulimit {}={}", limit.name, told(limit.hard)),
                 why: format!("Tandem itself may have {} at most here", held.rlim_max),
                 fix: "give a lower one".into(),
             });
         }
     }
     Ok(())
+}
+
+/// A limit as it is typed.
+fn told(value: u64) -> String {
+    if value == u64::MAX { "unlimited".to_owned() } else { value.to_string() }
 }
 
 /// The system call filter that belongs to the options; `None` for none.

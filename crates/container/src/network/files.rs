@@ -3,6 +3,7 @@
 
 use super::dns;
 use std::{
+    fmt::Write as _,
     fs, io,
     net::IpAddr,
     path::{Path, PathBuf},
@@ -136,6 +137,14 @@ impl EtcFiles {
         Self { hosts, resolv_conf, hostname: hostname.to_owned() }
     }
 
+    /// With further lines of names.
+    pub(crate) fn knowing(mut self, more: &[(IpAddr, String)]) -> Self {
+        for (address, name) in more {
+            let _ = writeln!(self.hosts, "{address}\t{name}");
+        }
+        self
+    }
+
     /// Writes them into `dir`; pairs of a file and its place inside.
     pub(crate) fn write(&self, dir: &Path) -> io::Result<Vec<(PathBuf, &'static str)>> {
         let contents = [
@@ -179,6 +188,8 @@ mod tests {
         let text = hosts(Some("10.200.0.2".parse().unwrap()), "web");
         assert!(text.ends_with("10.200.0.2\tweb\n"));
         assert!(text.starts_with("127.0.0.1\tlocalhost\n"));
+        let more = [("::1".parse().unwrap(), "db".to_owned())];
+        assert!(EtcFiles::alone("web", &[]).knowing(&more).hosts.ends_with("\tweb\n::1\tdb\n"));
         assert_eq!(hosts_of_host("::1 Web # x", "web"), "::1 Web # x");
         assert_eq!(hosts_of_host("::1 a # web", "web"), "::1 a # web\n127.0.1.1\tweb\n");
     }

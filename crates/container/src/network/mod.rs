@@ -104,6 +104,16 @@ pub(crate) async fn connect(
     record: &InstanceRecord,
     wish: Option<Ipv4Addr>,
 ) -> Result<Connected, BackendError> {
+    let connected = connect_to(store, record, wish).await?;
+    let files = connected.files.knowing(&record.spec.options.hosts);
+    Ok(Connected { files, ..connected })
+}
+
+async fn connect_to(
+    store: &InstanceStore,
+    record: &InstanceRecord,
+    wish: Option<Ipv4Addr>,
+) -> Result<Connected, BackendError> {
     let hostname = hostname(record);
     let dns = &record.spec.options.dns;
     match &record.spec.options.network {

@@ -57,10 +57,13 @@ pub(crate) fn mount_all(
         let late = ["/dev/", "/sys/"].iter().any(|dir| spec.target.starts_with(dir))
             || spec.target == "/sys";
         match &spec.source {
-            MountSource::Tmpfs { size_bytes, mode, exec } => {
+            MountSource::Tmpfs { size_bytes, mode, uid, gid, exec } => {
                 let mode = mode.unwrap_or(0o1777);
                 let size = size_bytes.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
-                let data = format!("mode={mode:o}{size}");
+                let owner = |key, id: &Option<u32>| id.map(|id| format!(",{key}={id}"));
+                let (uid, gid) = (owner("uid", uid), owner("gid", gid));
+                let (uid, gid) = (uid.unwrap_or_default(), gid.unwrap_or_default());
+                let data = format!("mode={mode:o}{size}{uid}{gid}");
                 if late {
                     storage.late.push(LateMount::memory(spec, &data, *exec));
                 } else {

@@ -131,6 +131,11 @@ fn memory(wanted: &MemoryMount) -> io::Result<()> {
     if let Some(size) = wanted.size_bytes {
         let _ = write!(options, ",size={size}");
     }
+    for (key, id) in [("uid", wanted.uid), ("gid", wanted.gid)] {
+        if let Some(id) = id {
+            let _ = write!(options, ",{key}={id}");
+        }
+    }
     let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     flags.set(MsFlags::MS_NOEXEC, !wanted.exec);
     flags.set(MsFlags::MS_RDONLY, wanted.read_only);

@@ -117,6 +117,12 @@ pub struct MemoryMount {
     pub size_bytes: Option<u64>,
     /// Permissions of its root; 0o1777 when `None`.
     pub mode: Option<u32>,
+    /// Who owns its root; root when `None`.
+    #[serde(default)]
+    pub uid: Option<u32>,
+    /// The group of its root; root's when `None`.
+    #[serde(default)]
+    pub gid: Option<u32>,
     /// Programs on it may be executed.
     pub exec: bool,
     /// Nothing can be written to it.

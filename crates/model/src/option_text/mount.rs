@@ -187,7 +187,7 @@ impl Fields {
             ("tmpfs", Some(_)) => return wrong("a tmpfs has no source: leave it out"),
             ("tmpfs", None) => {
                 let (size_bytes, mode) = (self.size_bytes, self.mode);
-                MountSource::Tmpfs { size_bytes, mode, exec: false }
+                MountSource::Tmpfs { size_bytes, mode, uid: None, gid: None, exec: false }
             }
             _ => return wrong("the type is volume, bind or tmpfs"),
         };

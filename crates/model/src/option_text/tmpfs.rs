@@ -2,13 +2,14 @@ use super::{ParseOptionError, advice, place};
 use crate::{MountSource, MountSpec, parse_size};
 
 /// Reads what stands behind `--tmpfs`: `DST[:OPTIONS]` with the options size,
-/// mode, ro, rw, exec and noexec.
+/// mode, uid, gid, ro, rw, exec and noexec.
 ///
 /// # Errors
 /// What is wrong with the text, one sentence.
 pub fn parse_tmpfs(text: &str) -> Result<MountSpec, ParseOptionError> {
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    let (mut size_bytes, mut mode, mut exec, mut read_only) = (None, None, false, false);
+    let (mut size_bytes, mut mode, mut uid, mut gid) = (None, None, None, None);
+    let (mut exec, mut read_only) = (false, false);
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option.split_once('=') {
             Some(("size", size)) => {
@@ -16,6 +17,8 @@ pub fn parse_tmpfs(text: &str) -> Result<MountSpec, ParseOptionError> {
                 size_bytes = Some(bytes);
             }
             Some(("mode", text)) => mode = Some(parse_mode(text)?),
+            Some(("uid", number)) => uid = Some(parse_id(number)?),
+            Some(("gid", number)) => gid = Some(parse_id(number)?),
             None if option == "ro" => read_only = true,
             None if option == "rw" => read_only = false,
             None if option == "exec" => exec = true,
@@ -23,15 +26,23 @@ pub fn parse_tmpfs(text: &str) -> Result<MountSpec, ParseOptionError> {
             // Every one is.
             None if matches!(option, "nosuid" | "nodev") => {}
             _ => {
-                let known = ["size", "mode", "noexec", "exec", "ro", "rw"];
-                let advice = advice(option, &known, "write size=64m, mode=1777, exec or ro");
+                let known = ["size", "mode", "uid", "gid", "noexec", "exec", "ro", "rw"];
+                let advice =
+                    advice(option, &known, "write size=64m, mode=1777, uid=1000, exec or ro");
                 let text = format!("`{option}` is no option of --tmpfs: {advice}");
                 return Err(ParseOptionError(text));
             }
         }
     }
-    let source = MountSource::Tmpfs { size_bytes, mode, exec };
+    let source = MountSource::Tmpfs { size_bytes, mode, uid, gid, exec };
     Ok(MountSpec { source, target: place(target)?, read_only })
+}
+
+/// A number of a user or group; the highest is nobody's (chown(2)).
+fn parse_id(text: &str) -> Result<u32, ParseOptionError> {
+    text.parse().ok().filter(|id| *id != u32::MAX).ok_or_else(|| {
+        ParseOptionError(format!("`{text}` is no number of a user or group: write e.g. uid=1000"))
+    })
 }
 
 /// Permissions in octal, e.g. `1777`.
@@ -51,12 +62,22 @@ mod tests {
     fn sizes_modes_and_slips() {
         let mount = parse_tmpfs("/run:size=1m,mode=755,exec,ro").unwrap();
         assert!(mount.read_only);
-        let source =
-            MountSource::Tmpfs { size_bytes: Some(1 << 20), mode: Some(0o755), exec: true };
+        let plain =
+            MountSource::Tmpfs { size_bytes: None, mode: None, uid: None, gid: None, exec: false };
+        let source = MountSource::Tmpfs {
+            size_bytes: Some(1 << 20),
+            mode: Some(0o755),
+            uid: None,
+            gid: None,
+            exec: true,
+        };
         assert_eq!(mount.source, source);
-        let plain = MountSource::Tmpfs { size_bytes: None, mode: None, exec: false };
+        let owned = parse_tmpfs("/run:uid=5,gid=6").unwrap().source;
+        assert!(matches!(owned, MountSource::Tmpfs { uid: Some(5), gid: Some(6), .. }));
         assert_eq!(parse_tmpfs("/run").unwrap().source, plain);
-        for bad in ["run", "/run:mode=9", "/run:mode=77777", "/run:size=x", "/run:noexce"] {
+        for bad in
+            ["run", "/run:mode=9", "/run:mode=77777", "/run:size=x", "/run:noexce", "/run:uid=root"]
+        {
             assert!(parse_tmpfs(bad).is_err(), "{bad}");
         }
     }

@@ -63,6 +63,20 @@ pub(crate) fn refusal(options: &InstanceOptions, profile: Option<Profile>) -> Op
             );
         }
     }
+    if !options.hosts.is_empty() {
+        return unavailable(
+            "--add-host in a virtual machine",
+            "its /etc/hosts is the guest's own",
+            "leave it out, or use --backend container",
+        );
+    }
+    if options.shm_bytes.is_some() {
+        return unavailable(
+            "--shm-size in a virtual machine",
+            "/dev/shm is bounded by the machine's memory",
+            "give more with --memory, or use --backend container",
+        );
+    }
     if let SeccompChoice::Profile { .. } = options.security.seccomp {
         return unavailable(
             "a seccomp profile in a virtual machine",
@@ -159,13 +173,17 @@ fn limits(options: &InstanceOptions) -> Vec<Limit> {
 
 fn mounts(options: &InstanceOptions) -> Vec<Mount> {
     let memory = |wanted: &tandem_model::MountSpec| match wanted.source {
-        MountSource::Tmpfs { size_bytes, mode, exec } => Some(Mount::Memory(MemoryMount {
-            target: wanted.target.clone(),
-            size_bytes,
-            mode,
-            exec,
-            read_only: wanted.read_only,
-        })),
+        MountSource::Tmpfs { size_bytes, mode, uid, gid, exec } => {
+            Some(Mount::Memory(MemoryMount {
+                target: wanted.target.clone(),
+                size_bytes,
+                mode,
+                uid,
+                gid,
+                exec,
+                read_only: wanted.read_only,
+            }))
+        }
         _ => None,
     };
     let volume = |(at, wanted): (usize, Wanted<'_>)| {

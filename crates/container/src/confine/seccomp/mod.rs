@@ -243,6 +243,39 @@ mod tests {
     }
 
     #[test]
+    fn arguments_decide_where_they_matter() {
+        let filter = Filter::default_profile().unwrap();
+        // A thread of its own: what is installed stays.
+        let answers = std::thread::spawn(move || {
+            // SAFETY: the flag is this thread's own and touches no memory.
+            assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+            filter.install().unwrap();
+            let call = |number: libc::c_long, first: libc::c_long| {
+                // SAFETY: every one of these calls takes numbers, and fails or
+                // makes a socket; none of them starts a process.
+                match unsafe { libc::syscall(number, first, 0, 0, 0, 0) } {
+                    -1 => io::Error::last_os_error().raw_os_error().unwrap_or_default(),
+                    _ => 0,
+                }
+            };
+            let socket = |family: i32| call(libc::SYS_socket, family.into());
+            // Unfiltered these flags exclude each other (EINVAL).
+            let namespace = libc::CLONE_NEWUSER | libc::CLONE_FS;
+            [
+                socket(libc::AF_VSOCK),
+                socket(libc::AF_ALG),
+                call(libc::SYS_clone, namespace.into()),
+                call(libc::SYS_personality, 0x040_0000),
+                call(libc::SYS_clone3, 0),
+                call(libc::SYS_personality, 0xffff_ffff),
+            ]
+        });
+        let refused = libc::EPERM;
+        let answers = answers.join().unwrap();
+        assert_eq!(answers, [refused, refused, refused, refused, libc::ENOSYS, 0]);
+    }
+
+    #[test]
     fn the_cache_returns_the_same_program() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::open(Some(dir.path())).unwrap();

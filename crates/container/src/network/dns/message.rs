@@ -183,6 +183,20 @@ mod tests {
     fn everything_else_is_for_others() {
         assert_eq!(judge(&query("example.org", TYPE::A), &Web), Verdict::Forward);
         assert_eq!(judge(&query("9.0.200.10.in-addr.arpa", TYPE::PTR), &Web), Verdict::Forward);
+        let longer = query("2.0.200.10.7.in-addr.arpa", TYPE::PTR);
+        assert_eq!(judge(&longer, &Web), Verdict::Forward);
+        // Another class, another kind of question, two at once.
+        let mut chaos = query("web", TYPE::A);
+        let class = chaos.len() - 1;
+        chaos[class] = 3;
+        assert_eq!(judge(&chaos, &Web), Verdict::Forward);
+        let mut update = query("web", TYPE::A);
+        update[2] |= 5 << 3;
+        assert_eq!(judge(&update, &Web), Verdict::Forward);
+        let mut two = query("web", TYPE::A);
+        two[5] = 2;
+        two.extend_from_within(HEADER..);
+        assert_eq!(judge(&two, &Web), Verdict::Forward);
         assert_eq!(judge(b"short", &Web), Verdict::Drop);
         let mut answer = query("web", TYPE::A);
         answer[2] |= 0x80;

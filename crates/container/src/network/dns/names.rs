@@ -32,13 +32,22 @@ impl Neighbours {
 
 /// What an instance is called on its network, the best name first.
 pub(super) fn names_of(record: &InstanceRecord) -> Vec<String> {
-    let names =
-        [Some(record.spec.name.clone()), record.spec.hostname.clone(), Some(record.id.to_string())];
-    names.into_iter().flatten().map(|name| name.to_ascii_lowercase()).collect()
+    let spec = &record.spec;
+    let own = [&spec.name].into_iter().chain(&spec.options.aliases).chain(&spec.hostname).cloned();
+    own.chain([record.id.to_string()]).map(|name| name.to_ascii_lowercase()).collect()
+}
+
+/// A name without the network's behind it, which may be written (`web.net`).
+fn bare<'n>(name: &'n str, network: &NetworkChoice) -> &'n str {
+    let NetworkChoice::Named(network) = network else { return name };
+    let network = network.to_ascii_lowercase();
+    let rest = name.strip_suffix(network.as_str()).and_then(|rest| rest.strip_suffix('.'));
+    rest.filter(|rest| !rest.is_empty()).unwrap_or(name)
 }
 
 impl Names for Neighbours {
     fn address(&self, name: &str) -> Option<Ipv4Addr> {
+        let name = bare(name, &self.network);
         let (own, address) = &self.own;
         if own.iter().any(|it| it == name) {
             return Some(*address);
@@ -58,5 +67,25 @@ impl Names for Neighbours {
         }
         let found = self.running().find(|(_, its)| *its == address);
         found.and_then(|(record, _)| names_of(&record).into_iter().next())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_may_stand_behind_a_name() {
+        let network = NetworkChoice::Named("Front.net".to_owned());
+        for (name, expected) in [
+            ("web.front.net", "web"),
+            ("web", "web"),
+            ("front.net", "front.net"),
+            (".front.net", ".front.net"),
+            ("web.afront.net", "web.afront.net"),
+        ] {
+            assert_eq!(bare(name, &network), expected);
+        }
+        assert_eq!(bare("web.bridge", &NetworkChoice::Bridge), "web.bridge");
     }
 }

@@ -1,0 +1,80 @@
+//! The texts behind `--format`: the part of Go's templates that people use
+//! with Docker, over a JSON value.
+//!
+//! ```text
+//! text ─ parse ─> nodes ─ run (over a value) ─> a line
+//! ```
+
+mod functions;
+mod parse;
+mod run;
+pub(crate) mod views;
+mod words;
+
+use serde_json::Value;
+
+use self::parse::Node;
+
+/// A template that was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Template {
+    nodes: Vec<Node>,
+    /// Whether rows stand below headings (`table …`).
+    table: bool,
+}
+
+/// What a template could not do, one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct FormatError(String);
+
+impl Template {
+    /// Reads a text: `json`, `[table ]` and a template of Go's.
+    pub(crate) fn read(text: &str) -> Result<Self, FormatError> {
+        let text = if text == "json" { "{{json .}}" } else { text };
+        let (table, text) = match text.strip_prefix("table ") {
+            Some(rest) => (true, rest.trim_start()),
+            None => (false, text),
+        };
+        // Two letters in a shell's quotes, as Docker reads them.
+        let text = text.replace("\\t", "\t").replace("\\n", "\n");
+        Ok(Self { nodes: parse::parse(&text)?, table })
+    }
+
+    /// The text for one value.
+    pub(crate) fn fill(&self, value: &Value) -> Result<String, FormatError> {
+        run::run(&self.nodes, value)
+    }
+
+    /// A line for each value, below headings where the template asks for them.
+    pub(crate) fn lines(&self, values: &[Value]) -> Result<Vec<String>, FormatError> {
+        let lines = values.iter().map(|value| self.fill(value)).collect::<Result<Vec<_>, _>>()?;
+        if !self.table {
+            return Ok(lines);
+        }
+        let mut rows: Vec<Vec<String>> = vec![parse::headings(&self.nodes)];
+        rows.extend(lines.iter().map(|line| line.split('\t').map(str::to_owned).collect()));
+        let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+        let width = |column: usize| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let padded = |row: &Vec<String>| {
+            let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}   "));
+            cells.collect::<String>().trim_end().to_owned()
+        };
+        Ok(rows.iter().map(padded).collect())
+    }
+}
+
+impl std::str::FromStr for Template {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        Self::read(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! What templates see: the words of Docker's command line beside our own.
+
+use serde_json::{Map, Value, json};
+use tandem_app::{ImageRow, InstanceRow};
+use tandem_model::{
+    HealthStatus, InstanceRecord, InstanceState, MountSource, MountSpec, NetworkChoice,
+    RestartPolicy, format::format_bytes,
+};
+
+use crate::output::{ago, plain};
+
+/// An instance of a list, as `docker ps --format` names its fields. What
+/// `tandem ps` prints is given by the caller.
+pub(crate) fn instance(
+    row: &InstanceRow,
+    record: Option<&InstanceRecord>,
+    command: &str,
+    status: &str,
+) -> Value {
+    let spec = record.map(|record| &record.spec);
+    let labels = spec.into_iter().flat_map(|spec| &spec.labels);
+    let labels: Vec<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();
+    let mounts = spec.into_iter().flat_map(|spec| &spec.options.mounts);
+    let mounts: Vec<&str> = mounts.map(|mount| mount.target.as_str()).collect();
+    with(
+        row,
+        json!({
+            "ID": row.id,
+            "Names": row.name,
+            "Image": row.image,
+            "Command": format!("{command:?}"),
+            "CreatedAt": row.created_at.to_string(),
+            "RunningFor": ago(row.created_at),
+            "Ports": row.ports.join(", "),
+            "State": row.state,
+            "Status": status,
+            "Labels": labels.join(","),
+            "Mounts": mounts.join(","),
+            "Networks": spec.map(|spec| network(&spec.options.network)),
+        }),
+    )
+}
+
+/// An image of a list, as `docker images --format` names its fields.
+pub(crate) fn image(row: &ImageRow) -> Value {
+    with(
+        row,
+        json!({
+            "ID": row.digest.short(),
+            "Repository": row.name,
+            "Tag": row.tag.as_deref().unwrap_or("<none>"),
+            "Digest": row.digest,
+            "CreatedAt": row.created_at.map(|time| time.to_string()),
+            "CreatedSince": row.created_at.map(ago),
+            "Size": format_bytes(row.size_bytes),
+        }),
+    )
+}
+
+/// An instance as `docker inspect` names what both engines have.
+pub(crate) fn record(record: &InstanceRecord) -> Value {
+    let (spec, options) = (&record.spec, &record.spec.options);
+    let (entry, rest) =
+        spec.args.split_first().map_or(("", &[][..]), |(it, rest)| (it.as_str(), rest));
+    with(
+        record,
+        json!({
+            "Id": record.id,
+            "Name": format!("/{}", spec.name),
+            "Created": record.created_at,
+            "Path": entry,
+            "Args": rest,
+            "Image": spec.digest,
+            "RestartCount": record.restarts,
+            "State": state(record),
+            "Config": {
+                "Hostname": spec.hostname.as_deref().unwrap_or(record.id.as_str()),
+                "User": spec.user, "Env": spec.env, "Cmd": spec.args, "Image": spec.image,
+                "WorkingDir": spec.cwd, "Labels": spec.labels, "StopSignal": spec.stop_signal,
+                "StopTimeout": spec.stop_timeout_s, "Tty": options.terminal,
+                "OpenStdin": options.stdin,
+            },
+            "HostConfig": {
+                "Memory": spec.resources.memory_bytes.unwrap_or_default(),
+                "NanoCpus": u64::from(spec.resources.milli_cpus.unwrap_or_default()) * 1_000_000,
+                "PidsLimit": spec.resources.pids,
+                "NetworkMode": network(&options.network),
+                "RestartPolicy": restart(options.restart),
+                "AutoRemove": spec.remove,
+                "ReadonlyRootfs": options.security.read_only,
+                "CapAdd": options.security.cap_add, "CapDrop": options.security.cap_drop,
+                "Init": options.init, "Dns": options.dns,
+            },
+            "Mounts": options.mounts.iter().map(mount).collect::<Vec<_>>(),
+            "NetworkSettings": networks(record),
+        }),
+    )
+}
+
+fn state(record: &InstanceRecord) -> Value {
+    let is = |state| record.state == state;
+    let exit = record.exit.as_ref().filter(|_| !is(InstanceState::Running));
+    let health = record.health.as_ref().map(|health| {
+        let status = match health.status {
+            HealthStatus::Starting => "starting",
+            HealthStatus::Healthy => "healthy",
+            HealthStatus::Unhealthy => "unhealthy",
+        };
+        let log = health.log.iter().map(|one| {
+            json!({ "Start": one.started_at, "End": one.finished_at, "ExitCode": one.exit_code, "Output": one.output })
+        });
+        json!({ "Status": status, "FailingStreak": health.failing, "Log": log.collect::<Vec<_>>() })
+    });
+    json!({
+        "Status": record.state,
+        "Running": matches!(record.state, InstanceState::Running | InstanceState::Paused),
+        "Paused": is(InstanceState::Paused),
+        "Restarting": is(InstanceState::Restarting),
+        "OOMKilled": exit.is_some_and(|exit| exit.out_of_memory),
+        "Dead": false,
+        "Pid": record.runtime.process.map_or(0, |process| process.pid),
+        "ExitCode": exit.map_or(0, |exit| exit.code),
+        "Error": exit.and_then(|exit| exit.error.as_ref()).map(ToString::to_string).unwrap_or_default(),
+        "StartedAt": record.started_at,
+        "FinishedAt": record.finished_at,
+        "Health": health,
+    })
+}
+
+fn network(choice: &NetworkChoice) -> &str {
+    match choice {
+        NetworkChoice::Bridge => "bridge",
+        NetworkChoice::None => "none",
+        NetworkChoice::Host => "host",
+        NetworkChoice::Named(name) => name,
+    }
+}
+
+fn restart(policy: RestartPolicy) -> Value {
+    let (name, most) = match policy {
+        RestartPolicy::No => ("no", None),
+        RestartPolicy::Always => ("always", None),
+        RestartPolicy::UnlessStopped => ("unless-stopped", None),
+        RestartPolicy::OnFailure { most } => ("on-failure", most),
+    };
+    json!({ "Name": name, "MaximumRetryCount": most.unwrap_or_default() })
+}
+
+fn mount(mount: &MountSpec) -> Value {
+    let (kind, name, source) = match &mount.source {
+        MountSource::Volume { name, .. } => ("volume", name.clone(), String::new()),
+        MountSource::Bind { path } => ("bind", String::new(), path.to_string_lossy().into_owned()),
+        MountSource::Tmpfs { .. } => ("tmpfs", String::new(), String::new()),
+    };
+    json!({ "Type": kind, "Name": name, "Source": source, "Destination": mount.target, "RW": !mount.read_only })
+}
+
+fn networks(record: &InstanceRecord) -> Value {
+    let mut ports = Map::new();
+    let published = if record.ports.is_empty() { &record.spec.ports } else { &record.ports };
+    for map in published {
+        let key = format!("{}/{}", map.port, map.protocol);
+        let at = json!({ "HostIp": map.host_ip, "HostPort": map.host_port.to_string() });
+        if let Value::Array(places) = ports.entry(key).or_insert_with(|| json!([])) {
+            places.push(at);
+        }
+    }
+    let address = record.runtime.ip.map(|ip| ip.to_string()).unwrap_or_default();
+    let name = network(&record.spec.options.network);
+    json!({ "IPAddress": address, "Ports": ports, "Networks": { name: { "IPAddress": address } } })
+}
+
+/// Docker's fields beside ours, which begin with small letters.
+fn with(own: &impl serde::Serialize, theirs: Value) -> Value {
+    let mut all = serde_json::to_value(own).unwrap_or_default();
+    if let (Value::Object(all), Value::Object(theirs)) = (&mut all, theirs) {
+        all.extend(theirs);
+    }
+    all
+}
+
+/// A text of one line, as a list shows it.
+pub(crate) fn command(words: &[String], letters: usize) -> String {
+    plain(&words.join(" ")).chars().take(letters).collect()
+}
