@@ -3,17 +3,12 @@
 
 use tandem_app::{
     Beginning, BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts,
-    CheckOutcome, ClassView, ClassWish, CommandEnd, Database, DfReport, ExperimentInfo,
-    ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow, InstanceRow, Language,
-    LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned, Pulling, QueryAnswer,
-    RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish, SaidBy, SnapshotRow,
-    Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize, UpdateMode, UpdateReport,
-    CheckOutcome, ClassFormat, ClassView, ClassWish, CommandEnd, CompareRequest, Database,
-    DfReport, ExperimentInfo, ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail,
-    ImageRow, InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening,
-    Project, Pruned, Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow,
-    ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind,
-    TerminalSize, UpdateMode, UpdateReport,
+    CheckOutcome, ClassFormat, ClassView, ClassWish, CommandEnd, Database, DfReport,
+    ExperimentInfo, ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow,
+    InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned,
+    Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish,
+    SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize,
+    UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
