@@ -250,6 +250,21 @@ mod tests {
         assert!(refused(|d| d.schema = "tandem.result/9".into()).contains("tandem.result/9"));
         assert!(refused(|d| d.id = "../../x".into()).contains("id"));
         assert!(refused(|d| d.lanes.clear()).contains("no lane"));
+        assert!(refused(|d| d.experiment = "a b".into()).contains("its experiment"));
+        assert!(refused(|d| d.finished_at -= jiff::SignedDuration::from_mins(1)).contains("ended"));
+        assert!(refused(|d| d.lanes[1].id = "a\u{1b}".into()).contains("no name"));
+        let phase = |d: &mut ResultDocument| {
+            let name = "a".to_owned();
+            d.trials[0].phases = vec![tandem_model::TrialPhase { name, start_ns: 9, end_ns: 3 }];
+        };
+        assert!(refused(phase).contains("ends before"));
+        let list = |d: &mut ResultDocument| {
+            d.trials[0].metrics.insert("a".to_owned(), Value::Array(Vec::new()));
+        };
+        assert!(refused(list).contains("no single value"));
+        assert!(refused(|d| d.summary[0].lane = "gone".into()).contains("summary of"));
+        assert!(refused(|d| d.comparisons[0].a = "gone".into()).contains("a ratio of"));
+        assert!(!refused(|d| d.schema = "x\u{1b}y".into()).contains('\u{1b}'));
     }
 
     #[test]

@@ -61,6 +61,9 @@ export class Phrases {
     if (QUANTITY.test(value)) return value.replace(/(\d)\.(?=\d)/g, "$1,");
     // Places are listed, and no words of any language.
     if (/^\/\S*( or \/\S*)+$/.test(value)) return value.replaceAll(" or ", ` ${this.reword("or")} `);
+    // A list whose every part is known is no value with a semicolon in it.
+    const parts = value.split("; ").map((part) => this.#whole(part));
+    if (parts.length > 1 && parts.every((part) => part !== null)) return parts.join("; ");
     const whole = this.#whole(value);
     if (whole !== null) return whole;
     return value.includes("; ") ? value.split("; ").map((part) => this.#value(part, own)).join("; ") : this.reword(value);
