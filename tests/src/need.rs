@@ -1,5 +1,6 @@
 use std::{
     ffi::OsString,
+    net::{Ipv4Addr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -18,6 +19,10 @@ pub enum Need {
     Window,
     /// A CRIU that takes a process down and brings it back on this kernel.
     Checkpoint,
+    /// A port of 127.0.0.1 that nobody else has, by TCP.
+    TcpPort(u16),
+    /// The same by UDP.
+    UdpPort(u16),
 }
 
 impl Need {
@@ -36,8 +41,14 @@ impl Need {
                 static WHY: OnceLock<Option<String>> = OnceLock::new();
                 WHY.get_or_init(no_checkpoint).clone()
             }
+            Self::TcpPort(port) => taken(port, TcpListener::bind((Ipv4Addr::LOCALHOST, port))),
+            Self::UdpPort(port) => taken(port, UdpSocket::bind((Ipv4Addr::LOCALHOST, port))),
         }
     }
+}
+
+fn taken<T>(port: u16, bound: std::io::Result<T>) -> Option<String> {
+    bound.err().map(|e| format!("127.0.0.1:{port} cannot be listened on: {e}"))
 }
 
 /// The CRIU that `cargo xtask test` brought, where the installed one does not

@@ -11,14 +11,23 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{
-    container::{published_port, row},
-    vm::case,
-};
-use crate::{Case, Output, World, poll};
+use super::container::{published_port, row};
+use crate::{Case, Need, Output, Start, World, poll};
 
-pub(super) const CASES: &[Case] =
-    &[case("vm_board::the_small_one_runs_stops_and_comes_back_and_names_are_found", small)];
+pub(super) const CASES: &[Case] = &[Case {
+    name: "vm_board::the_small_one_runs_stops_and_comes_back_and_names_are_found",
+    needs: &[
+        Need::Root,
+        Need::Program("qemu-system-x86_64"),
+        Need::Program("mke2fs"),
+        Need::UdpPort(NAMES),
+    ],
+    start: Start::Built,
+    run: small,
+}];
+
+/// Where the guest asks for names; it knows our loopback as 10.0.2.2.
+const NAMES: u16 = 53;
 
 /// An emulated boot on a busy machine.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -51,8 +60,7 @@ fn tandem(world: &World, words: &[&str]) -> Result<Output> {
 }
 
 fn small(world: &World) -> Result<()> {
-    // What the guest knows as 10.0.2.2.
-    let names = UdpSocket::bind((Ipv4Addr::LOCALHOST, 53)).context("127.0.0.1:53 is taken")?;
+    let names = UdpSocket::bind((Ipv4Addr::LOCALHOST, NAMES))?;
     names.set_read_timeout(Some(Duration::from_millis(100)))?;
     let done = AtomicBool::new(false);
     thread::scope(|scope| {

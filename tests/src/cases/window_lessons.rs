@@ -6,25 +6,34 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::window::{ENDING, SOON, case, open, tests};
+use super::window::{ENDING, SOON, open, tests};
 use crate::{
-    Case, World,
+    Case, Need, Start, World,
     desktop::{Desktop, Look},
 };
 
-pub(super) const CASES: &[Case] =
-    &[case("window::the_articles_lessons_are_done_step_by_step", all)];
+pub(super) const CASES: &[Case] = &[Case {
+    name: "window::the_articles_lessons_are_done_step_by_step",
+    // Those of every window, and the ports that the lessons name.
+    needs: &[
+        Need::Root,
+        Need::Window,
+        Need::Program("Xvfb"),
+        Need::Program("dbus-run-session"),
+        Need::Program("WebKitWebDriver"),
+        Need::Program("qemu-system-x86_64"),
+        Need::Program("mke2fs"),
+        Need::TcpPort(8080),
+        Need::TcpPort(8081),
+    ],
+    start: Start::Built,
+    run: all,
+}];
 
 /// Building from the cache, and a machine that boots on a busy one.
 const RUN: Duration = Duration::from_mins(6);
-/// The ports that the lessons name.
-const PORTS: [u16; 2] = [8080, 8081];
 
 fn all(world: &World) -> Result<()> {
-    for port in PORTS {
-        let taken = std::net::TcpListener::bind(("127.0.0.1", port)).map(drop);
-        taken.with_context(|| format!("somebody has port {port}, which the lessons take"))?;
-    }
     // The home is shared, and the lessons build `hello-flask` their own way.
     world.tandem(["image", "tag", "hello-flask", "kept-for-others"])?.ok()?;
     let desktop = open(world, Look::Light)?;

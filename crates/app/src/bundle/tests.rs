@@ -17,7 +17,7 @@ fn filled(dir: &Path) -> Arc<App> {
     fs::write(kernel.join("vmlinux"), "image").unwrap();
     fs::write(kernel.join("modules.cpio"), "modules").unwrap();
     let record = serde_json::json!({
-        "release": "6.1", "package": null, "sha256": null, "layout": 1,
+        "release": "6.1", "package": null, "sha256": null, "layout": tandem_vm::KERNEL_LAYOUT,
         "modules": {"disk": [], "network": [], "channel": [], "memory": []},
     });
     tandem_home::write_json(&app.home.kernels().join("current.json"), &record).unwrap();

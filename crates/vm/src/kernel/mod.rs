@@ -148,7 +148,7 @@ pub(crate) struct Kernel {
 
 /// Changes when kernels are made ready in another way; an older one is made
 /// again.
-const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 2;
 
 impl Kernel {
     /// The kernel of a home, when there is one already.
