@@ -63,6 +63,7 @@ pub use import::{ImportError, read_document};
 pub use instruments::available_memory;
 pub use merge::{MergeError, merge};
 pub use order::blocks;
+pub use parity::apart;
 pub use plan::{LaneSetup, Plan};
 pub use run::{Earlier, run, run_with};
 pub use store::{ResultRow, ResultStore, Resumable, StoreError, StoredRun};

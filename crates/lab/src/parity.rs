@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use tandem_backend::Backend;
-use tandem_model::{InstanceRecord, Parity, Resources};
+use tandem_model::{InstanceRecord, LaneReport, Parity, Resources};
 use tandem_probe::cgroup_limits;
 
 /// What a lane really runs: fact to value, both for people.
@@ -76,13 +76,37 @@ fn body_difference((a, one): (&str, &[u8]), (b, two): (&str, &[u8])) -> Option<S
         String::from_utf8_lossy(piece).escape_debug().to_string()
     };
     Some(format!(
-        "response body: {} bytes in {a}, {} bytes in {b}, different from byte {} on (`{}` and `{}`)",
+        "{BODY}: {} bytes in {a}, {} bytes in {b}, different from byte {} on (`{}` and `{}`)",
         one.len(),
         two.len(),
         at + 1,
         excerpt(one),
         excerpt(two)
     ))
+}
+
+/// How a difference of answers begins.
+const BODY: &str = "response body";
+
+/// What two lanes did not have alike. Each was compared with the run's first
+/// lane: a fact that is another there, and the same in both of these, is none.
+pub fn apart(one: &LaneReport, two: &LaneReport) -> Vec<String> {
+    let facts = |lane: &LaneReport| -> Vec<(String, String)> {
+        let own = format!(" in {}", lane.id);
+        let fact = |text: &String| {
+            // How answers differ from a third one tells nothing of each other.
+            let shape = text.strip_suffix(&own).filter(|_| !text.starts_with(BODY));
+            (shape.unwrap_or(text).to_owned(), text.clone())
+        };
+        let differences = if lane.parity.fair { &[][..] } else { &lane.parity.differences };
+        differences.iter().map(fact).collect()
+    };
+    let (one, two) = (facts(one), facts(two));
+    let alone = |these: &[(String, String)], others: &[(String, String)]| -> Vec<String> {
+        let other = |shape: &String| others.iter().any(|(theirs, _)| theirs == shape);
+        these.iter().filter(|(shape, _)| !other(shape)).map(|(_, text)| text.clone()).collect()
+    };
+    [alone(&one, &two), alone(&two, &one)].concat()
 }
 
 /// The finding for all lanes together.
@@ -101,6 +125,24 @@ mod tests {
             ("memory limit".to_owned(), limit.to_owned()),
         ]);
         Observed { facts, body: body.to_owned() }
+    }
+
+    #[test]
+    fn what_only_the_first_lane_lacks_sets_no_two_others_apart() {
+        let mut document = crate::analysis::tests::document(3);
+        let differ = |lane: &mut LaneReport, texts: &[&str]| {
+            lane.parity.fair = false;
+            lane.parity.differences =
+                texts.iter().map(|it| format!("{it} in {}", lane.id)).collect();
+        };
+        let limit = "memory limit: none in process, 512 MiB";
+        differ(&mut document.lanes[0], &[limit]);
+        differ(&mut document.lanes[1], &[limit]);
+        assert_eq!(apart(&document.lanes[0], &document.lanes[1]), Vec::<String>::new());
+        let body = "response body: 1 bytes in process, 2 bytes";
+        differ(&mut document.lanes[0], &[limit, body]);
+        differ(&mut document.lanes[1], &["memory limit: none in process, 256 MiB", body]);
+        assert_eq!(apart(&document.lanes[0], &document.lanes[1]).len(), 4);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod timed;
 
-use tandem_lab::{describe, values};
+use tandem_lab::{apart, describe, values};
 use tandem_model::{
     Accelerator, BackendKind, LaneReport, ResultDocument, Verdict, VerdictOutcome,
     format::format_bytes,
@@ -195,13 +195,7 @@ impl Pair<'_> {
 
     /// What of the two was not the same, as the first sentence.
     fn unfair(&self) -> String {
-        let lanes = [self.container, self.vm];
-        let differences: Vec<&str> = lanes
-            .iter()
-            .filter(|lane| !lane.parity.fair)
-            .flat_map(|lane| &lane.parity.differences)
-            .map(String::as_str)
-            .collect();
+        let differences = apart(self.container, self.vm);
         if differences.is_empty() {
             return String::new();
         }

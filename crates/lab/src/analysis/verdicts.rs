@@ -13,6 +13,7 @@ use tandem_model::{
 use tandem_stats::{judge::Thresholds, median};
 
 use super::{contrast::Contrast, format::quantity, values};
+use crate::parity::apart;
 
 const FASTER: &str = "Containers are faster to spin up than a VM";
 const HEAVIER: &str = "VMs are heavier than containers: a running VM takes more memory";
@@ -196,11 +197,7 @@ impl Pair<'_> {
     }
 
     fn verdict(&self, claim: &str, outcome: VerdictOutcome, mut why: Vec<String>) -> Verdict {
-        let unfair: Vec<String> = [self.container, self.vm]
-            .iter()
-            .filter(|lane| !lane.parity.fair)
-            .flat_map(|lane| lane.parity.differences.clone())
-            .collect();
+        let unfair = apart(self.container, self.vm);
         if !unfair.is_empty() {
             why.insert(0, format!("This comparison is unfair ({}).", unfair.join("; ")));
         }
