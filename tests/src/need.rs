@@ -23,6 +23,8 @@ pub enum Need {
     TcpPort(u16),
     /// The same by UDP.
     UdpPort(u16),
+    /// What others need too.
+    All(&'static [Need]),
 }
 
 impl Need {
@@ -42,6 +44,7 @@ impl Need {
                 WHY.get_or_init(no_checkpoint).clone()
             }
             Self::TcpPort(port) => taken(port, TcpListener::bind((Ipv4Addr::LOCALHOST, port))),
+            Self::All(needs) => needs.iter().find_map(|need| need.missing()),
             Self::UdpPort(port) => taken(port, UdpSocket::bind((Ipv4Addr::LOCALHOST, port))),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::window::{ENDING, SOON, open, tests};
+use super::window::{ENDING, NEEDS, SOON, open, tests};
 use crate::{
     Case, Need, Start, World,
     desktop::{Desktop, Look},
@@ -14,18 +14,8 @@ use crate::{
 
 pub(super) const CASES: &[Case] = &[Case {
     name: "window::the_articles_lessons_are_done_step_by_step",
-    // Those of every window, and the ports that the lessons name.
-    needs: &[
-        Need::Root,
-        Need::Window,
-        Need::Program("Xvfb"),
-        Need::Program("dbus-run-session"),
-        Need::Program("WebKitWebDriver"),
-        Need::Program("qemu-system-x86_64"),
-        Need::Program("mke2fs"),
-        Need::TcpPort(8080),
-        Need::TcpPort(8081),
-    ],
+    // The ports are those that the lessons name.
+    needs: &[Need::All(NEEDS), Need::TcpPort(8080), Need::TcpPort(8081)],
     start: Start::Built,
     run: all,
 }];

@@ -10,7 +10,7 @@ use tandem_vm::{
     Chain, Saved, give_back, give_to_new, layers_of, save_running, save_stopped, sweep_layers,
 };
 
-use super::{HEAD, Head, RECORD, Restored, Snapshot, all, rename, size::Sizes};
+use super::{HEAD, Head, RECORD, Restored, Snapshot, all, record::come_back, rename, size::Sizes};
 use crate::{App, AppError};
 
 impl App {
@@ -39,16 +39,8 @@ impl App {
                 (stopped(&record, &machine, memory)?, None)
             }
         };
-        let snapshot = Snapshot {
-            version: Snapshot::VERSION,
-            name: name.to_owned(),
-            created_at: jiff::Timestamp::now(),
-            parent: head.snapshot,
-            spec: record.spec,
-            volumes: Vec::new(),
-            checkpoint: false,
-            machine: Some(saved),
-        };
+        let snapshot =
+            Snapshot { machine: Some(saved), ..Snapshot::now(name, head.snapshot, record.spec) };
         write_json(&fresh.join(RECORD), &snapshot)?;
         rename(&fresh, &dir.join(name))?;
         write_json(&dir.join(HEAD), &Head { snapshot: Some(name.to_owned()), ..Head::default() })?;
@@ -88,12 +80,7 @@ impl App {
         let ended = self.ended_lock(&record)?;
         let memory = give_back(&machine, &from, saved, memory)?;
         let mut now = self.instances.load(&record.id)?;
-        now.spec = InstanceSpec {
-            name: record.spec.name.clone(),
-            remove: record.spec.remove,
-            owner: record.spec.owner,
-            ..snapshot.spec
-        };
+        now.spec = come_back(snapshot.spec, &record.spec);
         self.instances.save(&now)?;
         let head = Head { snapshot: Some(snapshot.name), ..Head::default() };
         write_json(&dir.join(HEAD), &head)?;

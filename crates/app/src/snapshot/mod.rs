@@ -115,14 +115,9 @@ impl App {
         let paused = held.as_ref().map(|_| begin.elapsed());
         drop(held);
         let snapshot = Snapshot {
-            version: Snapshot::VERSION,
-            name: name.to_owned(),
-            created_at: jiff::Timestamp::now(),
-            parent: head.snapshot,
-            spec: record.spec,
             volumes,
             checkpoint: memory,
-            machine: None,
+            ..Snapshot::now(name, head.snapshot, record.spec)
         };
         write_json(&fresh.join(RECORD), &snapshot)?;
         rename(&fresh, &dir.join(name))?;

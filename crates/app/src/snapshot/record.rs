@@ -38,6 +38,20 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     pub(crate) const VERSION: u32 = 1;
+
+    /// One of this moment, with nothing in it yet.
+    pub(super) fn now(name: &str, parent: Option<String>, spec: InstanceSpec) -> Self {
+        Self {
+            version: Self::VERSION,
+            name: name.to_owned(),
+            created_at: jiff::Timestamp::now(),
+            parent,
+            spec,
+            volumes: Vec::new(),
+            checkpoint: false,
+            machine: None,
+        }
+    }
 }
 
 /// What the instance's files come from, to find what was not touched since.
@@ -73,6 +87,16 @@ pub struct Restored {
     pub started: bool,
     /// Its memory came back as well, or will with its next start.
     pub memory: bool,
+}
+
+/// What an instance is that has come back to a snapshot's `spec`: still itself.
+pub(super) fn come_back(spec: InstanceSpec, instance: &InstanceSpec) -> InstanceSpec {
+    InstanceSpec {
+        name: instance.name.clone(),
+        remove: instance.remove,
+        owner: instance.owner,
+        ..spec
+    }
 }
 
 pub(super) fn load(dir: &Path, record: &InstanceRecord, name: &str) -> Result<Snapshot, AppError> {

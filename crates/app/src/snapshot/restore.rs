@@ -9,7 +9,11 @@ use tandem_home::{Lock, make_private_dir, write_json};
 use tandem_image::{copy_tree, stamps};
 use tandem_model::{InstanceRecord, InstanceSpec, MountSource};
 
-use super::{HEAD, Head, MEMORY, Restored, Snapshot, TICK, conflict, record::load, rename};
+use super::{
+    HEAD, Head, MEMORY, Restored, Snapshot, TICK, conflict,
+    record::{come_back, load},
+    rename,
+};
 use crate::{App, AppError, swap::exchange};
 
 impl App {
@@ -71,12 +75,7 @@ impl App {
         }
         tokio::time::sleep(TICK).await;
         let mut now = self.instances.load(&record.id)?;
-        now.spec = InstanceSpec {
-            name: record.spec.name.clone(),
-            remove: record.spec.remove,
-            owner: record.spec.owner,
-            ..snapshot.spec
-        };
+        now.spec = come_back(snapshot.spec, &record.spec);
         self.instances.save(&now)?;
         write_json(&dir.join(HEAD), &head)?;
         if memory {

@@ -16,28 +16,43 @@ impl Files {
     }
 }
 
+fn qemu() -> Qemu {
+    Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() }
+}
+
+/// A machine with nothing of its own but how it boots.
+fn plain<'a>(qemu: &'a Qemu, boot: Boot<'a>) -> Arguments<'a> {
+    Arguments {
+        qemu,
+        accelerator: Accelerator::Tcg,
+        board: Board::Q35,
+        shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
+        name: "tandem-0123",
+        boot,
+        disk: None,
+        shares: &[],
+        memory: Memory::Own,
+        mac: "52:54:00:00:00:01",
+        ports: &[],
+        network: false,
+        descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
+    }
+}
+
 fn words(arguments: &Arguments<'_>) -> Vec<OsString> {
     arguments.to_vec(&mut Handed::to(None)).unwrap()
 }
 
 fn line(disk: Option<Disk<'_>>, ports: &[PortMap]) -> Vec<String> {
-    let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
+    let qemu = qemu();
     let files = Files::new();
     let (kernel, initrd) = (files.file("vmlinux"), files.file("initrd"));
     let arguments = Arguments {
-        qemu: &qemu,
-        accelerator: Accelerator::Tcg,
-        board: Board::Q35,
         shape: Shape { memory: 256 << 20, cpus: 2, ..Shape::default() },
-        name: "tandem-0123",
-        boot: Boot::Kernel { kernel: &kernel, initrd: Some(&initrd) },
         disk,
-        shares: &[],
-        memory: Memory::Own,
-        mac: "52:54:00:00:00:01",
         ports,
         network: disk.is_some(),
-        descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
+        ..plain(&qemu, Boot::Kernel { kernel: &kernel, initrd: Some(&initrd) })
     };
     words(&arguments).into_iter().map(|one| one.into_string().unwrap()).collect()
 }
@@ -104,25 +119,11 @@ fn an_older_qemu_does_not_stand_in_its_own_way() {
 fn memory_from_a_template_is_shared_or_a_copy() {
     let files = Files::new();
     let memory = files.file("memory");
-    let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
+    let qemu = qemu();
     let ram = |memory| {
-        Arguments {
-            qemu: &qemu,
-            accelerator: Accelerator::Tcg,
-            board: Board::Q35,
-            shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
-            name: "tandem-0123",
-            boot: Boot::Loader { item: None },
-            disk: None,
-            shares: &[],
-            memory,
-            mac: "",
-            ports: &[],
-            network: false,
-            descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
-        }
-        .ram(&mut Handed::to(None))
-        .unwrap()
+        Arguments { memory, ..plain(&qemu, Boot::Loader { item: None }) }
+            .ram(&mut Handed::to(None))
+            .unwrap()
     };
     let shared = ram(Memory::CopyOnWrite(&memory));
     assert_eq!((&shared["readonly"], &shared["share"]), (&json!(true), &json!(false)));
@@ -154,16 +155,10 @@ fn nothing_listens_but_the_published_ports() {
 #[test]
 fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
     let mut text = Line::default();
-    let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
+    let qemu = qemu();
     let files = Files::new();
     let (layers, base, item) = ([files.file("d")], files.file("b"), files.file("h,1/boot"));
     let mut arguments = Arguments {
-        qemu: &qemu,
-        accelerator: Accelerator::Tcg,
-        board: Board::Q35,
-        shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
-        name: "tandem-0123",
-        boot: Boot::Loader { item: Some(&item) },
         disk: Some(Disk {
             base: Some(&base),
             layers: &layers,
@@ -171,12 +166,8 @@ fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
             parts: &[],
             locks: true,
         }),
-        shares: &[],
-        memory: Memory::Own,
-        mac: "52:54:00:00:00:01",
-        ports: &[],
         network: true,
-        descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
+        ..plain(&qemu, Boot::Loader { item: Some(&item) })
     };
     let mut handed = Handed::to(None);
     arguments.boot(&mut text, &mut handed).unwrap();
@@ -222,17 +213,13 @@ fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
 
 #[test]
 fn the_small_board_has_its_devices_at_fixed_places() {
-    let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
+    let qemu = qemu();
     let files = Files::new();
     let (kernel, layers, base) = (files.file("k"), [files.file("d")], files.file("b"));
     let volumes = [files.file("v"), files.file("w")];
     let arguments = Arguments {
-        qemu: &qemu,
         accelerator: Accelerator::Kvm,
         board: Board::Microvm,
-        shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
-        name: "tandem-0123",
-        boot: Boot::Kernel { kernel: &kernel, initrd: Some(&kernel) },
         disk: Some(Disk {
             base: Some(&base),
             layers: &layers,
@@ -240,12 +227,8 @@ fn the_small_board_has_its_devices_at_fixed_places() {
             parts: &[],
             locks: true,
         }),
-        shares: &[],
-        memory: Memory::Own,
-        mac: "52:54:00:00:00:01",
-        ports: &[],
         network: true,
-        descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
+        ..plain(&qemu, Boot::Kernel { kernel: &kernel, initrd: Some(&kernel) })
     };
     let line = line_of(&words(&arguments));
     assert!(after(&line, "-machine")[0].starts_with("microvm,acpi=on,"));
@@ -267,22 +250,8 @@ fn a_folder_of_the_host_gives_no_privileges() {
         Share { path: "/a,b".into(), read_only: true },
         Share { path: "/c".into(), read_only: false },
     ];
-    let qemu = Qemu { program: "qemu".into(), firmware: "/fw/qboot.rom".into() };
-    let arguments = Arguments {
-        qemu: &qemu,
-        accelerator: Accelerator::Tcg,
-        board: Board::Q35,
-        shape: Shape { memory: 256 << 20, cpus: 1, ..Shape::default() },
-        name: "tandem-0123",
-        boot: Boot::Loader { item: None },
-        disk: None,
-        shares: &shares,
-        memory: Memory::Own,
-        mac: "",
-        ports: &[],
-        network: false,
-        descriptors: Descriptors { qmp: 5, debug: 6, console: 7, channel: 8 },
-    };
+    let qemu = qemu();
+    let arguments = Arguments { shares: &shares, ..plain(&qemu, Boot::Loader { item: None }) };
     arguments.shares(&mut line);
     let first = line.0[1].to_str().unwrap();
     assert!(first.contains("security_model=mapped-xattr"), "{first}");
