@@ -21,7 +21,13 @@ pub(super) const CASES: &[Case] = &[
         name: "build::gives_what_docker_gives",
         needs: &[Need::Root, Need::Program("dockerd")],
         start: Start::Empty,
-        run: crate::differential::run,
+        run: crate::differential::with_docker,
+    },
+    Case {
+        name: "build::gives_what_buildah_gives",
+        needs: &[Need::Root, Need::Program("buildah")],
+        start: Start::Empty,
+        run: crate::differential::with_buildah,
     },
 ];
 

@@ -11,13 +11,14 @@ const PRESENT: u64 = 1_700_000_000;
 pub(super) fn files(
     ours: &BTreeMap<String, Entry>,
     theirs: &BTreeMap<String, Entry>,
+    peer: &str,
 ) -> Vec<String> {
     let mut differences = Vec::new();
     let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     for name in names {
         match (ours.get(name), theirs.get(name)) {
             (Some(_), None) => differences.push(format!("only Tandem has /{name}")),
-            (None, Some(_)) => differences.push(format!("only Docker has /{name}")),
+            (None, Some(_)) => differences.push(format!("only {peer} has /{name}")),
             (Some(ours), Some(theirs)) => {
                 let (ours, theirs) = (shown(ours, theirs), shown(theirs, theirs));
                 if ours != theirs {
@@ -30,7 +31,7 @@ pub(super) fn files(
     differences
 }
 
-/// All that counts of a file. A time counts where Docker kept an old one.
+/// All that counts of a file. A time counts where the other kept an old one.
 fn shown(entry: &Entry, theirs: &Entry) -> String {
     let time = if theirs.modified < PRESENT && theirs.kind != 'd' {
         format!(" at {}", entry.modified)
@@ -49,7 +50,7 @@ fn shown(entry: &Entry, theirs: &Entry) -> String {
     )
 }
 
-/// Settings of an image that Docker's builder makes.
+/// Settings of an image that a builder makes.
 const SETTINGS: [&str; 12] = [
     "Env",
     "Cmd",

@@ -1,50 +1,76 @@
-//! The same Dockerfiles through Docker's builder and ours: what comes out must
+//! The same Dockerfiles through another builder and ours: what comes out must
 //! be equal, file by file and setting by setting.
 
+mod both;
+mod buildah;
 mod compare;
 mod context;
+mod docker;
 mod files;
 mod recipe;
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{
-    Output, World,
-    docker_peer::{DockerPeer, client},
-    process,
-};
+use crate::{Output, World};
 
+use both::Both;
 use recipe::Recipe;
 
-/// Every recipe, see the head of the file for its form.
+/// What Docker judges, see the head of the file for its form.
 const RECIPES: &str = include_str!("../../fixtures/dockerfiles.txt");
 
-/// Builds everything with both and compares.
-pub(crate) fn run(world: &World) -> Result<()> {
+/// What came after Debian's Docker, or what that does otherwise than the
+/// reference says: buildah judges it.
+const NEWER: &str = include_str!("../../fixtures/dockerfiles-newer.txt");
+
+/// Another builder.
+trait Builder: Sync {
+    fn name(&self) -> &'static str;
+
+    /// What else its base must have.
+    fn base(&self) -> &'static str {
+        ""
+    }
+
+    /// Builds with arguments that all builders understand.
+    fn build(&self, world: &World, arguments: &[String]) -> Result<Output>;
+
+    /// The settings of an image that it built.
+    fn settings(&self, tag: &str) -> Result<Value>;
+
+    /// Whether its refusal came from the machine and not from the recipe.
+    fn is_ill(&self, refusal: &Output) -> Result<()>;
+}
+
+/// Builds everything with Docker and compares.
+pub(crate) fn with_docker(world: &World) -> Result<()> {
     let recipes = recipe::parse(RECIPES)?;
     ensure!(recipes.len() >= 200, "only {} recipes", recipes.len());
+    let peer = docker::Docker::start(&world.scratch().join("docker"))?;
+    run(world, &peer, &recipes)
+}
+
+/// Builds what is newer with buildah and compares.
+pub(crate) fn with_buildah(world: &World) -> Result<()> {
+    let peer = buildah::Buildah::in_folder(&world.scratch().join("buildah"))?;
+    run(world, &peer, &recipe::parse(NEWER)?)
+}
+
+fn run(world: &World, peer: &dyn Builder, recipes: &[Recipe]) -> Result<()> {
     let only = std::env::var("TANDEM_RECIPE").ok();
     let folder = world.scratch().join("context");
     context::make(&folder)?;
-    let daemon = DockerPeer::start(
-        &world.scratch().join("docker"),
-        Command::new("dockerd"),
-        &["--bridge=none", "--iptables=false"],
-    )?;
     let wanted = |recipe: &&Recipe| only.as_ref().is_none_or(|only| recipe.name.contains(only));
     let left: Mutex<Vec<&Recipe>> = Mutex::new(recipes.iter().filter(wanted).rev().collect());
     let wrong = Mutex::new(Vec::new());
     let worker = |number: usize| {
-        let both = Both { world, daemon: &daemon, context: &folder, number };
+        let both = Both { world, peer, context: &folder, number };
         while let Some(recipe) = locked(&left).pop() {
             let problem = match (both.compare(recipe), &recipe.differs) {
                 (Err(error), None) => format!("{}: {error:#}", recipe.name),
@@ -56,7 +82,7 @@ pub(crate) fn run(world: &World) -> Result<()> {
             locked(&wrong).push(problem);
         }
     };
-    Both { world, daemon: &daemon, context: &folder, number: 0 }.base()?;
+    Both { world, peer, context: &folder, number: 0 }.base()?;
     let worker = &worker;
     thread::scope(|scope| {
         for number in 0..WORKERS {
@@ -67,7 +93,6 @@ pub(crate) fn run(world: &World) -> Result<()> {
     for name in results.chain([BASE.to_owned()]) {
         let _ = world.tandem(["image", "rm", "-f", &name])?;
     }
-    drop(daemon);
     let wrong = std::mem::take(&mut *locked(&wrong));
     if wrong.is_empty() {
         return Ok(());
@@ -89,105 +114,5 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Both builders, as a worker uses them.
-#[derive(Clone, Copy)]
-struct Both<'a> {
-    world: &'a World,
-    daemon: &'a DockerPeer,
-    context: &'a Path,
-    number: usize,
-}
-
-impl Both<'_> {
-    fn base(&self) -> Result<()> {
-        let recipe = Recipe {
-            text: "FROM scratch\nCOPY rootfs /\nENV PATH=/bin\n".to_owned(),
-            ..Recipe::default()
-        };
-        self.theirs(&recipe, BASE, &[])?.ok()?;
-        self.ours(&recipe, BASE, &[])?.ok()?;
-        Ok(())
-    }
-
-    fn compare(&self, recipe: &Recipe) -> Result<()> {
-        let result = &result(self.number);
-        let (ours, theirs) = (self.ours(recipe, result, &[])?, self.theirs(recipe, result, &[])?);
-        ensure!(!theirs.stderr.contains("connect to the Docker daemon"), "{}", self.daemon.log());
-        match (ours.code, theirs.code) {
-            (Some(0), Some(0)) if recipe.fails => bail!("both build it, and it must fail"),
-            (Some(0), Some(0)) => {}
-            (Some(0), _) => bail!("only Docker refuses it: {}", last_line(&theirs)),
-            (_, Some(0)) => bail!("only Tandem refuses it: {}", last_line(&ours)),
-            _ if recipe.fails => return Ok(()),
-            _ => bail!("both refuse it: {} / {}", last_line(&ours), last_line(&theirs)),
-        }
-        let (our_tar, their_tar) = (self.place("ours.tar"), self.place("theirs.tar"));
-        let to = |path: &Path| format!("type=tar,dest={}", path.display());
-        self.ours(recipe, result, &["-o", &to(&our_tar)])?.ok()?;
-        self.theirs(recipe, result, &["-o", &to(&their_tar)])?.ok()?;
-        let mut differences = compare::files(&files::read(&our_tar)?, &files::read(&their_tar)?);
-        let ours = self.world.tandem(["image", "inspect", result])?.ok()?.json()?;
-        let theirs = self.daemon.run(&["image", "inspect", result])?.ok()?.json()?;
-        differences.extend(compare::settings(&ours["config"], &theirs[0]["Config"]));
-        ensure!(differences.is_empty(), "\n    {}", differences.join("\n    "));
-        Ok(())
-    }
-
-    /// A file of this worker's.
-    fn place(&self, name: &str) -> PathBuf {
-        self.world.scratch().join(format!("{}-{name}", self.number))
-    }
-
-    /// Writes the recipe beside the context, so that it is not in it.
-    fn write(&self, recipe: &Recipe) -> Result<String> {
-        let path = self.place("Dockerfile");
-        fs::write(&path, &recipe.text)?;
-        let ignore = self.place("Dockerfile.dockerignore");
-        match &recipe.ignore {
-            Some(text) => fs::write(&ignore, text)?,
-            None => drop(fs::remove_file(&ignore)),
-        }
-        Ok(path.to_string_lossy().into_owned())
-    }
-
-    fn arguments(&self, recipe: &Recipe, tag: &str, more: &[&str]) -> Result<Vec<String>> {
-        let mut arguments: Vec<String> = ["build", "-q", "-t", tag].map(str::to_owned).into();
-        arguments.extend(["-f".to_owned(), self.write(recipe)?]);
-        for argument in &recipe.arguments {
-            arguments.extend(["--build-arg".to_owned(), argument.clone()]);
-        }
-        for label in &recipe.labels {
-            arguments.extend(["--label".to_owned(), label.clone()]);
-        }
-        if let Some(target) = &recipe.target {
-            arguments.extend(["--target".to_owned(), target.clone()]);
-        }
-        arguments.extend(more.iter().map(|it| (*it).to_owned()));
-        arguments.push(self.context.to_string_lossy().into_owned());
-        Ok(arguments)
-    }
-
-    fn ours(&self, recipe: &Recipe, tag: &str, more: &[&str]) -> Result<Output> {
-        let mut command = self.world.command(self.arguments(recipe, tag, more)?);
-        command.args(["--network", "none"]).env("FROM_HOST", "of the host");
-        self.world.finish(command)
-    }
-
-    fn theirs(&self, recipe: &Recipe, tag: &str, more: &[&str]) -> Result<Output> {
-        let mut command = Command::new(client());
-        command.args(["--host", self.daemon.socket()]).args(self.arguments(recipe, tag, more)?);
-        self.world.prepare(&mut command);
-        command.args(["--network", "none"]).env("DOCKER_BUILDKIT", "1");
-        command.env("FROM_HOST", "of the host");
-        process::run(command, std::time::Duration::from_mins(2))
-            .context("docker build does not end")
-    }
-}
-
-fn last_line(output: &Output) -> String {
-    let text = output.stderr.trim();
-    text.lines().last().unwrap_or_default().to_owned()
-}
-
-/// A value that is not there, for comparisons.
+/// A setting that is not there, for comparisons.
 static NOTHING: Value = Value::Null;

@@ -7,17 +7,19 @@ pub(super) struct Recipe {
     pub(super) text: String,
     /// Both builders must refuse it.
     pub(super) fails: bool,
-    /// Why this Docker's builder is not the measure here.
+    /// Why the other builder is not the measure here.
     pub(super) differs: Option<String>,
     pub(super) arguments: Vec<String>,
     pub(super) labels: Vec<String>,
     pub(super) target: Option<String>,
     pub(super) ignore: Option<String>,
+    /// Further options, with `{context}` for the folder of the context.
+    pub(super) options: Vec<(String, String)>,
 }
 
 /// Reads the fixture: `## NAME` begins a recipe and `## NAME !` one that must
-/// fail; lines that begin with `%` say how it is built, or why Docker's result
-/// `%differs`; the rest is the Dockerfile. What stands before the first recipe is a comment.
+/// fail; lines that begin with `%` say how it is built, or why the other's
+/// result `%differs`; the rest is the Dockerfile. What stands before the first recipe is a comment.
 pub(super) fn parse(text: &str) -> Result<Vec<Recipe>> {
     let mut recipes: Vec<Recipe> = Vec::new();
     // Not lines(): some recipes have line ends of Windows.
@@ -43,6 +45,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Recipe>> {
                 let ignore = recipe.ignore.get_or_insert_default();
                 ignore.push_str(value);
                 ignore.push('\n');
+            }
+            Some((option @ ("build-context" | "secret"), value)) => {
+                recipe.options.push((option.to_owned(), value.to_owned()));
             }
             Some((other, _)) => bail!("{}: `%{other}` means nothing", recipe.name),
             None => {

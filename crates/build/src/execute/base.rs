@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     BuildError, BuildEvent, ContextSource, Substitution,
-    parse::Instruction,
+    parse::{Instruction, Transfer, Word},
     plan::{Base, Stage},
 };
 
@@ -86,9 +86,7 @@ impl Builder<'_> {
         let context = self.options.build_contexts.iter().find(|it| it.stands_for(written));
         let (reference, fetch) = match context.map(|context| &context.source) {
             Some(ContextSource::Dir(_)) => {
-                return Err(self.stuck(instruction, ErrorCode::Usage, format!(
-                    "the build context `{written}` is a folder, and a stage cannot begin with one: give an image, --build-context {written}=docker-image://IMAGE"
-                )));
+                return Box::pin(self.folder(written, platform, instruction)).await;
             }
             Some(ContextSource::Layout(folder, which)) => {
                 self.substituted(written, folder.display().to_string());
@@ -117,6 +115,25 @@ impl Builder<'_> {
             self.store.remove(&image.reference, true)?;
         }
         self.opened(&image).await
+    }
+
+    /// A folder of the host's as the only layer of an image: nothing else is
+    /// known of it.
+    async fn folder(
+        &self,
+        written: &str,
+        platform: Option<&Platform>,
+        instruction: &Instruction,
+    ) -> Result<State, BuildError> {
+        let from = Word { text: written.to_owned(), span: instruction.span };
+        let all = Transfer::everything(from);
+        let mut state = State::scratch();
+        if let Some(platform) = platform {
+            state.document.set_platform(platform);
+        }
+        // No stage is before the first: the name can mean the context only.
+        self.transfer(0, &mut state, instruction, &all, "COPY").await?;
+        Ok(state)
     }
 
     /// An image of a layout. It has no name in the store, and its layers stay

@@ -135,6 +135,27 @@ pub struct Transfer {
     pub destination: Word,
 }
 
+impl Transfer {
+    /// All that a stage, image or named context has, to the root.
+    pub(crate) fn everything(from: Word) -> Self {
+        let word = |text: &str| Word { text: text.to_owned(), span: from.span };
+        Self {
+            sources: vec![word(".")],
+            destination: word("/"),
+            from: Some(from),
+            chown: None,
+            chmod: None,
+            link: false,
+            parents: false,
+            exclude: Vec::new(),
+            checksum: None,
+            unpack: None,
+            keep_git_dir: false,
+            documents: Vec::new(),
+        }
+    }
+}
+
 /// A here-document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heredoc {

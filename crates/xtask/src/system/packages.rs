@@ -123,6 +123,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     // Other readers of our images.
     needed(Group::Test, "skopeo", "skopeo"),
     optional(Group::Test, "umoci", "umoci"),
+    // Another builder, for what Debian's Docker does not know yet.
+    optional(Group::Test, "buildah", "buildah"),
     // What recipes of images give to files.
     needed(Group::Test, "libcap2-bin", "libcap"),
     // Other engines, which load and run our images and we theirs; crun refuses

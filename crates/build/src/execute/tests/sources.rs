@@ -53,6 +53,23 @@ async fn folders_images_and_stages_can_be_named() {
 }
 
 #[tokio::test]
+async fn a_stage_begins_with_a_folder_or_is_one() {
+    let bench = Bench::new();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f"), "F").unwrap();
+    std::fs::write(folder.path().join("left-out"), "-").unwrap();
+    std::fs::write(folder.path().join(".dockerignore"), "left-out\n.dockerignore\n").unwrap();
+    let text =
+        "FROM nowhere AS one\nRUN write /never x\nFROM two\nRUN write /g G\nCOPY --from=one f /h";
+    let place = folder.path().display();
+    let build_contexts = contexts(&[&format!("one={place}"), &format!("two={place}")]);
+    let options = BuildOptions { build_contexts, ..bench.options(text) };
+    let built = bench.try_build(&options).await.unwrap();
+    assert_eq!(bench.files(&built), files(&[("f", "644 F"), ("g", "644 G"), ("h", "644 F")]));
+    assert_eq!(built.substitutions.len(), 2);
+}
+
+#[tokio::test]
 async fn only_the_target_is_built_and_tags_are_given() {
     let bench = Bench::new();
     let text = "FROM scratch AS one\nRUN write /one 1\nFROM nowhere AS two\nRUN write /two 2";
