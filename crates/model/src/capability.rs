@@ -43,6 +43,18 @@ impl Capability {
         }
     }
 
+    /// The commands that mend it: what stands in backticks, or all of `fix`
+    /// where that is a command.
+    pub fn commands(&self) -> Vec<&str> {
+        let Some(fix) = &self.fix else { return Vec::new() };
+        let marked: Vec<&str> = fix.split('`').skip(1).step_by(2).collect();
+        match fix.split(' ').next() {
+            _ if !marked.is_empty() => marked,
+            Some("sudo" | "export") => vec![fix],
+            _ => Vec::new(),
+        }
+    }
+
     /// A capability that is not there.
     pub fn missing(id: &str, detail: impl Into<String>, fix: Option<&str>) -> Self {
         Self {
@@ -51,5 +63,22 @@ impl Capability {
             detail: detail.into(),
             fix: fix.map(Into::into),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_stand_in_backticks_or_alone() {
+        let commands = |fix: &str| -> Vec<String> {
+            let finding = Capability::missing("x", "-", Some(fix));
+            finding.commands().into_iter().map(str::to_owned).collect()
+        };
+        assert_eq!(commands("sudo apt-get install criu"), ["sudo apt-get install criu"]);
+        assert_eq!(commands("`sudo a`, and `sudo b` where c is missing"), ["sudo a", "sudo b"]);
+        assert!(commands("name its socket in DOCKER_HOST").is_empty());
+        assert!(Capability::ok("x", "-").commands().is_empty());
     }
 }

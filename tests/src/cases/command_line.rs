@@ -1,5 +1,7 @@
 //! The command itself: version, wrong usage, what the machine can do.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use anyhow::{Result, ensure};
 
 use crate::{Case, Start, World};
@@ -9,6 +11,7 @@ pub(super) const CASES: &[Case] = &[
     case("command_line::wrong_usage_is_code_2", wrong_usage),
     case("command_line::completions_and_manual_pages", manual),
     case("command_line::doctor_lists_capabilities", doctor),
+    case("command_line::doctor_mends_what_a_command_mends", mends),
     case("command_line::an_empty_home_lists_nothing", empty_home),
 ];
 
@@ -69,6 +72,42 @@ fn doctor(world: &World) -> Result<()> {
         ensure!(is_text("id") && is_text("detail"), "an entry without id or detail: {entry}");
         ensure!(["ok", "limited", "missing"].contains(&status), "an unknown status: {entry}");
         ensure!(entry["fix"].is_string() || entry["fix"].is_null(), "an odd fix: {entry}");
+    }
+    Ok(())
+}
+
+/// On a machine without mmdebstrap, whose package manager is ours.
+fn mends(world: &World) -> Result<()> {
+    let stubs = world.scratch().join("stubs");
+    let log = world.scratch().join("log");
+    for name in ["apt-get", "modprobe", "sysctl", "usermod", "mount", "sudo", "tee"] {
+        let path = world.write(
+            &format!("stubs/{name}"),
+            &format!("#!/bin/sh\necho \"{name} $*\" >> {}\necho said by {name}\n", log.display()),
+        )?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    }
+    std::os::unix::fs::symlink("/bin/sh", stubs.join("sh"))?;
+    let mut command = world.command(["doctor", "--fix", "--json"]);
+    command.env("PATH", &stubs);
+    let output = world.finish(command)?.ok()?;
+    let rows = output.json()?;
+    let row = rows.as_array().into_iter().flatten().find(|row| row["id"] == "bootstrap");
+    ensure!(row.is_some_and(|row| row["status"] == "missing"), "{output}");
+    let ran = std::fs::read_to_string(&log)?;
+    let install = "apt-get install -y mmdebstrap";
+    ensure!(ran.lines().any(|line| line.ends_with(install)), "{ran}");
+    ensure!(output.stderr.contains(&format!("{install}\n")), "{output}");
+    ensure!(output.stderr.contains("said by "), "{output}");
+    ensure!(!ran.contains("docker") && !ran.contains("tandem"), "{ran}");
+    // One that fails is named in the end.
+    std::fs::remove_file(stubs.join("apt-get"))?;
+    let mut command = world.command(["doctor", "--fix"]);
+    command.env("PATH", &stubs);
+    if nix::unistd::geteuid().is_root() {
+        let failed = world.finish(command)?.code_is(125)?;
+        ensure!(failed.stderr.contains(&format!("`{install}` ended with")), "{failed}");
+        ensure!(failed.stdout.contains("bootstrap"), "{failed}");
     }
     Ok(())
 }

@@ -1,19 +1,30 @@
-use tandem_model::CapabilityStatus;
+use tandem_model::{Capability, CapabilityStatus};
 
-use super::Context;
+use super::{Context, mend};
 use crate::{
     grammar::Json,
     output::{json, line},
 };
 
-pub(super) async fn run(context: &Context, wanted: Json) -> anyhow::Result<u8> {
-    let findings = context.app.doctor().await;
+pub(super) async fn run(context: &Context, fix: bool, wanted: Json) -> anyhow::Result<u8> {
+    let mut findings = context.app.doctor().await;
+    let mended = if fix {
+        let mended = mend::mend(context, &findings).await;
+        findings = context.app.doctor().await;
+        mended
+    } else {
+        Ok(())
+    };
+    show(context, &findings, wanted)?;
+    mended.map(|()| 0)
+}
+
+fn show(context: &Context, findings: &[Capability], wanted: Json) -> anyhow::Result<()> {
     if wanted.json {
-        json(&findings)?;
-        return Ok(0);
+        return json(&findings);
     }
     let width = findings.iter().map(|finding| finding.id.len()).max().unwrap_or_default();
-    for finding in &findings {
+    for finding in findings {
         let (word, color) = match finding.status {
             CapabilityStatus::Ok => ("ok     ", "32"),
             CapabilityStatus::Limited => ("limited", "33"),
@@ -26,5 +37,5 @@ pub(super) async fn run(context: &Context, wanted: Json) -> anyhow::Result<u8> {
             line(&format!("         {:<width$}  mend it: {fix}", ""));
         }
     }
-    Ok(0)
+    Ok(())
 }

@@ -18,6 +18,7 @@ mod live;
 mod logs;
 mod manual;
 mod measured;
+mod mend;
 mod network;
 mod registry;
 mod results;
@@ -87,7 +88,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         context.say(&format!("tandem: after a crash: {line}"));
     }
     match cli.command {
-        Command::Doctor(json) => doctor::run(&context, json).await,
+        Command::Doctor { fix, json } => doctor::run(&context, fix, json).await,
         Command::Build(build) => build::run(&context, build).await,
         Command::Images(wanted) => images::list(&context, &wanted),
         Command::Image(command) => images::run(&context, command).await,

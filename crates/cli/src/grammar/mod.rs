@@ -79,7 +79,13 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show what this machine can do, why not, and how to mend it
-    Doctor(Json),
+    Doctor {
+        /// Run the commands that mend it, and look again
+        #[arg(long)]
+        fix: bool,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Build an image from a Dockerfile
     Build(Build),
     /// List the local images
