@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use tandem_backend::{BackendError, Held, hold};
-use tandem_build::{Commit, commit_document};
+use tandem_build::{Commit, commit_document, name_of_content};
 use tandem_container::{Change, changes, tidy_changes, upper_of};
 use tandem_image::{Image, Layer, copy_tree};
 use tandem_model::{ErrorCode, Failure, ImageRef, InstanceRecord};
@@ -13,8 +13,10 @@ use crate::{App, AppError};
 pub struct CommitRequest {
     /// The instance.
     pub instance: String,
-    /// What to call the image.
-    pub name: ImageRef,
+    /// What to call the image; without it, as a build without a name does.
+    pub name: Option<ImageRef>,
+    /// Who made it, for its configuration and its history.
+    pub author: Option<String>,
     /// A note for its history.
     pub message: Option<String>,
     /// Instructions that change its configuration.
@@ -39,6 +41,7 @@ impl App {
         let document = self.images.config_document(&base)?;
         let mut commit = settings(&record, &base);
         commit.message.clone_from(&request.message);
+        commit.author.clone_from(&request.author);
         commit.changes.clone_from(&request.changes);
         // A mistake in the changes is told before anything is done.
         commit_document(&document, &base.layers, &commit)?;
@@ -54,7 +57,11 @@ impl App {
         let mut layers = base.layers.clone();
         layers.push(Layer::from(layer));
         let document = commit_document(&document, &layers, &commit)?;
-        Ok(self.images.put_image_document(&request.name, document, &layers)?)
+        let name = match &request.name {
+            Some(name) => name.clone(),
+            None => name_of_content("commit", &document)?,
+        };
+        Ok(self.images.put_image_document(&name, document, &layers)?)
     }
 
     /// Holds a running instance still; `None` when it does not run.
@@ -98,6 +105,7 @@ fn settings(record: &InstanceRecord, base: &Image) -> Commit {
     };
     Commit {
         message: None,
+        author: None,
         entrypoint,
         cmd,
         env: spec.env.clone(),

@@ -38,13 +38,15 @@ impl App {
         Ok(self.backend(record.spec.backend).exec_command(&record.id, spec).await?)
     }
 
-    /// Stops an instance, when it runs, and starts it again.
+    /// Stops an instance, when it runs, with its own signal or this one, and
+    /// starts it again.
     pub async fn restart(
         &self,
         instance: &str,
         grace: Option<Duration>,
+        signal: Option<&str>,
     ) -> Result<InstanceRecord, AppError> {
-        let stopped = self.stop(instance, grace).await?;
+        let stopped = self.stop_with(instance, grace, signal).await?;
         self.start(stopped.id.as_str()).await
     }
 

@@ -1,11 +1,13 @@
 //! The hidden entry points of the `tandem` executable: processes that the
 //! engines start with nothing in them but one job.
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{cell::Cell, ffi::OsString, path::Path, process::ExitCode};
 
-use tandem_backend::{ATTACHED, BackendError, InstanceStore, Payload, SUPERVISE, supervise};
+use tandem_backend::{
+    ATTACHED, BackendError, InstanceStore, Payload, STAND_BY, SUPERVISE, stand_by, supervise,
+};
 use tandem_container::{
-    EXEC, FILES, NETWORK, STEP, container_payload, exec_main, files_main, network_main,
+    EXEC, FILES, NETWORK, STEP, WarmUp, container_payload, exec_main, files_main, network_main,
     process_payload, step_main,
 };
 use tandem_docker::{ENGINE_EXEC, engine_exec_main, engine_payload};
@@ -19,7 +21,14 @@ pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
     match word(0)? {
         SUPERVISE => {
             let attached = word(3) == Some(ATTACHED);
+            let payload = |store: &_, record: &_| payload(store, record, None);
             Some(supervise(Path::new(arguments.get(1)?), word(2)?, attached, payload))
+        }
+        STAND_BY => {
+            // Only containers are waited for.
+            let warm_up = Cell::new(Some(WarmUp::begin()));
+            let payload = |store: &_, record: &_| payload(store, record, warm_up.take());
+            Some(stand_by(Path::new(arguments.get(1)?), payload))
         }
         EXEC => Some(exec_main(Path::new(arguments.get(1)?), word(2)?)),
         VM_EXEC => Some(vm_exec_main(Path::new(arguments.get(1)?), word(2)?)),
@@ -35,12 +44,13 @@ pub fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
 fn payload(
     store: &InstanceStore,
     record: &InstanceRecord,
+    warm_up: Option<WarmUp>,
 ) -> Result<Box<dyn Payload>, BackendError> {
     // It outlives the command that entered the namespace.
     tandem_rootless::register(store.home())
         .map_err(|e| BackendError::engine("the user namespace", e))?;
     match record.spec.backend {
-        BackendKind::Container => container_payload(store, record),
+        BackendKind::Container => container_payload(store, record, warm_up),
         BackendKind::Process => process_payload(store, record),
         BackendKind::Vm => vm_payload(store, record),
         BackendKind::Docker | BackendKind::Podman => engine_payload(store, record),

@@ -2,7 +2,7 @@ use serde::Serialize;
 use tandem_image::{HistoryEntry, Image, ImageError, Removed, TreeLayer};
 use tandem_model::{Digest, ErrorCode, Failure, ImageRef, closest};
 
-use crate::{App, AppError, work::blocking};
+use crate::{App, AppError, PruneFilter, work::blocking};
 
 /// An image as `tandem images` lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
@@ -120,12 +120,44 @@ impl App {
     }
 
     /// Removes what no image names any more; with `all`, the images that no
-    /// instance was made from as well. Returns their names.
-    pub fn prune_images(&self, all: bool) -> Result<RemovedImage, AppError> {
+    /// instance was made from as well. With filters only of the latter, those
+    /// for which they hold: without a name an image stays for an instance only.
+    /// Returns their names.
+    pub fn prune_images(
+        &self,
+        all: bool,
+        filters: &[PruneFilter],
+    ) -> Result<RemovedImage, AppError> {
+        if !filters.is_empty() {
+            let (names, freed_bytes) =
+                if all { self.prune_named(filters)? } else { (Vec::new(), 0) };
+            return Ok(RemovedImage { names, digest: None, freed_bytes });
+        }
         let (names, Removed { freed_bytes, .. }) =
             if all { self.images.remove_unused()? } else { (Vec::new(), self.images.collect()?) };
         let names = names.iter().map(ToString::to_string).collect();
         Ok(RemovedImage { names, digest: None, freed_bytes })
+    }
+
+    /// Removes the named images that no instance was made from and for which
+    /// the filters hold. Returns their names, and bytes.
+    fn prune_named(&self, filters: &[PruneFilter]) -> Result<(Vec<String>, u64), AppError> {
+        let records = self.instances.list()?;
+        let (mut names, mut freed) = (Vec::new(), 0);
+        for row in self.images(false)? {
+            let used = records.iter().any(|record| record.spec.digest == row.digest);
+            let Some(tag) = row.tag.filter(|_| !used) else { continue };
+            let name = format!("{}:{tag}", row.name);
+            let image = self.image(&name)?;
+            let labels = image.config.config().as_ref().and_then(|config| config.labels().clone());
+            let labels = labels.unwrap_or_default().into_iter().collect();
+            if PruneFilter::all_hold(filters, row.created_at, &labels) {
+                let removed = self.remove_image(&name, false)?;
+                names.extend(removed.names);
+                freed += removed.freed_bytes;
+            }
+        }
+        Ok((names, freed))
     }
 
     /// What made an image, the first step first.

@@ -1,11 +1,12 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use tandem_backend::signal_number;
 use tandem_model::{
     Accelerator, BackendKind, Digest, Exit, HealthStatus, InstanceRecord, InstanceState, Resources,
 };
 
-use crate::{App, AppError, InstanceFilter, filter};
+use crate::{App, AppError, InstanceFilter, filter, spec::not_a_signal};
 
 /// An instance as `tandem ps` lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
@@ -139,11 +140,23 @@ impl App {
         instance: &str,
         grace: Option<Duration>,
     ) -> Result<InstanceRecord, AppError> {
+        self.stop_with(instance, grace, None).await
+    }
+
+    /// The same with another signal than the instance's own, by name or number.
+    pub async fn stop_with(
+        &self,
+        instance: &str,
+        grace: Option<Duration>,
+        signal: Option<&str>,
+    ) -> Result<InstanceRecord, AppError> {
+        let number = |signal| signal_number(signal).ok_or_else(|| not_a_signal(signal));
+        let signal = signal.map(number).transpose()?;
         let record = self.instances.find(instance)?;
         if !record.state.is_up() {
             return Ok(record);
         }
-        Ok(self.backend(record.spec.backend).stop(&record.id, grace).await?)
+        Ok(self.backend(record.spec.backend).stop_with(&record.id, grace, signal).await?)
     }
 
     /// Removes an instance with its files; `force` kills it first, `volumes`

@@ -7,7 +7,7 @@ use tandem_model::{
     InstanceRecord, InstanceSpec, NetworkChoice, NetworkRecord, PortMap, Protocol, Subnet,
 };
 
-use crate::{App, AppError, RunOptions};
+use crate::{App, AppError, PruneFilter, RunOptions};
 
 /// A network as `tandem network ls` and `inspect` show it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -112,11 +112,14 @@ impl App {
         Ok(self.network_store().remove(name, user)?)
     }
 
-    /// Removes the networks of a person's that no instance uses. Returns their
-    /// names.
-    pub fn prune_networks(&self) -> Result<Vec<String>, AppError> {
+    /// Removes the networks of a person's that no instance uses and for which
+    /// the filters hold. Returns their names.
+    pub fn prune_networks(&self, filters: &[PruneFilter]) -> Result<Vec<String>, AppError> {
         let mut removed = Vec::new();
         for network in self.network_store().list()? {
+            if !PruneFilter::all_hold(filters, Some(network.created_at), &network.labels) {
+                continue;
+            }
             match self.remove_network(&network.name) {
                 // Taken, or removed, in this moment.
                 Err(AppError::Backend(

@@ -1,10 +1,18 @@
 use tandem_backend::{AttachWishes, Attached, BackendError};
 use tandem_image::Image;
-use tandem_model::{ErrorCode, InstanceRecord, InstanceSpec, Phase, PortMap};
+use tandem_model::{BackendKind, ErrorCode, InstanceRecord, InstanceSpec, Phase, PortMap};
 
 use crate::{App, AppError, PullWhen, RunOptions, network, platform, spec::merge};
 
 impl App {
+    /// An instance of this backend is about to be run: its supervisor starts
+    /// while the image is looked for.
+    pub fn stand_by(&self, backend: BackendKind) {
+        if !self.home.is_read_only() {
+            self.backend(backend).stand_by();
+        }
+    }
+
     /// Makes an instance without starting it. An image that is not here is
     /// pulled. `progress` gets a line for people now and then.
     pub async fn create(

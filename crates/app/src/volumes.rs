@@ -9,7 +9,7 @@ use tandem_home::Lock;
 use tandem_image::Image;
 use tandem_model::{BackendKind, InstanceOptions, InstanceRecord, MountSource, MountSpec};
 
-use crate::{App, AppError};
+use crate::{App, AppError, PruneFilter};
 
 /// A volume as `tandem volume ls` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,11 +93,17 @@ impl App {
     }
 
     /// Removes the volumes that no instance has: those without a name of a
-    /// person's, or all. Returns their names.
-    pub fn prune_volumes(&self, all: bool) -> Result<Vec<String>, AppError> {
+    /// person's, or all, for which the filters hold. Returns their names.
+    pub fn prune_volumes(
+        &self,
+        all: bool,
+        filters: &[PruneFilter],
+    ) -> Result<Vec<String>, AppError> {
+        PruneFilter::check_volumes(filters)?;
         let mut removed = Vec::new();
         for volume in self.volumes()? {
-            if (all || volume.anonymous) && volume.instances.is_empty() {
+            let fits = PruneFilter::all_hold(filters, Some(volume.created_at), &volume.labels);
+            if fits && (all || volume.anonymous) && volume.instances.is_empty() {
                 match self.take_volume_away(&volume.name) {
                     // Taken, or removed, in this moment.
                     Err(BackendError::VolumeInUse { .. } | BackendError::NoVolume { .. }) => {}

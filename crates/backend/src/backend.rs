@@ -44,6 +44,10 @@ pub trait Backend: Send + Sync {
         progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
     ) -> Result<(), BackendError>;
 
+    /// An instance is about to be made and started: what can be done before
+    /// anything of it is known is begun. Must be called within an event loop.
+    fn stand_by(&self) {}
+
     /// Makes an instance without starting it.
     async fn create(&self, spec: InstanceSpec) -> Result<InstanceRecord, BackendError>;
 
@@ -83,6 +87,19 @@ pub trait Backend: Send + Sync {
         id: &InstanceId,
         grace: Option<Duration>,
     ) -> Result<InstanceRecord, BackendError>;
+
+    /// The same with another signal than the instance's own, by its number.
+    async fn stop_with(
+        &self,
+        id: &InstanceId,
+        grace: Option<Duration>,
+        signal: Option<i32>,
+    ) -> Result<InstanceRecord, BackendError> {
+        match signal {
+            None => self.stop(id, grace).await,
+            Some(_) => Err(BackendError::Unsupported("a signal of one's own to stop it")),
+        }
+    }
 
     /// A command that, run with the caller's streams, executes `spec` in a
     /// running instance and ends with its exit code; 125, 126 and 127 with a

@@ -25,6 +25,9 @@ pub enum ControlRequest {
     Stop {
         /// Milliseconds to SIGKILL; the spec's limit when `None`.
         grace_ms: Option<u64>,
+        /// The signal's number; the spec's when `None`.
+        #[serde(default)]
+        signal: Option<i32>,
     },
     /// Send a signal to the app.
     Signal {

@@ -1,5 +1,5 @@
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     os::{fd::OwnedFd, unix::fs::OpenOptionsExt as _},
     path::Path,
     process::Stdio,
@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use tandem_model::{Failure, InstanceId, Phase};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader, Lines},
-    process::{ChildStdout, Command},
+    net::UnixStream,
+    process::{Child, ChildStdout, Command},
 };
 
-use crate::{BackendError, InstanceStore};
+use crate::{AttachWishes, BackendError, InstanceStore, attach::request};
 
 /// First argument of the hidden entry point that runs a supervisor:
 /// `tandem __supervise HOME ID [attached]`.
@@ -47,36 +48,41 @@ pub(crate) struct LaunchStream {
 }
 
 impl LaunchStream {
-    /// Spawns the supervisor of an instance with `program`, the `tandem`
-    /// executable. The child is waited for in the background. The other end of
-    /// `attached` asks to be attached.
-    pub(crate) fn spawn(
+    /// Starts the supervisor of an instance with `program`, the `tandem`
+    /// executable. Whoever has `wishes` gets a connection on which it has asked
+    /// for them.
+    pub(crate) async fn begin(
         program: &Path,
         store: &InstanceStore,
         id: &InstanceId,
-        attached: Option<OwnedFd>,
-    ) -> Result<Self, BackendError> {
-        let log = store.dir(id).join("logs/supervisor.log");
-        let errors = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&log)
-            .map_err(|e| BackendError::io("open", &log, e))?;
+        wishes: Option<AttachWishes>,
+    ) -> Result<(Self, Option<UnixStream>), BackendError> {
+        let (ours, theirs) = match wishes {
+            Some(wishes) => {
+                let (ours, theirs) = connection(wishes).await?;
+                (Some(ours), Some(theirs))
+            }
+            None => (None, None),
+        };
         let mut child = Command::new(program)
             .arg(SUPERVISE)
             .arg(store.home().root())
             .arg(id.as_str())
-            .args(attached.is_some().then_some(ATTACHED))
-            .stdin(attached.map_or_else(Stdio::null, Stdio::from))
+            .args(theirs.is_some().then_some(ATTACHED))
+            .stdin(theirs.map_or_else(Stdio::null, Stdio::from))
             .stdout(Stdio::piped())
-            .stderr(errors)
+            .stderr(open_log(store, id)?)
             .kill_on_drop(false)
             .spawn()
             .map_err(|e| BackendError::io("start", program, e))?;
         let stdout = child.stdout.take().expect("standard output was asked for");
+        Ok((Self::of(child, stdout), ours))
+    }
+
+    /// What a supervisor says. It is waited for in the background.
+    pub(crate) fn of(mut child: Child, stdout: ChildStdout) -> Self {
         tokio::spawn(async move { child.wait().await });
-        Ok(Self { lines: BufReader::new(stdout).lines() })
+        Self { lines: BufReader::new(stdout).lines() }
     }
 
     /// The next event; an error when the supervisor ended without a word.
@@ -89,4 +95,23 @@ impl LaunchStream {
             )
         })
     }
+}
+
+/// A connection on which somebody asks to be attached, and its other end.
+async fn connection(wishes: AttachWishes) -> Result<(UnixStream, OwnedFd), BackendError> {
+    let failed = |e| BackendError::engine("attaching", e);
+    let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
+    request(&mut ours, wishes).await.map_err(failed)?;
+    Ok((ours, theirs.into_std().map_err(failed)?.into()))
+}
+
+/// Where a supervisor writes what it has to complain of.
+pub(crate) fn open_log(store: &InstanceStore, id: &InstanceId) -> Result<File, BackendError> {
+    let log = store.dir(id).join("logs/supervisor.log");
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(&log)
+        .map_err(|e| BackendError::io("open", &log, e))
 }

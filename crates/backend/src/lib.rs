@@ -28,6 +28,7 @@ mod fake;
 pub mod fuzz;
 mod launch;
 mod log;
+mod standby;
 mod step;
 mod store;
 mod supervised;
@@ -47,12 +48,13 @@ pub use exec::{exec_ended, exec_helper, exec_wanted};
 pub use fake::FakeBackend;
 pub use launch::{ATTACHED, LaunchEvent, SUPERVISE};
 pub use log::{LogLine, LogReader, LogWriter, Stream};
+pub use standby::STAND_BY;
 pub use step::{StepMount, StepRunner, StepSource, StepSpec};
 pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
 pub use supervisor::{
     Executor, Launch, Payload, Remainder, Running, Serve, keep_descriptors, signal_number,
-    supervise,
+    stand_by, supervise,
 };
 pub use terminal::{RawMode, WindowSize};
 pub use usage::{memory_ledger, push_supervisor, sample};

@@ -1,9 +1,9 @@
 use std::{
     collections::VecDeque,
     io,
-    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 
 use crate::{
     AttachWishes, Attached, Availability, Backend, BackendError, ControlRequest, InstanceStore,
-    LaunchEvent, LogReader, attach::request, call, control::attach, launch::LaunchStream,
+    LaunchEvent, LogReader, call, control::attach, launch::LaunchStream, standby::StandBy,
 };
 
 /// What a backend with supervisors adds to what all of them share.
@@ -36,6 +36,11 @@ pub trait Supervised: Send + Sync {
     }
     /// Whether it has named volumes although it does not honour all options.
     fn has_volumes(&self) -> bool {
+        false
+    }
+    /// See [`Backend::stand_by`]. Returns whether a supervisor is to be started
+    /// already, which then waits to be told whose.
+    fn stand_by(&self) -> bool {
         false
     }
     /// See [`Backend::availability`].
@@ -93,13 +98,15 @@ pub struct SupervisedBackend<T> {
     store: InstanceStore,
     /// The `tandem` executable, for its hidden entry points.
     program: PathBuf,
+    /// A supervisor for the next instance that is started.
+    standby: Mutex<Option<StandBy>>,
 }
 
 impl<T: Supervised> SupervisedBackend<T> {
     /// A backend that keeps its instances in `store` and starts supervisors
     /// with `program`, the `tandem` executable.
     pub fn new(inner: T, store: InstanceStore, program: PathBuf) -> Self {
-        Self { inner, store, program }
+        Self { inner, store, program, standby: Mutex::new(None) }
     }
 
     /// Asks the supervisor of an instance, which must be there.
@@ -120,24 +127,30 @@ impl<T: Supervised> SupervisedBackend<T> {
         }
     }
 
-    /// Starts the supervisor and waits until the app was executed.
+    /// Starts the supervisor and waits until the app was executed. Whoever has
+    /// `wishes` gets a connection on which it has asked for them.
     async fn launch(
         &self,
         id: &InstanceId,
-        attached: Option<OwnedFd>,
+        wishes: Option<AttachWishes>,
         phase: &mut (dyn FnMut(Phase) + Send),
-    ) -> Result<InstanceRecord, BackendError> {
+    ) -> Result<(InstanceRecord, Option<UnixStream>), BackendError> {
         let before = self.store.load(id)?;
-        let mut stream = LaunchStream::spawn(&self.program, &self.store, id, attached)?;
+        let standby = self.standby.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (mut stream, attached) = match standby {
+            Some(standby) => standby.begin(id, wishes).await?,
+            None => LaunchStream::begin(&self.program, &self.store, id, wishes).await?,
+        };
         loop {
             match stream.next().await? {
                 LaunchEvent::Phase { phase: slice } => phase(slice),
                 LaunchEvent::Started => match self.store.load(id) {
                     // It was to be removed at its end, and has ended already.
                     Err(BackendError::NoInstance(_)) => {
-                        return Ok(InstanceRecord { state: InstanceState::Exited, ..before });
+                        let ended = InstanceRecord { state: InstanceState::Exited, ..before };
+                        return Ok((ended, attached));
                     }
-                    other => return other,
+                    other => return Ok((other?, attached)),
                 },
                 LaunchEvent::Failed { failure } => return Err(failure.into()),
             }
@@ -179,6 +192,15 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         self.inner.availability(lane).await
     }
 
+    fn stand_by(&self) {
+        if !self.inner.stand_by() {
+            return;
+        }
+        // Without one the start itself begins it, and says what fails.
+        let standby = StandBy::spawn(&self.program, self.store.home().root()).ok();
+        *self.standby.lock().unwrap_or_else(PoisonError::into_inner) = standby;
+    }
+
     async fn prepare(
         &self,
         spec: &InstanceSpec,
@@ -205,7 +227,7 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         id: &InstanceId,
         phase: &mut (dyn FnMut(Phase) + Send),
     ) -> Result<InstanceRecord, BackendError> {
-        self.launch(id, None, phase).await
+        Ok(self.launch(id, None, phase).await?.0)
     }
 
     async fn start_attached(
@@ -214,13 +236,14 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         wishes: AttachWishes,
         phase: &mut (dyn FnMut(Phase) + Send),
     ) -> Result<(InstanceRecord, Attached), BackendError> {
+        let (record, connection) = self.launch(id, Some(wishes), phase).await?;
+        let attached = match connection {
+            Some(connection) => Attached::accepted(connection).await?,
+            None => None,
+        };
         let failed = |e| BackendError::engine("attaching", e);
-        let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
-        request(&mut ours, wishes).await.map_err(failed)?;
-        let theirs = theirs.into_std().map_err(failed)?;
-        let record = self.launch(id, Some(theirs.into()), phase).await?;
-        let attached = Attached::accepted(ours).await?;
-        Ok((record, attached.ok_or_else(|| failed(io::ErrorKind::ConnectionReset.into()))?))
+        let gone = || failed(io::Error::from(io::ErrorKind::ConnectionReset));
+        Ok((record, attached.ok_or_else(gone)?))
     }
 
     async fn attach(
@@ -239,9 +262,19 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         id: &InstanceId,
         grace: Option<Duration>,
     ) -> Result<InstanceRecord, BackendError> {
+        self.stop_with(id, grace, None).await
+    }
+
+    async fn stop_with(
+        &self,
+        id: &InstanceId,
+        grace: Option<Duration>,
+        signal: Option<i32>,
+    ) -> Result<InstanceRecord, BackendError> {
         let before = self.store.load(id)?;
         let grace_ms = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
-        if !call(&self.store.dir(id), &ControlRequest::Stop { grace_ms }).await? {
+        let request = ControlRequest::Stop { grace_ms, signal };
+        if !call(&self.store.dir(id), &request).await? {
             self.reap(id).await?;
         }
         match self.store.load(id) {

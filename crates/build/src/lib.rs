@@ -36,7 +36,7 @@ pub use cache::forget_stale_steps;
 pub use carry::{CarriedStep, is_step_name, steps_of, take_steps};
 pub use error::{BuildError, IgnoreProblem};
 pub use event::{BuildEvent, Built, OutputStream, StepReport, Substitution};
-pub use execute::{Commit, build, commit_document};
+pub use execute::{Commit, build, commit_document, name_of_content};
 pub use export::{export_folder, export_tar};
 pub use options::{
     BuildContext, BuildOptions, ContextSource, DockerfileSource, ParseBuildContextError, Secret,

@@ -42,6 +42,7 @@ mod task;
 mod usage;
 mod users;
 
+pub use cgroup::WarmUp;
 pub use changes::{Change, ChangeKind, changes, tidy_changes, upper_of};
 pub use checkpoint::{
     Checkpoint, checkpoint_capability, checkpoint_works, drop_pending, lay_pending,

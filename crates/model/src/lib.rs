@@ -10,6 +10,7 @@ mod error_code;
 mod event;
 mod exec;
 pub mod format;
+mod host_address;
 mod image_ref;
 mod instance;
 mod lane;
@@ -29,6 +30,7 @@ pub use digest::{Digest, ParseDigestError};
 pub use error_code::{ErrorCode, Failure};
 pub use event::{LaneInfo, RunEvent};
 pub use exec::ExecSpec;
+pub use host_address::HostAddress;
 pub use image_ref::{ImageRef, ParseImageRefError};
 pub use instance::{
     Exit, InstanceId, InstanceRecord, InstanceSpec, InstanceState, ProcessIdentity, Runtime,

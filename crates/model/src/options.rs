@@ -2,7 +2,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Resources;
+use crate::{HostAddress, Resources};
 
 /// What shapes an instance beyond its program, its ports and its limits. The
 /// default is a plain instance: nothing mounted, Docker's security settings,
@@ -24,7 +24,7 @@ pub struct InstanceOptions {
     /// Name servers in place of the host's.
     pub dns: Vec<IpAddr>,
     /// Lines of `/etc/hosts` beyond the usual ones, address and name.
-    pub hosts: Vec<(IpAddr, String)>,
+    pub hosts: Vec<(HostAddress, String)>,
     /// Bytes of `/dev/shm`; Docker's 64 MiB when `None`.
     pub shm_bytes: Option<u64>,
     /// What the app may do.

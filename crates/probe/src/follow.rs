@@ -22,7 +22,7 @@ use crate::{
     kernel_file::KernelFile,
     process::stat,
     sample::sample_tree,
-    tree::{cpu_ns_of, tree},
+    tree::{cpu_ns_of, family},
 };
 
 /// How long a proportional set size may be used again, nanoseconds.
@@ -133,7 +133,7 @@ impl Follower {
         stat(self.root)?;
         let mut pids = cgroup_processes(&self.cgroups);
         if pids.is_empty() {
-            pids = tree(self.root);
+            pids = family(self.root, &[]).into_iter().collect();
         }
         self.members.take(pids);
         self.members.listed = Some((at, tasks));

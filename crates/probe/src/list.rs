@@ -1,9 +1,8 @@
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use crate::{
-    cgroup::cgroup_processes,
     process::stat,
-    tree::{cpu_ns_of, tree},
+    tree::{cpu_ns_of, family},
 };
 
 /// One process of an instance.
@@ -26,11 +25,10 @@ pub struct ProcessRow {
 }
 
 /// The processes of an instance: `root` with its descendants and whoever else
-/// is in `cgroups`, by id. What ends meanwhile is left out.
+/// is in `cgroups` or, without any, in a pid namespace of its own, by id. What
+/// ends meanwhile is left out.
 pub fn processes(root: u32, cgroups: &[PathBuf]) -> Vec<ProcessRow> {
-    let mut members: BTreeSet<u32> = tree(root).into_iter().collect();
-    members.extend(cgroup_processes(cgroups));
-    members.into_iter().filter_map(row).collect()
+    family(root, cgroups).into_iter().filter_map(row).collect()
 }
 
 fn row(pid: u32) -> Option<ProcessRow> {

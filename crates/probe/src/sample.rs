@@ -1,23 +1,22 @@
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use tandem_model::{MemoryUse, Sample};
 
 use crate::{
-    cgroup::{cgroup_processes, cgroup_usage},
+    cgroup::cgroup_usage,
     clock::now,
     memory::breakdown,
-    tree::{cpu_ns_of, tree},
+    tree::{cpu_ns_of, family},
 };
 
 /// What an instance uses now: the process `root` with its descendants, and
-/// whatever else is in `cgroups`. Processor time comes from the cgroup when it
+/// whatever else is in `cgroups` or, without any, in a pid namespace of its own.
+/// Processor time comes from the cgroup when it
 /// has a count, for that forgets nobody; otherwise from the process tree.
 /// `None` when the instance is gone or cannot be read.
 pub fn sample_tree(root: u32, cgroups: &[PathBuf]) -> Option<Sample> {
     let usage = cgroup_usage(cgroups);
-    let mut members: BTreeSet<u32> = tree(root).into_iter().collect();
-    members.extend(cgroup_processes(cgroups));
-    let members: Vec<u32> = members.into_iter().collect();
+    let members: Vec<u32> = family(root, cgroups).into_iter().collect();
     let pss = breakdown(&members)?.pss;
     let cpu_ns = usage.and_then(|usage| usage.cpu_ns).unwrap_or_else(|| cpu_ns_of(&members));
     Some(Sample {

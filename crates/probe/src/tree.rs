@@ -1,6 +1,6 @@
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use crate::process::stat;
+use crate::{cgroup::cgroup_processes, process::stat};
 
 /// The process and all its living descendants, parents before children.
 /// Empty when the process is gone.
@@ -22,6 +22,28 @@ pub fn tree(pid: u32) -> Vec<u32> {
         found.extend(children.into_iter().filter(|child| seen.insert(*child)));
     }
     found
+}
+
+/// The processes of an instance, by id: `root` with its descendants and whoever
+/// is in `cgroups`. Without any, whoever is in a pid namespace of `root`'s own:
+/// a further command in a container is nobody's descendant there.
+pub(crate) fn family(root: u32, cgroups: &[PathBuf]) -> BTreeSet<u32> {
+    let mut members: BTreeSet<u32> = tree(root).into_iter().collect();
+    members.extend(cgroup_processes(cgroups));
+    if cgroups.is_empty() {
+        members.extend(namesakes(root));
+    }
+    members
+}
+
+/// The living processes in the pid namespace of a process (pid_namespaces(7)),
+/// where that is not our own.
+fn namesakes(pid: u32) -> Vec<u32> {
+    let of = |pid: &dyn std::fmt::Display| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let Some(theirs) = of(&pid).filter(|theirs| of(&"self").as_ref() != Some(theirs)) else {
+        return Vec::new();
+    };
+    all_pids().filter(|other| of(other).as_ref() == Some(&theirs)).collect()
 }
 
 /// The session of a process (setsid(2)).
@@ -122,6 +144,13 @@ mod tests {
         assert!(listed.len() >= 2, "{listed:?}");
         assert!(by_stat.iter().all(|pid| listed.contains(pid)), "{by_stat:?} {listed:?}");
         assert!(tree(child.id()).is_empty());
+    }
+
+    #[test]
+    fn a_namespace_of_ones_own_is_no_others() {
+        // Ours has everybody in it.
+        assert!(namesakes(std::process::id()).is_empty());
+        assert!(namesakes(1 << 23).is_empty());
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) fn remove_image(shell: State<'_, Shell>, name: String) -> Result<Remo
 /// Removes what no image needs any more.
 #[tauri::command(async)]
 pub(crate) fn prune_images(shell: State<'_, Shell>) -> Result<RemovedImage, Failure> {
-    shell.app()?.prune_images(false).map_err(|e| e.to_failure())
+    shell.app()?.prune_images(false, &[]).map_err(|e| e.to_failure())
 }
 
 /// Fetches an image, and tells how far it has come.

@@ -83,7 +83,7 @@ pub(super) fn browse(url: &str) -> Result<(), Failure> {
 /// Stops an instance and starts it again.
 #[tauri::command]
 pub(crate) async fn restart(shell: State<'_, Shell>, name: String) -> Result<(), Failure> {
-    shell.app()?.restart(&name, None).await.map(drop).map_err(|e| e.to_failure())
+    shell.app()?.restart(&name, None, None).await.map(drop).map_err(|e| e.to_failure())
 }
 
 /// Holds an instance still, or lets it go on.

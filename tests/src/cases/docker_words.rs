@@ -1,15 +1,16 @@
 //! What somebody types who knows Docker: templates, short options, several
 //! names at once.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use anyhow::{Result, ensure};
 
-use crate::{Case, Need, Start, World};
+use crate::{Case, Need, Start, World, poll};
 
 pub(super) const CASES: &[Case] = &[
     case("docker_words::lists_and_templates", lists),
     case("docker_words::options_of_run_and_exec", options),
+    case("docker_words::signals_authors_and_the_machine", signals),
     case("docker_words::a_start_is_attached_however_short_it_is", short_starts),
 ];
 
@@ -49,6 +50,12 @@ fn lists(world: &World) -> Result<()> {
     ensure!(table == "NAMES     STATE\nwords-a   exited", "{table}");
     let slip = world.tandem(["ps", "--format", "{{.Nmes}}"])?.code_is(125)?;
     slip.is_one_sentence(&["Names"])?;
+    let nobody = ["ps", "-f", "name=words-nobody", "--format"];
+    world
+        .tandem([&nobody[..], &["{{.Nmes}}"]].concat())?
+        .code_is(125)?
+        .is_one_sentence(&["Names"])?;
+    ensure!(line(&[&nobody[..], &["{{.Names}} {{index .ports 3}}"]].concat())?.is_empty());
 
     ensure!(line(&["logs", "-n", "1", "words-a"])? == "2");
     ensure!(line(&["logs", "--tail", "-1", "words-a"])? == "1\n2");
@@ -78,10 +85,51 @@ fn lists(world: &World) -> Result<()> {
     ensure!(line(&["volume", "ls", "-q"])?.lines().any(|name| name == "words-v"));
     let removed = world.tandem(["volume", "rm", "words-none", "words-v"])?.code_is(125)?;
     ensure!(removed.line() == "words-v", "{removed}");
-    world.tandem(["network", "create", "words-n"])?.ok()?;
+    world.tandem(["network", "create", "--label", "keep", "words-n"])?.ok()?;
+    for filter in ["label!=keep", "until=24h"] {
+        let pruned = line(&["network", "prune", "-f", "--filter", filter])?;
+        ensure!(!pruned.lines().any(|name| name == "words-n"), "{filter}: {pruned}");
+    }
+    let slip = world.tandem(["volume", "prune", "--filter", "until=24h"])?.code_is(2)?;
+    slip.is_one_sentence(&["by label"])?;
     ensure!(line(&["network", "ls", "-q"])?.lines().any(|name| name == "words-n"));
-    let pruned = line(&["network", "prune", "-f"])?;
+    let pruned = line(&["network", "prune", "-f", "--filter", "label=keep"])?;
     ensure!(pruned.lines().any(|name| name == "words-n"), "{pruned}");
+    Ok(())
+}
+
+fn signals(world: &World) -> Result<()> {
+    let script = "trap 'exit 7' USR1; trap '' TERM; echo up; while :; do sleep 0.05; done";
+    world.tandem(shell(&["-d", "--name", "words-s"], script))?.ok()?;
+    poll::until("the app is up", Duration::from_secs(20), || {
+        (world.tandem(["logs", "words-s"]).ok()?.line() == "up").then_some(())
+    })?;
+    let slip = world.tandem(["stop", "--signal", "SIGNOTHING", "words-s"])?.code_is(2)?;
+    slip.is_one_sentence(&["SIGNOTHING"])?;
+    world.tandem(["stop", "--signal", "USR1", "words-s"])?.ok()?;
+    let code = world.tandem(["inspect", "-f", "{{.State.ExitCode}}", "words-s"])?.ok()?;
+    ensure!(code.line() == "7", "{code}");
+
+    let made = world.tandem(["commit", "-a", "A. Uthor <a@example.org>", "words-s"])?.ok()?;
+    let image = world.tandem(["image", "inspect", made.line()])?.ok()?.json()?;
+    let text = image.to_string();
+    ensure!(text.matches("A. Uthor <a@example.org>").count() >= 2, "{text}");
+    let names = world.tandem(["images", "--format", "{{.Repository}} {{.Digest}}"])?.ok()?;
+    let name = format!("localhost/tandem/commit {}", made.line());
+    ensure!(names.line().lines().any(|line| line == name), "{names}");
+    world.tandem(["rm", "words-s"])?.ok()?;
+    world.tandem(["image", "rm", made.line()])?.ok()?;
+
+    // This machine, as a container on the bridge reaches it.
+    let listener = std::net::TcpListener::bind("0.0.0.0:0")?;
+    let port = listener.local_addr()?.port();
+    let script =
+        format!("import socket; socket.create_connection(('me', {port}), 5); print('reached')");
+    let words = ["run", "--rm", "--add-host", "me:host-gateway", "--entrypoint", "python"];
+    let reached = world.tandem([&words[..], &["hello-flask", "-c", &script]].concat())?.ok()?;
+    ensure!(reached.line() == "reached", "{reached}");
+    let refused = world.tandem(shell(&["--rm", "--add-host", "me:host-gateway"], "true"))?;
+    refused.code_is(2)?.is_one_sentence(&["host-gateway", "none"])?;
     Ok(())
 }
 

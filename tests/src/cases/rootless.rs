@@ -76,6 +76,10 @@ fn life(world: &World) -> Result<()> {
     ensure!(fs::metadata(&back)?.uid() == person.uid(), "the file belongs to somebody else");
     let logs = person.tandem(["logs", "web"])?.ok()?;
     ensure!(format!("{}{}", logs.stdout, logs.stderr).contains("Serving"), "{logs}");
+    // What is executed beside the app is the instance's too.
+    person.tandem([&["exec", "-d", "web", "python"][..], &SLEEP[1..]].concat())?.ok()?;
+    let top = person.tandem(["top", "--json", "web"])?.ok()?.to_string();
+    ensure!(top.contains("time.sleep(600)"), "{top}");
     let stats = person.tandem(["stats", "--json", "web"])?.ok()?.json()?;
     ensure!(stats[0]["memory_pss_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{stats}");
 

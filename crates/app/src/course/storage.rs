@@ -36,7 +36,7 @@ pub(super) async fn persistence(
     bench.must(&name, "echo kept > /tandem-data/file").await?;
     let mut metrics = Metrics::from([("has_volume".to_owned(), json!(true))]);
     note("restarting");
-    bench.app.restart(&name, None).await.map_err(told)?;
+    bench.app.restart(&name, None, None).await.map_err(told)?;
     bench.answered(launched.record).await?;
     metrics.insert(
         "survives.layer_restart".into(),

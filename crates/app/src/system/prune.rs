@@ -2,16 +2,18 @@ use std::fs;
 
 use serde::Serialize;
 
-use crate::{App, AppError};
+use crate::{App, AppError, PruneFilter};
 
 /// What may be removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PruneRequest {
     /// Every image that no instance was made from, not only those without a
     /// name.
     pub all: bool,
     /// Volumes without a name of a person's that no instance has.
     pub volumes: bool,
+    /// What all of it has to be.
+    pub filters: Vec<PruneFilter>,
 }
 
 /// What was removed.
@@ -35,10 +37,15 @@ impl App {
     /// instances, images without a name, unpacked layers and disks of images
     /// that are gone, what builds remember, and parts of downloads.
     pub async fn prune(&self, request: PruneRequest) -> Result<Pruned, AppError> {
+        let filters = &request.filters;
+        if request.volumes {
+            PruneFilter::check_volumes(filters)?;
+        }
         let before = self.disk_use()?.bytes;
         let mut pruned = Pruned::default();
         for record in self.instances.list()? {
-            if record.state.is_up() {
+            let fits = PruneFilter::all_hold(filters, Some(record.created_at), &record.spec.labels);
+            if record.state.is_up() || !fits {
                 continue;
             }
             match self.remove(record.id.as_str(), false, false).await {
@@ -48,17 +55,15 @@ impl App {
                 Err(e) => return Err(e),
             }
         }
-        for network in self.networks().await? {
-            let own = network.created_at.is_some() && network.instances.is_empty();
-            if own && self.remove_network(&network.name).is_ok() {
-                pruned.networks.push(network.name);
-            }
-        }
+        pruned.networks = self.prune_networks(filters)?;
         if request.volumes {
-            pruned.volumes = self.prune_volumes(false)?;
+            pruned.volumes = self.prune_volumes(false, filters)?;
         }
-        pruned.images = self.prune_images(request.all)?.names;
-        self.forget_builds(request.all)?;
+        pruned.images = self.prune_images(request.all, filters)?.names;
+        // What builds remember has no labels, and its date is that of its use.
+        if filters.is_empty() {
+            self.forget_builds(request.all)?;
+        }
         let after = self.disk_use()?.bytes;
         pruned.freed_bytes = before.saturating_sub(after);
         Ok(pruned)

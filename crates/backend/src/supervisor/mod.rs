@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 
 pub use self::{
     signal::signal_number,
-    start::{keep_descriptors, supervise},
+    start::{keep_descriptors, stand_by, supervise},
 };
 use crate::{BackendError, InstanceStore, LaunchEvent, Output, Peer, WindowSize};
 

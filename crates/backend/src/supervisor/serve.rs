@@ -72,7 +72,7 @@ impl Supervisor {
                     self.kill(running).await;
                 }
                 Wake::Terminated => {
-                    self.ask_to_stop(running).await;
+                    self.ask_to_stop(running, None).await;
                     deadline = Some(Instant::now() + self.default_grace());
                 }
                 Wake::GraceOver => {
@@ -149,14 +149,14 @@ impl Supervisor {
         let request = tokio::time::timeout(REQUEST, receive(&mut stream)).await.ok().flatten()?;
         let paused = self.record.state == InstanceState::Paused;
         match request {
-            ControlRequest::Stop { grace_ms } => {
+            ControlRequest::Stop { grace_ms, signal } => {
                 self.callers.push(stream);
                 let grace = grace_ms.map_or(self.default_grace(), Duration::from_millis);
                 self.last = true;
                 if grace.is_zero() {
                     self.kill(running).await;
                 } else {
-                    self.ask_to_stop(running).await;
+                    self.ask_to_stop(running, signal).await;
                 }
                 return Some(grace);
             }
@@ -311,14 +311,17 @@ impl Supervisor {
         self.store.save(&self.record)
     }
 
-    async fn ask_to_stop(&mut self, running: &dyn Running) {
+    async fn ask_to_stop(&mut self, running: &dyn Running, signal: Option<i32>) {
         self.last = true;
         if self.record.state == InstanceState::Paused {
             // What is held still hears no signal.
             let _ = running.resume().await.and_then(|()| self.stand(InstanceState::Running));
         }
-        if !std::mem::replace(&mut self.stop_asked, true) {
-            let number = signal_number(&self.record.spec.stop_signal).unwrap_or(15);
+        let asked = std::mem::replace(&mut self.stop_asked, true);
+        // A signal of somebody's choice is sent again.
+        if !asked || signal.is_some() {
+            let usual = || signal_number(&self.record.spec.stop_signal).unwrap_or(15);
+            let number = signal.unwrap_or_else(usual);
             if running.signal(number).await.is_err() {
                 self.kill(running).await;
             }

@@ -1,7 +1,10 @@
 use std::{
     fs::File,
     io,
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::{
+        fd::{AsFd as _, AsRawFd},
+        unix::net,
+    },
     path::Path,
     process::ExitCode,
     time::Duration,
@@ -16,7 +19,11 @@ use super::{
     life::{Supervisor, settle},
     report,
 };
-use crate::{BackendError, InstanceStore, LaunchEvent};
+use crate::{
+    BackendError, InstanceStore, LaunchEvent,
+    launch::open_log,
+    standby::{Assignment, assignment},
+};
 
 /// Makes the part of a supervisor that knows its backend.
 pub(super) type MakePayload<'a> =
@@ -32,7 +39,32 @@ pub fn supervise(
     attached: bool,
     payload: impl Fn(&InstanceStore, &InstanceRecord) -> Result<Box<dyn Payload>, BackendError>,
 ) -> ExitCode {
-    match run(home, id, attached, &payload) {
+    told(|| {
+        let first = attached.then(take_standard_input).transpose().map_err(failed)?;
+        apart()?;
+        run(home, id, first, &payload)
+    })
+}
+
+/// The hidden entry point `tandem __stand_by HOME`: the same for an instance
+/// that is not known yet.
+pub fn stand_by(
+    home: &Path,
+    payload: impl Fn(&InstanceStore, &InstanceRecord) -> Result<Box<dyn Payload>, BackendError>,
+) -> ExitCode {
+    told(|| {
+        let mut connection = take_standard_input().map_err(failed)?;
+        apart()?;
+        let Some(Assignment { id, attached }) = assignment(&mut connection) else { return Ok(()) };
+        let log = open_log(&InstanceStore::new(Home::open(Some(home))?), &id)?;
+        stand_in(&log, &io::stderr()).map_err(failed)?;
+        run(home, id.as_str(), attached.then_some(connection), &payload)
+    })
+}
+
+/// Tells the starting command how it ended.
+fn told(work: impl FnOnce() -> Result<(), BackendError>) -> ExitCode {
+    match work() {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             report(&LaunchEvent::Failed { failure: e.to_failure() });
@@ -42,14 +74,25 @@ pub fn supervise(
     }
 }
 
-fn run(home: &Path, id: &str, attached: bool, make: MakePayload<'_>) -> Result<(), BackendError> {
-    let failed = |e| BackendError::engine("the supervisor", e);
-    let first = attached.then(take_standard_input).transpose().map_err(failed)?;
+fn failed(e: io::Error) -> BackendError {
+    BackendError::engine("the supervisor", e)
+}
+
+/// Parts from whoever started it.
+fn apart() -> Result<(), BackendError> {
     // Already a session leader: then no terminal can reach us anyway.
     let _ = rustix::process::setsid();
     // Orphans of the payload come to us, so that their end is seen.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-        .map_err(|e| BackendError::engine("the supervisor", e))?;
+        .map_err(|e| BackendError::engine("the supervisor", e))
+}
+
+fn run(
+    home: &Path,
+    id: &str,
+    first: Option<net::UnixStream>,
+    make: MakePayload<'_>,
+) -> Result<(), BackendError> {
     let store = InstanceStore::new(Home::open(Some(home))?);
     let id = id.parse().map_err(BackendError::NoInstance)?;
     let Some(lock) = store.lock_ended(&id)? else {
@@ -68,7 +111,7 @@ fn run(home: &Path, id: &str, attached: bool, make: MakePayload<'_>) -> Result<(
         .build()
         .map_err(failed)?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let first = first.map(UnixStream::from_std).transpose().map_err(failed)?;
+        let first = first.map(connected).transpose().map_err(failed)?;
         let (supervisor, inbox) = Supervisor::new(store, record)?;
         let ended = supervisor.run(make, inbox, first).await?;
         // Whoever is told of the end may want the instance at once.
@@ -90,15 +133,24 @@ pub fn keep_descriptors() {
 
 /// Takes the connection that was handed over, and leaves nothing to be
 /// inherited by what we start.
-fn take_standard_input() -> io::Result<std::os::unix::net::UnixStream> {
+fn take_standard_input() -> io::Result<net::UnixStream> {
     let stdin = io::stdin();
     let own = stdin.as_fd().try_clone_to_owned()?;
-    let nothing = File::open("/dev/null")?;
-    // SAFETY: both are open descriptors, and nobody has read from this one.
-    if unsafe { libc::dup2(nothing.as_raw_fd(), stdin.as_raw_fd()) } < 0 {
+    // Nobody has read from it.
+    stand_in(&File::open("/dev/null")?, &stdin)?;
+    Ok(own.into())
+}
+
+/// Puts a file in the place of another descriptor.
+fn stand_in(file: &File, place: &impl AsRawFd) -> io::Result<()> {
+    // SAFETY: both are open descriptors.
+    if unsafe { libc::dup2(file.as_raw_fd(), place.as_raw_fd()) } < 0 {
         return Err(io::Error::last_os_error());
     }
-    let stream = std::os::unix::net::UnixStream::from(own);
+    Ok(())
+}
+
+fn connected(stream: net::UnixStream) -> io::Result<UnixStream> {
     stream.set_nonblocking(true)?;
-    Ok(stream)
+    UnixStream::from_std(stream)
 }

@@ -19,6 +19,8 @@ use crate::{
 pub struct Commit {
     /// A note for its history.
     pub message: Option<String>,
+    /// Who made it.
+    pub author: Option<String>,
     /// What the instance started with, where it is not the image's own.
     pub entrypoint: Option<Vec<String>>,
     /// Arguments, likewise.
@@ -64,11 +66,14 @@ pub fn commit_document(
         apply(&mut state, change)?;
     }
     let now = jiff::Timestamp::now().to_string();
+    if commit.author.is_some() {
+        state.document.author.clone_from(&commit.author);
+    }
     state.document.created = Some(now.clone());
     state.document.history.push(History {
         created: Some(now),
         created_by: Some("tandem commit".to_owned()),
-        author: None,
+        author: commit.author.clone(),
         comment: commit.message.clone(),
         empty_layer: false,
     });

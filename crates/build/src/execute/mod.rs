@@ -164,7 +164,7 @@ impl Shared<'_> {
         })?;
         let (first, others) = match self.options.tags.split_first() {
             Some((first, others)) => (first.clone(), others),
-            None => (name_of_content(&document)?, &[][..]),
+            None => (name_of_content("build", &document)?, &[][..]),
         };
         let image = self.store.put_image_document(&first, document, &state.layers)?;
         for other in others {
@@ -201,11 +201,15 @@ impl Shared<'_> {
     }
 }
 
-/// Name of an image that nobody named.
-fn name_of_content(document: &serde_json::Value) -> Result<ImageRef, BuildError> {
+/// Name of an image that nobody named: what made it, and its configuration's
+/// digest.
+///
+/// # Errors
+/// When `maker` is no part of a name.
+pub fn name_of_content(maker: &str, document: &serde_json::Value) -> Result<ImageRef, BuildError> {
     use sha2::{Digest as _, Sha256};
     let digest = tandem_model::Digest::from_sha256(&Sha256::digest(document.to_string()).into());
-    let name = format!("localhost/tandem/build:{}", digest.short());
+    let name = format!("localhost/tandem/{maker}:{}", digest.short());
     name.parse().map_err(|e: tandem_model::ParseImageRefError| BuildError::Usage(e.to_string()))
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn run(context: &Context, command: Image) -> anyhow::Result<u8>
         }
         Image::Tag { image, name } => context.app.tag_image(&image, &name)?,
         Image::Rm { force, images } => return remove(context, &images, force),
-        Image::Prune { all, force } => {
+        Image::Prune { all, filter, force } => {
             let question = if all {
                 "Remove all images that no instance was made from?"
             } else {
@@ -37,7 +37,7 @@ pub(super) async fn run(context: &Context, command: Image) -> anyhow::Result<u8>
             if !confirmed(question, force).await? {
                 return Ok(0);
             }
-            let pruned = context.app.prune_images(all)?;
+            let pruned = context.app.prune_images(all, &filter)?;
             pruned.names.iter().for_each(|name| line(name));
             context.say(&format!("{} given back", format_bytes(pruned.freed_bytes)));
         }

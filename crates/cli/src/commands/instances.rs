@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tandem_app::{AppError, InstanceRow};
-use tandem_model::{HealthStatus, InstanceState};
+use tandem_model::{BackendKind, Digest, HealthStatus, InstanceState, Resources};
 
 use super::Context;
 use crate::{
@@ -31,6 +31,10 @@ pub(super) fn list(context: &Context, wanted: &Ps) -> anyhow::Result<u8> {
             views::instance(instance, record.as_ref(), &command, &status(instance))
         };
         let views: Vec<_> = instances.iter().map(view).collect();
+        if views.is_empty() {
+            // A name that is none is told whether something runs or not.
+            template.check(&views::instance(&example(), None, "", ""))?;
+        }
         for text in template.lines(&views)? {
             line(&plain(&text.replace('\t', "   ")));
         }
@@ -39,6 +43,32 @@ pub(super) fn list(context: &Context, wanted: &Ps) -> anyhow::Result<u8> {
     let rows: Vec<_> = instances.into_iter().map(|instance| row(instance, letters)).collect();
     table(&["ID", "NAME", "BACKEND", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS"], &rows);
     Ok(0)
+}
+
+/// An instance that there could be.
+fn example() -> InstanceRow {
+    InstanceRow {
+        id: String::new(),
+        name: String::new(),
+        backend: BackendKind::Container,
+        profile: None,
+        image: String::new(),
+        digest: Digest::from_sha256(&[0; 32]),
+        command: Vec::new(),
+        state: InstanceState::Created,
+        ports: Vec::new(),
+        url: None,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        started_at: None,
+        finished_at: None,
+        pid: None,
+        exit_code: None,
+        out_of_memory: false,
+        accelerator: None,
+        resources: Resources::default(),
+        health: None,
+        restarts: 0,
+    }
 }
 
 /// Letters of a command that a terminal has room for.
@@ -138,12 +168,13 @@ pub(super) async fn start(context: &Context, instances: &[String]) -> anyhow::Re
 pub(super) async fn stop(
     context: &Context,
     time: Option<u32>,
+    signal: Option<&str>,
     instances: &[String],
 ) -> anyhow::Result<u8> {
     let grace = time.map(|seconds| Duration::from_secs(u64::from(seconds)));
     let mut each = Each::default();
     for instance in instances {
-        each.note(instance, context.app.stop(instance, grace).await);
+        each.note(instance, context.app.stop_with(instance, grace, signal).await);
     }
     each.end()
 }

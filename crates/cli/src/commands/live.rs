@@ -15,10 +15,10 @@ pub(super) async fn run(context: &Context, command: Live) -> anyhow::Result<u8> 
                 each.note(instance, app.kill(instance, &signal).await);
             }
         }
-        Live::Restart { time, instances } => {
+        Live::Restart { time, signal, instances } => {
             let grace = time.map(|seconds| Duration::from_secs(u64::from(seconds)));
             for instance in &instances {
-                each.note(instance, app.restart(instance, grace).await);
+                each.note(instance, app.restart(instance, grace, signal.as_deref()).await);
             }
         }
         Live::Pause { instances } => {

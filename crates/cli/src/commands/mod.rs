@@ -83,6 +83,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         _ => {}
     }
     let context = Context::open(&cli.global)?;
+    if let Command::Run(run) = &cli.command {
+        context.app.stand_by(run.backend);
+    }
     // Every command begins with a truthful home.
     for line in context.app.reap().await? {
         context.say(&format!("tandem: after a crash: {line}"));
@@ -102,7 +105,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Start { interactive, detach_keys, instances, .. } => {
             attach::start(&context, interactive, detach_keys, &instances).await
         }
-        Command::Stop { time, instances } => instances::stop(&context, time, &instances).await,
+        Command::Stop { time, signal, instances } => {
+            instances::stop(&context, time, signal.as_deref(), &instances).await
+        }
         Command::Wait { instances } => instances::wait(&context, &instances).await,
         Command::Rm { force, volumes, instances } => {
             instances::remove(&context, force, volumes, &instances).await

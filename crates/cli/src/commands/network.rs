@@ -55,8 +55,8 @@ pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Resul
             }
             json(&found)?;
         }
-        Networking::Network(Network::Prune { .. }) => {
-            context.app.prune_networks()?.iter().for_each(|name| line(name));
+        Networking::Network(Network::Prune { filter, .. }) => {
+            context.app.prune_networks(&filter)?.iter().for_each(|name| line(name));
         }
         Networking::Network(Network::Rm { networks }) => {
             let mut each = Each::default();

@@ -11,8 +11,9 @@ use crate::{
 pub(super) async fn run(context: &Context, command: System) -> anyhow::Result<u8> {
     match command {
         System::Df(wanted) => disk_use(context, wanted),
-        System::Prune { all, volumes, force, json: wanted } => {
-            prune(context, PruneRequest { all, volumes }, force, wanted).await
+        System::Prune { all, volumes, filter, force, json: wanted } => {
+            let request = PruneRequest { all, volumes, filters: filter };
+            prune(context, request, force, wanted).await
         }
         System::Check { repair, json: wanted } => check(context, repair, wanted).await,
         System::Info(wanted) => {

@@ -38,8 +38,8 @@ pub(super) fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
             }
             return each.end();
         }
-        Volume::Prune { all, .. } => {
-            for name in context.app.prune_volumes(all)? {
+        Volume::Prune { all, filter, .. } => {
+            for name in context.app.prune_volumes(all, &filter)? {
                 line(&name);
             }
         }

@@ -46,6 +46,15 @@ impl Template {
         run::run(&self.nodes, value)
     }
 
+    /// Whether values like this one have the fields that it names. What else
+    /// may go wrong depends on the values.
+    pub(crate) fn check(&self, example: &Value) -> Result<(), FormatError> {
+        match self.fill(example) {
+            Err(e) if e.0.starts_with(run::NO_FIELD) => Err(e),
+            _ => Ok(()),
+        }
+    }
+
     /// A line for each value, below headings where the template asks for them.
     pub(crate) fn lines(&self, values: &[Value]) -> Result<Vec<String>, FormatError> {
         let lines = values.iter().map(|value| self.fill(value)).collect::<Result<Vec<_>, _>>()?;

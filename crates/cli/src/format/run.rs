@@ -6,6 +6,9 @@ use super::{
     parse::{Node, Operand, Pipeline},
 };
 
+/// How a complaint about a field begins.
+pub(super) const NO_FIELD: &str = "there is no field";
+
 /// Letters that one value may become: a template can repeat itself.
 const LONGEST: usize = 16 << 20;
 
@@ -149,7 +152,7 @@ fn walk(value: &Value, path: &[String]) -> Result<Value, FormatError> {
                 } else {
                     near
                 };
-                FormatError(format!("there is no field `{name}` here{all}"))
+                FormatError(format!("{NO_FIELD} `{name}` here{all}"))
             })?,
             Value::Null => return Ok(Value::Null),
             _ => return Err(FormatError(format!("`.{name}` is asked of what has no fields"))),

@@ -1,5 +1,5 @@
 use clap::{Args, Subcommand, ValueEnum};
-use tandem_app::ImageFilter;
+use tandem_app::{ImageFilter, PruneFilter};
 
 use super::Json;
 use crate::format::Template;
@@ -81,6 +81,9 @@ pub(crate) enum Image {
         /// Also the images that no instance was made from
         #[arg(short, long)]
         all: bool,
+        /// With -a only those that fit: until=WHEN, label=NAME[=VALUE] or label!=NAME[=VALUE]
+        #[arg(long, value_name = "KEY=VALUE")]
+        filter: Vec<PruneFilter>,
         /// Do not ask
         #[arg(short, long)]
         force: bool,

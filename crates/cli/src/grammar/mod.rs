@@ -130,6 +130,9 @@ pub(crate) enum Command {
         /// Seconds to wait before killing [default: the instance's own, usually 10]
         #[arg(short = 't', long = "time", alias = "timeout", value_name = "SECONDS")]
         time: Option<u32>,
+        /// The signal, by name or number [default: the instance's own, usually SIGTERM]
+        #[arg(short, long, value_name = "SIGNAL")]
+        signal: Option<String>,
         /// Names or ids
         #[arg(required = true)]
         instances: Vec<String>,

@@ -1,7 +1,8 @@
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
-use tandem_model::{NetworkChoice, PortMaps, Subnet, parse_alias, parse_host};
+use tandem_app::PruneFilter;
+use tandem_model::{HostAddress, NetworkChoice, PortMaps, Subnet, parse_alias, parse_host};
 
 use super::Json;
 
@@ -15,17 +16,28 @@ pub(crate) struct NetworkOptions {
     #[arg(short = 'P', long)]
     pub(crate) publish_all: bool,
     /// Network to join: bridge, none, host or one of `tandem network ls`
-    #[arg(long, default_value = "bridge", value_name = "NETWORK")]
+    #[arg(long, alias = "net", default_value = "bridge", value_parser = choice, value_name = "NETWORK")]
     pub(crate) network: NetworkChoice,
     /// A further name that others on its network know it by
     #[arg(long, value_parser = parse_alias, value_name = "NAME")]
     pub(crate) network_alias: Vec<String>,
-    /// A line of its /etc/hosts
+    /// A line of its /etc/hosts; with host-gateway for this machine as it is seen from its network
     #[arg(long, value_parser = parse_host, value_name = "NAME:IP")]
-    pub(crate) add_host: Vec<(IpAddr, String)>,
+    pub(crate) add_host: Vec<(HostAddress, String)>,
     /// Name server in place of the host's
     #[arg(long, value_name = "IP")]
     pub(crate) dns: Vec<IpAddr>,
+}
+
+/// A network of the person's choice; another instance's is none.
+fn choice(text: &str) -> Result<NetworkChoice, String> {
+    if text.starts_with("container:") {
+        let text = "no instance is in another's network namespace: make a network with `tandem \
+                    network create NAME` and give it to both with --network NAME, where they \
+                    know each other by name";
+        return Err(text.to_owned());
+    }
+    text.parse().map_err(|e: tandem_model::ParseNetworkError| e.to_string())
 }
 
 /// Commands about networks.
@@ -72,6 +84,9 @@ pub(crate) enum Network {
     },
     /// Remove the networks that no instance uses
     Prune {
+        /// Only those that fit: until=WHEN, label=NAME[=VALUE] or label!=NAME[=VALUE]
+        #[arg(long, value_name = "KEY=VALUE")]
+        filter: Vec<PruneFilter>,
         /// As Docker's, which asks without it; nobody is asked here
         #[arg(short, long)]
         force: bool,

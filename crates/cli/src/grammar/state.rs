@@ -95,6 +95,9 @@ pub(crate) struct Commit {
     /// Note for the image's history
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Option<String>,
+    /// Who made it, e.g. "Name <name@example.org>"
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) author: Option<String>,
     /// Change the configuration: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR
     #[arg(short, long, value_name = "INSTRUCTION")]
     pub(crate) change: Vec<String>,
@@ -103,8 +106,8 @@ pub(crate) struct Commit {
     pub(crate) pause: bool,
     /// Name or id
     pub(crate) instance: String,
-    /// Name of the image
-    pub(crate) name: ImageRef,
+    /// Name of the image [default: localhost/tandem/commit:DIGITS]
+    pub(crate) name: Option<ImageRef>,
 }
 
 /// `tandem snapshot …`.

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use tandem_app::PruneFilter;
 use tandem_model::{MountSource, MountSpec, parse_mount, parse_size, parse_tmpfs, parse_volume};
 
 use super::Json;
@@ -73,6 +74,9 @@ pub(crate) enum Volume {
         /// Also those with a name
         #[arg(short, long)]
         all: bool,
+        /// Only those that fit: label=NAME[=VALUE] or label!=NAME[=VALUE]
+        #[arg(long, value_name = "KEY=VALUE")]
+        filter: Vec<PruneFilter>,
         /// As Docker's, which asks without it; nobody is asked here
         #[arg(short, long)]
         force: bool,

@@ -1,4 +1,5 @@
 use clap::Subcommand;
+use tandem_app::PruneFilter;
 
 use super::Json;
 
@@ -16,6 +17,9 @@ pub(crate) enum System {
         /// Also the volumes without a name of yours that no instance has
         #[arg(long)]
         volumes: bool,
+        /// Only what fits: until=WHEN, label=NAME[=VALUE] or label!=NAME[=VALUE]; caches stay
+        #[arg(long, value_name = "KEY=VALUE")]
+        filter: Vec<PruneFilter>,
         /// Do not ask
         #[arg(short, long)]
         force: bool,

@@ -31,7 +31,8 @@ pub(crate) use layout::Layout;
 pub(crate) use limits::{CPU_PERIOD, check_limits, counts_swap, cpu_quota, refuse_impossible};
 pub(crate) use update::update;
 pub(crate) use view::View;
-pub(crate) use warm::WarmUp;
+pub use warm::WarmUp;
+pub(crate) use warm::warm_up_once;
 
 /// The group's name; unique for each instance.
 pub(crate) fn group_of(id: &InstanceId) -> String {

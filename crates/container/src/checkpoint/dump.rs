@@ -59,6 +59,7 @@ impl Subject {
             return Err(refused("the app has a terminal (-t), whose other side is not its own"));
         }
         let program = program::find().ok_or_else(|| refused("the program `criu` is gone"))?;
+        self.refuse_without_power()?;
         let open = program::leaves_network_open(&program);
         let begin = self.hold_alone(folders).await?;
         let dumped = self.dump((&program, open), folders, into).await;
@@ -66,6 +67,20 @@ impl Subject {
             cgroup::freeze(folders, false).await?;
         }
         dumped.map(|()| begin.elapsed())
+    }
+
+    /// Refuses what CRIU would fail over.
+    fn refuse_without_power(&self) -> Result<(), BackendError> {
+        let family = tandem_probe::tree(self.pid.unsigned_abs());
+        let process = |pid: &u32| fs::metadata(format!("/proc/{pid}")).ok();
+        let owners = family.iter().filter_map(process).map(|process| process.uid());
+        if can_read_limits(&own_capabilities(), owners) {
+            return Ok(());
+        }
+        Err(refused(
+            "the app is not root's inside, and this machine's root lacks the capability \
+             CAP_SYS_RESOURCE, without which CRIU cannot read its limits",
+        ))
     }
 
     /// Holds the app still once nothing runs in its group but what descends
@@ -130,6 +145,24 @@ impl Subject {
     }
 }
 
+/// The bit of `CAP_SYS_RESOURCE` (linux/capability.h).
+const SYS_RESOURCE: u64 = 1 << 24;
+
+/// Whether who has these capabilities, in hexadecimal, learns the limits of
+/// processes of these users: prlimit(2) tells those of another user's only to
+/// who has `CAP_SYS_RESOURCE`, which root of a machine in a machine may lack.
+fn can_read_limits(capabilities: &str, mut owners: impl Iterator<Item = u32>) -> bool {
+    let held = u64::from_str_radix(capabilities, 16).unwrap_or(u64::MAX);
+    held & SYS_RESOURCE != 0 || owners.all(|owner| owner == 0)
+}
+
+/// What this process may do, as proc_pid_status(5) writes it.
+fn own_capabilities() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let own = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    own.unwrap_or_default().trim().to_owned()
+}
+
 /// The name of the network namespace among what is given.
 pub(super) const NETWORK: &str = "tandem-net";
 
@@ -175,6 +208,16 @@ mod tests {
         assert!(pairs.contains(&["--freeze-cgroup", "/sys/fs/cgroup/freezer/x"].as_slice()));
         assert!(pairs.contains(&["--external", "net[42]:tandem-net"].as_slice()));
         assert!(pairs.contains(&["--external", "mnt[/a b]:m0"].as_slice()));
+    }
+
+    #[test]
+    fn another_users_app_needs_a_power_that_root_may_lack() {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        assert!(status.contains(&own_capabilities()) && own_capabilities().len() == 16);
+        let lacking = "000001fffeffffff";
+        assert!(can_read_limits(lacking, [0, 0].into_iter()));
+        assert!(!can_read_limits(lacking, [0, 33].into_iter()));
+        assert!(can_read_limits("000001ffffffffff", [0, 33].into_iter()));
     }
 
     #[tokio::test]

@@ -40,6 +40,11 @@ impl Supervised for ContainerEngine {
         true
     }
 
+    fn stand_by(&self) -> bool {
+        cgroup::warm_up_once();
+        true
+    }
+
     async fn capabilities(&self) -> Vec<Capability> {
         let home = self.home.clone();
         tokio::task::spawn_blocking(move || probe::capabilities(&home)).await.unwrap_or_default()

@@ -56,7 +56,8 @@ pub(super) struct ContainerPayload {
     leaving: Option<Leaving>,
 }
 
-/// The part of a supervisor that makes the container of `record`.
+/// The part of a supervisor that makes the container of `record`. `warm_up`
+/// was begun before it was known which that is.
 ///
 /// # Errors
 /// [`BackendError::Unavailable`] when this machine has no control groups, or
@@ -64,7 +65,11 @@ pub(super) struct ContainerPayload {
 pub fn container_payload(
     store: &InstanceStore,
     record: &InstanceRecord,
+    warm_up: Option<WarmUp>,
 ) -> Result<Box<dyn Payload>, BackendError> {
+    let mut early = warm_up;
+    let lasts = early.as_mut().is_some_and(WarmUp::lasts);
+    let warm_up = early.filter(|_| lasts).unwrap_or_else(WarmUp::begin);
     let layout = Layout::detect().map_err(|e| BackendError::Unavailable {
         what: "the container engine".into(),
         why: e.to_string(),
@@ -72,7 +77,7 @@ pub fn container_payload(
     })?;
     cgroup::refuse_impossible(&layout, &record.spec.resources)?;
     let dirs = InstanceDirs::new(store.dir(&record.id));
-    let (group, warm_up) = (cgroup::group_of(&record.id), Some(WarmUp::begin()));
+    let (group, warm_up) = (cgroup::group_of(&record.id), Some(warm_up));
     let home = store.home().clone();
     Ok(Box::new(ContainerPayload {
         home,

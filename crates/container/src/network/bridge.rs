@@ -81,6 +81,8 @@ const OWN: &str = "tdmn";
 pub(super) struct Place {
     pub(super) namespace: OwnedFd,
     pub(super) address: Ipv4Addr,
+    /// The host's on it.
+    pub(super) gateway: Ipv4Addr,
     pub(super) nft: Option<Nft>,
     pub(super) warning: Option<String>,
 }
@@ -91,8 +93,7 @@ pub(super) async fn join(bridge: &Bridge, link: &str) -> Result<Place, BackendEr
     let host = Netlink::open().map_err(failed)?;
     let (namespace, inside) = namespace::make().map_err(failed)?;
     let lock = namespace::lock().map_err(failed)?;
-    let Made { index, subnet, nft, warning } = find_or_make(&host, bridge).await?;
-    let ports = host.ports(index).await.map_err(failed)?;
+    let Made { index, subnet, ports, nft, warning } = find_or_make(&host, bridge).await?;
     let taken = ports.into_iter().flatten().collect();
     let wish = bridge.wish.filter(|it| is_free(subnet, &taken, *it));
     let address = wish
@@ -103,13 +104,15 @@ pub(super) async fn join(bridge: &Bridge, link: &str) -> Result<Place, BackendEr
         .map_err(failed)?;
     drop(lock);
     inside.configure_inside(address, subnet, !bridge.internal).await.map_err(failed)?;
-    Ok(Place { namespace, address, nft, warning })
+    Ok(Place { namespace, address, gateway: subnet.gateway(), nft, warning })
 }
 
 /// A bridge that is there.
 struct Made {
     index: u32,
     subnet: Subnet,
+    /// The addresses that hang on it.
+    ports: Vec<Option<Ipv4Addr>>,
     nft: Option<Nft>,
     warning: Option<String>,
 }
@@ -119,10 +122,11 @@ async fn find_or_make(host: &Netlink, bridge: &Bridge) -> Result<Made, BackendEr
     let Some(index) = host.index(name).await.map_err(failed)? else {
         return make(host, bridge).await;
     };
-    if !host.ports(index).await.map_err(failed)?.is_empty() {
+    let ports = host.ports(index).await.map_err(failed)?;
+    if !ports.is_empty() {
         let subnet = host.subnet(index).await.map_err(failed)?;
         return match subnet {
-            Some(subnet) => Ok(Made { index, subnet, nft: None, warning: None }),
+            Some(subnet) => Ok(Made { index, subnet, ports, nft: None, warning: None }),
             None => Err(failed(format!(
                 "the link {name} has no address: remove it with `ip link del {name}`"
             ))),
@@ -151,10 +155,11 @@ async fn make(host: &Netlink, bridge: &Bridge) -> Result<Made, BackendError> {
     let index = host.add_bridge(&bridge.name, subnet).await.map_err(failed)?;
     let warn = |e: io::Error| format!("containers cannot reach other networks: {e}");
     let warning = forwarding.err().map(warn);
-    Ok(match nft {
-        Ok(nft) => Made { index, subnet, nft: Some(nft), warning },
-        Err(e) => Made { index, subnet, nft: None, warning: warning.or(Some(warn(e))) },
-    })
+    let (nft, warning) = match nft {
+        Ok(nft) => (Some(nft), warning),
+        Err(e) => (None, warning.or(Some(warn(e)))),
+    };
+    Ok(Made { index, subnet, ports: Vec::new(), nft, warning })
 }
 
 /// A container that leaves its bridge. While this lives nobody else changes

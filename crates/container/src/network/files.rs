@@ -1,6 +1,8 @@
 //! The files that tell an app its name and who answers its questions about
 //! names.
 
+use tandem_model::HostAddress;
+
 use super::dns;
 use std::{
     fmt::Write as _,
@@ -137,12 +139,21 @@ impl EtcFiles {
         Self { hosts, resolv_conf, hostname: hostname.to_owned() }
     }
 
-    /// With further lines of names.
-    pub(crate) fn knowing(mut self, more: &[(IpAddr, String)]) -> Self {
+    /// With further lines of names. `gateway` is this machine as the container
+    /// sees it; `None` when a name for it is wanted and it does not.
+    pub(crate) fn knowing(
+        mut self,
+        more: &[(HostAddress, String)],
+        gateway: Option<IpAddr>,
+    ) -> Option<Self> {
         for (address, name) in more {
+            let address = match address {
+                HostAddress::Address(address) => *address,
+                HostAddress::Gateway => gateway?,
+            };
             let _ = writeln!(self.hosts, "{address}\t{name}");
         }
-        self
+        Some(self)
     }
 
     /// Writes them into `dir`; pairs of a file and its place inside.
@@ -188,8 +199,11 @@ mod tests {
         let text = hosts(Some("10.200.0.2".parse().unwrap()), "web");
         assert!(text.ends_with("10.200.0.2\tweb\n"));
         assert!(text.starts_with("127.0.0.1\tlocalhost\n"));
-        let more = [("::1".parse().unwrap(), "db".to_owned())];
-        assert!(EtcFiles::alone("web", &[]).knowing(&more).hosts.ends_with("\tweb\n::1\tdb\n"));
+        let more = ["::1", "host-gateway"].map(|it| (it.parse().unwrap(), "db".to_owned()));
+        let knowing = |gateway| EtcFiles::alone("web", &[]).knowing(&more, gateway);
+        let text = knowing("10.1.0.1".parse().ok()).unwrap().hosts;
+        assert!(text.ends_with("\tweb\n::1\tdb\n10.1.0.1\tdb\n"), "{text}");
+        assert!(knowing(None).is_none());
         assert_eq!(hosts_of_host("::1 Web # x", "web"), "::1 Web # x");
         assert_eq!(hosts_of_host("::1 a # web", "web"), "::1 a # web\n127.0.1.1\tweb\n");
     }

@@ -26,6 +26,7 @@ mod netlink;
 mod outbound;
 mod probe;
 mod store;
+mod table;
 
 use std::{
     io,
@@ -80,6 +81,8 @@ pub(crate) struct Connected {
     namespace: Option<OwnedFd>,
     /// Its address, where it has one of its own.
     pub(crate) address: Option<IpAddr>,
+    /// This machine as it sees it.
+    gateway: Option<IpAddr>,
     /// Where published ports are passed on to; `None` when none can be.
     reach: Option<IpAddr>,
     /// Links on the host that are its own.
@@ -105,7 +108,13 @@ pub(crate) async fn connect(
     wish: Option<Ipv4Addr>,
 ) -> Result<Connected, BackendError> {
     let connected = connect_to(store, record, wish).await?;
-    let files = connected.files.knowing(&record.spec.options.hosts);
+    let files = connected.files.knowing(&record.spec.options.hosts, connected.gateway);
+    let files = files.ok_or_else(|| {
+        let text = "--add-host with host-gateway needs a network that this machine is on: with \
+                    --network none there is none, and an ordinary user's networks are apart; \
+                    write an address instead";
+        BackendError::BadSetting(text.to_owned())
+    })?;
     Ok(Connected { files, ..connected })
 }
 
@@ -134,7 +143,8 @@ async fn connect_to(
         }
         NetworkChoice::Host => {
             let files = EtcFiles::of_host(&hostname, dns);
-            Ok(Connected::bare(hostname, files))
+            let gateway = Some(Ipv4Addr::LOCALHOST.into());
+            Ok(Connected { gateway, ..Connected::bare(hostname, files) })
         }
     }
 }
@@ -169,6 +179,7 @@ async fn on_bridge(
     Ok(Connected {
         namespace: Some(place.namespace),
         address: Some(address),
+        gateway: ground.is_none().then_some(place.gateway.into()),
         reach: Some(address),
         links: vec![link],
         // In a network that is cut off there is no way to open.
@@ -196,6 +207,7 @@ impl Connected {
         Self {
             namespace: None,
             address: None,
+            gateway: None,
             reach: None,
             links: Vec::new(),
             hostname,

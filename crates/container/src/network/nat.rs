@@ -9,7 +9,7 @@ use std::{
 
 use tandem_model::Subnet;
 
-use super::BRIDGE;
+use super::{BRIDGE, table};
 
 /// The table of a bridge, one of our own; nothing of anybody else's is
 /// touched.
@@ -43,10 +43,15 @@ impl Nft {
         } else {
             String::new()
         };
-        // One that a crash left would keep its rules.
+        // One that a crash left would keep its rules. Only then: having removed
+        // anything, `nft` waits ten milliseconds for the kernel to forget it
+        // (rcu_barrier in nft_rcv_nl_event, net/netfilter/nf_tables_api.c).
+        let anew = match table::exists(&table) {
+            Ok(false) => String::new(),
+            Ok(true) | Err(_) => format!("table ip {table}\ndelete table ip {table}"),
+        };
         Self::start(&format!(
-            "table ip {table}
-             delete table ip {table}
+            "{anew}
              table ip {table} {{
                chain postrouting {{
                  type nat hook postrouting priority 100; policy accept;

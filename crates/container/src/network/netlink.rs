@@ -135,12 +135,15 @@ impl Netlink {
             LinkAttribute::Address(hardware_address(0x02, address).to_vec()),
             LinkAttribute::NetNsFd(namespace),
         ];
+        peer.attributes.extend(ONE_QUEUE);
         let pair = LinkMessageBuilder::<LinkVeth>::new(name, INSIDE)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .address(hardware_address(0x06, address).to_vec())
             .controller(index)
             .link_group(group_of(bridge))
             .up()
+            .append_extra_attribute(ONE_QUEUE[0].clone())
+            .append_extra_attribute(ONE_QUEUE[1].clone())
             .build();
         self.handle.link().add(pair).execute().await
     }
@@ -217,6 +220,12 @@ impl Netlink {
         }
     }
 }
+
+/// What a pair of links uses anyway. Unasked the kernel makes a queue for each
+/// processor, takes all but one back and waits until nobody looks at them any
+/// more, for each end (`veth_init_queues` in drivers/net/veth.c).
+const ONE_QUEUE: [LinkAttribute; 2] =
+    [LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)];
 
 /// Name of a container's link as it sees it.
 const INSIDE: &str = "eth0";

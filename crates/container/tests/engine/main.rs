@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         [_, SUPERVISE, home, id] => {
             supervise(home.as_ref(), id, false, |store, record| match record.spec.backend {
                 BackendKind::Process => process_payload(store, record),
-                _ => container_payload(store, record),
+                _ => container_payload(store, record, None),
             })
         }
         [_, STEP] => step_main(),

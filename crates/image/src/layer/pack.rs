@@ -31,6 +31,7 @@ pub(crate) fn pack(dir: &Path, out: impl Write) -> Result<(), LayerError> {
         links: HashMap::new(),
         own: (!user.is_root()).then(|| (user.as_raw(), rustix::process::getegid().as_raw())),
         plain: None,
+        piece: Vec::new(),
     };
     packing.folder(Path::new(""))?;
     packing.end()
@@ -63,6 +64,7 @@ pub fn pack_tree(
         links: HashMap::new(),
         own: None,
         plain: Some(Plain { name: name.to_owned(), device: metadata.dev() }),
+        piece: Vec::new(),
     };
     packing.member(path, name, &metadata)?;
     packing.end()
@@ -85,7 +87,12 @@ struct Packing<'a, W> {
     own: Option<(u32, u32)>,
     /// `None` for a layer.
     plain: Option<Plain>,
+    /// Where files are read into; made with the first.
+    piece: Vec<u8>,
 }
+
+/// Bytes of a file that are read at once.
+const PIECE: usize = 256 << 10;
 
 impl<W: Write> Packing<'_, W> {
     /// Two blocks of zeros end an archive.
@@ -199,15 +206,31 @@ impl<W: Write> Packing<'_, W> {
             let other = io::Error::other("it became something else while it was read");
             return Err(LayerError::io("pack", shown)(other));
         }
-        let mut file = file.take(size);
-        let copied =
-            io::copy(&mut file, &mut self.out).map_err(|e| LayerError::io("pack", shown)(e))?;
+        let copied = self.copy(&mut file.take(size)).map_err(LayerError::io("pack", shown))?;
         if copied != size {
             let shorter = io::Error::other("the file became shorter while it was read");
             return Err(LayerError::io("pack", shown)(shorter));
         }
         let padding = usize::try_from((512 - size % 512) % 512).unwrap_or(0);
         self.out.write_all(&[0; 512][..padding]).map_err(LayerError::io("write", shown))
+    }
+
+    /// As [`io::copy`] does, in pieces that are worth a call to the kernel, and
+    /// to what digests and packs them.
+    fn copy(&mut self, from: &mut impl io::Read) -> io::Result<u64> {
+        self.piece.resize(PIECE, 0);
+        let mut copied = 0;
+        loop {
+            match from.read(&mut self.piece) {
+                Ok(0) => return Ok(copied),
+                Ok(count) => {
+                    self.out.write_all(&self.piece[..count])?;
+                    copied += count as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
     }
 
     /// An empty file whose name says it all.

@@ -27,6 +27,7 @@ pub(super) async fn run(context: &Context, wanted: Commit) -> anyhow::Result<u8>
     let request = CommitRequest {
         instance: wanted.instance,
         name: wanted.name,
+        author: wanted.author,
         message: wanted.message,
         changes: wanted.change,
         pause: wanted.pause,

@@ -1,0 +1,116 @@
+use std::{collections::BTreeMap, str::FromStr};
+
+use jiff::Timestamp;
+use tandem_model::{did_you_mean, parse_moment};
+
+use crate::AppError;
+
+/// A condition on what is removed, as it is typed behind `--filter` of a
+/// `prune`: Docker's two. All of several must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PruneFilter {
+    /// Made before this moment.
+    Until(Timestamp),
+    /// Has a label, with this value where there is one.
+    Label(String, Option<String>),
+    /// Has not.
+    NotLabel(String, Option<String>),
+}
+
+impl FromStr for PruneFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let Some((key, value)) = text.split_once('=') else {
+            return Err(format!("`{text}` is no filter: write KEY=VALUE, e.g. until=24h"));
+        };
+        let label = || match value.split_once('=') {
+            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+            None => (value.to_owned(), None),
+        };
+        match key {
+            "until" => parse_moment(value).map(Self::Until).map_err(|e| e.to_string()),
+            "label" | "label!" if label().0.is_empty() => {
+                Err("a label has a name: write label=NAME or label=NAME=VALUE".to_owned())
+            }
+            "label" => Ok(Self::Label(label().0, label().1)),
+            "label!" => Ok(Self::NotLabel(label().0, label().1)),
+            _ => {
+                let near = did_you_mean(key, &["until", "label", "label!"]);
+                Err(format!("`{key}` is no filter{near} (there are until, label, label!)"))
+            }
+        }
+    }
+}
+
+impl PruneFilter {
+    fn holds(&self, created: Option<Timestamp>, labels: &BTreeMap<String, String>) -> bool {
+        let has = |name: &String, value: &Option<String>| {
+            labels.get(name).is_some_and(|own| value.as_ref().is_none_or(|value| value == own))
+        };
+        match self {
+            // What has no date is not known to be older.
+            Self::Until(moment) => created.is_some_and(|created| created < *moment),
+            Self::Label(name, value) => has(name, value),
+            Self::NotLabel(name, value) => !has(name, value),
+        }
+    }
+
+    /// Refuses what says nothing of volumes: those are used long after they
+    /// were made.
+    pub(crate) fn check_volumes(filters: &[Self]) -> Result<(), AppError> {
+        if filters.iter().any(|filter| matches!(filter, Self::Until(_))) {
+            let text = "volumes are used long after they were made, so the filter until does \
+                        not choose any: filter them by label, and the others without --volumes";
+            return Err(AppError::Usage(text.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Whether something that was made then and has these labels may go.
+    pub(crate) fn all_hold(
+        filters: &[Self],
+        created: Option<Timestamp>,
+        labels: &BTreeMap<String, String>,
+    ) -> bool {
+        filters.iter().all(|filter| filter.holds(created, labels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_several_must_hold() {
+        let labels = BTreeMap::from([("team".to_owned(), "a".to_owned())]);
+        let made = "2026-01-01T00:00:00Z".parse().ok();
+        for (texts, expected) in [
+            (&[][..], true),
+            (&["label=team"], true),
+            (&["label=team=b"], false),
+            (&["label!=team=b"], true),
+            (&["label!=team"], false),
+            (&["until=2026-01-02T00:00:00Z", "label=team=a"], true),
+            (&["until=2025-12-31T00:00:00Z", "label=team=a"], false),
+        ] {
+            let filters: Vec<PruneFilter> = texts.iter().map(|it| it.parse().unwrap()).collect();
+            assert_eq!(PruneFilter::all_hold(&filters, made, &labels), expected, "{texts:?}");
+        }
+        let until = ["until=2999-01-01T00:00:00Z".parse().unwrap()];
+        assert!(!PruneFilter::all_hold(&until, None, &labels), "without a date");
+    }
+
+    #[test]
+    fn slips_are_answered() {
+        for (text, says) in [
+            ("until", "KEY=VALUE"),
+            ("until=then", "no moment"),
+            ("label=", "has a name"),
+            ("lable=x", "did you mean label"),
+        ] {
+            let error = text.parse::<PruneFilter>().unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}
