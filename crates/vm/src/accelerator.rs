@@ -219,5 +219,8 @@ mod tests {
         assert_eq!(fallback.accelerator, Accelerator::Tcg);
         assert!(fallback.reason.contains("it hung") && fallback.reason.contains("no isolation"));
         assert!(chosen(AcceleratorChoice::Tcg, None).reason.contains("no isolation"));
+        let seen = Finding { usable: true, reason: "it boots".to_owned(), on_microvm: true };
+        let fast = chosen(AcceleratorChoice::Auto, Some(&seen));
+        assert_eq!((fast.accelerator, fast.on_microvm), (Accelerator::Kvm, true));
     }
 }

@@ -11,7 +11,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{super::AgentError, *};
+use super::{
+    super::{AgentError, Event},
+    *,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -157,19 +160,56 @@ async fn input_waits_for_the_guest() {
 }
 
 #[tokio::test]
+async fn what_is_dropped_is_ended_in_the_guest_unless_it_has_ended() {
+    LocalSet::new()
+        .run_until(async {
+            let (mut session, agent, mut guest, _logs) = open();
+            tokio::task::spawn_local(async move { session.listen().await });
+            let mut frames = Frames::default();
+            drop(agent.app());
+            let lives = agent.start(ToGuest::Ping).await.unwrap();
+            assert_eq!(request(&mut guest, &mut frames).await.task, 1);
+            drop(lives);
+            let said = request(&mut guest, &mut frames).await;
+            assert_eq!((said.task, said.body), (1, Body::Message(ToGuest::Cancel)));
+
+            let ended = agent.start(ToGuest::Ping).await.unwrap();
+            assert_eq!(request(&mut guest, &mut frames).await.task, 2);
+            let exited = FromGuest::Exited { code: 0, out_of_memory: false };
+            guest.write_all(&message(2, exited)).await.unwrap();
+            assert_eq!(ended.next().await, Event::Exited(0));
+            let input = timeout(SOON, ended.input(&vec![0; 2 * INPUT_WINDOW])).await.unwrap();
+            assert!(matches!(input, Err(AgentError::Gone)), "nobody is there to take it");
+            drop(ended);
+            let last = agent.start(ToGuest::Ping).await.unwrap();
+            let said = request(&mut guest, &mut frames).await;
+            assert_eq!((said.task, said.body), (3, Body::Message(ToGuest::Ping)));
+
+            drop(guest);
+            assert_eq!(last.next().await, Event::Gone);
+            assert!(matches!(last.input(b"x").await, Err(AgentError::Gone)));
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_guest_that_floods_or_lies_ends_its_machine() {
     let flood: Vec<u8> = (0..=OUTPUT_WINDOW / LONGEST).flat_map(|_| data(1, LONGEST)).collect();
     let tiny: Vec<u8> = (0..=OUTPUT_WINDOW / cost(0)).flat_map(|_| data(1, 0)).collect();
     let twice = [message(1, FromGuest::Executed), message(1, FromGuest::Done)].concat();
     let credit = message(1, FromGuest::Credit { cost: usize::MAX });
     let exited = FromGuest::Exited { code: 0, out_of_memory: false };
-    let after_end = [message(1, exited), data(1, 1)].concat();
+    let after_end = [message(1, exited.clone()), data(1, 1)].concat();
     let cases = [
         ("a flood", flood),
         ("many empty frames", tiny),
         ("two answers", twice),
         ("endless credit", credit),
         ("output after the end", after_end),
+        ("two ends", [message(1, exited.clone()), message(1, exited)].concat()),
+        ("a command's input for the host", {
+            Frame::<FromGuest>::data(1, Stream::Stdin, vec![1]).to_bytes().unwrap()
+        }),
         ("a task that nobody began", data(2, 1)),
         ("an answer from the app", message(APP, FromGuest::Done)),
         ("input for the host", {

@@ -227,6 +227,24 @@ mod tests {
         let found = BaseRecord::load(&to).unwrap().unwrap().find(&there).unwrap();
         assert_eq!(fs::read(found).unwrap(), vec![3; 1 << 20]);
 
+        // Its name leads nowhere, its files are those that it names, and it is
+        // there once.
+        let again = |base: BaseRecord| {
+            fs::remove_dir_all(&to).unwrap();
+            make_private_dir(&to).unwrap();
+            let _ = fs::remove_file(scratch.join("base"));
+            let carried = Carried { base, ..carried.clone() };
+            unpack_disk(&there, &parts, &carried, &[], &to, &scratch).map_err(|e| e.to_string())
+        };
+        let base = carried.base.clone();
+        let up = BaseRecord { name: "../a".to_owned(), ..base.clone() };
+        assert!(again(up).unwrap_err().contains("no name"));
+        let other = BaseRecord { mark: "0".repeat(32), ..base.clone() };
+        assert!(again(other).unwrap_err().contains("another one"));
+        again(base.clone()).unwrap();
+        again(BaseRecord::load(&to).unwrap().unwrap()).unwrap();
+        assert!(!scratch.join("base").exists(), "what is there needs no unpacking");
+
         // A layer that would make QEMU open something else stays out.
         let mut bytes = fs::read(from.join("disk.qcow2")).unwrap();
         bytes[79] = 4;

@@ -170,6 +170,11 @@ mod tests {
         }
         assert!(serde_json::from_str::<Chain>("[\"/etc/passwd\"]").is_err());
         assert!(serde_json::from_str::<Chain>("[]").is_err());
+        let many = |count: usize| Chain::try_from(vec![FIRST.to_owned(); count]);
+        assert!(many(MOST + 1).unwrap_err().contains("1 to 100"));
+        let dir = tempfile::tempdir().unwrap();
+        let full = many(MOST).unwrap().with_layer(dir.path()).unwrap_err().to_string();
+        assert!(full.contains("100 layers"), "{full}");
     }
 
     #[test]

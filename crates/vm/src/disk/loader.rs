@@ -73,6 +73,7 @@ mod tests {
         assert_eq!(head[458..462], (16_u32 << 20).to_le_bytes());
         assert!(super::head(&boot, &vec![2; 1 << 20], 1).is_none(), "it would not fit");
         assert!(super::head(&boot[1..], &core, 1).is_none());
+        assert!(super::head(&boot, &[], 1).is_none(), "nothing would find the system");
         assert!(super::head(&boot, &core, 4 << 40).is_none(), "too large for such a table");
     }
 }

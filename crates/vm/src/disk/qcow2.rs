@@ -194,6 +194,10 @@ mod tests {
         assert!(alone[8..20].iter().all(|byte| *byte == 0) && alone[104..112] == [0; 8]);
         assert!(overlay(Backing::Raw(Path::new("json:{}")), 1 << 30).is_err());
         assert!(overlay(Backing::Beside("json:{}"), 1 << 30).is_err());
+        assert!(overlay(Backing::Beside("../disk.qcow2"), 1 << 30).is_err());
+        assert!(overlay(Backing::Nothing, 1 << 60).is_err(), "more than one block counts");
+        assert_eq!(virtual_size_of(&alone[..]).unwrap(), 1 << 30);
+        assert!(virtual_size_of(&[b"QFI\0", &alone[4..]].concat()[..]).is_err());
         let long = format!("/{}", "x".repeat(2000));
         assert!(overlay(Backing::Raw(Path::new(&long)), 1 << 30).is_err());
     }

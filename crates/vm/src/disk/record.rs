@@ -118,6 +118,8 @@ mod tests {
         std::fs::write(&path, vec![1; 100_000]).unwrap();
         let record = BaseRecord::of(&path).unwrap();
         assert_eq!(record.find(&home).unwrap(), path);
+        let up = BaseRecord { name: "../disks/a.ext4".to_owned(), ..record.clone() };
+        assert!(up.find(&home).unwrap_err().to_string().contains("no name of one"));
         std::fs::write(&path, vec![2; 100_000]).unwrap();
         assert!(record.find(&home).unwrap_err().to_string().contains("made anew"));
         std::fs::write(&path, vec![1; 99_999]).unwrap();

@@ -161,6 +161,23 @@ mod tests {
     }
 
     #[test]
+    fn pieces_lie_in_the_file_and_in_order() {
+        let of = |places: &[u64]| {
+            let mut plain = [&MAGIC[..], &4096_u64.to_le_bytes()].concat();
+            for begin in places {
+                plain.extend([begin.to_le_bytes(), 8_u64.to_le_bytes()].concat());
+                plain.extend([7; 8]);
+            }
+            plain.extend([0; 16]);
+            let packed = zstd::encode_all(&plain[..], 1).unwrap();
+            unpack(&packed[..], &tempfile::tempfile().unwrap()).map_err(|e| e.to_string())
+        };
+        of(&[0, 8, 4088]).unwrap();
+        assert!(of(&[4089]).unwrap_err().contains("where none can be"), "over its end");
+        assert!(of(&[8, 0]).unwrap_err().contains("where none can be"), "back again");
+    }
+
+    #[test]
     fn a_copy_has_the_same_holes() {
         use std::os::unix::fs::MetadataExt as _;
 

@@ -161,6 +161,11 @@ mod tests {
         record("6.1", LAYOUT + 1);
         assert!(why().contains("another version"));
         record("6.1", LAYOUT);
+        let plain = fs::read_to_string(parts.join(RECORD)).unwrap();
+        let more = plain.replace("\"memory\"", "\"shares\":[\"9p.ko\"],\"memory\"");
+        fs::write(parts.join(RECORD), more).unwrap();
+        assert!(why().contains("another version"), "a kernel of another flavour");
+        fs::write(parts.join(RECORD), plain).unwrap();
         assert!(why().contains("not whole"));
         assert_eq!(fs::read_dir(to.kernels()).unwrap().count(), 0);
     }

@@ -85,6 +85,9 @@ mod tests {
         assert!(interpreter.starts_with(b"/lib"), "{interpreter:?}");
         assert!(section(&me, b".no-such-section").is_none());
         assert_eq!(needs_interpreter(b"#!/bin/sh"), None);
+        let mut foreign = me;
+        foreign[0x12] = 183;
+        assert_eq!(needs_interpreter(&foreign), None, "a program for ARM");
     }
 
     proptest! {

@@ -83,5 +83,9 @@ mod tests {
         assert_eq!(&text[120 + 110..120 + 123], "modules/a.ko\0");
         assert_eq!(&bytes[120 + 124..120 + 129], b"12345");
         assert!(text.contains("TRAILER!!!\0") && bytes.len().is_multiple_of(4));
+        assert_eq!(&text[120 + 14..120 + 22], "00008180", "a file for its owner alone");
+        let mut program = Archive::default();
+        program.file("/init", true, b"1");
+        assert_eq!(&program.unfinished()[14..22], b"000081ed", "and one to be run");
     }
 }

@@ -105,9 +105,28 @@ mod tests {
     }
 
     #[test]
+    fn nothing_after_the_last_block_and_nothing_too_long_is_read() {
+        let block: &[u8] = &[0x10, b'a'];
+        assert_eq!(unpack(&frame(&[block, &[], block]), 100).unwrap(), b"a", "a length of zero");
+        // A length of more than a block may have, in literals and in a match.
+        let endless = [vec![255; BLOCK / 255 + 2], vec![0]].concat();
+        let literals = [&[0xf0][..], &endless].concat();
+        assert!(unpack(&frame(&[&literals]), usize::MAX).is_err());
+        let repeat = [&[0x1f, b'x', 1, 0][..], &endless].concat();
+        assert!(unpack(&frame(&[&repeat]), usize::MAX).is_err());
+        // A first match fills the block, and a second one would go on.
+        let nearly = [&[0x1f, b'x', 1, 0][..], &[255; BLOCK / 255], &[0]].concat();
+        let more = [&nearly[..], &[0x0f, 1, 0, 255, 255, 0]].concat();
+        assert!(unpack(&frame(&[&nearly]), BLOCK).is_ok());
+        assert!(unpack(&frame(&[&more]), usize::MAX).is_err());
+    }
+
+    #[test]
     fn matches_before_the_beginning_are_refused() {
         assert!(unpack(&frame(&[&[0x10, b'a', 2, 0]]), 100).is_err());
         assert!(unpack(&frame(&[&[0x10, b'a', 0, 0]]), 100).is_err());
+        let into_the_first: [&[u8]; 2] = [&[0x10, b'a'], &[0x00, 1, 0]];
+        assert!(unpack(&frame(&into_the_first), 100).is_err(), "blocks stand alone");
     }
 
     proptest! {

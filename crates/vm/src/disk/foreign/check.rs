@@ -190,6 +190,11 @@ mod tests {
         assert!(text.contains("text is no disk") && text.contains("--format raw"), "{text}");
         assert!(said(&file(dir, "none", b""), Some(ForeignFormat::Raw)).contains("empty"));
         assert!(said(dir, None).contains("no plain file"));
+        // As large as it may be, and a byte more; neither takes any room.
+        for (bytes, fits) in [(MOST, true), (MOST + 1, false)] {
+            let answer = raw_size(bytes);
+            assert_eq!(answer.is_ok(), fits, "{answer:?}");
+        }
         assert!(said(&dir.join("missing"), None).contains("missing"));
     }
 
@@ -220,7 +225,21 @@ mod tests {
         assert_eq!((&part["driver"], &part["size"]), (&json!("raw"), &json!(vmdk.len())));
         assert_eq!(part["offset"], 512 + 512 + 512 + 512);
         assert_eq!(node["backing"], Value::Null);
+        let digest = crate::disk::digest::sha256(&vmdk[..]).unwrap().to_uppercase();
+        with(&format!("SHA256(d.vmdk)= {digest}\n")).unwrap();
         let damaged = with("SHA256(d.vmdk)= 00\n").unwrap_err().to_string();
         assert!(damaged.contains("d.vmdk") && damaged.contains("manifest"), "{damaged}");
+
+        // Each disk alone might come in.
+        let half = MOST / 2 / 512;
+        let empty = |sectors: u64| format!("<Disk capacity=\"{}\"/>", sectors * 512);
+        for (second, fits) in [(half, true), (half + 1, false)] {
+            let ovf =
+                format!("<Envelope>{}{}<VirtualSystem/></Envelope>", empty(half), empty(second));
+            let archive =
+                [&header("a.ovf", ovf.len() as u64)[..], &padded(ovf.as_bytes())].concat();
+            let found = look_at_disk(&file(dir.path(), "b.ova", &archive), None);
+            assert_eq!(found.is_ok(), fits, "{found:?}");
+        }
     }
 }

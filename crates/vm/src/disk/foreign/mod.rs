@@ -111,5 +111,6 @@ mod tests {
         sector[257..262].copy_from_slice(b"ustar");
         assert_eq!(ForeignFormat::of(&sector), Some(ForeignFormat::Ova));
         assert_eq!(ForeignFormat::of(b"QFI\xfb"), Some(ForeignFormat::Qcow2));
+        assert_eq!(ForeignFormat::of(b"# Disk DescriptorFile\n"), Some(ForeignFormat::Vmdk));
     }
 }

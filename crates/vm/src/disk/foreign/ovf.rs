@@ -175,6 +175,8 @@ mod tests {
         assert!(read(&difference).unwrap_err().contains("difference"));
         let nothing = text.replace("ovf:capacity=\"2\"", "ovf:capacity=\"${x}\"");
         assert!(read(&nothing).unwrap_err().contains("without a size"));
+        let none = text.replace("ovf:capacity=\"2\"", "ovf:capacity=\"0\"");
+        assert!(read(&none).unwrap_err().contains("without a size"));
         let many = TEXT.replace(
             "</DiskSection>",
             &format!("{}</DiskSection>", "<Disk ovf:fileRef=\"f1\"/>".repeat(6)),
@@ -202,6 +204,10 @@ mod tests {
         assert!(
             said(&TEXT.replace("href=", "compression=\"gzip\" ovf:href=")).contains("compressed")
         );
+        assert!(said(&TEXT.replace("href=", "chunkSize=\"9\" ovf:href=")).contains("in pieces"));
+        // Only a file is one, whatever else bears its name.
+        let other = TEXT.replace("<References>", "<References><Note id=\"f1\" href=\"x\"/>");
+        assert_eq!(read(&other).unwrap(), read(TEXT).unwrap());
         let bomb = format!("<!DOCTYPE a [<!ENTITY b \"bb\">]>{TEXT}");
         assert!(said(&bomb).contains("no XML"), "entities of its own");
     }

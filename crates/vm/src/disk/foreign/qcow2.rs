@@ -177,6 +177,35 @@ mod tests {
         assert!(with(100, &[0xff]).contains("absurd"));
         assert!(with(24, &[0; 8]).contains("1 to"));
         assert!(size(&disk[..50], length).is_err());
+        assert!(with(99, &[7]).contains("absurd"), "reference counts of 128 bits");
+        // What a disk of 2⁴³ bytes needs is all there.
+        let large = plain(8 << 40);
+        assert!(size(&large, large.len() as u64).unwrap_err().contains("1 to"));
+    }
+
+    #[test]
+    fn older_and_newer_layouts_are_measured_by_their_own_rules() {
+        let disk = plain(1 << 30);
+        let length = disk.len() as u64;
+        // Version 2 ends before the size of reference counts, which is fixed.
+        let mut old = disk.clone();
+        old[7] = 2;
+        old[72..104].fill(0);
+        old[99] = 7;
+        assert_eq!(size(&old, length), Ok(1 << 30));
+        assert!(size(&old[..SHORT - 1], length).unwrap_err().contains("cut off"));
+        // With subclusters a table maps half as much, from clusters of 2¹⁴ on.
+        let mut parts = disk;
+        parts[79] = 1 << 4;
+        assert!(size(&parts, length).unwrap_err().contains("absurd"), "two tables for 2³⁰ bytes");
+        parts[39] = 4;
+        assert_eq!(size(&parts, length), Ok(1 << 30));
+        // Without them clusters may be smaller.
+        parts[23] = 12;
+        parts[36..40].copy_from_slice(&1024_u32.to_be_bytes());
+        assert!(size(&parts, length).unwrap_err().contains("absurd"));
+        parts[79] = 0;
+        assert_eq!(size(&parts, length), Ok(1 << 30));
     }
 
     proptest! {

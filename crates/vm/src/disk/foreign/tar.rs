@@ -143,11 +143,25 @@ mod tests {
         let digits = format!("{:06o}\0 ", sum(&link));
         link[148..156].copy_from_slice(digits.as_bytes());
         assert!(of(&link).unwrap_err().contains("no plain file"));
+        let changed = |at: usize, bytes: &[u8]| {
+            let mut odd = header("a", 0);
+            odd[at..at + bytes.len()].copy_from_slice(bytes);
+            let digits = format!("{:06o}\0 ", sum(&odd));
+            odd[148..156].copy_from_slice(digits.as_bytes());
+            of(&odd).unwrap_err()
+        };
+        assert!(changed(257, b"other").contains("damaged"), "another kind of archive");
+        assert!(changed(345, b"etc").contains("plain file"), "a folder before its name");
+        assert!(changed(124, b"12345678xyz").contains("no size"));
+        assert!(changed(124, &[0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]).contains("no size"));
         assert!(of(&[0; 1024]).unwrap_err().contains("no members"));
         let many: Vec<u8> = (0..80).flat_map(|at| header(&format!("m{at}"), 0)).collect();
         assert!(of(&many).unwrap_err().contains("more than 64"));
         let large = member(&header("big.vmdk", 20 << 30), 512).unwrap();
         assert_eq!(large.length, 20 << 30);
+        // Digits as long as they fit: not everybody reads GNU's way.
+        assert_eq!(header("a", (1 << 33) - 1)[124..136], *b"77777777777\0");
+        assert_eq!(header("a", 1 << 33)[124], 0x80);
         assert!(of(&header("big.vmdk", 20 << 30)).unwrap_err().contains("cut off"));
     }
 

@@ -162,6 +162,8 @@ pub(super) mod tests {
         assert!(with(28, &[2]).is_err(), "a descriptor where we do not look");
         assert!(with(56, &[0xff; 8]).is_err(), "a second header that is not there");
         assert!(with(60, &[9]).is_err(), "a directory behind the end");
+        assert!(with(56, &[0; 8]).is_err(), "a directory where the header is");
+        assert!(replaced("RW 2048", "RDONLY 2048").unwrap_err().contains("other files"));
 
         let mut second = good.clone();
         second[56..64].copy_from_slice(&[0xff; 8]);
@@ -169,6 +171,13 @@ pub(super) mod tests {
         second.copy_within(..512, end);
         second[end + 56..end + 64].copy_from_slice(&21_u64.to_le_bytes());
         assert_eq!(of(&second), Ok(1 << 20));
+        let with = |at: usize, byte: u8| {
+            let mut bad = second.clone();
+            bad[end + at] = byte;
+            of(&bad)
+        };
+        assert!(with(0, b'X').is_err(), "a second header that is none");
+        assert!(with(60, 9).is_err(), "its directory behind the end");
         second[end + 13] = 1;
         assert!(of(&second).is_err(), "two headers that differ");
     }
