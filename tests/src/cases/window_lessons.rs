@@ -141,8 +141,7 @@ fn part(
     Ok(0)
 }
 
-/// A result stands in its step, with a chart and what it means; the newest one
-/// where there are several.
+/// A result stands in its step, with its trials and what they mean.
 fn drawn(world: &World, desktop: &Desktop, block: &Value) -> Result<()> {
     let experiment = block["experiment"].as_str().context("a result of nothing")?;
     let rows = world.tandem(["result", "ls", "--json"])?.ok()?.json()?;
@@ -153,7 +152,8 @@ fn drawn(world: &World, desktop: &Desktop, block: &Value) -> Result<()> {
         &format!("the result of {experiment}"),
         "const step = document.querySelector('[data-testid=lesson-step]');
          return !step.querySelector('[data-testid=lesson-no-result]')
-           && step.querySelectorAll('[data-testid^=result-chart-] svg *').length > 10",
+           && step.querySelector('[data-testid=experiment-verdict]')?.innerText.length > 20
+           && step.querySelectorAll('[data-testid=result-trials] tbody tr').length > 0",
     )
 }
 
