@@ -115,6 +115,11 @@ pub(crate) fn end(handle: AppHandle) {
         handle.state::<Shell>().terminals().close_all().await;
         let _ = tokio::time::timeout(CLEAN_UP, session.settled()).await;
         let _ = tokio::time::timeout(PROBES, handle.state::<Shell>().work.write()).await;
+        // What cannot be asked to stop, such as the first fetch of a kernel,
+        // leaves nothing behind either.
+        if let Ok(app) = handle.state::<Shell>().app() {
+            app.abandon();
+        }
         handle.exit(0);
     });
 }

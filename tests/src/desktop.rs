@@ -238,7 +238,7 @@ fn screenshots() -> PathBuf {
 fn start_display(world: &World) -> Result<(Group, u32)> {
     let mut command = Command::new("Xvfb");
     world.prepare(&mut command);
-    command.args(["-displayfd", "1", "-screen", "0", "1920x1200x24", "-nolisten", "tcp"]);
+    command.args(["-displayfd", "1", "-screen", "0", "3840x2400x24", "-nolisten", "tcp"]);
     let mut display = spawn(command.stdout(Stdio::piped()).stderr(Stdio::null()))?;
     let stdout = display.0.stdout.take().context("Xvfb has no stdout")?;
     let mut line = String::new();
@@ -277,6 +277,11 @@ fn start_driver(world: &World, look: Look, display: u32, port: u16) -> Result<Gr
         std::fs::create_dir_all(&folder)?;
         command.env(variable, folder);
     }
+    // Programs of a case's own, such as a credential helper, come first.
+    let own = world.scratch().join("user/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(own).chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(folders)?);
     spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))
 }
 

@@ -5,10 +5,10 @@ use tandem_app::{
     Beginning, BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts,
     CheckOutcome, ClassFormat, ClassView, ClassWish, CommandEnd, Database, DfReport,
     ExperimentInfo, ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow,
-    InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Project, Pruned,
-    Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow, ResultView, RunWish,
-    SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind, TerminalSize,
-    UpdateMode, UpdateReport,
+    InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Outside,
+    Project, Pruned, Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow,
+    ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind,
+    TerminalSize, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -66,6 +66,7 @@ fn main() -> Result<(), ExportError> {
     OpenedTerminal::export_all(&config)?;
     Beginning::export_all(&config)?;
     Opening::export_all(&config)?;
+    Outside::export_all(&config)?;
     Capability::export_all(&config)?;
     Failure::export_all(&config)
 }

@@ -21,6 +21,7 @@ impl App {
 
     fn disk_capability(&self) -> Capability {
         const ROOM: u64 = 3 << 30;
+        const ELSEWHERE: &str = "export TANDEM_HOME=/a/folder/with/more/room";
         let root = self.home.root();
         match tandem_probe::free_bytes(root) {
             Ok(free) if free >= ROOM => Capability::ok(
@@ -35,9 +36,12 @@ impl App {
                     root.display(),
                     ROOM >> 30
                 ),
-                Some("export TANDEM_HOME=/a/folder/with/more/room"),
+                Some(ELSEWHERE),
             ),
-            Err(e) => Capability::missing("disk_space", format!("{}: {e}", root.display()), None),
+            Err(e) => {
+                let detail = format!("{}: {e}", root.display());
+                Capability::missing("disk_space", detail, Some(ELSEWHERE))
+            }
         }
     }
 }

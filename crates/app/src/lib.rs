@@ -4,6 +4,7 @@
 //! the backends meet. Nothing here knows of Tauri or of a terminal: progress
 //! goes out as events, results come back as values.
 
+mod abandon;
 mod archive;
 mod attach;
 mod base;
@@ -15,7 +16,6 @@ mod cancel;
 mod changes;
 mod class;
 mod class_export;
-mod command_line;
 mod commit;
 mod console;
 mod control;
@@ -123,7 +123,9 @@ pub use run_wish::RunWish;
 pub use snapshot::{Restored, SnapshotRow, Taken};
 pub use spec::{PullWhen, RunOptions};
 pub use subject::{SubjectInfo, SubjectKind};
-pub use system::{CheckReport, DfReport, DfRow, Finding, PruneRequest, Pruned, SystemInfo};
+pub use system::{
+    CheckReport, DfReport, DfRow, Finding, Outside, PruneRequest, Pruned, SystemInfo,
+};
 pub use tandem_backend::keep_descriptors;
 pub use tandem_container::{Change, ChangeKind};
 pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};

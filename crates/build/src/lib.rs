@@ -38,6 +38,7 @@ pub use error::{BuildError, IgnoreProblem};
 pub use event::{BuildEvent, Built, OutputStream, StepReport, Substitution};
 pub use execute::{Commit, build, commit_document, name_of_content};
 pub use export::{export_folder, export_tar};
+pub use network::{HostCertificates, host_certificates};
 pub use options::{
     BuildContext, BuildOptions, ContextSource, DockerfileSource, ParseBuildContextError, Secret,
 };

@@ -35,11 +35,25 @@ const BUNDLES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// The variable that names other certificates than the distribution's.
+const VARIABLE: &str = "SSL_CERT_FILE";
+
+/// Certificates that RUN steps see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostCertificates {
+    /// All of them in one file.
+    pub file: PathBuf,
+    /// The variable that names it; `None` for the distribution's own.
+    pub variable: Option<&'static str>,
+}
+
 /// The certificates that this host trusts: `SSL_CERT_FILE`, else the
 /// distribution's bundle.
-pub(crate) fn host_certificates() -> Option<PathBuf> {
-    let named = env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    named.into_iter().chain(BUNDLES.map(PathBuf::from)).find(|path| readable(path))
+pub fn host_certificates() -> Option<HostCertificates> {
+    let named = env::var_os(VARIABLE).map(|path| (path.into(), Some(VARIABLE)));
+    let all = named.into_iter().chain(BUNDLES.map(|path| (path.into(), None)));
+    all.map(|(file, variable)| HostCertificates { file, variable })
+        .find(|found| readable(&found.file))
 }
 
 fn readable(path: &Path) -> bool {

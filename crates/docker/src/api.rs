@@ -27,6 +27,9 @@ use crate::body::Sent;
 /// How long an engine may take to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long it may take to answer a question: it looks something up.
+const ANSWER_LIMIT: Duration = Duration::from_mins(1);
+
 /// How long an engine has to settle before it is asked again.
 pub(crate) const AGAIN: Duration = Duration::from_millis(20);
 
@@ -39,6 +42,9 @@ pub(crate) enum ApiError {
     /// Nobody answers at the socket.
     #[error("{path} does not answer: {source}")]
     Unreachable { path: PathBuf, source: std::io::Error },
+    /// Somebody took the connection and says nothing.
+    #[error("what listens at {path} has given no answer for {} s", limit.as_secs())]
+    Silent { path: PathBuf, limit: Duration },
     /// The connection was cut, or what came over it is no HTTP.
     #[error("the connection to the engine broke off: {0}")]
     Broken(#[from] hyper::Error),
@@ -81,7 +87,14 @@ impl Api {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, ApiError> {
-        json(self.send(Method::GET, path, None).await?).await
+        self.get_within(ANSWER_LIMIT, path).await
+    }
+
+    /// The same with a limit of its own.
+    pub(crate) async fn get_within(&self, limit: Duration, path: &str) -> Result<Value, ApiError> {
+        let asked = async { json(self.send(Method::GET, path, None).await?).await };
+        let answer = timeout(limit, asked).await;
+        answer.unwrap_or_else(|_| Err(ApiError::Silent { path: self.socket.clone(), limit }))
     }
 
     /// Asks again when the engine stumbled over a process that ended while it
@@ -267,6 +280,17 @@ mod tests {
         // Other refusals are told at once.
         let other = ask(&[&refusal("no such process: web")]).await.unwrap_err();
         assert_eq!(other.to_string(), "no such process: web");
+    }
+
+    #[tokio::test]
+    async fn one_that_takes_a_connection_and_says_nothing_is_not_waited_for_forever() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("silent.sock");
+        let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let limit = Duration::from_millis(50);
+        let error = Api::new(&socket).get_within(limit, "/version").await.unwrap_err();
+        assert!(matches!(error, ApiError::Silent { .. }), "{error}");
+        assert!(error.to_string().contains("silent.sock has given no answer"), "{error}");
     }
 
     #[tokio::test]

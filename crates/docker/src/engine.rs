@@ -1,6 +1,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -61,7 +62,7 @@ impl EngineApi {
     /// The engine that answers where its own client would look for it.
     async fn find(&self) -> Result<Found, BackendError> {
         let socket = socket::find(self.kind).map_err(|why| unavailable(self.kind, why))?;
-        let version = Api::new(&socket).get("/version").await;
+        let version = Api::new(&socket).get_within(WHO, "/version").await;
         let version = version.map_err(|e| unavailable(self.kind, e.to_string()))?;
         let named = |name: &str| {
             let parts = version["Components"].as_array();
@@ -84,15 +85,18 @@ impl EngineApi {
     }
 }
 
+/// How long an engine may take to say what it is.
+const WHO: Duration = Duration::from_secs(10);
+
 /// There is no engine, and what to do.
 pub(crate) fn unavailable(kind: BackendKind, why: String) -> BackendError {
     let (what, fix) = if kind == BackendKind::Podman {
         (
             "Podman",
-            "start its service with `systemctl start podman.socket`, or name its socket in CONTAINER_HOST",
+            "start its service with `sudo systemctl start podman.socket`, or name its socket in CONTAINER_HOST",
         )
     } else {
-        ("Docker", "start it with `systemctl start docker`, or name its socket in DOCKER_HOST")
+        ("Docker", "start it with `sudo systemctl start docker`, or name its socket in DOCKER_HOST")
     };
     BackendError::Unavailable { what: what.to_owned(), why, fix: fix.to_owned() }
 }

@@ -52,8 +52,8 @@ pub use layer::{
 };
 pub use platform::{ParsePlatformError, Platform};
 pub use registry::{
-    Access, Credentials, LoginFiles, PullOptions, RegistryError, Transfer, login, logout, pull,
-    push,
+    Access, Credentials, LoginFiles, PullOptions, RegistryError, Transfer, login, logout,
+    outside_settings, pull, push,
 };
 pub use store::{
     CheckOptions, DiskUse, Finding, FindingKind, HistoryEntry, ImageSummary, LayerChange,

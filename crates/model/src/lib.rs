@@ -18,6 +18,7 @@ mod ledger;
 mod network;
 mod option_text;
 mod options;
+mod outside;
 mod phase;
 mod ports;
 mod resources;
@@ -50,6 +51,7 @@ pub use options::{
     CheckResult, Health, HealthCheck, HealthStatus, InstanceOptions, LogLimits, MountSource,
     MountSpec, NetworkChoice, RestartPolicy, SeccompChoice, SecurityOptions, Ulimit,
 };
+pub use outside::{OutsideKind, OutsideSetting};
 pub use phase::{HostInstant, Phase};
 pub use ports::{ParsePortError, PortMap, PortMaps, Protocol};
 pub use resources::{ParseSizeError, Resources, parse_cpus, parse_size};

@@ -11,7 +11,7 @@ pub fn mend(reason: &str) -> &'static str {
     } else if reason.contains("user.max_user_namespaces") {
         "sudo sysctl user.max_user_namespaces=65536"
     } else {
-        "use the command `tandem` outside of other containers, or as root"
+        "use `sudo tandem`, outside of other containers"
     }
 }
 
@@ -28,7 +28,7 @@ pub fn capability() -> Option<Capability> {
             let ranges = ranges_of_caller();
             let (why, fix) = if ranges.usable() {
                 let why = "there is a range, but newuidmap and newgidmap do not map it";
-                (why, "sudo apt-get install uidmap, and end what runs in this home".to_owned())
+                (why, "`sudo apt-get install uidmap`, and end what runs in this home".to_owned())
             } else {
                 let fix = format!(
                     "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {}",

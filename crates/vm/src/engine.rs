@@ -129,7 +129,7 @@ impl VmEngine {
             Ok(finding) => Capability::missing(
                 "vm_kvm",
                 format!("{}; virtual machines run by software emulation (TCG)", finding.reason),
-                None,
+                kvm_fix(&finding.reason),
             ),
             Err(reason) => {
                 Capability::missing("vm_kvm", format!("it was not tried: {reason}"), None)
@@ -185,6 +185,9 @@ impl Supervised for VmEngine {
             kernel_capability(&self.home),
             match guest_program(&self.program) {
                 Ok(path) => Capability::ok("vm_guest", path.display().to_string()),
+                Err(BackendError::Unavailable { why, fix, .. }) => {
+                    Capability::missing("vm_guest", why, Some(&fix))
+                }
                 Err(e) => Capability::missing("vm_guest", e.to_string(), None),
             },
             if mke2fs_found() {
@@ -287,6 +290,20 @@ impl Supervised for VmEngine {
             cleaned.push(format!("boot file {}", files.boot.display()));
         }
         Ok(cleaned)
+    }
+}
+
+/// What mends it where a person can; nothing does where the hypervisor beneath
+/// does not do what it announces.
+fn kvm_fix(reason: &str) -> Option<&'static str> {
+    if reason.contains("no /dev/kvm") {
+        Some(
+            "`sudo modprobe kvm_intel || sudo modprobe kvm_amd`, once virtualisation is on in the firmware",
+        )
+    } else if reason.contains("may not open") {
+        Some("`sudo usermod -aG kvm $USER`, and a new login")
+    } else {
+        None
     }
 }
 

@@ -18,12 +18,6 @@ pub(crate) fn defaults(subject: String) -> ExperimentRequest {
     ExperimentRequest { trials: 6, keep: true, ..ExperimentRequest::compare(&subject) }
 }
 
-/// The same comparison as a command to type.
-#[tauri::command]
-pub(crate) fn command_for(request: ExperimentRequest) -> String {
-    request.compare_command()
-}
-
 /// Starts a comparison.
 #[tauri::command]
 pub(crate) async fn launch(

@@ -1,4 +1,4 @@
-use tandem_app::{DfReport, PruneRequest, Pruned};
+use tandem_app::{DfReport, Outside, PruneRequest, Pruned};
 use tandem_model::Failure;
 use tauri::State;
 
@@ -14,6 +14,12 @@ pub(crate) fn data_folder(shell: State<'_, Shell>) -> Result<String, Failure> {
 #[tauri::command(async)]
 pub(crate) fn disk_use(shell: State<'_, Shell>) -> Result<DfReport, Failure> {
     shell.app()?.disk_use().map_err(|e| e.to_failure())
+}
+
+/// Registries, proxies, certificates and logins, as the engine reads them now.
+#[tauri::command(async)]
+pub(crate) fn outside(shell: State<'_, Shell>) -> Result<Outside, Failure> {
+    Ok(shell.app()?.outside())
 }
 
 /// Removes what nothing needs.

@@ -52,6 +52,7 @@ mod volumes;
 mod window;
 mod window_class;
 mod window_experiments;
+mod window_files;
 mod window_lessons;
 mod window_look;
 mod window_postgres;
@@ -129,6 +130,7 @@ pub fn all() -> Vec<Case> {
         window_terminal::CASES,
         window_class::CASES,
         window_trouble::CASES,
+        window_files::CASES,
         window_work::CASES,
         window_experiments::CASES,
         window_lessons::CASES,

@@ -14,8 +14,7 @@ use crate::{
 pub(super) const CASES: &[Case] = &[
     case("window::errors_say_what_to_do_and_keep_what_was_typed", errors),
     case("window::instances_of_the_command_line_show_at_once", instances),
-    case("window::a_cancelled_launch_cleans_up", cancelled),
-    case("window::a_window_closed_in_the_middle_cleans_up", closed),
+    case("window::a_cancelled_launch_and_a_window_closed_in_one_clean_up", cut_short),
     case("window::pages_work_on_real_projects_images_and_instances", pages),
     case("window::a_lesson_is_done_in_either_theme", lesson),
     case("window::both_lanes_race_to_a_verdict", race),
@@ -231,7 +230,8 @@ fn errors(world: &World) -> Result<()> {
     desktop.close(ENDING)
 }
 
-fn cancelled(world: &World) -> Result<()> {
+/// The world checks that nothing is left of either.
+fn cut_short(world: &World) -> Result<()> {
     let desktop = open(world, Look::Light)?;
     launch_once(&desktop)?;
     wait_for_stage(&desktop, &["racing"], COMPARISON)?;
@@ -241,13 +241,10 @@ fn cancelled(world: &World) -> Result<()> {
     ensure!(status.starts_with("Cancelled"), "{status}");
     ensure!(!desktop.has("error-banner")?, "a cancel is no error");
     desktop.screenshot("lab-cancelled-light")?;
-    desktop.close(ENDING)
-}
+    let left = world.tandem(["ps", "-a", "--json"])?.ok()?.json()?;
+    ensure!(left.as_array().is_some_and(Vec::is_empty), "{left}");
 
-/// The world checks that nothing is left.
-fn closed(world: &World) -> Result<()> {
-    let desktop = open(world, Look::Light)?;
-    launch_once(&desktop)?;
+    desktop.click("lab-launch")?;
     wait_for_stage(&desktop, &["racing"], COMPARISON)?;
     desktop.close(ENDING)
 }
@@ -346,9 +343,19 @@ fn pages(world: &World) -> Result<()> {
 }
 
 fn lesson(world: &World) -> Result<()> {
+    // One that is broken says where, as text, and stops no other.
+    let own = world.home().join("lessons");
+    std::fs::create_dir_all(&own)?;
+    let broken = own.join("broken.md");
+    std::fs::write(
+        &broken,
+        "# <script>document.title='x'</script>\n\n## S\n\n```run\nrm -rf /\n```\n",
+    )?;
     let desktop = open(world, Look::Light)?;
     desktop.click("nav-lessons")?;
     desktop.wait("lesson-card-hello-flask", SOON)?;
+    says(&desktop, "lesson-card-broken", "broken:6")?;
+    ensure!(desktop.script("return document.title")? == "Tandem");
     // What is there may not be painted yet.
     std::thread::sleep(Duration::from_millis(500));
     desktop.screenshot("lessons-light")?;
@@ -378,16 +385,15 @@ fn lesson(world: &World) -> Result<()> {
         return document.documentElement.dataset.theme";
     ensure!(desktop.script(dark)? == "dark", "the theme does not change");
     desktop.screenshot("settings-dark")?;
-    for page in ["lessons", "workbench", "images", "experiments", "results", "doctor", "lab"] {
-        desktop.click(&format!("nav-{page}"))?;
-        std::thread::sleep(Duration::from_millis(500));
-        desktop.screenshot(&format!("{page}-dark"))?;
-    }
+    desktop.click("nav-lessons")?;
+    desktop.wait("lesson-step", SOON)?;
+    desktop.screenshot("lesson-dark")?;
     // What was done is there for the command line too.
     let rows = world.tandem(["lesson", "ls", "--json"])?.ok()?.json()?;
     let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["id"] == "hello-flask"));
     ensure!(row.is_some_and(|row| row["done"] == 3), "{rows}");
     world.tandem(["lesson", "reset", "hello-flask"])?.ok()?;
+    std::fs::remove_file(broken)?;
     desktop.close(ENDING)
 }
 

@@ -2,8 +2,6 @@
 //! text, in both languages. axe looks at each, nothing may be cut off sideways,
 //! and nothing moves for those who want no motion.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
@@ -110,8 +108,8 @@ fn sizes(world: &World) -> Result<()> {
         ("de", "dark", 1280, 860, 100),
         ("de", "light", 1024, 700, 200),
         ("en", "light", 1024, 700, 100),
-        ("en", "light", 1280, 860, 100),
         ("en", "light", 1920, 1080, 100),
+        ("en", "light", 3840, 2160, 100),
         ("en", "light", 1024, 700, 200),
         ("en", "light", 1280, 860, 200),
     ] {
@@ -147,12 +145,12 @@ fn every_view(
     let script = |script: &str| desktop.script(script).map(drop);
     for page in PAGES {
         desktop.click(&format!("nav-{page}"))?;
-        settle();
+        settle(desktop)?;
         look(page)?;
         match page {
             "lab" => {
                 desktop.click("lab-options")?;
-                settle();
+                settle(desktop)?;
                 look("lab-options")?;
                 desktop.click("lab-options")?;
             }
@@ -160,11 +158,11 @@ fn every_view(
                 desktop.click("instance-choose")?;
                 desktop.wait("give-kind", SOON)?;
                 script("document.querySelector('[data-testid=give-kind]').scrollIntoView()")?;
-                settle();
+                settle(desktop)?;
                 look("workbench-instance")?;
                 desktop.click("instance-tab-shell")?;
                 desktop.wait("terminal", SOON)?;
-                settle();
+                settle(desktop)?;
                 look("workbench-terminal")?;
                 desktop.click("instance-choose")?;
             }
@@ -183,7 +181,7 @@ fn every_view(
                 desktop.click("stage-next")?;
                 look("stage")?;
                 desktop.click("stage-close")?;
-                settle();
+                settle(desktop)?;
                 desktop.click("lessons-back")?;
                 desktop.click("lessons-class")?;
                 desktop.wait("class-page", SOON)?;
@@ -192,7 +190,7 @@ fn every_view(
             }
             "results" => {
                 desktop.click("fit-reckon")?;
-                settle();
+                settle(desktop)?;
                 script("document.querySelector('[data-testid=fit-guide]').scrollIntoView()")?;
                 look("results-fit")?;
                 script(&format!(
@@ -200,7 +198,7 @@ fn every_view(
                 ))?;
                 desktop.wait("result-raw", SOON)?;
                 script("document.querySelector('[data-testid=result-raw]').open = true")?;
-                settle();
+                settle(desktop)?;
                 look("result")?;
                 desktop.click("result-back")?;
                 for id in [first, second] {
@@ -210,7 +208,7 @@ fn every_view(
                 }
                 desktop.click("results-compare")?;
                 desktop.wait("beside-table", SOON)?;
-                settle();
+                settle(desktop)?;
                 look("beside")?;
                 desktop.click("beside-back")?;
             }
@@ -220,8 +218,18 @@ fn every_view(
     Ok(())
 }
 
-fn settle() {
-    std::thread::sleep(Duration::from_millis(400));
+/// Waits until nothing of the page has changed for a moment; some things, such
+/// as a clock, change always.
+fn settle(desktop: &Desktop) -> Result<()> {
+    let still = "const done = arguments[0];
+        let timer = 0;
+        const over = () => { seen.disconnect(); done(); };
+        const wait = () => { clearTimeout(timer); timer = setTimeout(over, 120); };
+        const seen = new MutationObserver(wait);
+        seen.observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+        setTimeout(over, 800);
+        wait();";
+    desktop.script_async(still).map(drop)
 }
 
 fn set_theme(desktop: &Desktop, theme: &str) -> Result<()> {

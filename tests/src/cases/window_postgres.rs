@@ -6,7 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tokio_postgres::NoTls;
 
-use super::window::{ENDING, SOON, open, tests};
+use super::{
+    window::{ENDING, SOON, open, tests},
+    window_lessons::lesson,
+};
 use crate::{
     Case, Need, Start, World,
     desktop::{Desktop, Look},
@@ -19,6 +22,8 @@ const DATABASE: &[Need] = &[
     Need::Program("dbus-run-session"),
     Need::Program("WebKitWebDriver"),
     Need::Program("mmdebstrap"),
+    // The lesson's.
+    Need::TcpPort(5435),
 ];
 
 pub(super) const CASES: &[Case] = &[Case {
@@ -82,7 +87,12 @@ fn try_out(world: &World) -> Result<()> {
     desktop.wait("postgres-start", SOON)?;
     let left = world.tandem(["ps", "-a"])?.ok()?;
     ensure!(!left.stdout.contains("psql"), "{left}");
+    // The lesson goes the same way by commands, and has its image from the
+    // same steps where no registry is in reach.
+    desktop.click("nav-lessons")?;
+    lesson(world, &desktop, "postgres", &[])?;
     desktop.close(ENDING)?;
+    world.tandem(["image", "rm", "postgres:latest"])?.ok()?;
     world.tandem(["volume", "rm", "pgdata"])?.ok()?;
     Ok(())
 }

@@ -25,26 +25,37 @@ pub(super) const CASES: &[Case] = &[
 /// Both windows follow one home; one whose display is gone leaves nothing.
 fn two(world: &World) -> Result<()> {
     let (first, second) = (open(world, Look::Light)?, open(world, Look::Dark)?);
-    let arguments = ["run", "-d", "--name", "shared", "hello-flask"];
-    world.tandem(arguments)?.ok()?;
+    for name in ["shared", "outlives"] {
+        world.tandem(["run", "-d", "--name", name, "hello-flask"])?.ok()?;
+    }
     let state = "return document.querySelector('[data-testid=instance-row-shared]')?.dataset.state";
     for desktop in [&first, &second] {
         tests(desktop, "it runs in both", &format!("{state} === 'running'"))?;
     }
-    first.click("instance-stop")?;
+    let stop = "document.querySelector('[data-testid=instance-row-shared] [data-testid=instance-stop]').click()";
+    first.script(stop)?;
     tests(&second, "it is stopped in the other", &format!("{state} === 'exited'"))?;
     first.close(ENDING)?;
-    second.click("instance-remove")?;
+    second.script(&stop.replace("instance-stop", "instance-remove"))?;
     tests(&second, "the row to go", &format!("{state} === undefined"))?;
 
     launch_once(&second)?;
     racing(&second)?;
     second.lose_display(ENDING)?;
-    // Each command clears away what a lost owner left.
-    poll::until("everything to be cleared away", ENDING, || {
+    // Each command clears away what a lost owner left, and nothing else.
+    poll::until("all but one to be cleared away", ENDING, || {
         let left = world.tandem(["ps", "-a", "--json"]).ok()?.json().ok()?;
-        left.as_array().is_some_and(Vec::is_empty).then_some(())
-    })
+        let [only] = &left.as_array()?[..] else { return None };
+        (only["name"] == "outlives" && only["state"] == "running").then_some(())
+    })?;
+    let third = open(world, Look::Light)?;
+    tests(
+        &third,
+        "it runs still",
+        &format!("{} === 'running'", state.replace("shared", "outlives")),
+    )?;
+    world.tandem(["rm", "-f", "outlives"])?.ok()?;
+    third.close(ENDING)
 }
 
 /// Somebody holds QEMU: the window says so at once and keeps what was typed.

@@ -1,6 +1,8 @@
 //! What a person does with an instance and with registries in the real window:
 //! limits by slider, snapshots as a tree, signing in.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
@@ -145,6 +147,9 @@ fn registry(world: &World) -> Result<()> {
 
     let desktop = open(world, Look::Light)?;
     desktop.click("nav-settings")?;
+    // What is set from outside, and that a login would go to the file.
+    says(&desktop, "settings-outside", &trusted.display().to_string())?;
+    says(&desktop, "settings-outside", &logins.join("config.json").display().to_string())?;
     desktop.fill("settings-registry", &address)?;
     desktop.fill("settings-user", "ann")?;
     desktop.fill("settings-secret", "wrong")?;
@@ -180,7 +185,45 @@ fn registry(world: &World) -> Result<()> {
     ensure!(config["auths"][&address].is_null(), "{config}");
     pull(&desktop, &name)?;
     says(&desktop, "error-banner", "it wants a login")?;
+    helped(world, &desktop, &address)?;
+    pull(&desktop, &name)?;
+    desktop.wait(&format!("image-row-{address}/class/app"), SOON)?;
+    world.tandem(["image", "rm", &name])?.ok()?;
     desktop.close(ENDING)
+}
+
+/// Keeps what it is given in a file beside it, as helpers do in a key ring.
+const HELPER: &str = r#"#!/bin/sh
+kept="$HOME/kept.json"
+case "$1" in
+  store) cat > "$kept" ;;
+  get) cat "$kept" 2>/dev/null || { echo "credentials not found in native keychain"; exit 1; } ;;
+  erase) rm -f "$kept" ;;
+esac
+"#;
+
+/// Where the person's configuration names a credential helper the password
+/// goes to it alone, and the page said so before.
+fn helped(world: &World, desktop: &Desktop, address: &str) -> Result<()> {
+    let person = world.scratch().join("user");
+    let program = person.join("bin/docker-credential-kept");
+    std::fs::create_dir_all(person.join("bin"))?;
+    std::fs::write(&program, HELPER)?;
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755))?;
+    let config = person.join(".docker/config.json");
+    std::fs::write(&config, r#"{"credsStore": "kept"}"#)?;
+    desktop.click("nav-settings")?;
+    says(desktop, "settings-outside", "docker-credential-kept")?;
+    desktop.fill("settings-registry", address)?;
+    desktop.fill("settings-user", "ann")?;
+    desktop.fill("settings-secret", "right")?;
+    desktop.click("settings-login")?;
+    says(desktop, "settings-note", "kept in docker-credential-kept")?;
+    let kept: Value = serde_json::from_slice(&std::fs::read(person.join("kept.json"))?)?;
+    ensure!(kept["Secret"] == "right" && kept["ServerURL"] == address, "{kept}");
+    let config = std::fs::read_to_string(config)?;
+    ensure!(!config.contains("auth"), "the file has it too: {config}");
+    desktop.screenshot("signed-in-by-helper-light")
 }
 
 fn pull(desktop: &Desktop, name: &str) -> Result<()> {

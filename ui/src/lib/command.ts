@@ -30,6 +30,23 @@ export function runCommand(wish: RunWish): string {
   return command(...words, wish.image);
 }
 
+/** A comparison as it is set; what stands as it `usually` does is left out. */
+export function compareCommand(request: ExperimentRequest, usually: ExperimentRequest): string {
+  const { lanes, warmup, seed, resources, port, time_limit_s: limit } = request;
+  const words = ["compare", request.subject];
+  if (lanes.join() !== usually.lanes.join()) words.push("--lanes", lanes.join(","));
+  words.push("--trials", String(request.trials));
+  if (warmup !== usually.warmup) words.push("--warmup", String(warmup));
+  if (seed !== null) words.push("--seed", String(seed));
+  const { memory_bytes: bytes, milli_cpus: milli } = resources;
+  if (bytes !== null && bytes !== usually.resources.memory_bytes) words.push("--memory", `${Math.floor(bytes / 2 ** 20)}m`);
+  if (milli !== null && milli !== usually.resources.milli_cpus) words.push("--cpus", String(milli / 1000));
+  if (port !== null) words.push("--port", String(port));
+  if (limit !== usually.time_limit_s) words.push("--time-limit", String(limit));
+  if (request.keep) words.push("--keep");
+  return command(...words);
+}
+
 /** An experiment as it is set; `lanes` as they are written. */
 export function experimentCommand(request: ExperimentRequest): string {
   const words = ["experiment", "run", request.experiment, "--subject", request.subject];

@@ -5,7 +5,7 @@ import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import type { ExperimentRequest } from "./bindings/ExperimentRequest";
 import type { RunWish } from "./bindings/RunWish";
-import { command, experimentCommand, quote, runCommand } from "./command";
+import { command, compareCommand, experimentCommand, quote, runCommand } from "./command";
 import kept from "./commands.json";
 
 const SOURCES: Record<string, string> = import.meta.glob("./**/*.{svelte,ts}", { query: "?raw", import: "default", eager: true });
@@ -48,7 +48,9 @@ function shown(file: string, text: string): string[] {
 function gathered(): string[] {
   const wish: RunWish = { image: "hello-flask", backend: "vm", name: "web", ports: ["80:8080"], env: ["A=b c"], volumes: ["data:/data"], memory: "256m", cpus: "1.5" };
   const request = { experiment: "startup", subject: "hello-flask", lanes: ["container", "vm/micro@tcg"], trials: 6, prediction: "ten times" } as unknown as ExperimentRequest;
-  return [runCommand(wish), experimentCommand(request), command("update", "--memory", "512m", "--cpus", "1.5", "web"), ...["restart", "pause", "unpause", "start", "stop", "rm"].map((one) => command(one, "web"))];
+  const usual = { ...request, lanes: ["container", "vm/micro"], warmup: 0, time_limit_s: 120, resources: { memory_bytes: null, milli_cpus: null, pids: null } };
+  const compare = { ...request, warmup: 1, seed: 7, resources: { memory_bytes: 2 ** 28, milli_cpus: 1500, pids: null }, port: 8080, time_limit_s: 60, keep: true };
+  return [runCommand(wish), experimentCommand(request), compareCommand(compare, usual), command("update", "--memory", "512m", "--cpus", "1.5", "web"), ...["restart", "pause", "unpause", "start", "stop", "rm"].map((one) => command(one, "web"))];
 }
 
 describe("the commands of the page", () => {
@@ -59,7 +61,7 @@ describe("the commands of the page", () => {
     expect([...new Set(all)].sort()).toEqual(kept.commands);
   });
 
-  it("have their words quoted as the program does it", () => {
+  it("have their words quoted so that a shell reads them back", () => {
     for (const [word, quoted] of kept.quoted as [string, string][]) expect(quote(word)).toBe(quoted);
   });
 });

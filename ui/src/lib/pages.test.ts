@@ -27,6 +27,7 @@ const host = {
   experiments: () => Promise.resolve([EXPERIMENT]),
   experimentDefaults: () => Promise.resolve({ experiment: "startup", subject: "app", lanes: ["container"], trials: 3 }),
   results: () => Promise.resolve([ROW]),
+  outside: () => Promise.resolve({ registries_file: "/home/registries.json", settings: [] }),
   dataFolder: () => Promise.resolve("/home"),
   diskUse: () => Promise.resolve({ rows: [{ kind: "images", count: 1, active: 1, bytes: 1, reclaimable_bytes: 0 }], bytes: 1, reclaimable_bytes: 0 }),
 } as unknown as Host;

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use tandem_model::{Capability, Machine};
 
+use super::Outside;
 use crate::{App, AppError};
 
 /// What Tandem is here.
@@ -28,6 +29,8 @@ pub struct SystemInfo {
     pub machine: Machine,
     /// What it can do, as `tandem doctor` says.
     pub capabilities: Vec<Capability>,
+    /// What registries, proxies and certificates are set from outside.
+    pub outside: Outside,
 }
 
 /// Numbers of instances.
@@ -58,6 +61,7 @@ impl App {
             networks: networks.iter().filter(|it| it.created_at.is_some()).count(),
             machine: self.machine(),
             capabilities: self.doctor().await,
+            outside: self.outside(),
         })
     }
 }

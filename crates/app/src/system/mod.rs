@@ -3,9 +3,11 @@
 mod check;
 mod df;
 mod info;
+mod outside;
 mod prune;
 
 pub use check::{CheckReport, Finding};
 pub use df::{DfReport, DfRow};
 pub use info::SystemInfo;
+pub use outside::Outside;
 pub use prune::{PruneRequest, Pruned};

@@ -116,7 +116,11 @@ pub async fn build(
         workers: Semaphore::new(workers()),
         epoch: epoch(options)?,
         proxies: proxies(options),
-        certificates: options.corporate_network.then(host_certificates).flatten(),
+        certificates: options
+            .corporate_network
+            .then(host_certificates)
+            .flatten()
+            .map(|found| found.file),
         cache_mounts: home.cache().join("build/mounts"),
         dockerfile,
         plan,

@@ -1,4 +1,5 @@
 use tandem_app::{PruneRequest, SystemInfo};
+use tandem_model::{OutsideKind, OutsideSetting};
 use tandem_report::format_bytes;
 
 use super::Context;
@@ -142,4 +143,27 @@ fn show(info: &SystemInfo) {
     for capability in &info.capabilities {
         line(&format!("{:<11} {}", plain(&capability.id), plain(&capability.detail)));
     }
+    info.outside.settings.iter().for_each(|setting| line(&plain(&outside(setting))));
+}
+
+/// A setting from outside with the place where it was read.
+fn outside(setting: &OutsideSetting) -> String {
+    let kind = match setting.kind {
+        OutsideKind::Proxy => "proxy",
+        OutsideKind::WithoutProxy => "no proxy",
+        OutsideKind::Mirror => "mirror",
+        OutsideKind::Insecure => "insecure",
+        OutsideKind::Certificates => "trusts",
+        OutsideKind::Identity => "shows",
+        OutsideKind::BuildCertificates => "builds see",
+        OutsideKind::Login => "login",
+    };
+    let of = setting.of.as_ref().map(|of| format!("{of}: ")).unwrap_or_default();
+    let source = match setting.source.as_str() {
+        "" => String::new(),
+        source if source == setting.value => String::new(),
+        source => format!(" (from {source})"),
+    };
+    let problem = setting.problem.as_ref().map(|it| format!(", but {it}")).unwrap_or_default();
+    format!("{kind:<11} {of}{}{source}{problem}", setting.value)
 }

@@ -323,6 +323,12 @@ mod tests {
             let typed = Cli::try_parse_from(shlex::split(line).unwrap());
             assert!(typed.is_ok(), "`{line}`: {}", typed.unwrap_err());
         }
+        let words = shared["quoted"].as_array().unwrap();
+        assert!(words.len() > 5);
+        for pair in words {
+            let [word, quoted] = [0, 1].map(|at| pair[at].as_str().unwrap());
+            assert_eq!(shlex::split(quoted).unwrap(), [word], "a shell reads another word");
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub fn checkpoint_capability(home: &Home) -> Capability {
         ),
         Err(reason) => {
             let fix = match program::find() {
-                None => "apt-get install criu",
+                None => "sudo apt-get install criu",
                 Some(_) => {
                     "install a CRIU that knows this kernel, e.g. the one of the next Debian release"
                 }

@@ -49,7 +49,9 @@ fn engine() -> Capability {
         Err(e) => Capability::missing(
             ID,
             format!("namespaces cannot be made: {e}"),
-            Some("run where namespaces are allowed, e.g. outside another container"),
+            Some(
+                "start the container that this runs in with `docker run --privileged`, or use Tandem outside of it",
+            ),
         ),
     }
 }
@@ -71,7 +73,7 @@ fn overlay(home: &Home) -> Capability {
         Err(e) => Capability::missing(
             ID,
             format!("an overlay cannot be mounted on {root}: {e}"),
-            Some("sudo modprobe overlay, or set TANDEM_HOME to a folder on ext4, xfs or tmpfs"),
+            Some("`sudo modprobe overlay`, or set TANDEM_HOME to a folder on ext4, xfs or tmpfs"),
         ),
     }
 }
@@ -110,7 +112,7 @@ fn mount_overlay(home: Home) -> io::Result<()> {
 
 fn control_groups() -> Capability {
     const ID: &str = "cgroup";
-    const FIX: &str = "run as root where /sys/fs/cgroup can be written";
+    const FIX: &str = "`sudo mount -o remount,rw /sys/fs/cgroup`, where the machine lets you";
     let layout = match Layout::detect() {
         Ok(layout) => layout,
         Err(e) => return Capability::missing(ID, e.to_string(), Some(FIX)),
@@ -132,7 +134,7 @@ fn control_groups() -> Capability {
     }
     let detail = format!("{}; no limits on {}", layout.describe(), lacking.join(", "));
     let fix = if Standing::of_process().is_machine_root() {
-        "enable the controllers, e.g. cgroup_enable=memory"
+        "`echo +memory +cpu +pids | sudo tee /sys/fs/cgroup/cgroup.subtree_control`, or cgroup_enable=memory on the kernel's command line"
     } else {
         cgroup::HOW_TO_DELEGATE
     };
@@ -151,14 +153,16 @@ fn make_group(layout: &Layout) -> io::Result<()> {
 
 fn seccomp() -> Capability {
     const ID: &str = "seccomp";
+    const FIX: &str =
+        "`sudo apt-get install linux-image-amd64` and a restart bring a kernel that can";
     match forbids() {
         Ok(true) => Capability::ok(ID, "Docker's default system call filter is in force"),
-        Ok(false) => Capability::missing(ID, "the filter was installed and stops nothing", None),
-        Err(e) => Capability::missing(
-            ID,
-            format!("the filter cannot be installed: {e}"),
-            Some("use a kernel with CONFIG_SECCOMP_FILTER"),
-        ),
+        Ok(false) => {
+            Capability::missing(ID, "the filter was installed and stops nothing", Some(FIX))
+        }
+        Err(e) => {
+            Capability::missing(ID, format!("the filter cannot be installed: {e}"), Some(FIX))
+        }
     }
 }
 
@@ -202,7 +206,9 @@ fn outbound(home: &Home) -> Capability {
         Err(why) => Capability::limited(
             ID,
             format!("containers run, but reach only each other: {why}"),
-            Some("sudo apt-get install passt, and sudo modprobe tun where /dev/net/tun is missing"),
+            Some(
+                "`sudo apt-get install passt`, and `sudo modprobe tun` where /dev/net/tun is missing",
+            ),
         ),
     }
 }

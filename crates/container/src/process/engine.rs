@@ -31,7 +31,11 @@ impl Supervised for ProcessEngine {
             vec![Capability::ok(ID, "the baseline runs in a chroot")]
         } else {
             let detail = "the baseline needs root, or a user namespace, for its chroot";
-            vec![Capability::missing(ID, detail, Some("see `container_engine`"))]
+            vec![Capability::missing(
+                ID,
+                detail,
+                Some("`sudo tandem compare`, or what `container_engine` says"),
+            )]
         }
     }
 

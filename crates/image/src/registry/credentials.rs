@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tandem_model::{OutsideKind, OutsideSetting};
+
 use super::{
     RegistryError,
     docker_config::{AuthConfig, Stored},
@@ -74,6 +76,45 @@ impl LoginFiles {
     /// One file for everything.
     pub fn one(path: &Path) -> Self {
         Self { read: vec![path.to_owned()], write: path.to_owned() }
+    }
+
+    /// Where passwords are kept, and where a new one would be, without asking
+    /// a credential helper for any.
+    pub(crate) fn told(&self) -> Vec<OutsideSetting> {
+        let mut told = Vec::new();
+        for path in &self.read {
+            let row = |of: Option<&str>, value: String, problem: Option<String>| OutsideSetting {
+                kind: OutsideKind::Login,
+                of: of.map(str::to_owned),
+                value,
+                source: path.display().to_string(),
+                problem,
+            };
+            let config = match read(path) {
+                Ok(config) => config,
+                Err(error) => {
+                    told.push(row(None, String::new(), Some(error.to_string())));
+                    continue;
+                }
+            };
+            let place = |registry: &str| match config.helper(registry) {
+                None => (path.display().to_string(), None),
+                Some(name) => match Helper::new(name, path) {
+                    Ok(helper) => (helper.program().to_owned(), helper.absence()),
+                    Err(error) => (name.to_owned(), Some(error)),
+                },
+            };
+            for registry in config.registries() {
+                let (value, problem) = place(registry);
+                told.push(row(Some(registry), value, problem.map(|it| it.to_string())));
+            }
+            // No registry has this name: it stands for all others.
+            if *path == self.write {
+                let (value, problem) = place("");
+                told.push(row(None, value, problem.map(|it| it.to_string())));
+            }
+        }
+        told
     }
 
     /// The credentials for a registry, and what kept a credential helper from
@@ -217,6 +258,30 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("ctrl-x") && !text.contains("r.example"), "{text}");
         assert!(!format!("{:?}", ann()).contains("ecret"));
+    }
+
+    #[test]
+    fn where_passwords_are_is_told_without_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        fs::write(
+            &path,
+            r#"{"auths": {"r.example": {"auth": "YW5uOnM6ZWNyZXQ="}},
+                "credHelpers": {"h.example": "no-such-helper-here", "bad.example": "a b"}}"#,
+        )
+        .unwrap();
+        let told = LoginFiles::one(&path).told();
+        let of = |name: Option<&str>| told.iter().find(|it| it.of.as_deref() == name).unwrap();
+        let file = path.display().to_string();
+        assert_eq!((of(Some("r.example")).value.as_str(), told.len()), (file.as_str(), 4));
+        assert_eq!(of(Some("h.example")).value, "docker-credential-no-such-helper-here");
+        assert!(of(Some("h.example")).problem.as_ref().unwrap().contains("not on PATH"));
+        assert!(of(Some("bad.example")).problem.is_some());
+        assert_eq!((of(None).value.as_str(), of(None).problem.as_ref()), (file.as_str(), None));
+        assert!(!format!("{told:?}").contains("YW5"));
+        fs::write(&path, "{").unwrap();
+        let told = LoginFiles::one(&path).told();
+        assert!(told[0].problem.as_ref().unwrap().contains("config.json"), "{told:?}");
     }
 
     #[tokio::test]

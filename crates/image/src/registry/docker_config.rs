@@ -1,5 +1,7 @@
 //! Docker's `config.json`, of which Podman's `auth.json` is a part.
 
+use std::collections::BTreeSet;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
@@ -56,6 +58,12 @@ impl AuthConfig {
         };
         let stored = entry_of(entry).ok_or_else(|| format!("the login for {key} is damaged"))?;
         Ok(stored.into())
+    }
+
+    /// Every registry that the file holds an entry or a helper for.
+    pub(crate) fn registries(&self) -> BTreeSet<&str> {
+        let objects = ["auths", "credHelpers"].into_iter().filter_map(|key| self.object(key));
+        objects.flat_map(|entries| entries.keys().map(|key| host::normal(key))).collect()
     }
 
     /// Writes an entry.

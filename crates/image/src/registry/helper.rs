@@ -1,7 +1,7 @@
 //! Credential helpers: programs `docker-credential-NAME` that keep secrets in
 //! a key ring and speak JSON (docker-credential-helpers, README).
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{env, path::Path, process::Stdio, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::{io::AsyncWriteExt as _, process::Command};
@@ -24,6 +24,8 @@ struct Entry {
     secret: String,
 }
 
+/// Why a program cannot be started.
+const NOT_THERE: &str = "it is not on PATH";
 /// The user name that marks an identity token.
 const TOKEN: &str = "<token>";
 /// A key ring may ask the person for its own password.
@@ -42,6 +44,13 @@ impl<'a> Helper<'a> {
 
     pub(crate) fn program(&self) -> &str {
         &self.program
+    }
+
+    /// That its program is nowhere on PATH.
+    pub(crate) fn absence(&self) -> Option<RegistryError> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let there = env::split_paths(&path).any(|folder| folder.join(&self.program).is_file());
+        (!there).then(|| self.failed(NOT_THERE))
     }
 
     /// The credentials for a server, if it has any.
@@ -99,7 +108,7 @@ impl<'a> Helper<'a> {
             .kill_on_drop(true)
             .spawn()
             .map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => self.failed("it is not on PATH"),
+                std::io::ErrorKind::NotFound => self.failed(NOT_THERE),
                 _ => self.failed(&e.to_string()),
             })?;
         let talk = async {

@@ -5,6 +5,7 @@
 use std::{env, net::IpAddr};
 
 use reqwest::Url;
+use tandem_model::{OutsideKind, OutsideSetting};
 
 use super::{RegistryError, host};
 
@@ -40,22 +41,14 @@ impl Proxies {
     }
 
     fn of(variable: impl Fn(&str) -> Option<String>) -> Result<Self, RegistryError> {
-        let set = |name: &str| {
-            let small = name.to_lowercase();
-            // A web server hands a client's header over under this name.
-            let cgi = name == "HTTP_PROXY" && variable("REQUEST_METHOD").is_some();
-            let names = if cgi { vec![small.as_str()] } else { vec![name, small.as_str()] };
-            let found = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
-            names.into_iter().find_map(|name| Some((name.to_owned(), found(name)?)))
-        };
-        let proxy = |name: &str| match set(name).or_else(|| set("ALL_PROXY")) {
+        let proxy = |name: &str| match wanted(&variable, name) {
             None => Ok(None),
             Some((name, value)) => match parse_proxy(value.trim()) {
                 Some(url) => Ok(Some(url)),
                 None => Err(RegistryError::ProxySetting { variable: name }),
             },
         };
-        let without = set("NO_PROXY").map(|(_, value)| value).unwrap_or_default();
+        let without = set(&variable, "NO_PROXY").map(|(_, value)| value).unwrap_or_default();
         Ok(Self {
             plain: proxy("HTTP_PROXY")?,
             secure: proxy("HTTPS_PROXY")?,
@@ -88,6 +81,50 @@ impl Proxies {
             Some(proxy)
         })
     }
+}
+
+/// A variable in capital or small letters that is not empty: the name that it
+/// has, and its value.
+fn set(variable: &impl Fn(&str) -> Option<String>, name: &str) -> Option<(String, String)> {
+    let small = name.to_lowercase();
+    // A web server hands a client's header over under this name.
+    let cgi = name == "HTTP_PROXY" && variable("REQUEST_METHOD").is_some();
+    let names = if cgi { vec![small.as_str()] } else { vec![name, small.as_str()] };
+    let found = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+    names.into_iter().find_map(|name| Some((name.to_owned(), found(name)?)))
+}
+
+/// The variable that says which proxy is for what `name` is for.
+fn wanted(variable: &impl Fn(&str) -> Option<String>, name: &str) -> Option<(String, String)> {
+    set(variable, name).or_else(|| set(variable, "ALL_PROXY"))
+}
+
+/// The environment's settings for people to look at.
+pub(crate) fn told(variable: impl Fn(&str) -> Option<String>) -> Vec<OutsideSetting> {
+    let mut told = Vec::new();
+    for (name, scheme) in [("HTTPS_PROXY", "https"), ("HTTP_PROXY", "http")] {
+        let Some((source, value)) = wanted(&variable, name) else { continue };
+        let proxy = parse_proxy(value.trim());
+        let problem = proxy
+            .is_none()
+            .then(|| RegistryError::ProxySetting { variable: source.clone() }.to_string());
+        told.push(OutsideSetting {
+            kind: OutsideKind::Proxy,
+            of: Some(scheme.to_owned()),
+            // What cannot be read may hold a password anywhere.
+            value: proxy.as_ref().map(shown).unwrap_or_default(),
+            source,
+            problem,
+        });
+    }
+    told.extend(set(&variable, "NO_PROXY").map(|(source, value)| OutsideSetting {
+        kind: OutsideKind::WithoutProxy,
+        of: None,
+        value,
+        source,
+        problem: None,
+    }));
+    told
 }
 
 /// A proxy as messages name it: without its password.
@@ -193,6 +230,20 @@ mod tests {
         let find = |name: &str| (name == "HTTPS_PROXY").then(|| "gopher://x".to_owned());
         let error = Proxies::of(find).unwrap_err().to_string();
         assert!(error.contains("HTTPS_PROXY"), "{error}");
+    }
+
+    #[test]
+    fn what_is_told_has_no_password_and_names_its_variable() {
+        let all = [("all_proxy", "socks5://me:secret@s:3"), ("HTTP_PROXY", "me:secret@:/x y")];
+        let find = |name: &str| all.iter().find(|(key, _)| *key == name).map(|it| it.1.to_owned());
+        let [secure, plain] = <[_; 2]>::try_from(told(find)).unwrap();
+        assert_eq!((secure.source.as_str(), secure.value.as_str()), ("all_proxy", "socks5://s:3"));
+        assert!(secure.problem.is_none() && secure.of.as_deref() == Some("https"));
+        assert!(plain.problem.as_ref().is_some_and(|it| it.contains("HTTP_PROXY")), "{plain:?}");
+        assert!(!format!("{secure:?}{plain:?}").contains("secret"));
+        let find = |name: &str| (name == "no_proxy").then(|| "a.test,10.0.0.0/8".to_owned());
+        assert_eq!(told(find)[0].value, "a.test,10.0.0.0/8");
+        assert!(told(|_| None).is_empty());
     }
 
     #[test]

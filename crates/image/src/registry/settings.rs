@@ -30,7 +30,7 @@ pub(crate) struct HostSettings {
     pub(crate) insecure: bool,
     /// File with further certificates (PEM) to trust.
     #[serde(default)]
-    ca: Option<PathBuf>,
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// Where Docker and Podman keep certificates by registry, for the machine.
@@ -40,9 +40,14 @@ const OF_PERSON: [&str; 3] =
     [".docker/certs.d", ".config/docker/certs.d", ".config/containers/certs.d"];
 
 impl Settings {
+    /// Where a home's settings stand.
+    pub(crate) fn file(home: &Path) -> PathBuf {
+        home.join("registries.json")
+    }
+
     /// Reads `registries.json` of a home; a missing file sets nothing.
     pub(crate) fn of_home(home: &Path) -> Result<Self, RegistryError> {
-        let path = home.join("registries.json");
+        let path = Self::file(home);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -61,6 +66,11 @@ impl Settings {
     /// The settings of a registry or of any other host.
     pub(crate) fn of(&self, name: &str) -> HostSettings {
         self.hosts.get(host::normal(name)).cloned().unwrap_or_default()
+    }
+
+    /// Every registry that something is set for.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &HostSettings)> {
+        self.hosts.iter().map(|(name, set)| (name.as_str(), set))
     }
 
     /// Certificates to trust for a host beside the system's: those of the
@@ -99,18 +109,31 @@ pub(crate) fn has_identity(name: &str) -> bool {
     !files_for(name, "cert").is_empty()
 }
 
+/// The hosts that Docker or Podman have files of a kind for, with the files.
+pub(crate) fn files_by_host(extension: &str) -> BTreeMap<String, Vec<PathBuf>> {
+    let hosts = folders().into_iter().flat_map(|it| fs::read_dir(it).into_iter().flatten());
+    let hosts = hosts.flatten().map(|it| it.file_name().to_string_lossy().into_owned());
+    let found = hosts.map(|host| (host.clone(), files_for(&host, extension)));
+    found.filter(|(_, files)| !files.is_empty()).collect()
+}
+
+/// The folders in which Docker and Podman have a folder for each host.
+fn folders() -> Vec<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let mut folders: Vec<PathBuf> = OF_MACHINE.map(PathBuf::from).into();
+    folders.extend(set("DOCKER_CONFIG").map(|folder| folder.join("certs.d")));
+    folders.extend(set("HOME").into_iter().flat_map(|home| OF_PERSON.map(|it| home.join(it))));
+    folders
+}
+
 /// The files of a kind that Docker or Podman have for a host.
 fn files_for(name: &str, extension: &str) -> Vec<PathBuf> {
     // A host is a folder's name only when it is nothing else.
     if name.is_empty() || name.contains('/') || name.starts_with('.') {
         return Vec::new();
     }
-    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let mut folders: Vec<PathBuf> = OF_MACHINE.map(PathBuf::from).into();
-    folders.extend(set("DOCKER_CONFIG").map(|folder| folder.join("certs.d")));
-    folders.extend(set("HOME").into_iter().flat_map(|home| OF_PERSON.map(|it| home.join(it))));
     let mut files = Vec::new();
-    for folder in folders {
+    for folder in folders() {
         let entries = fs::read_dir(folder.join(name)).into_iter().flatten().flatten();
         let fitting = entries.map(|it| it.path());
         let fitting = fitting.filter(|it| it.extension().is_some_and(|end| end == extension));

@@ -6,6 +6,7 @@ import { commandOf } from "./capabilities";
 describe("what mends a machine", () => {
   it("is copied as a command, also out of a sentence", () => {
     expect(commandOf("apt-get install criu")).toBe("apt-get install criu");
+    expect(commandOf("install a CRIU that knows this kernel")).toBeNull();
     expect(commandOf("start it with `systemctl start docker`, or name its socket in DOCKER_HOST")).toBe("systemctl start docker");
   });
 

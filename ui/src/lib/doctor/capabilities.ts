@@ -17,7 +17,7 @@ export function inOrder(capabilities: Capability[]): Capability[] {
   return capabilities.toSorted((a, b) => rank[a.status] - rank[b.status]);
 }
 
-/** The command in a mend that is written as a sentence; the mend itself where it is a command. */
-export function commandOf(fix: string): string {
-  return /`([^`]+)`/.exec(fix)?.[1] ?? fix;
+/** The command in a mend that is written as a sentence, the mend itself where it is a command; null where there is none to type. */
+export function commandOf(fix: string): string | null {
+  return /`([^`]+)`/.exec(fix)?.[1] ?? (/^(sudo|apt-get|export|systemctl|tandem) /.test(fix) ? fix : null);
 }

@@ -34,6 +34,7 @@ import type { LessonView } from "../bindings/LessonView";
 import type { LogRow } from "../bindings/LogRow";
 import type { Project } from "../bindings/Project";
 import type { Pruned } from "../bindings/Pruned";
+import type { Outside } from "../bindings/Outside";
 import type { Pulling } from "../bindings/Pulling";
 import type { QueryAnswer } from "../bindings/QueryAnswer";
 import type { RemovedImage } from "../bindings/RemovedImage";
@@ -70,8 +71,6 @@ export interface Host {
   subjects(): Promise<SubjectInfo[]>;
   /** A comparison as it is set when nothing was changed. */
   defaults(subject: string): Promise<ExperimentRequest>;
-  /** The same comparison as a command to type. */
-  commandFor(request: ExperimentRequest): Promise<string>;
   /** Starts a comparison; its events come through `watch`. */
   launch(request: ExperimentRequest, view: ChartView): Promise<void>;
   /**
@@ -192,6 +191,8 @@ export interface Host {
   /** The folder that holds everything. */
   dataFolder(): Promise<string>;
   diskUse(): Promise<DfReport>;
+  /** What registries, proxies, certificates and logins are set from outside. */
+  outside(): Promise<Outside>;
   prune(): Promise<Pruned>;
   /** Signs in to a registry; where the password is kept. */
   login(registry: string, name: string, secret: string): Promise<string>;

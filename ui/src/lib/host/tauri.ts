@@ -25,7 +25,6 @@ export const tauriHost: Host = {
   doctor: () => invoke("doctor"),
   subjects: () => invoke("subjects"),
   defaults: (subject) => invoke("defaults", { subject }),
-  commandFor: (request) => invoke("command_for", { request }),
   launch: (request, view) => invoke("launch", { request, view }),
   watch: (onFrame) => {
     const frames = new Channel<Frame>();
@@ -111,6 +110,7 @@ export const tauriHost: Host = {
 
   dataFolder: () => invoke("data_folder"),
   diskUse: () => invoke("disk_use"),
+  outside: () => invoke("outside"),
   prune: () => invoke("prune"),
   login: (registry, name, secret) => invoke("login", { registry, name, secret }),
   logout: (registry) => invoke("logout", { registry }),

@@ -7,6 +7,7 @@ import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import type { SubjectInfo } from "../bindings/SubjectInfo";
+import { compareCommand } from "../command";
 import { type Host, toFailure } from "../host";
 import { apply, begun, idle, isActive, type LaneState, type RunState } from "./run";
 
@@ -18,10 +19,10 @@ export class Lab {
   charts: Charts | null = $state.raw(null);
   subjects: SubjectInfo[] = $state.raw([]);
   request: ExperimentRequest | null = $state(null);
+  /** The request before anything was changed. */
+  usual: ExperimentRequest | null = $state.raw(null);
   /** The chosen subject is typed, not picked. */
   typed = $state(false);
-  /** The request as a command to type. */
-  command = $state("");
   /** Something other than the run went wrong. */
   failure: Failure | null = $state(null);
   /** A cancel was asked for and not answered yet. */
@@ -31,10 +32,14 @@ export class Lab {
 
   #host: Host;
   #view: ChartView | null = null;
-  #commandAsked = 0;
 
   constructor(host: Host) {
     this.#host = host;
+  }
+
+  /** The request as a command to type. */
+  get command(): string {
+    return this.request && this.usual ? compareCommand(this.request, this.usual) : "";
   }
 
   get active(): boolean {
@@ -49,7 +54,10 @@ export class Lab {
   /** Loads what there is to choose, and follows a run that is already going on. */
   async open(): Promise<void> {
     const beginning = this.#host.beginning();
-    if (beginning) [this.request, this.subjects] = [beginning.request, beginning.subjects];
+    if (beginning) {
+      this.usual = structuredClone(beginning.request);
+      [this.request, this.subjects] = [beginning.request, beginning.subjects];
+    }
     await this.#try(async () => {
       // Whoever opens the window waits for all of them: at once, then.
       const [followed, usual, subjects] = await Promise.all([
@@ -57,6 +65,7 @@ export class Lab {
         beginning ? null : this.#host.defaults(FIRST_SUBJECT),
         this.#host.subjects(),
       ]);
+      if (usual) this.usual = structuredClone(usual);
       // What was chosen meanwhile stays.
       const request = followed ?? usual;
       if (request) this.request = request;
@@ -108,14 +117,6 @@ export class Lab {
     this.stopping.push(lane.id);
     if (await this.#try(() => this.#host.discard(kept.name))) lane.kept = null;
     this.stopping = this.stopping.filter((id) => id !== lane.id);
-  }
-
-  /** Asks for the command that does what is chosen. */
-  async updateCommand(): Promise<void> {
-    if (!this.request) return;
-    const asked = ++this.#commandAsked;
-    const command = await this.#host.commandFor($state.snapshot(this.request)).catch(() => "");
-    if (asked === this.#commandAsked) this.command = command;
   }
 
   /** Says how large and in which theme charts are wanted. */

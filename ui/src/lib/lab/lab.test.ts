@@ -5,7 +5,7 @@ import type { Host } from "../host";
 import { Lab } from "./lab.svelte";
 
 const REQUEST = {
-  subject: "hello-flask", lanes: ["container", "vm/micro"], trials: 5, warmup: 1, seed: null, keep: true,
+  subject: "hello-flask", lanes: ["container", "vm/micro"], trials: 5, warmup: 1, seed: null, keep: true, port: null, time_limit_s: 120,
   resources: { memory_bytes: null, milli_cpus: null, pids: null },
 } as ExperimentRequest;
 
@@ -18,7 +18,6 @@ function host(own: Partial<Host> = {}): Host & { frame: (frame: Partial<Frame>) 
     doctor: vi.fn(),
     subjects: vi.fn().mockResolvedValue([{ name: "hello-flask", kind: "sample", description: "" }]),
     defaults: vi.fn().mockResolvedValue(structuredClone(REQUEST)),
-    commandFor: vi.fn().mockResolvedValue("tandem compare hello-flask"),
     launch: vi.fn().mockResolvedValue(undefined),
     watch: vi.fn((onFrame) => {
       send = onFrame;
@@ -115,13 +114,10 @@ describe("the Lab's controller", () => {
     expect(lab.run.lanes[0]!.kept).toBeNull();
   });
 
-  it("shows only the newest command when answers come late", async () => {
-    const answers: ((command: string) => void)[] = [];
-    const { lab } = await opened({ commandFor: () => new Promise((resolve) => answers.push(resolve)) });
-    const [one, two] = [lab.updateCommand(), lab.updateCommand()];
-    answers[1]?.("new");
-    answers[0]?.("old");
-    await Promise.all([one, two]);
-    expect(lab.command).toBe("new");
+  it("shows what was changed as a command, and nothing else", async () => {
+    const { lab } = await opened();
+    expect(lab.command).toBe("tandem compare hello-flask --trials 5 --keep");
+    Object.assign(lab.request!, { subject: "my app's", keep: false, lanes: ["container"], resources: { memory_bytes: 2 ** 28, milli_cpus: 1500, pids: null } });
+    expect(lab.command).toBe("tandem compare 'my app'\\''s' --lanes container --trials 5 --memory 256m --cpus 1.5");
   });
 });

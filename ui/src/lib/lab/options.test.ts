@@ -11,11 +11,12 @@ it("keeps lanes in the order in which they are shown", () => {
 it("reads limits as people write them", () => {
   const request = { resources: { memory_bytes: null, milli_cpus: null, pids: null } } as ExperimentRequest;
   expect([memoryMiB(request), processors(request)]).toEqual(["", ""]);
-  setMemory(request, "256");
-  setProcessors(request, "1.5");
+  const usual = { memory_bytes: 2 ** 29, milli_cpus: 2000, pids: null };
+  setMemory(request, "256", usual);
+  setProcessors(request, "1.5", usual);
   expect(request.resources).toMatchObject({ memory_bytes: 256 * 2 ** 20, milli_cpus: 1500 });
   expect([memoryMiB(request), processors(request)]).toEqual([256, 1.5]);
-  setMemory(request, "");
-  setProcessors(request, "nonsense");
-  expect(request.resources).toMatchObject({ memory_bytes: null, milli_cpus: null });
+  setMemory(request, "", usual);
+  setProcessors(request, "nonsense", usual);
+  expect(request.resources).toMatchObject({ memory_bytes: 2 ** 29, milli_cpus: 2000 });
 });

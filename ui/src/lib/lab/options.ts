@@ -1,6 +1,7 @@
 // What can be set for a comparison. Pure.
 
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
+import type { Resources } from "../bindings/Resources";
 
 /** The lanes there are, in the order in which they are shown. */
 export const LANES = [
@@ -19,24 +20,25 @@ export function setLane(lanes: readonly string[], id: string, wanted: boolean): 
   return [...known, ...chosen];
 }
 
-/** The memory limit in MiB, or empty for none. */
+/** The memory limit in MiB, or empty where there is none. */
 export function memoryMiB(request: ExperimentRequest): number | "" {
   const bytes = request.resources.memory_bytes;
   return bytes === null ? "" : Math.round(bytes / 2 ** 20);
 }
 
-export function setMemory(request: ExperimentRequest, text: string): void {
+/** Sets it; what is no limit is the usual one, as on the command line. */
+export function setMemory(request: ExperimentRequest, text: string, usual: Resources): void {
   const mib = Number(text);
-  request.resources.memory_bytes = text.trim() === "" || !(mib > 0) ? null : Math.round(mib) * 2 ** 20;
+  request.resources.memory_bytes = text.trim() === "" || !(mib > 0) ? usual.memory_bytes : Math.round(mib) * 2 ** 20;
 }
 
-/** The processor limit, or empty for none. */
+/** The processor limit, or empty where there is none. */
 export function processors(request: ExperimentRequest): number | "" {
   const milli = request.resources.milli_cpus;
   return milli === null ? "" : milli / 1000;
 }
 
-export function setProcessors(request: ExperimentRequest, text: string): void {
+export function setProcessors(request: ExperimentRequest, text: string, usual: Resources): void {
   const count = Number(text);
-  request.resources.milli_cpus = text.trim() === "" || !(count > 0) ? null : Math.round(count * 1000);
+  request.resources.milli_cpus = text.trim() === "" || !(count > 0) ? usual.milli_cpus : Math.round(count * 1000);
 }

@@ -8,6 +8,7 @@ export const doctor: Catalogue["doctor"] = {
   looking: "Sieht nach…",
   lookAgain: "Noch einmal nachsehen",
   status: { ok: "gut", limited: "eingeschränkt", missing: "fehlt" },
+  noMend: "Das behebt hier kein Befehl.",
   copyMend: (what) => `Befehl kopieren, der hilft: ${what}`,
   processor: "Prozessor",
   logical: (cpu, cores) => `${cpu}, ${cores} logische`,

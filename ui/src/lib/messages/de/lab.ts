@@ -55,7 +55,6 @@ export const lab: Catalogue["lab"] = {
   measured: "gemessen",
   warmups: "zum Aufwärmen",
   limits: "Grenzen, in allen Bahnen gleich",
-  none: "keine",
   mibMemory: "MiB Speicher",
   processors: "Prozessoren",
   afterwards: "Danach",

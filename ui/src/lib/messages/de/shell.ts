@@ -35,6 +35,7 @@ export const shell: Catalogue["shell"] = {
     internal: "Etwas ist schiefgegangen",
   },
   cleanedUp: (what) => `Aufgeräumt: ${what}.`,
+  makeRoom: "Mach auf diesem Datenträger Platz und versuche es noch einmal; die Einstellungen zeigen, was Tandem belegt. Was hier getippt wurde, ist noch da.",
   seeDoctor: "Zur Diagnose",
   copyError: "Fehler kopieren",
   palette: "Zu einer Seite gehen; Tasten",

@@ -8,6 +8,7 @@ export const doctor = {
   looking: "Looking…",
   lookAgain: "Look again",
   status: { ok: "ok", limited: "limited", missing: "missing" } satisfies Record<CapabilityStatus, string>,
+  noMend: "No command mends this here.",
   copyMend: (what: string) => `Copy the command that mends ${what}`,
   processor: "Processor",
   logical: (cpu: string, cores: number) => `${cpu}, ${cores} logical`,

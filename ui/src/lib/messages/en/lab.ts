@@ -53,7 +53,6 @@ export const lab = {
   measured: "measured",
   warmups: "warm-ups",
   limits: "Limits, the same for every lane",
-  none: "none",
   mibMemory: "MiB memory",
   processors: "processors",
   afterwards: "Afterwards",

@@ -36,6 +36,7 @@ export const shell = {
     internal: "Something went wrong",
   } satisfies Record<ErrorCode, string>,
   cleanedUp: (what: string) => `Cleaned up: ${what}.`,
+  makeRoom: "Free some room on that disk and try again; Settings shows what Tandem takes. What was typed here is still there.",
   seeDoctor: "See Doctor",
   copyError: "Copy the error",
   palette: "Go to a page; keys",

@@ -119,6 +119,7 @@ export const errors: readonly Phrase[] = [
   ["registry {registry} wants its password sent to {target}, which is not encrypted: nothing was sent; use https, or mark the host as \"insecure\" in registries.json of Tandem's home", "die Registry {0} will ihr Passwort nach {1} geschickt haben, und das ist nicht verschlüsselt: nichts wurde geschickt; https benutzen, oder den Rechner in registries.json im Datenordner als \"insecure\" kennzeichnen"],
   ["{reference} is a name for this machine only: give a destination (tandem push {reference} REGISTRY/NAME:TAG)", "{0} ist ein Name nur für diesen Rechner: ein Ziel angeben (tandem push {1} REGISTRY/NAME:TAG)"],
   ["{reference} names the digest of another image: give a tag as destination instead", "{0} nennt die Prüfsumme eines anderen Images: stattdessen ein Tag als Ziel angeben"],
+  ["it is not on PATH", "es steht nicht im PATH"],
   ["the credential helper {program} failed ({reason}): mend it, or take it out of {config}", "das Anmelde-Programm {0} ist gescheitert ({1}): es ausbessern, oder aus {2} herausnehmen"],
   ["{path} cannot be used ({reason}): mend it or move it away", "{0} ist nicht zu gebrauchen ({1}): es ausbessern oder beiseite legen"],
   ["there is no login for {registry} in {path}: nothing to remove", "für {0} gibt es in {1} keine Anmeldung: nichts zu entfernen"],
