@@ -41,7 +41,7 @@ pub fn run_cases(arguments: &Arguments, cases: Vec<Case>) -> ExitCode {
     let trials = cases.into_iter().map(trial).collect();
     let conclusion = libtest_mimic::run(arguments, trials);
     for line in slowest(12) {
-        println!("{line}");
+        eprintln!("{line}");
     }
     if let Err(error) = shared_home::remove() {
         eprintln!("the shared home could not be removed: {error:#}");
