@@ -14,6 +14,7 @@ use tandem_image::OverlayXattrs;
 use tandem_model::InstanceRecord;
 
 use crate::{
+    files::out_of_reach,
     launch::{image_of, layers_of, open_images},
     rootfs::InstanceDirs,
 };
@@ -59,10 +60,10 @@ pub fn changes(home: &Home, record: &InstanceRecord) -> Result<Vec<Change>, Back
 /// The folder that holds an instance's changes.
 ///
 /// # Errors
-/// [`BackendError::Unsupported`] for a virtual machine, which has a disk.
+/// For a virtual machine, which has a disk, and for containers of engines.
 pub fn upper_of(home: &Home, record: &InstanceRecord) -> Result<PathBuf, BackendError> {
     if !record.spec.backend.keeps_files_here() {
-        return Err(BackendError::Unsupported("reaching the files of an instance"));
+        return Err(out_of_reach(record));
     }
     Ok(InstanceDirs::new(home.instances().join(record.id.as_str())).upper())
 }

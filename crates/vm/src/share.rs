@@ -92,6 +92,12 @@ mod tests {
         let file = options(format!("{}:/data", file.display()));
         let said = check(&file).unwrap_err().to_string();
         assert!(said.contains("folders only"), "{said}");
+        // Where owners cannot be written down nobody writes.
+        let said = check(&options("/proc:/data".to_owned())).unwrap_err().to_string();
+        assert!(said.contains("extended attributes") && said.contains(":ro"), "{said}");
+        check(&options("/proc:/data:ro".to_owned())).unwrap();
+        let many = InstanceOptions { mounts: vec![folder.mounts[0].clone(); 9], ..folder.clone() };
+        assert!(check(&many).unwrap_err().to_string().contains("8 folders"));
         let (mount, share) = shares(&folder).next().unwrap();
         assert_eq!((mount.target.as_str(), share.read_only), ("/data", true));
     }

@@ -143,6 +143,11 @@ mod tests {
         assert!(twice.contains("/b") && twice.contains("one place"), "{twice}");
         assert!(!store.is_disk("a"), "nothing is made of what is refused");
 
+        let many: Vec<String> = (0..17).map(|at| format!("v{at}:/{at}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        VolumeDisks::check(&home, &options(&many[..16])).unwrap();
+        assert!(said(&options(&many)).to_string().contains("16 volumes at most"));
+
         store.ensure("folder", false, BTreeMap::new()).unwrap();
         fs::write(store.data("folder").join("file"), "x").unwrap();
         let folder = said(&options(&["folder:/f"])).to_string();
@@ -153,7 +158,12 @@ mod tests {
         assert_eq!(opened.paths(), [store.disk("data")]);
         assert!(said(&wanted).to_string().contains("for itself"));
         drop(opened);
-        let again = VolumeDisks::open(&home, &wanted).unwrap();
+        // What another test starts holds the lock too, until it executes.
+        let again = (0..500).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            VolumeDisks::open(&home, &wanted).ok()
+        });
+        let again = again.unwrap();
         let bytes =
             std::os::unix::fs::MetadataExt::blocks(&fs::metadata(&again.paths()[0]).unwrap());
         assert!(bytes * 512 < 64 << 20, "an empty one takes {} bytes", bytes * 512);

@@ -44,7 +44,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 f.write(str(disk)); f.flush(); os.fsync(f.fileno())
         memory = int(open('/proc/meminfo').readline().split()[1]) // 1024
         mac = open('/sys/class/net/eth0/address').read().strip()
-        text = f'{ram} {disk} {socket.gethostname()} {mac} {os.cpu_count()} {memory} {int(time.time())} {os.urandom(8).hex()}'
+        try: own = socket.gethostbyname(socket.gethostname())
+        except OSError as e: own = type(e).__name__
+        text = f'{ram} {disk} {socket.gethostname()} {mac} {os.cpu_count()} {memory} {int(time.time())} {os.urandom(8).hex()} {own}'
         self.send_response(200); self.end_headers(); self.wfile.write(text.encode())
 http.server.ThreadingHTTPServer(('', 8000), Handler).serve_forever()";
 
@@ -57,6 +59,8 @@ struct Said {
     memory: u32,
     time: u64,
     random: String,
+    /// The address that its own name has inside.
+    address: String,
 }
 
 fn start(world: &World, name: &str, options: &[&str]) -> Result<Output> {
@@ -70,7 +74,7 @@ fn ask(world: &World, name: &str, path: &str) -> Result<Said> {
     let port = published_port(&row(world, name)?)?;
     let body = poll::until("the counter's answer", LIMIT, || get(port, path).ok())?;
     let words: Vec<&str> = body.split(' ').collect();
-    ensure!(words.len() == 8, "{body}");
+    ensure!(words.len() == 9, "{body}");
     Ok(Said {
         counts: (words[0].parse()?, words[1].parse()?),
         name: words[2].to_owned(),
@@ -78,6 +82,7 @@ fn ask(world: &World, name: &str, path: &str) -> Result<Said> {
         memory: words[5].parse()?,
         time: words[6].parse()?,
         random: words[7].to_owned(),
+        address: words[8].to_owned(),
     })
 }
 
@@ -147,6 +152,7 @@ fn snapshots(world: &World) -> Result<()> {
     ensure!(copy.counts == (3, 3), "{copy:?}");
     ensure!(copy.name != said.name && copy.mac != said.mac, "the same identity: {copy:?}");
     ensure!(copy.random != said.random, "the same random numbers");
+    ensure!(copy.address == said.address, "its name is nobody's: {copy:?}");
     machine(world, &["rm", "-f", "copy"])?;
 
     // The process is killed: that is told, and the last snapshot goes on.
@@ -226,6 +232,7 @@ fn template(world: &World) -> Result<()> {
         // Each is itself, and none lives in the past of the template.
         let id = row(world, name)?["id"].clone();
         ensure!(id == said.name.as_str(), "{name} is called {}, not {id}", said.name);
+        ensure!(said.address == "10.0.2.15", "{name} does not know its own name: {said:?}");
         on_time(said)?;
     }
     let left = world.tandem(["ps", "-a", "--json"])?.ok()?.json()?;

@@ -20,15 +20,22 @@ pub(super) async fn run(
     Ok(0)
 }
 
+const NOTHING: &str = "its console has said nothing: the kernel of a micro machine writes warnings and worse there; `tandem logs` shows what its app says";
+
 /// `tandem logs --boot`: bytes as the machine wrote them.
 pub(super) async fn boot(context: &Context, instance: &str, follow: bool) -> anyhow::Result<u8> {
+    let mut silent = true;
     let mut show = |piece: &[u8]| {
+        silent &= piece.is_empty();
         let mut out = io::stdout().lock();
         let _ = out.write_all(piece).and_then(|()| out.flush());
     };
     tokio::select! {
         result = context.app.boot_log(instance, follow, &mut show) => result?,
         () = crate::signals::interrupted() => return Ok(130),
+    }
+    if silent {
+        context.say(NOTHING);
     }
     Ok(0)
 }

@@ -17,6 +17,8 @@
 mod helper;
 mod place;
 
+pub(crate) use place::out_of_reach;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

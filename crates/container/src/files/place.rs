@@ -23,20 +23,32 @@ pub(super) fn enter(
     store: &InstanceStore,
     record: &InstanceRecord,
 ) -> Result<Option<Lock>, BackendError> {
-    let files = Err(BackendError::Unsupported("reaching the files of an instance"));
     if record.spec.backend == BackendKind::Vm {
-        return files;
+        return Err(out_of_reach(record));
     }
     let lock = store.lock_ended(&record.id)?;
     if lock.is_some() {
         if !record.spec.backend.keeps_files_here() {
-            return files;
+            return Err(out_of_reach(record));
         }
         enter_stopped(store, record)?;
     } else {
         enter_running(record)?;
     }
     Ok(lock)
+}
+
+/// Why the files of an instance are not reached from here.
+pub(crate) fn out_of_reach(record: &InstanceRecord) -> BackendError {
+    if record.spec.backend != BackendKind::Vm {
+        return BackendError::Unsupported("reaching the files of an instance");
+    }
+    BackendError::Unavailable {
+        what: format!("what has changed in {}", record.spec.name),
+        why: "its files lie on a machine's disk, which only its own kernel reads".to_owned(),
+        fix: "fetch what you want with `tandem cp` while it runs, or use --backend container"
+            .to_owned(),
+    }
 }
 
 fn failed(e: impl Into<io::Error>) -> BackendError {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     net::UdpSocket,
     os::{fd::AsRawFd as _, unix::fs::FileExt as _},
     path::Path,
@@ -43,6 +43,8 @@ pub(super) struct Renewal {
     random: File,
     /// The file with the host's name, where there is one.
     hostname: Option<File>,
+    /// The file with the addresses of names, its own among them.
+    hosts: Option<File>,
     /// A socket, and a request that names the network device.
     device: Option<(UdpSocket, libc::ifreq)>,
 }
@@ -56,7 +58,8 @@ impl Renewal {
         let _ = fs::write(ANNOUNCE, "1");
         let random = OpenOptions::new().write(true).open("/dev/urandom")?;
         let hostname = OpenOptions::new().write(true).open(HOSTNAME).ok();
-        Ok(Self { random, hostname, device: network_device()? })
+        let hosts = OpenOptions::new().read(true).write(true).open(HOSTS).ok();
+        Ok(Self { random, hostname, hosts, device: network_device()? })
     }
 
     /// Makes the machine its own again: time, random numbers, name, address.
@@ -72,6 +75,11 @@ impl Renewal {
             .map_err(|e| step("setting the clock")(e.into()))?;
         reseed(&mut self.random, entropy).map_err(step("reseeding the random numbers"))?;
         if let Some(name) = hostname {
+            let former = nix::unistd::gethostname().unwrap_or_default();
+            if let (Some(file), Some(former)) = (&mut self.hosts, former.to_str()) {
+                // An app that asks for the address of its own name goes on.
+                let _ = rename_in(file, former, name);
+            }
             nix::unistd::sethostname(name).map_err(|e| step("setting the host name")(e.into()))?;
             let text = format!("{name}\n");
             let _ = match &self.hostname {
@@ -88,6 +96,34 @@ impl Renewal {
     }
 }
 
+/// Gives the addresses of one name to another.
+fn rename_in(hosts: &mut File, former: &str, name: &str) -> io::Result<()> {
+    let mut text = String::new();
+    hosts.seek(SeekFrom::Start(0))?;
+    hosts.take(LONGEST_HOSTS).read_to_string(&mut text)?;
+    let fresh = renamed(&text, former, name);
+    if fresh == text || text.len() as u64 == LONGEST_HOSTS {
+        return Ok(());
+    }
+    replace(hosts, &fresh)
+}
+
+/// More than any list of names that was not made to do harm, bytes.
+const LONGEST_HOSTS: u64 = 1 << 20;
+
+/// A list of names with one of them replaced, unless it is everybody's; nothing
+/// else changes.
+fn renamed(hosts: &str, former: &str, name: &str) -> String {
+    if former == "localhost" {
+        return hosts.to_owned();
+    }
+    let pieces = hosts.split_inclusive(char::is_whitespace).map(|piece| {
+        let word = piece.trim_end_matches(char::is_whitespace);
+        if word == former { piece.replacen(former, name, 1) } else { piece.to_owned() }
+    });
+    pieces.collect()
+}
+
 /// Replaces what a file holds.
 fn replace(file: &File, text: &str) -> io::Result<()> {
     file.write_all_at(text.as_bytes(), 0)?;
@@ -95,6 +131,7 @@ fn replace(file: &File, text: &str) -> io::Result<()> {
 }
 
 const HOSTNAME: &str = "/etc/hostname";
+const HOSTS: &str = "/etc/hosts";
 
 /// Has the kernel tell of another hardware address (Linux,
 /// `Documentation/networking/ip-sysctl.rst`, `arp_notify`).
@@ -235,6 +272,16 @@ mod tests {
             "Inter-| x\n face |bytes\n    lo: 5 0 0 0 0 0 0 0 6 0\n  eth0: 7 0 0 0 0 0 0 0 8 0\n";
         assert_eq!(network(text), (7, 8));
         assert!(stats().memory_total > 0);
+    }
+
+    #[test]
+    fn only_the_former_name_gets_another() {
+        let hosts = "127.0.0.1\tlocalhost\n10.0.2.15\told old.example\n# old\n10.0.0.1 older\n";
+        let expected = "127.0.0.1\tlocalhost\n10.0.2.15\tnew old.example\n# new\n10.0.0.1 older\n";
+        assert_eq!(renamed(hosts, "old", "new"), expected);
+        assert_eq!(renamed("127.0.1.1 old", "old", "a-longer-name"), "127.0.1.1 a-longer-name");
+        assert_eq!(renamed("", "old", "new"), "");
+        assert_eq!(renamed(hosts, "localhost", "new"), hosts);
     }
 
     #[test]

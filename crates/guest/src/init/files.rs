@@ -11,6 +11,11 @@ use std::{
 use nix::mount::{MsFlags, mount};
 use tandem_guest::wire::Boot;
 
+/// What every `/etc/hosts` begins with, a container's too.
+const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n\
+                     fe00::\tip6-localnet\nff00::\tip6-mcastprefix\n\
+                     ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+
 /// The files, open so that they can still be reached when another folder is
 /// the root.
 pub(crate) struct Files(Vec<(&'static str, File)>);
@@ -19,9 +24,7 @@ pub(crate) struct Files(Vec<(&'static str, File)>);
 pub(crate) fn make(boot: &Boot, dir: &Path) -> io::Result<Files> {
     let name = &boot.hostname;
     let address = boot.network.as_ref().map_or(std::net::Ipv4Addr::LOCALHOST, |net| net.address);
-    let hosts = format!(
-        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{address}\t{name}\n"
-    );
+    let hosts = format!("{HOSTS}{address}\t{name}\n");
     let mut texts = vec![("hosts", "/etc/hosts", hosts)];
     texts.push(("hostname", "/etc/hostname", format!("{name}\n")));
     if let Some(network) = &boot.network {

@@ -130,7 +130,7 @@ pub(crate) fn base_of(home: &Home, dir: &Path) -> Result<Option<PathBuf>, Backen
         return Ok(None);
     }
     let base = BaseRecord::load(dir)?.ok_or_else(|| {
-        let reason = "the instance has never run, so it has no disk";
+        let reason = "the instance has never run, so it has no disk: start it once with `tandem start`, and try again";
         BackendError::engine("writing the disk", reason)
     })?;
     base.find(home).map(Some)

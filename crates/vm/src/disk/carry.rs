@@ -49,7 +49,7 @@ pub fn pack_disk(
     out: &Path,
 ) -> Result<Carried, BackendError> {
     let base = BaseRecord::load(dir)?.ok_or_else(|| {
-        let reason = "the instance has never run, so it has no disk";
+        let reason = "the instance has never run, so it has no disk: start it once with `tandem start`, and try again";
         BackendError::engine("packing the disk", reason)
     })?;
     pack_file(&base.find(home)?, &out.join(BASE_PART))?;

@@ -115,7 +115,7 @@ mod tests {
         let repeat = [&[0x1f, b'x', 1, 0][..], &endless].concat();
         assert!(unpack(&frame(&[&repeat]), usize::MAX).is_err());
         // A first match fills the block, and a second one would go on.
-        let nearly = [&[0x1f, b'x', 1, 0][..], &[255; BLOCK / 255], &[0]].concat();
+        let nearly = [vec![0x1f, b'x', 1, 0], vec![255; BLOCK / 255], vec![0]].concat();
         let more = [&nearly[..], &[0x0f, 1, 0, 255, 255, 0]].concat();
         assert!(unpack(&frame(&[&nearly]), BLOCK).is_ok());
         assert!(unpack(&frame(&[&more]), usize::MAX).is_err());

@@ -175,6 +175,8 @@ fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
     assert_eq!(text.0, ["-fw_cfg", own.as_str()]);
     let has = |line: Vec<OsString>, word: &str| line.iter().any(|one| one == word);
     assert!(!has(words(&arguments), "-incoming") && !has(words(&arguments), "-kernel"));
+    assert!(has(words(&arguments), "-no-reboot"), "a new life is the supervisor's");
+    assert!(after(&line_of(&words(&arguments)), "-device")[1].starts_with("virtio-net-pci,"));
     arguments.boot = Boot::Loader { item: None };
     assert!(has(words(&arguments), "-incoming") && !has(words(&arguments), "-fw_cfg"));
 
@@ -186,6 +188,7 @@ fn a_disk_that_boots_itself_gets_no_kernel_and_its_boot_file_by_name() {
     assert!(!has(line.clone(), "-incoming") && !has(line.clone(), "-no-reboot"));
     let all: Vec<_> = line.iter().filter_map(|one| one.to_str()).collect();
     assert!(all.iter().any(|one| one.starts_with("ide-hd,bus=ide.0,drive=d")));
+    assert!(all.iter().any(|one| one.starts_with("e1000,netdev=net,")));
     assert!(!all.iter().any(|one| one.contains("virtserialport") || one.contains("sata=off")));
     assert!(!all.iter().any(|one| one.contains("pflash")) && all.contains(&"pvpanic"));
     let disk = all.iter().find(|one| one.contains("qcow2")).unwrap();
@@ -264,4 +267,5 @@ fn a_folder_of_the_host_gives_no_privileges() {
 fn a_probe_has_neither_disk_nor_network() {
     let line = line(None, &[]);
     assert!(after(&line, "-blockdev").is_empty() && after(&line, "-netdev").is_empty());
+    assert!(!line.iter().any(|one| one.contains("virtserialport")), "nobody would answer");
 }

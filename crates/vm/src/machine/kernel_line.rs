@@ -31,3 +31,18 @@ pub(super) fn kernel_command_line(accelerator: Accelerator, has_room: bool) -> S
     }
     line.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_what_the_machine_needs() {
+        let plain = kernel_command_line(Accelerator::Kvm, false);
+        assert!(plain.contains("panic=-1") && !plain.contains("mitigations"), "{plain}");
+        assert!(!plain.contains("movable"), "{plain}");
+        assert!(kernel_command_line(Accelerator::Tcg, false).contains("no_timer_check"));
+        let growing = kernel_command_line(Accelerator::Kvm, true);
+        assert!(growing.contains("=online_movable") && growing.contains("noforce"), "{growing}");
+    }
+}

@@ -11,6 +11,7 @@ mod program;
 mod shape;
 mod uefi;
 mod user;
+mod version;
 
 pub(crate) use arguments::{Arguments, Boot, Descriptors, Disk, MORE, Memory};
 pub(crate) use board::{Board, Wanted as WantedBoard};
@@ -20,7 +21,8 @@ pub(crate) use nodes::{
     disk_node, file_node, layer_set, node_name, part_node, unlocked, volume_name,
 };
 pub(crate) use process::{Machine, Started};
-pub(crate) use program::{NEWER_FIX, QEMU_FIX, Qemu, maps_memory, runs_machines};
+pub(crate) use program::{QEMU_FIX, Qemu};
 pub(crate) use shape::{BLOCK, DEFAULT_MEMORY, LEAST_FOR_SYSTEM, LEAST_MEMORY, Shape};
 pub(crate) use uefi::Uefi;
 pub(crate) use user::User;
+pub(crate) use version::{NEWER_FIX, maps_memory, runs_machines};

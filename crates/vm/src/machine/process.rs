@@ -198,6 +198,7 @@ mod tests {
         let text = "qemu-system-x86_64: warning: host doesn't support x\n\
                     qemu-system-x86_64: -netdev user: Could not set up host forwarding rule\n";
         assert_eq!(last_complaint(text), "-netdev user: Could not set up host forwarding rule");
+        assert_eq!(last_complaint(&format!("{text}\n  \n")), last_complaint(text));
         assert_eq!(last_complaint(""), "");
     }
 }

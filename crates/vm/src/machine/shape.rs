@@ -107,7 +107,9 @@ mod tests {
         assert!(less.is_err(), "less than it begins with");
         let places = |cpus, accelerator| Shape { cpus, ..grown }.places(accelerator);
         assert_eq!(places(1, Accelerator::Tcg), places(4, Accelerator::Tcg));
-        assert_eq!(places(1, Accelerator::Kvm), 4);
+        assert_eq!((places(1, Accelerator::Kvm), places(1, Accelerator::Tcg)), (4, 4 + COME_BACKS));
+        let two = Resources { milli_cpus: Some(2000), ..plain };
+        assert!(Shape::of(&two, &room(512 << 20, 1000), LEAST_MEMORY).is_err(), "fewer of them");
         assert_eq!(shape(512 << 20, 1).places(Accelerator::Tcg), 1);
         let only_down = Shape::of(&plain, &room(512 << 20, 1000), LEAST_MEMORY).unwrap();
         assert_eq!(only_down.room, BLOCK, "the balloon needs no room");

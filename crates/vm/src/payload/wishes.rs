@@ -220,6 +220,17 @@ mod tests {
         options.network = NetworkChoice::Named("web".to_owned());
         let said = refusal(&options, None).unwrap().to_string();
         assert!(said.contains("named network") && said.contains("QEMU's user network"), "{said}");
+        let said = |change: fn(&mut InstanceOptions)| {
+            let mut options = InstanceOptions::default();
+            change(&mut options);
+            refusal(&options, None).unwrap().to_string()
+        };
+        assert!(said(|it| it.network = NetworkChoice::Host).contains("the host's network"));
+        assert!(
+            said(|it| it.hosts = vec![([192, 0, 2, 1].into(), "web".to_owned())])
+                .contains("--add-host")
+        );
+        assert!(said(|it| it.shm_bytes = Some(1 << 20)).contains("--shm-size"));
     }
 
     #[test]
@@ -236,7 +247,7 @@ mod tests {
         assert!(first.read_only && !first.no_copy);
         assert!(matches!(&found[1], Mount::Volume(second) if second.no_copy));
         options.template = true;
-        assert!(refusal(&options, None).unwrap().to_string().contains("--template"));
+        assert!(refusal(&options, None).unwrap().to_string().contains("machine with volumes"));
         options.mounts.clear();
         assert!(refusal(&options, Some(Profile::Micro)).is_none());
         let said = refusal(&options, Some(Profile::Full)).unwrap().to_string();
@@ -245,6 +256,7 @@ mod tests {
         let said = refusal(&options, Some(Profile::Micro)).unwrap().to_string();
         assert!(said.contains("folders of the host"), "{said}");
         options.template = false;
+        assert!(refusal(&options, Some(Profile::Full)).is_none());
         let found = mounts(&options);
         let Mount::Shared(first) = &found[0] else { panic!("{found:?}") };
         assert!(first.tag == "share0" && first.target == "/host" && first.read_only);

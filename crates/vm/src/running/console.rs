@@ -234,6 +234,7 @@ mod tests {
         assert!(reason.starts_with("its kernel panicked (not syncing: [31mbad)"), "{reason}");
         let kept = std::fs::metadata(&path).unwrap().len();
         assert!((MOST..MOST + 100).contains(&kept), "{kept}");
+        assert!(std::fs::read(&path).unwrap().ends_with(b"[the rest was not kept]\n"));
     }
 
     #[test]

@@ -259,6 +259,7 @@ mod tests {
             |shape, memory, milli| Target::of(shape, least, &resources(memory, milli), &before);
         assert_eq!(of(plain, 256, 1000).unwrap().rest, 256 << 20);
         assert!(of(plain, 512, 1000).unwrap_err().contains("--max-memory"));
+        assert!(of(plain, 200, 1000).unwrap_err().contains("no room to change that"));
         assert!(of(plain, 256, 2000).unwrap_err().contains("--max-cpus"));
         assert!(of(plain, 256, 500).unwrap_err().contains("part of a processor"));
 

@@ -91,6 +91,8 @@ mod tests {
         assert_eq!(text, "it was saved with QEMU 10.0.2, and here is 9.2.0");
         let text = saved.misfit(&state("10.0.2", Accelerator::Kvm)).unwrap();
         assert!(text.contains("accelerator tcg, and here is kvm"), "{text}");
+        let later = MachineState { layout: LAYOUT + 1, ..saved.clone() };
+        assert!(later.misfit(&saved).unwrap().contains("machine layout"));
         let other = MachineState { processor: Some("another".into()), ..saved.clone() };
         assert!(saved.misfit(&other).unwrap().contains("an unknown one, and here is another"));
     }
