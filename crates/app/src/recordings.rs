@@ -4,10 +4,10 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
-use tandem_lab::{LabError, read_document};
+use tandem_lab::{LabError, experiment, read_document};
 use tandem_model::ResultDocument;
 
-use crate::{App, AppError};
+use crate::{App, AppError, course::verdicts};
 
 /// The documents as `tandem result export --format json` wrote them, gzip.
 pub(crate) const RECORDED: &[&[u8]] = &[
@@ -51,7 +51,19 @@ fn unpacked(packed: &[u8]) -> Result<ResultDocument, AppError> {
     let mut bytes = Vec::new();
     let read = GzDecoder::new(packed).take(LARGEST).read_to_end(&mut bytes);
     read.map_err(|e| damaged(e.to_string()))?;
-    read_document(&bytes).map_err(|e| damaged(e.to_string()))
+    let document = read_document(&bytes).map_err(|e| damaged(e.to_string()))?;
+    Ok(judged(document))
+}
+
+/// The recording with the claims judged by this version from its trials, which
+/// stay what they were: a recording does not say what a later version has
+/// learned to say better.
+fn judged(mut document: ResultDocument) -> ResultDocument {
+    document.verdicts = match experiment(&document.experiment) {
+        Some(method) => method.judge(&document),
+        None => verdicts(&document),
+    };
+    document
 }
 
 #[cfg(test)]
@@ -70,6 +82,11 @@ mod tests {
             let recorded = recorded.unwrap_or_else(|| panic!("{} is missing", experiment.id));
             assert!(!recorded.summary.is_empty(), "{}", experiment.id);
             assert!(!recorded.verdicts.is_empty(), "{}", experiment.id);
+            let told = recorded.verdicts.iter().any(|it| it.why.contains("95 % interval"));
+            assert!(told || !["startup", "size"].contains(&experiment.id), "{recorded:?}");
+            // The bare process has no limits, which no claim speaks of.
+            let unfair = recorded.verdicts.iter().any(|it| it.why.contains("unfair"));
+            assert!(!unfair, "{:?}", recorded.verdicts);
         }
     }
 }

@@ -268,6 +268,31 @@ mod tests {
     }
 
     #[test]
+    fn a_file_larger_than_any_result_is_not_read() {
+        assert_eq!(read_document(&vec![0; LARGEST + 1]), Err(ImportError::TooLarge));
+        assert!(matches!(read_document(&[0; 9]), Err(ImportError::NotJson(_))));
+    }
+
+    #[test]
+    fn predictions_are_few_and_short() {
+        let with = |count: usize, letters: usize| {
+            let mut document = whole();
+            let one = Prediction {
+                question: "q".to_owned(),
+                expected: "x".repeat(letters),
+                explanation: None,
+            };
+            document.predictions = vec![one; count];
+            read_document(&bytes(&document))
+        };
+        assert!(with(Prediction::MOST, 1).is_ok() && with(1, Prediction::LONGEST).is_ok());
+        for refused in [with(Prediction::MOST + 1, 1), with(1, Prediction::LONGEST + 1)] {
+            let text = refused.unwrap_err().to_string();
+            assert!(text.contains("more than 500 predictions, or one of more than 2000"), "{text}");
+        }
+    }
+
+    #[test]
     fn what_would_take_hours_to_draw_is_refused() {
         let refused = |change: &dyn Fn(&mut ResultDocument)| {
             let mut document = whole();

@@ -161,6 +161,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_joined_can_be_read_again_however_much_was_expected() {
+        let mut results = two();
+        for result in &mut results {
+            let one = Prediction {
+                question: "q".to_owned(),
+                expected: "x".to_owned(),
+                explanation: None,
+            };
+            result.predictions = vec![one; Prediction::MOST - 1];
+        }
+        let joined = merge(&results).unwrap();
+        assert_eq!(joined.predictions.len(), Prediction::MOST);
+        crate::read_document(&serde_json::to_vec(&joined).unwrap()).unwrap();
+    }
+
+    #[test]
     fn absurd_numbers_of_trials_do_not_overflow() {
         let mut results = two();
         for result in &mut results {

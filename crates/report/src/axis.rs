@@ -64,6 +64,19 @@ pub(crate) fn byte_ticks(max: f64, at_most: usize) -> Ticks {
     Ticks(ticks.map(|value| (value, format!("{} {unit}", value / size))).collect())
 }
 
+/// How an axis names its unit to whoever points at it.
+pub(crate) fn unit_word(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Ns => "ns",
+        Unit::Bytes => "bytes",
+        Unit::Count => "count",
+        Unit::Ratio => "ratio",
+        Unit::PerSecond => "per_second",
+        Unit::BytesPerSecond => "bytes_per_second",
+        Unit::Boolean => "boolean",
+    }
+}
+
 fn decimal_ticks(min: f64, max: f64, at_most: usize, size: f64, unit: &str) -> Ticks {
     let values = RangedCoordf64::from(min..max).key_points(BoldPoints(at_most.max(2)));
     let step = values.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);

@@ -8,6 +8,7 @@ use crate::{
     distribution::{LaneTrials, MarkOf, distribution_chart},
     ledger::{LaneLedger, ledger_chart},
     lines::{LaneSeries, cpu_chart, memory_chart},
+    pictures::of_experiment,
     race::{RaceData, RaceLane, RaceState, race_chart},
     theme::Theme,
 };
@@ -16,8 +17,9 @@ use crate::{
 const FIRST_RESPONSE: &str = "first_response";
 
 /// All charts that a result gives, in the order of a report: `race`,
-/// `distribution`, `cpu`, `memory`, `memory-ledger`, `disk-ledger`. Those
-/// without data are left out.
+/// `distribution`, `cpu`, `memory`, `memory-ledger`, `disk-ledger`, and those
+/// of its experiment, e.g. `matrix` or `timeline`. Those without data are left
+/// out.
 pub fn from_result(result: &ResultDocument, size: Size, theme: Theme) -> Vec<NamedChart> {
     let mut charts = Vec::new();
     let mut add = |name: &str, chart| charts.push(NamedChart { name: name.to_owned(), chart });
@@ -37,7 +39,8 @@ pub fn from_result(result: &ResultDocument, size: Size, theme: Theme) -> Vec<Nam
         add("cpu", cpu_chart(&cpu, size, theme));
     }
     let memory = series_of(result, "memory");
-    if !memory.is_empty() {
+    // Over the number of instances it is another picture, see below.
+    if !memory.is_empty() && result.experiment != "density" {
         add("memory", memory_chart(&memory, size, theme));
     }
     for (kind, title) in [("memory", "Where the memory went"), ("disk", "Where the disk went")] {
@@ -45,6 +48,9 @@ pub fn from_result(result: &ResultDocument, size: Size, theme: Theme) -> Vec<Nam
         if !ledgers.is_empty() {
             add(&format!("{kind}-ledger"), ledger_chart(title, &ledgers, size, theme));
         }
+    }
+    for (name, chart) in of_experiment(result, size, theme) {
+        add(name, chart);
     }
     charts
 }
@@ -219,8 +225,9 @@ pub(crate) fn part_words(part: &str) -> String {
 }
 
 fn has_race(result: &ResultDocument) -> bool {
+    let failed = || result.trials.iter().any(|trial| trial.outcome != OutcomeKind::Measured);
     result.summary.iter().any(|summary| summary.metric == FIRST_RESPONSE)
-        || result.trials.iter().any(|trial| trial.outcome != OutcomeKind::Measured)
+        || (["compare", "startup", "size"].contains(&result.experiment.as_str()) && failed())
 }
 
 pub(crate) fn measured<'a>(result: &'a ResultDocument, lane: &str) -> Vec<&'a TrialRecord> {

@@ -5,6 +5,7 @@
 //! scales and the data come with it. Everything foreign (names, reasons,
 //! commands) is escaped where it is written.
 
+mod amounts;
 mod axis;
 mod canvas;
 mod chart;
@@ -18,17 +19,21 @@ mod html;
 mod lane;
 mod ledger;
 mod lines;
+mod matrix;
 mod pdf;
 mod picture;
+mod pictures;
 mod race;
 mod rows;
 mod svg;
 mod tables;
 mod text;
 mod theme;
+mod timeline;
 mod words;
 mod write;
 
+pub use amounts::{Amounts, LaneAmount, bars_chart, dots_chart};
 pub use chart::{Axis, Chart, NamedChart, Panel, Rect, Scales, Size, Table};
 pub use command::equivalent_command;
 pub use distribution::{LaneTrials, MarkOf, distribution_chart};
@@ -39,7 +44,8 @@ pub use from_result::{
 pub use html::report_html;
 pub use lane::{accelerator_words, lane_name, lane_title};
 pub use ledger::{LaneLedger, ledger_chart};
-pub use lines::{LaneSeries, cpu_chart, memory_chart};
+pub use lines::{Growth, LaneSeries, cpu_chart, growth_chart, memory_chart};
+pub use matrix::{Count, MatrixLane, matrix_chart};
 pub use pdf::report_pdf;
 pub use picture::report_png;
 pub use race::{RaceData, RaceLane, RaceState, race_chart};
@@ -51,5 +57,6 @@ pub use tandem_model::format::{
 };
 pub use text::escape;
 pub use theme::{Colour, Palette, Theme};
+pub use timeline::{LaneLoad, timeline_chart};
 pub use words::metric_words;
 pub use write::{ReportError, write_report};

@@ -29,7 +29,9 @@ pub enum ReportError {
     )]
     NoFont,
     /// There is no chart.
-    #[error("the result has no picture: nothing in it was measured; export json or html")]
+    #[error(
+        "the result has no picture: nothing of what one shows was measured; export json or html"
+    )]
     NoPicture,
     /// There are too many lanes for one picture of pixels.
     #[error("the charts are too high for one picture of pixels: export svg, html or pdf")]

@@ -3,6 +3,9 @@
 
 mod common;
 
+#[path = "common/experiments.rs"]
+mod experiments;
+
 use std::{env, fs, path::PathBuf};
 
 use tandem_model::TrialPhase;
@@ -37,6 +40,20 @@ fn charts_of_a_result() {
                 if theme == Theme::Light || width == 900 {
                     check(&format!("{}-{width}-{}", named.name, theme.as_str()), &named.chart);
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn charts_of_experiments() {
+    for document in experiments::experiments() {
+        for (width, theme) in [(900, Theme::Light), (900, Theme::Dark), (400, Theme::Light)] {
+            let charts = from_result(&document, Size::wide(width), theme);
+            assert!(!charts.is_empty(), "{} has no picture", document.experiment);
+            for named in charts {
+                let name = format!("{}-{}", document.experiment, named.name);
+                check(&format!("{name}-{width}-{}", theme.as_str()), &named.chart);
             }
         }
     }

@@ -3,11 +3,16 @@
 
 mod common;
 
+#[path = "common/experiments.rs"]
+mod experiments;
+
 use proptest::prelude::*;
 use tandem_model::{Accelerator, TrialPhase, Unit};
 use tandem_report::{
-    Chart, LaneLedger, LaneSeries, LaneTrials, MarkOf, RaceData, RaceLane, RaceState, Size, Theme,
-    cpu_chart, distribution_chart, from_result, ledger_chart, memory_chart, race_chart,
+    Amounts, Chart, Count, LaneAmount, LaneLedger, LaneLoad, LaneSeries, LaneTrials, MarkOf,
+    MatrixLane, RaceData, RaceLane, RaceState, Size, Theme, bars_chart, cpu_chart,
+    distribution_chart, dots_chart, from_result, ledger_chart, matrix_chart, memory_chart,
+    race_chart, timeline_chart,
 };
 
 struct Text {
@@ -137,6 +142,10 @@ fn accelerator() -> impl Strategy<Value = Option<Accelerator>> {
     prop::sample::select(vec![None, Some(Accelerator::Kvm), Some(Accelerator::Tcg)])
 }
 
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.0), Just(f64::NAN), 1e-9..1e13_f64]
+}
+
 fn size() -> impl Strategy<Value = Size> {
     (0..1600_u32, 0..900_u32).prop_map(|(width, height)| Size { width, height })
 }
@@ -198,6 +207,56 @@ proptest! {
     }
 
     #[test]
+    fn amounts_are_tidy(
+        groups in prop::collection::vec(("[a-z ]{0,60}", prop::collection::vec((id(), value(), value(), 0..9_u32), 1..5)), 0..4),
+        size in size(),
+    ) {
+        let of = |(lane, median, far, n): (String, f64, f64, u32)| LaneAmount {
+            lane, accelerator: None, median, ci95: [median.min(far), median.max(far)], n,
+        };
+        let groups: Vec<Amounts> = groups
+            .into_iter()
+            .map(|(name, lanes)| Amounts { name, lanes: lanes.into_iter().map(of).collect() })
+            .collect();
+        for unit in [Unit::Ns, Unit::Bytes] {
+            assert_tidy(&bars_chart("Amounts", unit, &groups, size, Theme::Light));
+        }
+        assert_tidy(&dots_chart("Ratios", "container", &groups, size, Theme::Light));
+    }
+
+    #[test]
+    fn matrices_are_tidy(
+        questions in prop::collection::vec("[a-z ]{1,80}", 0..5),
+        lanes in prop::collection::vec((id(), prop::collection::vec((0..9_usize, 0..9_usize), 0..6)), 0..7),
+        size in size(),
+    ) {
+        let of = |(lane, counts): (String, Vec<(usize, usize)>)| MatrixLane {
+            lane,
+            accelerator: None,
+            counts: counts.into_iter().map(|(yes, of)| Count { yes, of }).collect(),
+        };
+        let lanes: Vec<MatrixLane> = lanes.into_iter().map(of).collect();
+        assert_tidy(&matrix_chart("What is so", &questions, &lanes, size, Theme::Light));
+    }
+
+    #[test]
+    fn timelines_are_tidy(
+        loads in prop::collection::vec((id(), prop::collection::vec((value(), value()), 0..40), prop::collection::vec(value(), 0..40), "[a-z ]{0,90}"), 0..4),
+        size in size(),
+    ) {
+        let of = |(lane, answered, lost, words): (String, Vec<(f64, f64)>, Vec<f64>, String)| LaneLoad {
+            lane,
+            accelerator: Some(Accelerator::Tcg),
+            changes: answered.iter().take(3).map(|(at, took)| [*at, *took]).collect(),
+            answered: answered.into_iter().map(|(at, took)| [at, took]).collect(),
+            lost,
+            words: vec![words],
+        };
+        let loads: Vec<LaneLoad> = loads.into_iter().map(of).collect();
+        assert_tidy(&timeline_chart("A load", &loads, size, Theme::Light));
+    }
+
+    #[test]
     fn distributions_are_tidy(
         lanes in prop::collection::vec((id(), prop::collection::vec(1e6..1e10_f64, 1..40)), 0..4),
         size in size(),
@@ -217,10 +276,13 @@ proptest! {
 
 #[test]
 fn every_chart_of_a_result_is_tidy_at_every_width() {
-    let document = common::document();
-    for width in (280..1500).step_by(20) {
-        for named in from_result(&document, Size::wide(width), Theme::Light) {
-            assert_tidy(&named.chart);
+    let mut documents = experiments::experiments();
+    documents.push(common::document());
+    for document in documents {
+        for width in (280..1500).step_by(20) {
+            for named in from_result(&document, Size::wide(width), Theme::Light) {
+                assert_tidy(&named.chart);
+            }
         }
     }
 }

@@ -175,6 +175,19 @@ fn never_answers(world: &World) -> Result<()> {
     output.says(&["I sleep"])?;
     ensure!(output.stderr.contains("3 s"), "the limit is not named\n{output}");
     world.tandem(["image", "rm", "sleeper"])?.ok()?;
+
+    // One that ends early is not waited for: neither by a launch nor by a
+    // course, whose limit here is two minutes.
+    let text = format!("FROM {BASE}\nEXPOSE 8080\nCMD [\"sh\", \"-c\", \"echo bye; exit 3\"]\n");
+    world.write("brief/Dockerfile", &text)?;
+    build(world, "brief", "brief")?;
+    for (id, said) in [("size", "exit code 3"), ("persistence", "ended before it answered")] {
+        let words = ["experiment", "run", id, "--subject", "brief", "--lanes", "container"];
+        let output = world.tandem([&words[..], &["--trials", "1"]].concat())?.code_is(125)?;
+        ensure!(output.stderr.contains(said), "{output}");
+        ensure!(output.elapsed < Duration::from_mins(1), "it was waited for\n{output}");
+    }
+    world.tandem(["image", "rm", "brief"])?.ok()?;
     Ok(())
 }
 

@@ -249,7 +249,7 @@ fn docker(world: &World) -> Result<()> {
 
 /// An app that keeps so much memory that a ledger without the engine's own
 /// process for it would not add up.
-fn build_pages(world: &World) -> Result<()> {
+pub(super) fn build_pages(world: &World) -> Result<()> {
     build_tools(world)?;
     let recipe = "FROM box:1\nRUN cp /srv/kept /srv/index.html\nEXPOSE 8080\nENTRYPOINT []\n\
         CMD [\"/bin/busybox\", \"sh\", \"-c\", \"x=$(/bin/busybox head -c 12000000 /dev/zero | \

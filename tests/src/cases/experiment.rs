@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::{Case, Need, Start, World, ledger::memory_adds_up, poll, validate_result};
+use crate::{Background, Case, Need, Start, World, ledger::memory_adds_up, poll, validate_result};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -164,6 +164,7 @@ fn courses(world: &World) -> Result<()> {
         ensure!(seen[metric] == false, "{metric}: {seen}");
     }
     ensure!(seen["contained.bomb"] == true && seen["kernel"].is_string(), "{seen}");
+    ensure!(seen["contained.hog"] == true && seen["hog_bytes"].as_u64() > Some(0), "{seen}");
     let document = measure(world, "portability", &once)?;
     let moved = found(&document, "container")?;
     for metric in ["same_answer", "same_digest", "file_came_along"] {
@@ -276,11 +277,15 @@ fn killed(world: &World) -> Result<()> {
     running.signal(Signal::SIGKILL)?;
     running.wait(LIMIT)?;
     let file = "resumed.json";
-    world.tandem_within(LIMIT, ["experiment", "resume", &id[..8], "--json", file])?.ok()?;
+    let mut running = world.background(["experiment", "resume", &id[..8], "--json", file])?;
+    hold_still(world, &running, &id)?;
+    ensure!(running.wait(LIMIT)? == Some(0), "it could not be resumed");
     let document: Value = serde_json::from_str(&fs::read_to_string(world.scratch().join(file))?)?;
     validate_result(&document)?;
     ensure!(document["id"] == id.as_str(), "{}", document["id"]);
-    ensure!(document["warnings"].to_string().contains("resumed after"), "{}", document["warnings"]);
+    for said in ["resumed after", "Tandem itself was held still for"] {
+        ensure!(document["warnings"].to_string().contains(said), "{}", document["warnings"]);
+    }
     let trials = document["trials"].as_array().context("no trials")?;
     let counted = trials.iter().filter(|it| it["warmup"] == false && it["outcome"] == "measured");
     ensure!(counted.count() == 12, "{trials:?}");
@@ -296,6 +301,27 @@ fn killed(world: &World) -> Result<()> {
     ensure!(lane["class"]["count"] == 12 && lane["binding"].is_string(), "{guide}");
     ensure!(guide["results"][0]["id"] == id.as_str(), "{guide}");
     ensure!(guide["advice"].to_string().contains("share this machine's kernel"), "{guide}");
+    Ok(())
+}
+
+/// Holds a laboratory still for a moment, as Ctrl-Z does: what it then timed
+/// came later than it was, and it must say so. More than once, for a moment
+/// may lie between two trials.
+fn hold_still(world: &World, running: &Background, id: &str) -> Result<()> {
+    let trials = || -> Option<u64> {
+        let rows = world.tandem(["result", "ls", "--json"]).ok()?.json().ok()?;
+        rows.as_array()?.iter().find(|row| row["id"] == id)?["trials"].as_u64()
+    };
+    let before = trials().context("it is not listed")?;
+    poll::until("a trial after the resumption", LIMIT, || {
+        trials().filter(|count| *count > before).map(drop)
+    })?;
+    for _ in 0..3 {
+        running.signal(Signal::SIGSTOP)?;
+        std::thread::sleep(Duration::from_millis(700));
+        running.signal(Signal::SIGCONT)?;
+        std::thread::sleep(Duration::from_millis(150));
+    }
     Ok(())
 }
 
@@ -332,6 +358,12 @@ fn explained(world: &World, document: &Value, expected: &str) -> Result<()> {
     let marked = |row: &&Value| row["origin"] == "recorded";
     let count = rows.as_array().map_or(0, |rows| rows.iter().filter(marked).count());
     ensure!(count == recorded.stdout.lines().count(), "{rows}");
+    // Each of them has a picture, whatever it is about.
+    for row in rows.as_array().context("no list")?.iter().filter(marked) {
+        let id = row["id"].as_str().context("an id")?;
+        let picture = world.tandem(["result", "export", id, "--format", "svg", "-o", "-"])?.ok()?;
+        ensure!(picture.stdout.starts_with("<svg"), "{row}\n{picture:.200}");
+    }
     Ok(())
 }
 
@@ -343,6 +375,14 @@ fn snapshots(world: &World) -> Result<()> {
         "{container}"
     );
     ensure!(vm["survives.disk"] == true && vm["survives.memory"] == true, "{vm}");
+    // Files and memory leave their home; no other way brings memory back.
+    ensure!(container["survives.disk_elsewhere"] == true, "{container}");
+    ensure!(container["survives.memory_elsewhere"] == false, "{container}");
+    for (metric, yes) in
+        [("disk_elsewhere", true), ("memory_elsewhere", true), ("memory_from_files", false)]
+    {
+        ensure!(vm[format!("survives.{metric}")] == yes, "{metric}: {vm}");
+    }
     ensure!(document["verdicts"][0]["outcome"] == "supported", "{}", document["verdicts"]);
     Ok(())
 }

@@ -18,6 +18,7 @@ mod exec;
 mod experiment;
 mod faults;
 mod faults_disk;
+mod faults_lab;
 mod faults_many;
 mod faults_vm;
 mod hostile;
@@ -117,6 +118,7 @@ pub fn all() -> Vec<Case> {
         crash::CASES,
         faults::CASES,
         faults_disk::CASES,
+        faults_lab::CASES,
         faults_many::CASES,
         faults_vm::CASES,
         rootless::CASES,

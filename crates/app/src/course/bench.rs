@@ -142,6 +142,20 @@ impl Bench<'_> {
         Ok(app)
     }
 
+    /// The same bench in another home.
+    pub(super) fn there<'b>(&self, other: &'b App) -> Bench<'b> {
+        Bench {
+            app: other,
+            image: self.image.clone(),
+            program: None,
+            port: self.port,
+            resources: self.resources,
+            prefix: self.prefix.clone(),
+            limit: self.limit,
+            elsewhere: Mutex::default(),
+        }
+    }
+
     fn homes(&self) -> MutexGuard<'_, Vec<Elsewhere>> {
         self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,7 +9,8 @@ use tandem_model::{
 };
 use tandem_stats::median;
 
-pub(super) fn verdicts(document: &ResultDocument) -> Vec<Verdict> {
+/// The verdicts of a course's result.
+pub(crate) fn verdicts(document: &ResultDocument) -> Vec<Verdict> {
     let Some(found) = describe(&document.experiment) else { return Vec::new() };
     let of = |kind: BackendKind| document.lanes.iter().find(|lane| lane.backend == kind);
     let (Some(container), Some(vm)) = (of(BackendKind::Container), of(BackendKind::Vm)) else {
@@ -95,23 +96,45 @@ impl Pair<'_> {
             Some((disk, memory))
         };
         let ((c_disk, c_memory), (v_disk, v_memory)) = (told(self.container)?, told(self.vm)?);
-        let outcome = if v_disk && v_memory && !c_memory {
+        // Results of earlier versions never left their home.
+        let elsewhere = self
+            .always(self.vm, "survives.disk_elsewhere")
+            .zip(self.always(self.vm, "survives.memory_elsewhere"))
+            .map(|(disk, memory)| disk && memory);
+        let outcome = if v_disk && v_memory && !c_memory && elsewhere != Some(false) {
             VerdictOutcome::Supported
         } else {
             VerdictOutcome::Refuted
         };
         let word = |yes: bool| if yes { "came back" } else { "did not" };
-        Some((
-            outcome,
-            format!(
-                "VM: the mark on disk {}, the one in memory {}. Container: the mark on disk {}, the one in memory {}. So VMs do restore whole; a container is less ephemeral than the claim says, for its files can be kept{}.",
-                word(v_disk),
-                word(v_memory),
-                word(c_disk),
-                word(c_memory),
-                if c_memory { ", and by a checkpoint (CRIU) its memory too" } else { "" }
-            ),
-        ))
+        let mut told = Vec::new();
+        if let Some(both) = elsewhere {
+            let word = if both { "both marks came back" } else { "not both marks came back" };
+            told.push(format!("In a second home, which stands for another server, the VM's memory was restored too: {word}."));
+        }
+        if let Some(memory) = self.always(self.vm, "survives.memory_from_files") {
+            told.push(format!(
+                "From a snapshot of the VM's files alone the mark in memory {}.",
+                word(memory)
+            ));
+        }
+        told.insert(0, Self::marks(word, (c_disk, c_memory), (v_disk, v_memory)));
+        Some((outcome, told.join(" ")))
+    }
+
+    fn marks(
+        word: fn(bool) -> &'static str,
+        (c_disk, c_memory): (bool, bool),
+        (v_disk, v_memory): (bool, bool),
+    ) -> String {
+        format!(
+            "VM: the mark on disk {}, the one in memory {}. Container: the mark on disk {}, the one in memory {}. So VMs do restore whole; a container is less ephemeral than the claim says, for its files can be kept{}.",
+            word(v_disk),
+            word(v_memory),
+            word(c_disk),
+            word(c_memory),
+            if c_memory { ", and by a checkpoint (CRIU) its memory too" } else { "" }
+        )
     }
 
     fn persistence(&self) -> Judged {
@@ -172,7 +195,13 @@ impl Pair<'_> {
         let (c_hidden, v_hidden) = (hidden(self.container)?, hidden(self.vm)?);
         let bomb = self.always(self.container, "contained.bomb").unwrap_or(false)
             && self.always(self.vm, "contained.bomb").unwrap_or(false);
-        let outcome = if v_kernel && !c_kernel && c_hidden && v_hidden && bomb {
+        // Earlier versions let no hog loose.
+        let hog = self
+            .always(self.container, "contained.hog")
+            .zip(self.always(self.vm, "contained.hog"))
+            .map(|(container, vm)| container && vm);
+        let contained = bomb && hog != Some(false);
+        let outcome = if v_kernel && !c_kernel && c_hidden && v_hidden && contained {
             VerdictOutcome::Supported
         } else {
             VerdictOutcome::Refuted
@@ -180,6 +209,15 @@ impl Pair<'_> {
         let word =
             |own: bool| if own { "has a kernel of its own" } else { "shares the host's kernel" };
         let seen = |hidden: bool| if hidden { "none" } else { "some" };
+        let told = match hog {
+            None => "",
+            Some(true) => {
+                " A program that took more and more memory was stopped at the limit in both."
+            }
+            Some(false) => {
+                " A program that took more and more memory was not stopped at the limit in both."
+            }
+        };
         Some((
             outcome,
             format!(
@@ -189,7 +227,7 @@ impl Pair<'_> {
                 seen(v_hidden),
                 seen(c_hidden),
                 if bomb { "contained in both" } else { "not contained in both" }
-            ),
+            ) + told,
         ))
     }
 

@@ -8,6 +8,7 @@ mod names;
 mod program;
 mod resources;
 mod sandbox;
+mod snapshot;
 mod storage;
 mod work;
 
@@ -21,6 +22,7 @@ use tandem_model::{BackendKind, Lane, ResultDocument, Verdict};
 use crate::{App, ExperimentRequest, spec::exposed_port, subject::Ready};
 
 use bench::Bench;
+pub(crate) use judge::verdicts;
 pub(crate) use program::is_wanted;
 
 /// Metric id to value; times in nanoseconds, sizes in bytes.
@@ -100,7 +102,7 @@ impl<'a> Course<'a> {
         let bench = &self.bench;
         match self.id {
             "elasticity" => Box::pin(resources::elasticity(bench, lane, index, note)).await,
-            "snapshot" => Box::pin(storage::snapshot(bench, lane, index, note)).await,
+            "snapshot" => Box::pin(snapshot::snapshot(bench, lane, index, note)).await,
             "persistence" => Box::pin(storage::persistence(bench, lane, index, note)).await,
             "portability" => Box::pin(storage::portability(bench, lane, index, note)).await,
             "isolation" => Box::pin(sandbox::isolation(bench, lane, index, note)).await,
@@ -164,7 +166,7 @@ impl Experiment for Course<'_> {
     }
 
     fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
-        judge::verdicts(document)
+        verdicts(document)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use serde_json::json;
+use tandem_lab::available_memory;
 use tandem_model::Lane;
 use tandem_probe::{lateness_ns, open_loop};
 use tandem_stats::quantile;
@@ -59,8 +60,30 @@ pub(super) async fn isolation(
     let started: u32 = started.and_then(|count| count.parse().ok()).unwrap_or(0);
     metrics.insert("bomb_processes".into(), json!(started));
     metrics.insert("contained.bomb".into(), json!(started < BOMB));
+    hog(bench, &name, &mut metrics, note).await?;
     bench.answered(launched.record).await?;
     Ok(metrics)
+}
+
+/// Lets a program take more memory than the instance was given; the machine's
+/// own is guarded. The app must answer afterwards.
+async fn hog(
+    bench: &Bench<'_>,
+    name: &str,
+    metrics: &mut Metrics,
+    note: Note<'_>,
+) -> Result<(), String> {
+    let Some(limit) = bench.resources.memory_bytes else { return Ok(()) };
+    let wanted = limit + limit / 2;
+    if available_memory().is_none_or(|free| free / 3 < wanted) {
+        return Ok(());
+    }
+    note("letting a program take more and more memory");
+    let said = bench.inside(name, &[PROGRAM, "grow", &wanted.to_string(), "0"]).await?;
+    let reached: u64 = said.text.lines().rev().find_map(|line| line.parse().ok()).unwrap_or(0);
+    metrics.insert("hog_bytes".into(), json!(reached));
+    metrics.insert("contained.hog".into(), json!(!said.is_ok() && reached <= limit));
+    Ok(())
 }
 
 /// How long the answers are measured; under emulation they are few.

@@ -1,20 +1,24 @@
-//! Persistence, snapshots, moving to another home.
+//! Persistence, and moving to another home.
 
-use std::{path::Path, sync::Mutex};
+use std::path::Path;
 
 use serde_json::{Value, json};
-use tandem_model::{BackendKind, Lane, parse_volume};
+use tandem_model::{Lane, parse_volume};
 use tandem_probe::now;
 
 use super::{
     Metrics, Note,
     bench::{Bench, told},
-    is_vm,
 };
 use crate::App;
 
 /// Whether a file inside still says what it should.
-async fn is_there(bench: &Bench<'_>, name: &str, path: &str, mark: &str) -> Result<Value, String> {
+pub(super) async fn is_there(
+    bench: &Bench<'_>,
+    name: &str,
+    path: &str,
+    mark: &str,
+) -> Result<Value, String> {
     let said = bench.sh(name, &format!("cat {path} 2>/dev/null")).await?;
     Ok(json!(said.text == mark))
 }
@@ -58,62 +62,6 @@ pub(super) async fn persistence(
     Ok(metrics)
 }
 
-pub(super) async fn snapshot(
-    bench: &Bench<'_>,
-    lane: Lane,
-    index: u32,
-    note: Note<'_>,
-) -> Result<Metrics, String> {
-    let name = bench.name("app", lane, index);
-    let launched = bench.launch(bench.options(lane, &name)).await?;
-    // The one is on disk, the other in memory and nowhere else.
-    let marks = [("survives.disk", "/tandem-mark"), ("survives.memory", "/dev/shm/tandem-mark")];
-    for (_, path) in marks {
-        bench.must(&name, &format!("echo before > {path}")).await?;
-    }
-    let mut metrics = Metrics::new();
-    // A container's where it can be: CRIU has to know the kernel, and the app
-    // must be one that it knows.
-    let record = bench.app.inspect(&name).map_err(told)?;
-    let mut with_memory = is_vm(lane)
-        || (lane.backend == BackendKind::Container
-            && bench.app.refuse_memory(&record).await.is_ok());
-    note("taking a snapshot");
-    let begin = now();
-    let mut taken = bench.app.snapshot(&name, "safe", with_memory).await;
-    if let (Err(e), true) = (&taken, with_memory && !is_vm(lane)) {
-        note(&format!("the files alone: {e}"));
-        with_memory = false;
-        taken = bench.app.snapshot(&name, "safe", with_memory).await;
-    }
-    let taken = taken.map_err(told)?;
-    metrics.insert("snapshot_time".into(), json!(now().since(begin)));
-    metrics.insert("with_memory".into(), json!(with_memory));
-    metrics.insert("snapshot_pause".into(), json!(taken.pause_ns));
-    let rows = bench.app.snapshots(&name).map_err(told)?;
-    if let Some(row) = rows.first() {
-        metrics.insert("snapshot_bytes".into(), json!(row.size_bytes));
-    }
-    for (_, path) in marks {
-        bench.must(&name, &format!("echo after > {path}")).await?;
-    }
-    note("spilling coffee: the instance is killed");
-    bench.app.kill(&name, "KILL").await.map_err(told)?;
-    bench.app.wait(&name).await.map_err(told)?;
-    note("restoring");
-    let begin = now();
-    bench.app.restore(&name, "safe", None, with_memory).await.map_err(told)?;
-    if !bench.app.inspect(&name).map_err(told)?.state.is_up() {
-        bench.app.start(&name).await.map_err(told)?;
-    }
-    bench.answered(launched.record).await?;
-    metrics.insert("restore_time".into(), json!(now().since(begin)));
-    for (metric, path) in marks {
-        metrics.insert(metric.into(), is_there(bench, &name, path, "before").await?);
-    }
-    Ok(metrics)
-}
-
 pub(super) async fn portability(
     bench: &Bench<'_>,
     lane: Lane,
@@ -145,7 +93,7 @@ pub(super) async fn portability(
 
 /// A hypervisor's kernel is no part of what is carried, and to fetch one is no
 /// part of what is measured.
-fn share(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn share(from: &Path, to: &Path) -> std::io::Result<()> {
     let entries = match std::fs::read_dir(from) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
@@ -177,16 +125,7 @@ async fn elsewhere(
     metrics.insert("import_time".into(), json!(now().since(begin)));
     metrics.insert("digest".into(), json!(record.spec.digest.to_string()));
     other.start(name).await.map_err(told)?;
-    let there = Bench {
-        app: other,
-        image: bench.image.clone(),
-        program: None,
-        port: bench.port,
-        resources: bench.resources,
-        prefix: bench.prefix.clone(),
-        limit: bench.limit,
-        elsewhere: Mutex::default(),
-    };
+    let there = bench.there(other);
     let (_, at, answer) = there.answered(record).await?;
     metrics.insert("moved_response".into(), json!(at.since(begin)));
     metrics.insert("same_answer".into(), json!(answer == body));

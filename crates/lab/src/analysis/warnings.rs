@@ -284,6 +284,27 @@ mod tests {
     }
 
     #[test]
+    fn clocks_that_were_set_and_time_that_was_lost_are_said_once_each() {
+        let mut warnings = Warnings::default();
+        let quiet = warnings.disturbed("container", 1, Disturbance::default());
+        assert!(quiet.is_empty(), "{quiet:?}");
+        let by = Disturbance {
+            set_by: -7_200_000_000_000,
+            slept_for: 60_000_000_000,
+            held_for: 900_000_000,
+            elapsed: 1_000_000_000,
+        };
+        for _ in 0..2 {
+            assert_eq!(warnings.disturbed("container", 3, by).len(), 3);
+        }
+        let kept = warnings.into_sentences();
+        let [set, held, slept] = &kept[..] else { panic!("{kept:?}") };
+        assert!(set.starts_with("the machine's clock was set back by 120 min"), "{set}");
+        assert!(held.contains("held still for 0.90 s during trial 3 of container"), "{held}");
+        assert!(slept.starts_with("the machine slept for 60.00 s during trial 3"), "{slept}");
+    }
+
+    #[test]
     fn what_weakens_a_result_is_said() {
         let few = sentences(document(5));
         assert!(few.contains("container: with 5 trials") && few.contains("93.8 %"), "{few}");

@@ -88,6 +88,12 @@ fn other_experiments_and_images_are_other_groups() {
     let groups: Vec<_> =
         all.groups.iter().map(|it| (it.experiment.as_str(), it.machines.len())).collect();
     assert_eq!(groups, [("compare", 2), ("size", 1)]);
+    let image = changed(handed_in("i", "3", 1.0), |it| {
+        it.subject.digest = format!("sha256:{}", "7".repeat(64)).parse().unwrap();
+    });
+    let all = class(vec![handed_in("a", "1", 1.0), image], false);
+    let counts: Vec<_> = all.groups.iter().map(|it| it.machines.len()).collect();
+    assert_eq!(counts, [1, 1], "times of two images are one distribution");
 }
 
 #[test]

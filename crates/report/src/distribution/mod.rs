@@ -5,7 +5,7 @@ mod swarm;
 use tandem_model::{Accelerator, Unit};
 
 use crate::{
-    axis::{TICK, draw_x, ticks_between},
+    axis::{TICK, draw_x, ticks_between, unit_word},
     canvas::{Anchor, Canvas, Pen},
     chart::{Axis, Chart, Panel, Rect, Size, Table},
     from_result::interval_words,
@@ -281,18 +281,6 @@ fn columns(words: &[[String; 3]]) -> (f64, f64) {
     };
     let value = widest(1, 15.0, Weight::Bold).max(widest(2, TICK, Weight::Regular));
     (widest(0, 13.0, Weight::Bold) + 12.0, value + 16.0)
-}
-
-fn unit_word(unit: Unit) -> &'static str {
-    match unit {
-        Unit::Ns => "ns",
-        Unit::Bytes => "bytes",
-        Unit::Count => "count",
-        Unit::Ratio => "ratio",
-        Unit::PerSecond => "per_second",
-        Unit::BytesPerSecond => "bytes_per_second",
-        Unit::Boolean => "boolean",
-    }
 }
 
 fn table(title: &str, unit: Unit, mark: MarkOf, lanes: &[&LaneTrials]) -> Table {

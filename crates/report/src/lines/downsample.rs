@@ -5,7 +5,7 @@
 /// VLDB 7, 2014): no peak is lost, which averages would do.
 ///
 /// Points that are not finite are left out. The rest is sorted by time.
-pub(super) fn downsample(points: &[[f64; 2]], domain: [f64; 2], columns: usize) -> Vec<(f64, f64)> {
+pub(crate) fn downsample(points: &[[f64; 2]], domain: [f64; 2], columns: usize) -> Vec<(f64, f64)> {
     let [from, to] = domain;
     let mut points: Vec<(f64, f64)> = points
         .iter()

@@ -1,12 +1,13 @@
-//! What lanes use over time: one line a lane.
+//! What lanes use over time, or with more and more instances: one line a lane.
 
 mod downsample;
 mod labels;
+mod quantity;
 
 use tandem_model::Accelerator;
 
 use crate::{
-    axis::{TICK, Ticks, byte_ticks, cpu_ticks, draw_x, round_up, time_ticks},
+    axis::{TICK, Ticks, draw_x},
     canvas::{Anchor, Canvas, Pen},
     chart::{Axis, Chart, Panel, Rect, Size, Table},
     header::{Header, PAD},
@@ -14,9 +15,10 @@ use crate::{
     text::{Weight, width},
     theme::{Palette, Theme},
 };
-use downsample::downsample;
+pub(crate) use downsample::downsample;
 use labels::{End, place_ends};
-use tandem_model::format::{format_bytes, format_cpus};
+pub use quantity::Growth;
+use quantity::{Along, CPU, MEMORY, Quantity};
 
 /// A lane's use over time.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,38 +33,6 @@ pub struct LaneSeries {
     /// When the first answer came, nanoseconds since the request.
     pub first_response_ns: Option<f64>,
 }
-
-/// What kind of value a line chart shows.
-struct Quantity {
-    title: &'static str,
-    note: &'static str,
-    unit: &'static str,
-    format: fn(f64) -> String,
-    /// The axis reaches at least so far.
-    least: f64,
-    round_up: fn(f64) -> f64,
-    ticks: fn(f64, usize) -> Ticks,
-}
-
-const CPU: Quantity = Quantity {
-    title: "Processor",
-    note: "100 % is one processor",
-    unit: "processors",
-    format: format_cpus,
-    least: 1.0,
-    round_up: |cpus| if cpus <= 1.05 { 1.05 } else { cpus.ceil().max(cpus * 1.02) },
-    ticks: cpu_ticks,
-};
-
-const MEMORY: Quantity = Quantity {
-    title: "Memory of this machine, PSS",
-    note: "shared pages are divided",
-    unit: "bytes",
-    format: |bytes| format_bytes(bytes),
-    least: 1_048_576.0,
-    round_up: |bytes| round_up(bytes * 1.05 / 1_048_576.0) * 1_048_576.0,
-    ticks: byte_ticks,
-};
 
 /// Height when none is asked for.
 const HEIGHT: f64 = 220.0;
@@ -82,6 +52,18 @@ pub fn memory_chart(series: &[LaneSeries], size: Size, theme: Theme) -> Chart {
     draw(&MEMORY, series, size, theme)
 }
 
+/// What grows with the number of instances, a line a lane. A point is a number
+/// of instances and the value; `more` is a further note.
+pub fn growth_chart(
+    growth: Growth,
+    series: &[LaneSeries],
+    more: &str,
+    size: Size,
+    theme: Theme,
+) -> Chart {
+    draw_with(&growth.quantity(), series, more, size, theme)
+}
+
 /// The picture before anything is drawn.
 struct Frame {
     header: Header,
@@ -98,9 +80,9 @@ struct Frame {
 }
 
 impl Frame {
-    fn lay(quantity: &Quantity, series: &[LaneSeries], size: Size) -> Self {
+    fn lay(quantity: &Quantity, series: &[LaneSeries], more: &str, size: Size) -> Self {
         let width = size.drawn_width();
-        let header = Header::lay(quantity.title, &note(quantity, series), width);
+        let header = Header::lay(quantity.title, &note(quantity, series, more), width);
         let label_lines = if width < NARROW && series.len() > 1 { 2 } else { 1 };
         let words = words(quantity, series, width);
         let margin = words.iter().map(|words| labels::wide(words, label_lines)).fold(0.0, f64::max);
@@ -109,8 +91,10 @@ impl Frame {
         let finite = || points().filter(|point| point.iter().all(|value| value.is_finite()));
         let highest = finite().map(|point| point[1]).fold(quantity.least, f64::max);
         let latest = finite().map(|point| point[0]).fold(0.0, f64::max);
-        let (y_max, x_max) =
-            ((quantity.round_up)(highest), if latest > 0.0 { latest } else { 1e9 });
+        let (y_max, x_max) = (
+            (quantity.round_up)(highest),
+            if latest > 0.0 { latest } else { quantity.along.least() },
+        );
         let y_ticks = (quantity.ticks)(y_max, 5);
         let left = PAD + 8.0 + widest(&y_ticks);
 
@@ -128,7 +112,7 @@ impl Frame {
         let panel = Panel {
             lane: None,
             plot,
-            x: Axis { domain: [0.0, x_max], unit: "ns".into() },
+            x: Axis { domain: [0.0, x_max], unit: quantity.along.unit().into() },
             y: Some(Axis { domain: [0.0, y_max], unit: quantity.unit.into() }),
         };
         Self { header, width, height, panel, x_max, y_max, y_ticks, words, label_lines }
@@ -145,11 +129,22 @@ impl Frame {
 }
 
 fn draw(quantity: &Quantity, series: &[LaneSeries], size: Size, theme: Theme) -> Chart {
-    let frame = Frame::lay(quantity, series, size);
+    draw_with(quantity, series, "", size, theme)
+}
+
+/// `more` is a further note.
+fn draw_with(
+    quantity: &Quantity,
+    series: &[LaneSeries],
+    more: &str,
+    size: Size,
+    theme: Theme,
+) -> Chart {
+    let frame = Frame::lay(quantity, series, more, size);
     let palette = theme.palette();
     let canvas = Canvas::new(frame.width, frame.height, theme);
     frame.header.draw(&canvas, palette);
-    draw_axes(&canvas, &frame, palette);
+    draw_axes(&canvas, &frame, quantity.along, palette);
     let ids: Vec<&str> = series.iter().map(|lane| lane.lane.as_str()).collect();
     let mut ends = Vec::new();
     let mut paths = Vec::new();
@@ -170,7 +165,7 @@ fn draw(quantity: &Quantity, series: &[LaneSeries], size: Size, theme: Theme) ->
     canvas.finish(quantity.title, vec![frame.panel], table(quantity, series))
 }
 
-fn draw_axes(canvas: &Canvas, frame: &Frame, palette: &Palette) {
+fn draw_axes(canvas: &Canvas, frame: &Frame, along: Along, palette: &Palette) {
     let faint = Pen { size: TICK, weight: Weight::Regular, colour: palette.faint };
     let grid = Pen { colour: palette.line, ..faint };
     let plot = frame.panel.plot;
@@ -179,7 +174,7 @@ fn draw_axes(canvas: &Canvas, frame: &Frame, palette: &Palette) {
         canvas.line((plot.x, y), (plot.right(), y), 1.0, grid.colour);
         canvas.text(word, plot.x - 8.0, y, Anchor::Right, faint);
     }
-    let ticks = time_ticks(frame.x_max, if frame.width < NARROW { 4 } else { 7 });
+    let ticks = along.ticks(frame.x_max, if frame.width < NARROW { 4 } else { 7 });
     let no_lines = Rect { y: plot.bottom(), height: 0.0, ..plot };
     draw_x(canvas, &ticks, no_lines, (2.0, frame.width - 2.0), |ns| frame.x(ns), (grid, faint));
 }
@@ -200,8 +195,9 @@ fn draw_line(canvas: &Canvas, frame: &Frame, lane: &LaneSeries, look: Look) -> V
     path
 }
 
-fn note(quantity: &Quantity, series: &[LaneSeries]) -> String {
+fn note(quantity: &Quantity, series: &[LaneSeries], more: &str) -> String {
     let mut notes = vec![quantity.note.to_owned()];
+    notes.extend((!more.is_empty()).then(|| more.to_owned()));
     notes.extend(accelerator_note(series.iter().map(|one| (one.lane.as_str(), one.accelerator))));
     let answered = series.iter().any(|lane| lane.first_response_ns.is_some());
     notes.extend(answered.then(|| "hollow mark: first answer".to_owned()));

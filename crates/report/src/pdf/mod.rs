@@ -48,8 +48,8 @@ fn fill(sheets: &mut Sheets, result: &ResultDocument) {
     verdicts(sheets, result, palette);
     warnings(sheets, result, palette);
     let charts = from_result(result, Size::wide(CHART_WIDTH), Theme::Light);
-    if !charts.is_empty() {
-        sheets.heading("Charts");
+    if let Some(first) = charts.first() {
+        sheets.heading_of("Charts", &first.chart);
     }
     for named in &charts {
         sheets.chart(&named.chart);

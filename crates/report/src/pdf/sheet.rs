@@ -201,6 +201,14 @@ impl Sheets {
         self.y += 4.0;
     }
 
+    /// A heading on the page of the chart that comes after it.
+    pub(super) fn heading_of(&mut self, title: &str, chart: &Chart) {
+        let pen = Pen::bold(12.0, Theme::Light.palette().ink);
+        let height = chart.scales.height * scale_of(chart);
+        self.need((12.0 + pen.line() + 4.0 + height).min(Self::full()));
+        self.heading(title);
+    }
+
     /// A line across, as thin as printers draw well.
     pub(super) fn rule(&mut self, x: f64, width: f64) {
         let (y, colour) = (self.y, Theme::Light.palette().line);
@@ -232,8 +240,7 @@ impl Sheets {
     /// A chart whose words begin and end where the others do, or a smaller one
     /// where it would be higher than a page.
     pub(super) fn chart(&mut self, chart: &Chart) {
-        let wide = CONTENT / (chart.scales.width - 2.0 * PAD);
-        let scale = wide.min(Self::full() / chart.scales.height);
+        let scale = scale_of(chart);
         let (width, height) = (chart.scales.width * scale, chart.scales.height * scale);
         self.need(height);
         let (x, y) = (LEFT + (CONTENT - width) / 2.0, self.y);
@@ -256,4 +263,10 @@ impl Sheets {
         }
         pages
     }
+}
+
+/// How much of its size a chart has on paper.
+fn scale_of(chart: &Chart) -> f64 {
+    let wide = CONTENT / (chart.scales.width - 2.0 * PAD);
+    wide.min(Sheets::full() / chart.scales.height)
 }

@@ -10,8 +10,8 @@ use tandem_model::{
 };
 use tandem_stats::{ratio_of_medians, summarize};
 
-const MS: f64 = 1e6;
-const MIB: f64 = 1_048_576.0;
+pub(crate) const MS: f64 = 1e6;
+pub(crate) const MIB: f64 = 1_048_576.0;
 
 /// Trials around a middle, spread by a fixed pattern, with one far off.
 fn times(middle_ms: f64, spread: f64) -> Vec<f64> {
@@ -70,7 +70,7 @@ fn vm(index: u32, total: f64) -> TrialRecord {
     record("vm/micro", index, total, phases(total, &parts), cpu, memory, &ledger)
 }
 
-fn record(
+pub(crate) fn record(
     lane: &str,
     index: u32,
     total: f64,

@@ -29,13 +29,13 @@ const SOURCES: [readonly Phrase[], string[], string[]][] = [
   [doctor, FINDINGS, ["container/src/process/engine.rs", "vm/src/engine.rs", "app/src/base.rs", "app/src/doctor.rs"]],
   [guide, [], ["lab/src/guide/advice.rs", "lab/src/guide/mod.rs"]],
   [errors, [], ["app/src/error.rs", "backend/src/error.rs", "image/src/error.rs", "image/src/registry/error.rs", "build/src/error.rs"]],
-  [charts, [], ["report/src/from_result.rs", "report/src/ledger.rs", "report/src/lines/mod.rs", "report/src/race/layout.rs", "report/src/race/mod.rs", "report/src/distribution/mod.rs"]],
+  [charts, [], ["report/src/from_result.rs", "report/src/ledger.rs", "report/src/lines/mod.rs", "report/src/race/layout.rs", "report/src/race/mod.rs", "report/src/distribution/mod.rs", "report/src/amounts/mod.rs", "report/src/matrix.rs", "report/src/timeline/mod.rs", "report/src/pictures/mod.rs", "report/src/pictures/words.rs", "report/src/lines/quantity.rs"]],
 ];
 
 /** What nobody reads in the window, or what is said of it in parts. */
 const APART = new Set([
   "measured times and sizes are never negative and far below 2^63", "a plot is a few thousand pixels wide",
-  "{busy} {} and {}", "{} ({} {low} to {high})", "; its last output:", "came back", "did not", "still there", "answered the same", "did not answer the same", "has a kernel of its own", "shares the host's kernel", "contained in both", "not contained in both",
+  "{busy} {} and {}", "{} ({} {low} to {high})", "; its last output:", "came back", "did not", "still there", "answered the same", "did not answer the same", "has a kernel of its own", "shares the host's kernel", "contained in both", "not contained in both", "both marks came back", "not both marks came back",
   "`as` keeps within the range of the type, which is what is wanted", "Linux {} ({package})", "trying to {action} {}",
 ]);
 

@@ -141,6 +141,58 @@ fn what_a_new_machine_lacks_is_said_too() {
 }
 
 #[test]
+fn a_snapshot_that_does_not_leave_its_home_refutes_the_claim() {
+    let told = |elsewhere: Option<f64>| {
+        let mut vm = vec![("survives.disk", vec![1.0]), ("survives.memory", vec![1.0])];
+        if let Some(value) = elsewhere {
+            vm.push(("survives.disk_elsewhere", vec![1.0]));
+            vm.push(("survives.memory_elsewhere", vec![value]));
+            vm.push(("survives.memory_from_files", vec![0.0]));
+        }
+        let vm: Vec<_> = vm.iter().map(|(name, all)| (*name, &all[..])).collect();
+        let container = [("survives.disk", &[1.0][..]), ("survives.memory", &[0.0])];
+        judged(&document("snapshot", &[("container", &container), ("vm/micro", &vm)]))
+    };
+    // Results of earlier versions.
+    assert_eq!(told(None).outcome, VerdictOutcome::Supported);
+    let found = told(Some(1.0));
+    assert_eq!(found.outcome, VerdictOutcome::Supported);
+    for said in ["restored too: both marks came back.", "files alone the mark in memory did not."] {
+        assert!(found.why.contains(said), "{}", found.why);
+    }
+    let found = told(Some(0.0));
+    assert_eq!(found.outcome, VerdictOutcome::Refuted);
+    assert!(found.why.contains("not both marks came back"), "{}", found.why);
+}
+
+#[test]
+fn what_takes_all_memory_must_be_stopped_too() {
+    let told = |hog: Option<f64>| {
+        let lane = |kernel: f64| {
+            let mut all = vec![
+                ("own_kernel", vec![kernel]),
+                ("sees_host_processes", vec![0.0]),
+                ("sees_host_files", vec![0.0]),
+                ("contained.bomb", vec![1.0]),
+            ];
+            all.extend(hog.map(|hog| ("contained.hog", vec![hog])));
+            all
+        };
+        let (container, vm) = (lane(0.0), lane(1.0));
+        let rows = [&container, &vm]
+            .map(|lane| lane.iter().map(|(name, all)| (*name, &all[..])).collect::<Vec<_>>());
+        judged(&document("isolation", &[("container", &rows[0]), ("vm/micro", &rows[1])]))
+    };
+    assert_eq!(told(None).outcome, VerdictOutcome::Supported);
+    let found = told(Some(1.0));
+    assert_eq!(found.outcome, VerdictOutcome::Supported);
+    assert!(found.why.contains("was stopped at the limit in both"), "{}", found.why);
+    let found = told(Some(0.0));
+    assert_eq!(found.outcome, VerdictOutcome::Refuted);
+    assert!(found.why.contains("was not stopped at the limit"), "{}", found.why);
+}
+
+#[test]
 fn the_reason_is_that_of_a_lane_which_the_claim_is_about() {
     let mut found = document(
         "portability",
