@@ -82,12 +82,17 @@ fn full(world: &World) -> Result<()> {
     refused(&desktop, "Read-only")?;
     // A folder that takes nothing cannot be made a project either.
     let other = folder.join("other").display().to_string();
+    desktop.click("project-other")?;
     desktop.fill("project-folder", &other)?;
     desktop.click("project-new")?;
     says(&desktop, "error-banner", &other)?;
     let kept =
         desktop.script("return document.querySelector('[data-testid=project-folder]').value")?;
     ensure!(kept == other.as_str(), "{kept}");
+    // What could not be saved is there when its project is opened again.
+    desktop.fill("project-folder", &project.display().to_string())?;
+    desktop.click("project-open")?;
+    tests(&desktop, "what was typed before", &format!("{CODE}?.includes('# second')"))?;
     desktop.close(ENDING)
 }
 
@@ -100,11 +105,11 @@ fn write(desktop: &Desktop, file: &str, text: &str) -> Result<()> {
         return root?.activeElement === content && !!content";
     tests(desktop, "the editor's focus", focus)?;
     desktop.keys(text)?;
-    let typed = format!("{CODE}.includes({})", Value::from(text.trim_end()));
+    let typed = format!("{CODE}?.includes({})", Value::from(text.trim_end()));
     tests(desktop, "what was typed", &typed)
 }
 
-const CODE: &str = "return document.querySelector('[data-testid=editor]').shadowRoot.querySelector('.cm-content').innerText";
+const CODE: &str = "return document.querySelector('[data-testid=editor]')?.shadowRoot?.querySelector('.cm-content')?.innerText";
 
 /// Saving says why not, and keeps what was typed.
 fn refused(desktop: &Desktop, why: &str) -> Result<()> {

@@ -121,7 +121,11 @@ fn sizes(world: &World) -> Result<()> {
             for one in cut_off(&desktop)? {
                 found.push(format!("{view} in {tongue} at {width}x{height}, {text} %: {one}"));
             }
-            desktop.screenshot(&format!("size-{view}-{tongue}-{width}-{text}"))
+            // One of 4K takes seconds, and the middle size is in the other case.
+            if [1024, 1920].contains(&width) {
+                desktop.screenshot(&format!("size-{view}-{tongue}-{width}-{text}"))?;
+            }
+            Ok(())
         })?;
     }
     ensure!(found.is_empty(), "{} things are cut off:\n{}", found.len(), found.join("\n"));

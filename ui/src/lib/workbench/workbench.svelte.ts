@@ -57,6 +57,8 @@ export class Workbench {
   note: string | null = $state(null);
   busy = $state(false);
   #said: string | null = $state(null);
+  /** Texts by file of projects that were left, by folder. */
+  readonly #unsaved = new Map<string, Record<string, string>>();
   /** Lines that came since the last frame. */
   #came: string[] = [];
 
@@ -95,7 +97,10 @@ export class Workbench {
     return this.#work(async () => this.#show(await this.#host.newProject(sample, this.folder)));
   }
 
+  /** What was typed and not saved is there again when the project is. */
   leave(): void {
+    const project = this.project;
+    if (project) this.#unsaved.set(project.folder, Object.fromEntries(this.changed.map((name) => [name, this.texts[name] ?? ""])));
     this.project = null;
     this.build = null;
   }
@@ -256,7 +261,7 @@ export class Workbench {
 
   #show(project: Project): void {
     this.project = project;
-    this.texts = Object.fromEntries(project.files.map((file) => [file.name, file.text]));
+    this.texts = { ...Object.fromEntries(project.files.map((file) => [file.name, file.text])), ...this.#unsaved.get(project.folder) };
     this.file = project.files[0]?.name ?? "";
     this.build = null;
     this.#said = null;

@@ -41,6 +41,20 @@ describe("the Workbench", () => {
     expect(page.failure?.code).toBe("no_space");
   });
 
+  it("has what was typed again when its project is opened again", async () => {
+    const { bench: page } = bench();
+    await page.open("/home/me/app");
+    page.texts["app.py"] = "typed";
+    page.leave();
+    expect(page.project).toBeNull();
+    await page.open("/home/me/app");
+    expect([page.texts["app.py"], page.texts["Dockerfile"], page.changed]).toEqual(["typed", "FROM x", ["app.py"]]);
+    await page.save();
+    page.leave();
+    await page.open("/home/me/app");
+    expect(page.texts["app.py"]).toBe("old");
+  });
+
   it("shows the steps of a build and which came from the cache", async () => {
     const events: Building[] = [
       { type: "step", index: 1, total: 2, instruction: "FROM x", line: 1 },
