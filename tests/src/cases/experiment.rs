@@ -383,6 +383,10 @@ fn snapshots(world: &World) -> Result<()> {
     {
         ensure!(vm[format!("survives.{metric}")] == yes, "{metric}: {vm}");
     }
+    // Who is killed hangs up, however well it is remembered.
+    for lane in [&container, &vm] {
+        ensure!(lane["survives.connection"] == false, "{lane}");
+    }
     ensure!(document["verdicts"][0]["outcome"] == "supported", "{}", document["verdicts"]);
     Ok(())
 }

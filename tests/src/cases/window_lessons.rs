@@ -72,21 +72,24 @@ pub(super) fn lesson(
         }
     }
     desktop.screenshot(&format!("lesson-{id}-light"))?;
-    let rows = world.tandem(["lesson", "ls", "--json"])?.ok()?.json()?;
-    let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["id"] == id));
-    let row = row.context("the lesson is not listed")?;
-    let [done, tasks] = ["done", "tasks"].map(|name| row[name].as_u64().unwrap_or(0));
-    ensure!(tasks > 5 && done + left_out == tasks, "{left_out} were left out: {row}");
+    let row = || -> Option<Value> {
+        let rows = world.tandem(["lesson", "ls", "--json"]).ok()?.json().ok()?;
+        Some(rows.as_array()?.iter().find(|row| row["id"] == id)?.clone())
+    };
+    let finished = || {
+        let row = row()?;
+        let [done, tasks] = ["done", "tasks"].map(|name| row[name].as_u64().unwrap_or(0));
+        (tasks > 5 && done + left_out == tasks).then_some(())
+    };
+    // The last answer may be on its way.
+    crate::poll::until("every task done but those left out", Duration::from_secs(10), finished)
+        .with_context(|| format!("{left_out} were left out: {:?}", row()))?;
     // One click forgets it all.
     desktop.script(
         "document.querySelector('[data-testid=lesson-reset]').closest('details').open = true",
     )?;
     desktop.click("lesson-reset")?;
-    let reset = || {
-        let rows = world.tandem(["lesson", "ls", "--json"]).ok()?.json().ok()?;
-        let row = rows.as_array()?.iter().find(|row| row["id"] == id)?.clone();
-        (row["done"] == 0).then_some(())
-    };
+    let reset = || (row()?["done"] == 0).then_some(());
     crate::poll::until("the lesson begun anew", SOON, reset)?;
     desktop.click("lessons-back")
 }
@@ -132,21 +135,52 @@ fn part(
         }
         "quiz" => {
             let right = block["right"].as_u64().context("no answer is right")?;
-            desktop.click(&format!("lesson-choice-{number}-{right}"))?;
+            choose(desktop, number, right)?;
         }
-        "predict" => desktop.click(&format!("lesson-choice-{number}-0"))?,
+        "predict" => choose(desktop, number, 0)?,
         "result" => drawn(world, desktop, block)?,
         _ => {}
     }
     Ok(0)
 }
 
-/// A result stands in its step, with its trials and what they mean.
+fn choose(desktop: &Desktop, block: usize, choice: u64) -> Result<()> {
+    let button = format!("lesson-choice-{block}-{choice}");
+    let chosen = format!("return document.querySelector('[data-testid={button}]').checked");
+    press(desktop, &button, &chosen)
+}
+
+/// Presses until the script says that it was felt: what stands above may have
+/// grown under the pointer.
+fn press(desktop: &Desktop, button: &str, felt: &str) -> Result<()> {
+    let is_felt = || {
+        desktop.until("what a press does", Duration::from_secs(3), async |page| {
+            Ok((page.execute(felt, Vec::new()).await? == true).then_some(()))
+        })
+    };
+    for _ in 0..3 {
+        desktop.click(button)?;
+        if is_felt().is_ok() {
+            return Ok(());
+        }
+    }
+    desktop.click(button)?;
+    is_felt()
+}
+
+/// A result stands in its step, with its trials and what they mean, or the
+/// step says that there is none yet.
 fn drawn(world: &World, desktop: &Desktop, block: &Value) -> Result<()> {
     let experiment = block["experiment"].as_str().context("a result of nothing")?;
     let rows = world.tandem(["result", "ls", "--json"])?.ok()?.json()?;
     let rows = rows.as_array().context("no list")?;
-    ensure!(rows.iter().any(|row| row["experiment"] == experiment), "{experiment} is not there");
+    if !rows.iter().any(|row| row["experiment"] == experiment) {
+        return tests(
+            desktop,
+            &format!("that there is no result of {experiment}"),
+            "return document.querySelector('[data-testid=lesson-no-result]') !== null",
+        );
+    }
     tests(
         desktop,
         &format!("the result of {experiment}"),
@@ -160,7 +194,12 @@ fn drawn(world: &World, desktop: &Desktop, block: &Value) -> Result<()> {
 /// Runs a command of a block to its end: `done`, or what was said.
 fn command(desktop: &Desktop, block: usize, at: usize) -> Result<String> {
     let button = format!("lesson-run-{block}-{at}");
-    desktop.click(&button)?;
+    let begun = format!(
+        "const button = document.querySelector('[data-testid={button}]');
+         return !button || button.disabled
+           || button.closest('.command').nextElementSibling?.matches('.said, [role=status]') === true"
+    );
+    press(desktop, &button, &begun)?;
     let state = format!(
         "const button = document.querySelector('[data-testid={button}]');
          const row = button?.closest('.command');

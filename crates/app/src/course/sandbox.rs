@@ -42,6 +42,8 @@ pub(super) async fn isolation(
     metrics.insert("sees_host_processes".into(), json!(sees));
     let count = bench.must(&name, "ls -d /proc/[0-9]* | wc -l").await?;
     metrics.insert("processes_seen".into(), json!(count.parse::<u64>().unwrap_or(0)));
+    let devices = bench.must(&name, "ls -lR /dev | grep -c '^[bc]' || true").await?;
+    metrics.insert("devices_seen".into(), json!(devices.parse::<u64>().unwrap_or(0)));
     // A file of the host that nobody could guess.
     let scratch = bench.app.home.scratch("canary").map_err(|e| e.to_string())?;
     let canary = scratch.path().join("canary");

@@ -1,9 +1,15 @@
 //! What a snapshot keeps: in place, from the files alone, and on another
 //! server, which a second home stands for.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tandem_model::{BackendKind, InstanceRecord, Lane};
 use tandem_probe::now;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::{
     Metrics, Note,
@@ -11,6 +17,7 @@ use super::{
     is_vm,
     storage::{is_there, share},
 };
+use crate::prober::reachable;
 
 /// The one is on disk, the other in memory and nowhere else.
 const MARKS: [(&str, &str); 2] = [("disk", "/tandem-mark"), ("memory", "/dev/shm/tandem-mark")];
@@ -35,6 +42,7 @@ pub(super) async fn snapshot(
     let mut with_memory = is_vm(lane)
         || (lane.backend == BackendKind::Container
             && bench.app.refuse_memory(&record).await.is_ok());
+    let connection = connect(&record).await?;
     note("taking a snapshot");
     let begin = now();
     let mut taken = bench.app.snapshot(&name, WHOLE, with_memory).await;
@@ -63,6 +71,7 @@ pub(super) async fn snapshot(
     restored(bench, &name, WHOLE, with_memory, launched.record.clone()).await?;
     metrics.insert("restore_time".into(), json!(now().since(begin)));
     look(bench, &name, "", &mut metrics).await?;
+    metrics.insert("survives.connection".into(), json!(is_answered(connection).await));
     bench.app.stop(&name, None).await.map_err(told)?;
     note("restoring on another server: in a second home");
     elsewhere(bench, &name, with_memory, &mut metrics).await?;
@@ -73,6 +82,26 @@ pub(super) async fn snapshot(
     }
     Ok(metrics)
 }
+
+/// A client that has a connection when the snapshot is taken, and says nothing
+/// on it until the restore.
+async fn connect(record: &InstanceRecord) -> Result<TcpStream, String> {
+    let address = record.ports.iter().find_map(reachable).ok_or("it has no port")?;
+    TcpStream::connect(address).await.map_err(|e| format!("{address} cannot be connected to: {e}"))
+}
+
+/// Whether the app hears on it still.
+async fn is_answered(mut connection: TcpStream) -> bool {
+    let asked = async {
+        connection.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+        connection.read(&mut [0]).await
+    };
+    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    matches!(answer, Ok(Ok(count)) if count > 0)
+}
+
+/// What a client waits that has heard nothing of a restore.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn write(bench: &Bench<'_>, name: &str, mark: &str) -> Result<(), String> {
     for (_, path) in MARKS {

@@ -5,7 +5,10 @@ use super::{
     Context,
     measured::{deliver, report},
 };
-use crate::{grammar::Compare, signals::cancel_on_interrupt};
+use crate::{
+    grammar::{Compare, THOROUGH},
+    signals::cancel_on_interrupt,
+};
 
 pub(super) async fn run(context: &Context, compare: Compare) -> anyhow::Result<u8> {
     let request = request(&compare);
@@ -17,7 +20,7 @@ pub(super) async fn run(context: &Context, compare: Compare) -> anyhow::Result<u
 fn request(compare: &Compare) -> ExperimentRequest {
     let mut request = ExperimentRequest::compare(&compare.subject);
     request.lanes.clone_from(&compare.lanes);
-    request.trials = compare.trials;
+    request.trials = if compare.thorough { THOROUGH } else { compare.trials };
     request.warmup = compare.warmup;
     request.seed = compare.seed;
     request.resources = compare.conditions.resources(request.resources);

@@ -6,7 +6,7 @@ use super::{
     measured::{deliver, report},
 };
 use crate::{
-    grammar::{Cache, Experiment, ResumeExperiment, RunExperiment},
+    grammar::{Cache, Experiment, ResumeExperiment, RunExperiment, THOROUGH},
     output::{json, line, table},
     signals::cancel_on_interrupt,
 };
@@ -112,7 +112,7 @@ fn request(id: &str, wanted: &RunExperiment) -> ExperimentRequest {
     ExperimentRequest {
         subject: wanted.subject.clone(),
         lanes: wanted.lanes.clone(),
-        trials: wanted.trials.unwrap_or(usual.trials),
+        trials: if wanted.thorough { THOROUGH } else { wanted.trials.unwrap_or(usual.trials) },
         warmup: wanted.warmup.unwrap_or(usual.warmup),
         seed: wanted.seed,
         resources: wanted.conditions.resources(usual.resources),

@@ -15,6 +15,9 @@ pub(crate) struct Compare {
     /// Measured trials in each lane
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub(crate) trials: u32,
+    /// The same as --trials 30
+    #[arg(long, conflicts_with = "trials")]
+    pub(crate) thorough: bool,
     /// Trials before them that do not count; the first of them checks parity,
     /// so there is always one
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), value_name = "N")]

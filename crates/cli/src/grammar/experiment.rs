@@ -50,6 +50,9 @@ pub(crate) struct RunExperiment {
     /// Measured trials in each lane [default: the experiment's own number]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
     pub(crate) trials: Option<u32>,
+    /// The same as --trials 30
+    #[arg(long, conflicts_with = "trials")]
+    pub(crate) thorough: bool,
     /// Trials before them that do not count
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100), value_name = "N")]
     pub(crate) warmup: Option<u32>,

@@ -31,6 +31,9 @@ impl Conditions {
     }
 }
 
+/// How many measured trials `--thorough` means.
+pub(crate) const THOROUGH: u32 = 30;
+
 /// Where a result goes besides the terminal.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Delivery {

@@ -38,7 +38,7 @@ pub(crate) use guide::WantedGuide;
 pub(crate) use image::{Base, History, Image, Images};
 pub(crate) use lesson::Lesson;
 pub(crate) use live::{Attach, Console, Exec, Live};
-pub(crate) use measure::Delivery;
+pub(crate) use measure::{Delivery, THOROUGH};
 pub(crate) use network::{Network, Networking};
 pub(crate) use ps::Ps;
 pub(crate) use registry::{Login, Pull, Registry};

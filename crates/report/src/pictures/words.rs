@@ -16,6 +16,7 @@ pub(super) const SNAPSHOT: &Words = &[
     ("survives.disk_elsewhere", "the mark on disk came back in a second home"),
     ("survives.memory_elsewhere", "the mark in memory came back in a second home"),
     ("survives.memory_from_files", "the mark in memory came back from the files alone"),
+    ("survives.connection", "a client's connection from before went on"),
 ];
 
 pub(super) const ISOLATION: &Words = &[

@@ -134,36 +134,36 @@ impl RunningVm {
         chain: &Chain,
         grown: &Chain,
         runs: bool,
-        given_up: Pin<&mut dyn Future<Output = ()>>,
+        mut given_up: Pin<&mut dyn Future<Output = ()>>,
     ) -> Result<Instant, BackendError> {
         let file = to.join(MEMORY);
-        let saving = async {
-            let (held, holds) = (Instant::now(), runs && !self.saves_live());
-            if holds {
-                self.qmp.stop().await?;
-            }
-            self.qmp.save_to(&file, Form::Whole).await?;
-            let last = self.until_still(runs && !holds).await?;
-            let still = if holds { held } else { last };
-            self.change_layer(chain, grown).await?;
-            self.qmp.switch_over().await?;
-            self.qmp.reach("completed").await?;
+        let steps = async {
+            let still = unless(given_up.as_mut(), &file, async {
+                let (held, holds) = (Instant::now(), runs && !self.saves_live());
+                if holds {
+                    self.qmp.stop().await?;
+                }
+                self.qmp.save_to(&file, Form::Whole).await?;
+                let last = self.until_still(runs && !holds).await?;
+                Ok(if holds { held } else { last })
+            });
+            let still = still.await?;
+            // Whole or not at all: a descriptor of the layer below that was not
+            // taken back would keep QEMU's lock on it, and the next `cont` fail.
+            self.change_layer(chain, grown).await.map_err(|e| reason(&file, e))?;
+            let end = unless(given_up, &file, async {
+                self.qmp.switch_over().await?;
+                self.qmp.reach("completed").await
+            });
+            end.await?;
             Ok(still)
         };
-        let result: Result<Instant, QmpError> = tokio::select! {
-            biased;
-            result = saving => result,
-            () = given_up => {
-                self.give_up().await;
-                self.qmp.close_state().await;
-                return Err(BackendError::Cancelled);
-            }
-        };
-        if result.is_err() {
+        let saved = steps.await;
+        if saved.is_err() {
             self.give_up().await;
         }
         self.qmp.close_state().await;
-        result.map_err(|e| reason(&file, e))
+        saved
     }
 
     /// Whether the guest may run while its memory is saved. What an emulated
@@ -223,6 +223,19 @@ impl RunningVm {
         if is_used == Some(false) {
             let _ = grown.shrink_to(chain, &self.dir);
         }
+    }
+}
+
+/// Does a part of saving into a file, unless nobody wants it any more.
+async fn unless<T>(
+    given_up: Pin<&mut dyn Future<Output = ()>>,
+    file: &Path,
+    work: impl Future<Output = Result<T, QmpError>>,
+) -> Result<T, BackendError> {
+    tokio::select! {
+        biased;
+        done = work => done.map_err(|e| reason(file, e)),
+        () = given_up => Err(BackendError::Cancelled),
     }
 }
 

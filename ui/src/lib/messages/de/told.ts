@@ -54,7 +54,7 @@ export const told: Readonly<Record<string, Told>> = {
   snapshot: {
     question: "Was überlebt einen Snapshot und das Zurückholen?",
     claim: "VMs nehmen Snapshots auf, die ein anderer Server zurückholt; Container sind vergänglich",
-    method: "Eine Marke auf der Platte und eine im Speicher werden geschrieben, ein Snapshot wird aufgenommen, beide Marken werden geändert, die Instanz wird beendet und zurückgeholt: welche Marken sind wieder da? Dann wird sie mit ihrem Snapshot in einen zweiten Datenordner getragen und dort zurückgeholt, und eine VM auch aus einem Snapshot nur ihrer Dateien.",
+    method: "Eine Marke auf der Platte und eine im Speicher werden geschrieben, ein Snapshot wird aufgenommen, beide Marken werden geändert, die Instanz wird beendet und zurückgeholt: welche Marken sind wieder da, und hört die App auf einer Verbindung, die ein Client vorher hatte? Dann wird sie mit ihrem Snapshot in einen zweiten Datenordner getragen und dort zurückgeholt, und eine VM auch aus einem Snapshot nur ihrer Dateien.",
     caveat: "Ein gesicherter Speicher enthält auch Geheimnisse und alte Verbindungen.",
     explanation: "Ein Hypervisor sieht die ganze Maschine als Speicher und Platte; der Zustand eines Containers liegt über den Kernel des Rechners verstreut.",
     prediction: "Zählt ein Zähler im Speicher der App nach dem Zurückholen weiter?",
@@ -78,7 +78,7 @@ export const told: Readonly<Record<string, Told>> = {
   isolation: {
     question: "Was kann einer vom anderen sehen, und ihm antun?",
     claim: "Eine VM trennt der Hypervisor ab, einen Container die Engine",
-    method: "Sucht von innen nach Kernel, Prozessen und Dateien des Rechners, versucht einzuhängen, und lässt eine Prozessbombe und ein Programm, das immer mehr Speicher nimmt (ein kleines statisches Programm von uns), innerhalb ihrer Grenzen los.",
+    method: "Sucht von innen nach Kernel, Prozessen, Geräten und Dateien des Rechners, versucht einzuhängen, und lässt eine Prozessbombe und ein Programm, das immer mehr Speicher nimmt (ein kleines statisches Programm von uns), innerhalb ihrer Grenzen los.",
     caveat: "Was hier gehalten hat, ist kein Beweis gegen einen Angriff, den niemand versucht hat; in Software emuliert gibt QEMU keine Zusage für Isolation.",
     explanation: "Ein Container fragt für alles den Kernel des Rechners; ein Gast fragt einen eigenen Kernel.",
     prediction: "Wie viele Prozesse kann eine Bombe starten?",

@@ -39,6 +39,7 @@ export const charts: readonly Phrase[] = [
   ["a file in a volume, after it was made anew", "eine Datei im Volume, neu angelegt"],
   ["the mark on disk came back", "die Marke auf der Platte kam zurück"],
   ["the mark in memory came back", "die Marke im Speicher kam zurück"],
+  ["a client's connection from before went on", "eine Verbindung von vorher ging weiter"],
   ["the mark on disk came back in a second home", "die Marke auf der Platte kam in einem zweiten Datenordner zurück"],
   ["the mark in memory came back in a second home", "die Marke im Speicher kam in einem zweiten Datenordner zurück"],
   ["the mark in memory came back from the files alone", "die Marke im Speicher kam aus den Dateien allein zurück"],
