@@ -227,7 +227,7 @@ mod tests {
         };
         assert!(said(|it| it.network = NetworkChoice::Host).contains("the host's network"));
         assert!(
-            said(|it| it.hosts = vec![([192, 0, 2, 1].into(), "web".to_owned())])
+            said(|it| it.hosts = vec![("192.0.2.1".parse().unwrap(), "web".to_owned())])
                 .contains("--add-host")
         );
         assert!(said(|it| it.shm_bytes = Some(1 << 20)).contains("--shm-size"));
