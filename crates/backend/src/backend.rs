@@ -86,7 +86,9 @@ pub trait Backend: Send + Sync {
         &self,
         id: &InstanceId,
         grace: Option<Duration>,
-    ) -> Result<InstanceRecord, BackendError>;
+    ) -> Result<InstanceRecord, BackendError> {
+        self.stop_with(id, grace, None).await
+    }
 
     /// The same with another signal than the instance's own, by its number.
     async fn stop_with(
@@ -94,12 +96,7 @@ pub trait Backend: Send + Sync {
         id: &InstanceId,
         grace: Option<Duration>,
         signal: Option<i32>,
-    ) -> Result<InstanceRecord, BackendError> {
-        match signal {
-            None => self.stop(id, grace).await,
-            Some(_) => Err(BackendError::Unsupported("a signal of one's own to stop it")),
-        }
-    }
+    ) -> Result<InstanceRecord, BackendError>;
 
     /// A command that, run with the caller's streams, executes `spec` in a
     /// running instance and ends with its exit code; 125, 126 and 127 with a

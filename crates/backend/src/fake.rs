@@ -168,10 +168,11 @@ impl Backend for FakeBackend {
         })
     }
 
-    async fn stop(
+    async fn stop_with(
         &self,
         id: &InstanceId,
         _grace: Option<Duration>,
+        _signal: Option<i32>,
     ) -> Result<InstanceRecord, BackendError> {
         self.note("stop");
         self.change(id, |record| record.state = InstanceState::Exited)

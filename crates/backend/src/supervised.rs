@@ -257,14 +257,6 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         }
     }
 
-    async fn stop(
-        &self,
-        id: &InstanceId,
-        grace: Option<Duration>,
-    ) -> Result<InstanceRecord, BackendError> {
-        self.stop_with(id, grace, None).await
-    }
-
     async fn stop_with(
         &self,
         id: &InstanceId,

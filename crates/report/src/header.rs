@@ -6,6 +6,8 @@ use crate::{
 
 /// Space left of, right of, above and below the content.
 pub(crate) const PAD: f64 = 16.0;
+/// What is narrower than this is laid out for a telephone.
+pub(crate) const NARROW: f64 = 640.0;
 const TITLE: f64 = 13.5;
 const NOTE: f64 = 12.5;
 

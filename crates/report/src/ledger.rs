@@ -6,14 +6,13 @@ use crate::{
     axis::{TICK, Ticks, byte_ticks, draw_x},
     canvas::{Anchor, Canvas, Pen},
     chart::{Axis, Chart, Panel, Rect, Size, Table},
-    header::{Header, PAD},
+    header::{Header, NARROW, PAD},
     lane::{Look, accelerator_note, lane_name, lane_title, looks},
     text::{Weight, fit, width},
     theme::{Colour, Palette, Theme},
 };
 use tandem_model::format::format_bytes;
 
-const NARROW: f64 = 640.0;
 const BAR: f64 = 28.0;
 const BETWEEN: f64 = 20.0;
 const LINE: f64 = 20.0;

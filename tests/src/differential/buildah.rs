@@ -69,8 +69,4 @@ impl Builder for Buildah {
         }
         Ok(config)
     }
-
-    fn is_ill(&self, _: &Output) -> Result<()> {
-        Ok(())
-    }
 }

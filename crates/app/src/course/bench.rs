@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -58,6 +58,12 @@ impl Said {
     }
 }
 
+/// Where the host reaches the app.
+pub(super) fn address_of(record: &InstanceRecord) -> Result<SocketAddr, String> {
+    let address = record.ports.iter().find_map(reachable);
+    address.ok_or_else(|| format!("{} has no port", record.spec.name))
+}
+
 /// A sentence of an error.
 pub(super) fn told(e: AppError) -> String {
     e.to_string()
@@ -97,6 +103,17 @@ impl Bench<'_> {
         Ok(Launched { record, body })
     }
 
+    /// The app of a trial as it is, and its name.
+    pub(super) async fn launch_app(
+        &self,
+        lane: Lane,
+        index: u32,
+    ) -> Result<(String, Launched), String> {
+        let name = self.name("app", lane, index);
+        let launched = self.launch(self.options(lane, &name)).await?;
+        Ok((name, launched))
+    }
+
     /// Waits until an instance answers; a restart gives it another port.
     pub(super) async fn answered(
         &self,
@@ -104,8 +121,7 @@ impl Bench<'_> {
     ) -> Result<(InstanceRecord, tandem_model::HostInstant, Vec<u8>), String> {
         let name = record.spec.name.clone();
         let record = self.app.inspect(&name).map_err(told)?;
-        let address = record.ports.iter().find_map(reachable);
-        let address = address.ok_or_else(|| format!("{name} has no port"))?;
+        let address = address_of(&record)?;
         let options = ReadyOptions { limit: self.limit, ..ReadyOptions::default() };
         let first = tokio::select! {
             first = wait_for_first_response(address, "/", options) => {

@@ -8,8 +8,12 @@ use tandem_model::Lane;
 use tandem_probe::{lateness_ns, open_loop};
 use tandem_stats::quantile;
 
-use super::{Metrics, Note, bench::Bench, is_vm, program::PROGRAM};
-use crate::prober::reachable;
+use super::{
+    Metrics, Note,
+    bench::{Bench, address_of},
+    is_vm,
+    program::PROGRAM,
+};
 
 /// Processes that the bomb may have.
 const FUSE: u32 = 64;
@@ -99,9 +103,8 @@ pub(super) async fn neighbour(
     index: u32,
     note: Note<'_>,
 ) -> Result<Metrics, String> {
-    let name = bench.name("app", lane, index);
-    let launched = bench.launch(bench.options(lane, &name)).await?;
-    let address = launched.record.ports.iter().find_map(reachable).ok_or("it has no port")?;
+    let (_, launched) = bench.launch_app(lane, index).await?;
+    let address = address_of(&launched.record)?;
     let mut metrics = Metrics::new();
     note("measuring alone");
     // The first answers pay for what is loaded late.

@@ -13,11 +13,10 @@ use tokio::{
 
 use super::{
     Metrics, Note,
-    bench::{Bench, told},
+    bench::{Bench, address_of, told},
     is_vm,
     storage::{is_there, share},
 };
-use crate::prober::reachable;
 
 /// The one is on disk, the other in memory and nowhere else.
 const MARKS: [(&str, &str); 2] = [("disk", "/tandem-mark"), ("memory", "/dev/shm/tandem-mark")];
@@ -32,8 +31,7 @@ pub(super) async fn snapshot(
     index: u32,
     note: Note<'_>,
 ) -> Result<Metrics, String> {
-    let name = bench.name("app", lane, index);
-    let launched = bench.launch(bench.options(lane, &name)).await?;
+    let (name, launched) = bench.launch_app(lane, index).await?;
     write(bench, &name, "before").await?;
     let mut metrics = Metrics::new();
     // A container's where it can be: CRIU has to know the kernel, and the app
@@ -86,7 +84,7 @@ pub(super) async fn snapshot(
 /// A client that has a connection when the snapshot is taken, and says nothing
 /// on it until the restore.
 async fn connect(record: &InstanceRecord) -> Result<TcpStream, String> {
-    let address = record.ports.iter().find_map(reachable).ok_or("it has no port")?;
+    let address = address_of(record)?;
     TcpStream::connect(address).await.map_err(|e| format!("{address} cannot be connected to: {e}"))
 }
 

@@ -68,8 +68,7 @@ pub(super) async fn portability(
     index: u32,
     note: Note<'_>,
 ) -> Result<Metrics, String> {
-    let name = bench.name("app", lane, index);
-    let launched = bench.launch(bench.options(lane, &name)).await?;
+    let (name, launched) = bench.launch_app(lane, index).await?;
     bench.must(&name, "echo carried > /tandem-mark").await?;
     bench.app.stop(&name, None).await.map_err(told)?;
     let scratch = bench.app.home.scratch("portability").map_err(|e| e.to_string())?;

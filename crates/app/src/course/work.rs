@@ -15,10 +15,10 @@ use tandem_stats::quantile;
 
 use super::{
     Metrics, Note,
-    bench::{Bench, told},
+    bench::{Bench, address_of, told},
     names::{REBUILT, name_of},
 };
-use crate::{Cancel, RunOptions, build::has_dockerfile, prober::reachable};
+use crate::{Cancel, RunOptions, build::has_dockerfile};
 
 /// What the disk job writes, MiB.
 const FILE: &str = "96";
@@ -88,7 +88,7 @@ async fn answers(
     let address = format!("{ip}:{port}");
     let options = RunOptions { ports, ..bench.working(lane, &name, &["serve", &address]) };
     let launched = bench.launch(options).await?;
-    let address = launched.record.ports.iter().find_map(reachable).ok_or("it has no port")?;
+    let address = address_of(&launched.record)?;
     let limit = Duration::from_secs(5);
     // The first answers pay for what is loaded late.
     closed_loop(address, "/", WORKERS, SENDING / 6, limit).await;

@@ -13,7 +13,7 @@ use crate::{
     canvas::{Anchor, Canvas, Pen},
     chart::{Axis, Chart, Panel, Rect, Size, Table},
     from_result::interval_words,
-    header::{Header, PAD},
+    header::{Header, NARROW, PAD},
     lane::{Look, accelerator_note, lane_name, lane_title, looks},
     text::{Weight, fit, width},
     theme::{Palette, Theme},
@@ -44,7 +44,6 @@ pub struct Amounts {
     pub lanes: Vec<LaneAmount>,
 }
 
-const NARROW: f64 = 640.0;
 const BAR: f64 = 14.0;
 const LINE: f64 = 24.0;
 const HEAD: f64 = 24.0;

@@ -9,7 +9,7 @@ use crate::{
     canvas::{Anchor, Canvas, Pen},
     chart::{Axis, Chart, Panel, Rect, Size, Table},
     from_result::interval_words,
-    header::{Header, PAD},
+    header::{Header, NARROW, PAD},
     lane::{Look, accelerator_note, lane_name, lane_title, looks},
     text::{Weight, fit, width},
     theme::Theme,
@@ -55,7 +55,6 @@ pub struct LaneTrials {
 /// Lanes whose medians differ by more than this factor get axes of their own:
 /// on a common one the spread of the smaller cannot be seen.
 const COMMON: f64 = 4.0;
-const NARROW: f64 = 640.0;
 const RADIUS: f64 = 4.0;
 const AXIS: f64 = 26.0;
 const BETWEEN: f64 = 14.0;

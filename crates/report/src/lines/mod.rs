@@ -10,7 +10,7 @@ use crate::{
     axis::{TICK, Ticks, draw_x},
     canvas::{Anchor, Canvas, Pen},
     chart::{Axis, Chart, Panel, Rect, Size, Table},
-    header::{Header, PAD},
+    header::{Header, NARROW, PAD},
     lane::{Look, accelerator_note, lane_name, lane_title, looks},
     text::{Weight, width},
     theme::{Palette, Theme},
@@ -39,9 +39,6 @@ const HEIGHT: f64 = 220.0;
 const LEAST_HEIGHT: f64 = 140.0;
 /// Space beneath the plot for the words of its axis.
 const BELOW: f64 = 22.0 + PAD / 2.0;
-/// Below this width names stand above values.
-const NARROW: f64 = 640.0;
-
 /// Processors busy over the time since the request, a line a lane.
 pub fn cpu_chart(series: &[LaneSeries], size: Size, theme: Theme) -> Chart {
     draw(&CPU, series, size, theme)

@@ -69,22 +69,17 @@ pub(super) const MEMORY_OF_ALL: Quantity = Quantity {
     ..MEMORY
 };
 
-pub(super) const DISK_OF_EACH: Quantity = Quantity {
-    title: "Disk that each further instance takes",
-    along: Along::Instances,
-    note: "along: instances that run",
-    ..MEMORY
-};
+pub(super) const DISK_OF_EACH: Quantity =
+    Quantity { title: "Disk that each further instance takes", ..MEMORY_OF_ALL };
 
 pub(super) const LAUNCH_OF_EACH: Quantity = Quantity {
     title: "First answer of each further instance",
-    along: Along::Instances,
-    note: "along: instances that run",
     unit: "ns",
     format: |ns| format_duration(ns),
     least: 1e6,
     round_up: |ns| round_up(ns * 1.05),
     ticks: time_ticks,
+    ..MEMORY_OF_ALL
 };
 
 impl Growth {

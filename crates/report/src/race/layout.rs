@@ -6,15 +6,13 @@ use super::{
 use crate::{
     axis::{Ticks, round_up, time_ticks},
     chart::{Rect, Size},
-    header::{Header, PAD},
+    header::{Header, NARROW, PAD},
     lane::{Look, accelerator_words, lane_name, looks},
     text::{Weight, fit, width, wrap},
     theme::Theme,
 };
 use tandem_model::format::format_duration;
 
-/// Below this width the names of lanes stand above their bars.
-const NARROW: f64 = 640.0;
 /// Height of a bar.
 const BAR: f64 = 28.0;
 /// Space between lanes.

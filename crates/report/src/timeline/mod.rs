@@ -9,7 +9,7 @@ use crate::{
     axis::{Ticks, round_up, time_ticks},
     canvas::Canvas,
     chart::{Axis, Chart, Panel, Rect, Size, Table},
-    header::{Header, PAD},
+    header::{Header, NARROW, PAD},
     lane::{accelerator_note, lane_name, lane_title, looks},
     text::{Weight, fit, width, wrap},
     theme::Theme,
@@ -33,7 +33,6 @@ pub struct LaneLoad {
     pub words: Vec<String>,
 }
 
-const NARROW: f64 = 640.0;
 const PLOT: f64 = 96.0;
 const NAME: f64 = 12.5;
 const LINE: f64 = 17.0;
