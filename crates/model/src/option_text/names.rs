@@ -29,7 +29,7 @@ pub fn parse_host(text: &str) -> Result<(HostAddress, String), ParseOptionError>
         let shown: String = text.chars().take(64).collect();
         ParseOptionError(format!("`{shown}` adds no host: {why}"))
     };
-    let form = "write NAME:IP, e.g. db:10.0.0.9";
+    let form = "write NAME:IP, e.g. db:10.0.0.9, or NAME:host-gateway for this machine";
     let at = text.find(['=', ':']).ok_or_else(|| wrong(form))?;
     let (name, address) = (&text[..at], &text[at + 1..]);
     let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
