@@ -104,10 +104,29 @@ impl Desktop {
         Ok(self.run(element.attr(name))?)
     }
 
-    /// Clicks an element.
+    /// Clicks an element, and again when the page grew under the pointer so
+    /// that the click went elsewhere.
     pub fn click(&self, id: &str) -> Result<()> {
-        let element = self.wait(id, Duration::from_secs(10))?;
-        self.run(element.click()).with_context(|| format!("cannot click `{id}`"))
+        for _ in 0..3 {
+            let element = self.wait(id, Duration::from_secs(10))?;
+            self.run(async {
+                let listen = "window.clicked = false;
+                    arguments[0].addEventListener(
+                      'click', () => { window.clicked = true }, { capture: true, once: true })";
+                self.client.execute(listen, vec![serde_json::to_value(&element)?]).await?;
+                Ok::<_, anyhow::Error>(element.click().await?)
+            })
+            .with_context(|| format!("cannot click `{id}`"))?;
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_secs(3) {
+                if self.script("return window.clicked")? == true {
+                    return Ok(());
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        let _ = self.screenshot("timeout");
+        bail!("cannot click `{id}`: it did not feel any of three clicks")
     }
 
     /// Replaces what stands in an input.

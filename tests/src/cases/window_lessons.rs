@@ -146,26 +146,13 @@ fn part(
 
 fn choose(desktop: &Desktop, block: usize, choice: u64) -> Result<()> {
     let button = format!("lesson-choice-{block}-{choice}");
-    let chosen = format!("return document.querySelector('[data-testid={button}]').checked");
-    press(desktop, &button, &chosen)
-}
-
-/// Presses until the script says that it was felt: what stands above may have
-/// grown under the pointer.
-fn press(desktop: &Desktop, button: &str, felt: &str) -> Result<()> {
-    let is_felt = || {
-        desktop.until("what a press does", Duration::from_secs(3), async |page| {
-            Ok((page.execute(felt, Vec::new()).await? == true).then_some(()))
-        })
-    };
-    for _ in 0..3 {
-        desktop.click(button)?;
-        if is_felt().is_ok() {
-            return Ok(());
-        }
-    }
-    desktop.click(button)?;
-    is_felt()
+    desktop.click(&button)?;
+    // The answer is kept, and not only marked by the view itself.
+    let kept = format!(
+        "return document.querySelector('[data-testid={button}]')
+           .closest('fieldset').querySelector('[role=status]') !== null"
+    );
+    tests(desktop, "that the answer was taken", &kept)
 }
 
 /// A result stands in its step, with its trials and what they mean, or the
@@ -194,12 +181,7 @@ fn drawn(world: &World, desktop: &Desktop, block: &Value) -> Result<()> {
 /// Runs a command of a block to its end: `done`, or what was said.
 fn command(desktop: &Desktop, block: usize, at: usize) -> Result<String> {
     let button = format!("lesson-run-{block}-{at}");
-    let begun = format!(
-        "const button = document.querySelector('[data-testid={button}]');
-         return !button || button.disabled
-           || button.closest('.command').nextElementSibling?.matches('.said, [role=status]') === true"
-    );
-    press(desktop, &button, &begun)?;
+    desktop.click(&button)?;
     let state = format!(
         "const button = document.querySelector('[data-testid={button}]');
          const row = button?.closest('.command');

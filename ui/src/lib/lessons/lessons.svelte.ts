@@ -154,7 +154,7 @@ export class Lessons {
       const end = await this.#host.runLessonCommand(id, spot, number, (lines) => this.take(key, lines));
       const carried = this.carried[key];
       if (carried) carried.code = end.code;
-      this.#progress(end.progress);
+      this.#progress(id, end.progress);
     });
     this.running = null;
     const block = this.view?.lesson.steps[spot.step]?.blocks[spot.block];
@@ -182,7 +182,7 @@ export class Lessons {
     await this.#try(async () => {
       const outcome = await this.#host.checkLesson(id, spot);
       this.outcomes = { ...this.outcomes, [place(spot)]: outcome };
-      this.#progress(outcome.progress);
+      this.#progress(id, outcome.progress);
     });
     this.checking = false;
   }
@@ -190,7 +190,7 @@ export class Lessons {
   async answer(spot: Spot, choice: number): Promise<void> {
     const id = this.view?.lesson.id;
     if (!id) return;
-    await this.#try(async () => this.#progress(await this.#host.answerLesson(id, spot, choice)));
+    await this.#try(async () => this.#progress(id, await this.#host.answerLesson(id, spot, choice)));
   }
 
   async open(url: string): Promise<void> {
@@ -202,7 +202,7 @@ export class Lessons {
     const id = this.view?.lesson.id;
     if (!id) return;
     await this.#try(async () => {
-      this.#progress(await this.#host.resetLesson(id));
+      this.#progress(id, await this.#host.resetLesson(id));
       [this.carried, this.outcomes, this.step] = [{}, {}, 0];
     });
   }
@@ -233,8 +233,9 @@ export class Lessons {
     return this.view?.progress.done.find((one) => one.spot.step === spot.step && one.spot.block === spot.block);
   }
 
-  #progress(progress: LessonProgress): void {
-    if (this.view) this.view = { ...this.view, progress };
+  /** Another lesson may be open by the time that an answer comes. */
+  #progress(id: string, progress: LessonProgress): void {
+    if (this.view?.lesson.id === id) this.view = { ...this.view, progress };
   }
 
   async #try(work: () => Promise<void>): Promise<void> {

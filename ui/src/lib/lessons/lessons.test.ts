@@ -82,6 +82,37 @@ describe("lessons", () => {
     expect(lessons.step).toBe(step);
   });
 
+  it("keep a choice in the step where it was made, however late its answer comes", async () => {
+    const twice = structuredClone(VIEW);
+    twice.lesson.steps = [1, 2].map((at) => ({ title: String(at), blocks: [{ type: "quiz", question: "Which?", choices: ["no", "yes"], right: 1, why: "So." }] }));
+    let answered: (progress: LessonProgress) => void = () => {};
+    const answerLesson = vi.fn(() => new Promise<LessonProgress>((resolve) => (answered = resolve)));
+    const lesson = (id: string) => Promise.resolve({ ...structuredClone(twice), lesson: { ...twice.lesson, id } });
+    const lessons = new Lessons(host({ answerLesson, lesson }), () => false);
+    await lessons.choose("x");
+    await show(lessons);
+    const radio = () => document.querySelector<HTMLInputElement>("[data-testid=lesson-choice-0-1]");
+    radio()?.click();
+    await lessons.show(1);
+    await tick();
+    expect(radio()?.checked).toBe(false);
+    await lessons.choose("y");
+    answered(done(0, 0, { choice: 1 }));
+    await tick();
+    expect(lessons.view?.progress.done).toEqual([]);
+  });
+
+  it("mark no choice that could not be kept", async () => {
+    const answerLesson = vi.fn().mockRejectedValue({ code: "internal", message: "disk full" });
+    const lessons = new Lessons(host({ answerLesson }), () => false);
+    await lessons.choose("x");
+    await show(lessons);
+    const radio = document.querySelector<HTMLInputElement>("[data-testid=lesson-choice-1-0]");
+    radio?.click();
+    await vi.waitFor(() => expect(radio?.checked).toBe(false));
+    expect(document.body.textContent).toContain("disk full");
+  });
+
   it("show foreign markup as text, and explain after the prediction", async () => {
     const answerLesson = vi.fn().mockResolvedValue(done(0, 1, { choice: 0 }));
     const lessons = new Lessons(host({ answerLesson }), () => false);
