@@ -56,6 +56,9 @@ pub struct Desktop {
     _display: Group,
 }
 
+/// For what the page shows by itself, on a machine with much else to do.
+const HERE: Duration = Duration::from_secs(60);
+
 /// A process and its descendants, which end with the value.
 struct Group(Child);
 
@@ -94,13 +97,13 @@ impl Desktop {
 
     /// The text that a reader sees in an element.
     pub fn text(&self, id: &str) -> Result<String> {
-        let element = self.wait(id, Duration::from_secs(10))?;
+        let element = self.wait(id, HERE)?;
         Ok(self.run(element.text())?)
     }
 
     /// An attribute of an element.
     pub fn attribute(&self, id: &str, name: &str) -> Result<Option<String>> {
-        let element = self.wait(id, Duration::from_secs(10))?;
+        let element = self.wait(id, HERE)?;
         Ok(self.run(element.attr(name))?)
     }
 
@@ -108,7 +111,7 @@ impl Desktop {
     /// that the click went elsewhere.
     pub fn click(&self, id: &str) -> Result<()> {
         for _ in 0..3 {
-            let element = self.wait(id, Duration::from_secs(10))?;
+            let element = self.wait(id, HERE)?;
             self.run(async {
                 let listen = "window.clicked = false;
                     arguments[0].addEventListener(
@@ -131,7 +134,7 @@ impl Desktop {
 
     /// Replaces what stands in an input.
     pub fn fill(&self, id: &str, text: &str) -> Result<()> {
-        let element = self.wait(id, Duration::from_secs(10))?;
+        let element = self.wait(id, HERE)?;
         self.run(async {
             element.clear().await?;
             element.send_keys(text).await
@@ -175,7 +178,7 @@ impl Desktop {
     /// Types into an element as a keyboard does; a path into a file input
     /// chooses the file.
     pub fn send(&self, id: &str, keys: &str) -> Result<()> {
-        let element = self.wait(id, Duration::from_secs(10))?;
+        let element = self.wait(id, HERE)?;
         self.run(element.send_keys(keys)).with_context(|| format!("cannot type into `{id}`"))
     }
 

@@ -189,16 +189,18 @@ mod tests {
         };
         for by_argument in [true, false] {
             let guard = sleeper(by_argument);
-            let seen = crate::poll::until("the process", std::time::Duration::from_secs(5), || {
-                let left = Snapshot::take(&[folder.path()]).since(&before);
-                left.iter().any(|line| line.starts_with("process ")).then_some(left)
-            });
+            let seen =
+                crate::poll::until("the process", std::time::Duration::from_secs(30), || {
+                    let left = Snapshot::take(&[folder.path()]).since(&before);
+                    left.iter().any(|line| line.starts_with("process ")).then_some(left)
+                });
             drop(guard);
             seen.unwrap();
         }
-        let gone = crate::poll::until("a clean machine", std::time::Duration::from_secs(5), || {
-            Snapshot::take(&[folder.path()]).since(&before).is_empty().then_some(())
-        });
+        let gone =
+            crate::poll::until("a clean machine", std::time::Duration::from_secs(30), || {
+                Snapshot::take(&[folder.path()]).since(&before).is_empty().then_some(())
+            });
         gone.unwrap();
     }
 

@@ -186,7 +186,7 @@ fn one_moment(world: &World) -> Result<()> {
 /// The writer in the instance writes.
 fn goes_on(world: &World, instance: &str) -> Result<()> {
     let before = file(world, instance, "/log-a")?;
-    poll::until("the app to go on", Duration::from_secs(10), || {
+    poll::until("the app to go on", Duration::from_secs(30), || {
         let now = file(world, instance, "/log-a").ok()?;
         (!now.is_empty() && now != before).then_some(())
     })
@@ -210,7 +210,7 @@ fn killed(world: &World) -> Result<()> {
         ensure!(begin.elapsed() < Duration::from_secs(30), "it was never held still");
     }
     command.signal(Signal::SIGKILL)?;
-    poll::until("the app to be let go", Duration::from_secs(10), || (!stands()).then_some(()))?;
+    poll::until("the app to be let go", Duration::from_secs(30), || (!stands()).then_some(()))?;
     goes_on(world, "busy")?;
     drop(command);
     ensure!(rows(world, "busy")?.is_empty(), "half a snapshot is listed");

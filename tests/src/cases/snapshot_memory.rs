@@ -191,7 +191,7 @@ fn counter(world: &World) -> Result<()> {
     let (app, supervisor) = (pid("process")?, pid("supervisor")?);
     let supervisor = nix::unistd::Pid::from_raw(i32::try_from(supervisor)?);
     nix::sys::signal::kill(supervisor, Signal::SIGKILL)?;
-    poll::until("the app to end with its supervisor", Duration::from_secs(10), || {
+    poll::until("the app to end with its supervisor", Duration::from_secs(30), || {
         let state = fs::read_to_string(format!("/proc/{app}/stat")).unwrap_or_default();
         (state.is_empty() || state.contains(") Z ")).then_some(())
     })?;
@@ -220,7 +220,7 @@ fn refused(world: &World) -> Result<()> {
     };
     let create = ["snapshot", "create", "--memory", "web", "warm"];
     let command = world.background(["exec", "web", "sleep", "60"])?;
-    poll::until("the command to run", Duration::from_secs(10), || {
+    poll::until("the command to run", Duration::from_secs(30), || {
         let top = world.tandem(["top", "web"]).ok()?;
         top.stdout.contains("sleep").then_some(())
     })?;

@@ -56,6 +56,7 @@ struct Said {
     counts: (u32, u32),
     name: String,
     mac: String,
+    cpus: u32,
     memory: u32,
     time: u64,
     random: String,
@@ -79,6 +80,7 @@ fn ask(world: &World, name: &str, path: &str) -> Result<Said> {
         counts: (words[0].parse()?, words[1].parse()?),
         name: words[2].to_owned(),
         mac: words[3].to_owned(),
+        cpus: words[4].parse()?,
         memory: words[5].parse()?,
         time: words[6].parse()?,
         random: words[7].to_owned(),
@@ -259,6 +261,13 @@ fn resize(world: &World) -> Result<()> {
     let now = ask(world, "box", "/hit")?;
     ensure!(now.counts == (2, 2), "it was restarted: {now:?}");
     ensure!(now.memory >= before.memory + 200, "{before:?}, {now:?}");
+    // It goes on with what has come.
+    machine(world, &["snapshot", "create", "--memory", "box", "grown"])?;
+    ask(world, "box", "/hit")?;
+    machine(world, &["snapshot", "restore", "box", "grown"])?;
+    let back = ask(world, "box", "/")?;
+    ensure!(back.counts == (2, 2) && back.cpus == 2, "{now:?}, {back:?}");
+    ensure!(back.memory == now.memory, "{now:?}, {back:?}");
     let shrunk = update(world, &["--memory", "192m", "--cpus", "1"])?;
     ensure!(shrunk["guest"]["cpus"] == 1, "{shrunk}");
     let now = ask(world, "box", "/hit")?;

@@ -261,7 +261,7 @@ fn at(desktop: &Desktop, number: &str) -> Result<()> {
 }
 
 fn gone(desktop: &Desktop, id: &str) -> Result<()> {
-    desktop.until(&format!("the end of {id}"), Duration::from_secs(20), async |page| {
+    desktop.until(&format!("the end of {id}"), SOON, async |page| {
         let script = format!("return !document.querySelector('[data-testid={id}]')");
         Ok((page.execute(&script, Vec::new()).await? == true).then_some(()))
     })

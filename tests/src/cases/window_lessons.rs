@@ -82,7 +82,7 @@ pub(super) fn lesson(
         (tasks > 5 && done + left_out == tasks).then_some(())
     };
     // The last answer may be on its way.
-    crate::poll::until("every task done but those left out", Duration::from_secs(10), finished)
+    crate::poll::until("every task done but those left out", SOON, finished)
         .with_context(|| format!("{left_out} were left out: {:?}", row()))?;
     // One click forgets it all.
     desktop.script(

@@ -131,6 +131,6 @@ fn answers(desktop: &Desktop) -> Result<()> {
     let begin = Instant::now();
     ensure!(desktop.script("return 1 + 1")? == 2);
     let taken = begin.elapsed();
-    ensure!(taken < Duration::from_secs(3), "the page takes {taken:?} to answer");
+    ensure!(taken < Duration::from_secs(10), "the page takes {taken:?} to answer");
     Ok(())
 }

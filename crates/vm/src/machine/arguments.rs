@@ -291,7 +291,8 @@ impl Arguments<'_> {
         if disk.parts.is_empty() {
             let virtio = self.board.device("virtio-blk", 0);
             let kind = if self.boot.is_foreign() { "ide-hd,bus=ide.0" } else { virtio.as_str() };
-            line.option("-device", format!("{kind},drive={top},{ERRORS}"));
+            let queues = if self.boot.is_foreign() { String::new() } else { self.queues() };
+            line.option("-device", format!("{kind},drive={top}{queues},{ERRORS}"));
         }
         for (at, place) in disk.parts.iter().enumerate() {
             let mut node = part_node(top.as_str(), *place);
@@ -307,10 +308,19 @@ impl Arguments<'_> {
             let node = json!({"driver": "raw", "node-name": name, "file": file});
             line.option("-blockdev", node.to_string());
             let kind = self.board.device("virtio-blk", FIRST_OF_VOLUMES + at);
-            let device = format!("{kind},drive={name},serial={name},{ERRORS}");
+            let queues = self.queues();
+            let device = format!("{kind},drive={name},serial={name}{queues},{ERRORS}");
             line.option("-device", device);
         }
         Ok(())
+    }
+
+    /// A queue for each processor that may come. QEMU's own number is that of
+    /// the processors at the start, which is another one when the machine goes
+    /// on from its saved memory with those that came.
+    fn queues(&self) -> String {
+        let Shape { cpus, most_cpus, .. } = self.shape;
+        format!(",num-queues={}", most_cpus.max(cpus))
     }
 
     fn shares(&self, line: &mut Line) {

@@ -168,9 +168,14 @@ impl RunningVm {
 
     /// Whether the guest may run while its memory is saved. What an emulated
     /// processor writes meanwhile escapes an older QEMU, whose state would be of
-    /// no moment at all (mended in 9.0).
+    /// no moment at all (mended in 9.0). Of memory that has come while it ran no
+    /// QEMU so far keeps track under emulation: it looks in the first piece of
+    /// memory for what was written to another, and ends itself where that reaches
+    /// beyond (`tlb_reset_dirty_range_all`).
     fn saves_live(&self) -> bool {
-        self.qmp.maps_memory() || self.state.borrow().accelerator == Accelerator::Kvm
+        let state = self.state.borrow();
+        let has_come = state.shape().plugged > 0;
+        state.accelerator == Accelerator::Kvm || (self.qmp.maps_memory() && !has_come)
     }
 
     /// Waits until the guest stands still with all but the last of its memory

@@ -22,7 +22,7 @@ pub struct MachineState {
 }
 
 /// Changes when the devices of a machine do.
-pub(crate) const LAYOUT: u32 = 2;
+pub(crate) const LAYOUT: u32 = 3;
 
 impl MachineState {
     /// The same machine with another size.
