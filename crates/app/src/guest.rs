@@ -64,6 +64,8 @@ impl App {
             cpu_ns: stats.cpu_ns,
             processes: stats.processes,
             disk_used_bytes: stats.disk_used,
+            net_received_bytes: stats.net_received,
+            net_sent_bytes: stats.net_sent,
         })
     }
 

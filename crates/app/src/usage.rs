@@ -62,6 +62,10 @@ pub struct GuestUsage {
     pub processes: u32,
     /// Bytes of the root file system in use.
     pub disk_used_bytes: u64,
+    /// Bytes received, loopback left out.
+    pub net_received_bytes: u64,
+    /// Bytes sent, loopback left out.
+    pub net_sent_bytes: u64,
 }
 
 /// One process of an instance, as `tandem top` shows it.
@@ -128,6 +132,11 @@ impl App {
     pub async fn ask_guests(&self, rows: &mut [UsageRow]) {
         for row in rows {
             row.guest = self.guest_usage(&row.id).await;
+            // A machine's network is its own kernel's.
+            if let Some(guest) = &row.guest {
+                row.net_received_bytes = row.net_received_bytes.or(Some(guest.net_received_bytes));
+                row.net_sent_bytes = row.net_sent_bytes.or(Some(guest.net_sent_bytes));
+            }
         }
     }
 

@@ -14,6 +14,7 @@ pub(super) const CASES: &[Case] = &[
     case("exec::has_a_terminal_with_a_size", terminal),
     case("exec::ends_with_its_caller", ends),
     case("exec::pause_kill_and_restart", verbs),
+    case("exec::enters_from_a_chroot_too", rooted),
 ];
 
 const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
@@ -52,6 +53,21 @@ fn confined(world: &World) -> Result<()> {
     // The three streams, and the folder that is listed.
     ensure!(open.stdout.split_whitespace().eq(["0", "1", "2", "3"]), "{open}");
     stop(world)
+}
+
+/// Whose own root is a folder has more above a container's root than that.
+fn rooted(world: &World) -> Result<()> {
+    let folder = world.scratch().join("root");
+    std::fs::create_dir(&folder)?;
+    let script = r#"mount --rbind / "$1" && exec chroot "$1" sh -ec '
+        "$0" run -d --name rooted --entrypoint sleep hello-flask 1000
+        "$0" exec rooted ls; "$0" exec rooted cat /proc/1/comm; "$0" rm -f rooted' "$2""#;
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
+    world.prepare(command.arg(&folder).arg(world.program("tandem")));
+    let said = world.finish(command)?.ok()?;
+    ensure!(said.stdout.contains("\napp.py\n") && said.stdout.contains("\nsleep\n"), "{said}");
+    Ok(())
 }
 
 fn streams(world: &World) -> Result<()> {

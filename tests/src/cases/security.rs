@@ -40,6 +40,15 @@ fn capabilities(world: &World) -> Result<()> {
     let own = own.lines().find_map(|line| line.strip_prefix("CapPrm:")).unwrap_or_default();
     ensure!(effective(&["--cap-add", "ALL"])? == own.trim());
     ensure!(effective(&["-u", "1000", "--cap-add", "NET_ADMIN"])? == "0000000000000000");
+    // Another command in such a container, as whoever it likes.
+    let fixed = ["run", "-d", "--name", "bare", "--cap-drop", "ALL", "--entrypoint", "sleep"];
+    world.tandem([&fixed[..], &["hello-flask", "1000"]].concat())?.ok()?;
+    let script = "id -u; grep CapEff /proc/self/status";
+    for user in ["0", "1000", "nobody:4242"] {
+        let said = world.tandem(["exec", "-u", user, "bare", "sh", "-c", script])?.ok()?;
+        ensure!(said.stdout.ends_with("\t0000000000000000\n"), "{user}: {said}");
+    }
+    world.tandem(["rm", "-f", "bare"])?.ok()?;
     let wrong = world.tandem(["run", "--cap-add", "NET_ADMN", "hello-flask"])?.code_is(2)?;
     ensure!(wrong.stderr.contains("did you mean NET_ADMIN?"), "{wrong}");
     Ok(())

@@ -5,9 +5,12 @@ use nix::{
     unistd::{chdir, setsid},
 };
 
+use oci_spec::runtime::Capability;
+
 use super::entry::Entry;
 use crate::confine::{
-    Filter, Program, Report, Stage, User, become_user, bound, die_with_parent, keep, reset_signals,
+    Filter, Program, Report, Stage, User, become_user, bit, bound, die_with_parent, keep,
+    reset_signals,
 };
 
 /// What the forked process needs to become the command.
@@ -51,8 +54,14 @@ impl Child<'_> {
             // Before the capability that this needs is given up.
             filter.install().map_err(at(Stage::Seccomp))?;
         }
-        keep(self.capabilities).map_err(at(Stage::User))?;
+        // To change user takes more than an app may have that lost these; a user
+        // other than root loses all of them by it.
+        let lent = bit(Capability::Setuid) | bit(Capability::Setgid);
+        keep(self.capabilities | lent).map_err(at(Stage::User))?;
         become_user(self.user).map_err(at(Stage::User))?;
+        if self.user.uid == 0 {
+            keep(self.capabilities).map_err(at(Stage::User))?;
+        }
         // As the user, who may not see into every directory.
         chdir(self.cwd).map_err(|e| (Stage::Directory, e.into()))?;
         // The change of user has undone it.

@@ -88,7 +88,9 @@ impl Entry {
     }
 
     /// Enters its namespaces but that of process ids, which is for children
-    /// only ([`Self::fork`]).
+    /// only ([`Self::fork`]), and its root: who enters a mount namespace gets that
+    /// namespace's own, which is the machine's where the engine itself is in a
+    /// `chroot`.
     pub(super) fn enter(&self) -> io::Result<()> {
         let mut kinds = CloneFlags::CLONE_NEWNS
             | CloneFlags::CLONE_NEWNET
@@ -97,7 +99,10 @@ impl Entry {
         if Path::new("/proc/self/ns/cgroup").exists() {
             kinds |= CloneFlags::CLONE_NEWCGROUP;
         }
-        Ok(setns(&self.pidfd, kinds)?)
+        let root = File::open(self.root())?;
+        setns(&self.pidfd, kinds)?;
+        unistd::fchdir(&root)?;
+        Ok(unistd::chroot(".")?)
     }
 
     /// Forks a child of the calling process into its namespace of process ids.
