@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource as _, KeyAction, KeyActions},
@@ -132,14 +132,26 @@ impl Desktop {
         bail!("cannot click `{id}`: it did not feel any of three clicks")
     }
 
-    /// Replaces what stands in an input.
+    /// Replaces what stands in an input, and again when the page moved it away
+    /// meanwhile.
     pub fn fill(&self, id: &str, text: &str) -> Result<()> {
-        let element = self.wait(id, HERE)?;
-        self.run(async {
-            element.clear().await?;
-            element.send_keys(text).await
-        })
-        .with_context(|| format!("cannot fill `{id}`"))
+        let mut failure = None;
+        for _ in 0..3 {
+            let element = self.wait(id, HERE)?;
+            let filled = self.run(async {
+                element.clear().await?;
+                element.send_keys(text).await?;
+                element.prop("value").await
+            });
+            match filled {
+                Ok(Some(value)) if value == text => return Ok(()),
+                Ok(value) => failure = Some(anyhow!("it holds {value:?}")),
+                Err(e) => failure = Some(anyhow!("{e:?}")),
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        let _ = self.screenshot("timeout");
+        Err(failure.unwrap_or_else(|| anyhow!("?"))).with_context(|| format!("cannot fill `{id}`"))
     }
 
     /// Presses the keys of this text, one after the other, wherever the focus
