@@ -2,7 +2,7 @@
 //! its volume. Of both a new instance is made.
 
 use serde_json::json;
-use tandem_model::{BackendKind, ImageRef, Lane, parse_volume};
+use tandem_model::{BackendKind, ErrorCode, ImageRef, Lane, parse_volume};
 use tandem_probe::now;
 
 use super::{
@@ -38,7 +38,7 @@ pub(super) async fn committed(
     write(bench, &name, "before").await?;
     let connection = connect(&launched.record).await?;
     let tag = name_of(REBUILT, &format!("{}-{index}-commit", bench.prefix));
-    let request = CommitRequest {
+    let mut request = CommitRequest {
         instance: name.clone(),
         name: Some(tag.parse::<ImageRef>().map_err(|e| e.to_string())?),
         author: None,
@@ -47,7 +47,13 @@ pub(super) async fn committed(
         pause: true,
     };
     let begin = now();
-    let image = bench.app.commit(&request).await.map_err(told)?;
+    let mut image = bench.app.commit(&request).await;
+    if image.as_ref().is_err_and(|e| e.code() == ErrorCode::Unavailable) {
+        // Nobody writes to it meanwhile, so it need not stand still.
+        request.pause = false;
+        image = bench.app.commit(&request).await;
+    }
+    let image = image.map_err(told)?;
     metrics.insert("commit_time".into(), json!(now().since(begin)));
     metrics.insert("commit_bytes".into(), json!(image.layers.last().map(|layer| layer.size)));
     write(bench, &name, "after").await?;
