@@ -26,8 +26,8 @@ mod tree;
 
 pub use cache::drop_page_cache;
 pub use cgroup::{
-    CgroupLayout, CgroupLimits, CgroupUsage, Setup, cgroup_limits, cgroup_processes, cgroup_setup,
-    cgroup_usage,
+    CgroupLayout, CgroupLimits, CgroupUsage, Setup, Throttling, cgroup_limits, cgroup_processes,
+    cgroup_setup, cgroup_throttling, cgroup_usage,
 };
 pub use clock::{Clocks, clocks, now, thread_cpu_ns};
 pub use disk::{allocated_bytes, free_bytes};

@@ -1,6 +1,6 @@
 //! The work that experiments let every lane do: computing, copying memory,
-//! growing, writing and reading files, answering requests, and what a bad
-//! neighbour does.
+//! growing, demanding more and more, writing and reading files, answering
+//! requests, and what a bad neighbour does.
 //!
 //! It is part of the static program that Tandem ships (`tandem-guest`), which
 //! does these jobs when it is called `tandem-work`. The laboratory adds that
@@ -16,6 +16,7 @@
 mod bomb;
 mod burn;
 mod compute;
+mod demand;
 mod disk;
 mod guard;
 mod identity;
@@ -88,11 +89,15 @@ fn job(words: &[&str]) -> Result<(), Problem> {
             identity::tell()?;
             memory::grow(number(bytes)?, number(leave)?)
         }
+        ["demand", threads, bytes, leave] => {
+            identity::tell()?;
+            demand::grow(number(threads)?, number(bytes)?, number(leave)?)
+        }
         ["serve", address] => serve::run(address),
         ["bomb", most] => bomb::go_off(number(most)?),
         ["burn", kind, seconds] => burn::run(kind, number(seconds)?),
         _ => Err(Problem::Usage(
-            "jobs are: digest | measure FOLDER MEGABYTES | grow BYTES LEAVE | serve IP:PORT | bomb MOST | burn cpu|memory|disk SECONDS".to_owned(),
+            "jobs are: digest | measure FOLDER MEGABYTES | grow BYTES LEAVE | demand THREADS BYTES LEAVE | serve IP:PORT | bomb MOST | burn cpu|memory|disk SECONDS".to_owned(),
         )),
     }
 }
@@ -120,7 +125,9 @@ mod tests {
 
     #[test]
     fn what_is_no_job_is_a_mistake() {
-        for words in [&["measure"][..], &["grow", "x", "0"], &["burn", "wood", "1"], &[]] {
+        for words in
+            [&["measure"][..], &["grow", "x", "0"], &["demand", "1"], &["burn", "wood", "1"], &[]]
+        {
             assert!(matches!(job(words), Err(Problem::Usage(_))), "{words:?}");
         }
     }

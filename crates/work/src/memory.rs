@@ -26,25 +26,32 @@ pub(crate) fn copy() -> Result<(), Problem> {
 /// Bytes that are asked for at a time.
 const STEP: usize = 16 << 20;
 
-/// Takes memory in steps up to `bytes`, touches it, and says how far it came.
-/// Stops with `guard` when this kernel would be left with less than `leave`.
+/// Takes memory in steps up to `bytes`, touches it, says how far it came and
+/// gives it back. Stops with `guard` when this kernel would be left with less
+/// than `leave`.
 pub(crate) fn grow(bytes: u64, leave: u64) -> Result<(), Problem> {
+    take(bytes, leave).map(|held| drop(black_box(held)))
+}
+
+/// The same without giving back.
+pub(crate) fn take(bytes: u64, leave: u64) -> Result<Vec<Vec<u8>>, Problem> {
     let mut held: Vec<Vec<u8>> = Vec::new();
     let steps = bytes / STEP as u64;
     for number in 1..=steps {
         let free = guard::available_memory();
         if leave > 0 && free.is_some_and(|free| free < leave.saturating_add(STEP as u64)) {
-            return say("guard");
+            say("guard")?;
+            break;
         }
         let mut block = Vec::new();
         if block.try_reserve_exact(STEP).is_err() {
-            return say("refused");
+            say("refused")?;
+            break;
         }
         // Not zeros, which a kernel could share between pages.
         block.resize(STEP, b'x');
         held.push(black_box(block));
         say(&(number * STEP as u64).to_string())?;
     }
-    black_box(held);
-    Ok(())
+    Ok(held)
 }

@@ -172,9 +172,12 @@ fn courses(world: &World) -> Result<()> {
     }
     let document = measure(world, "elasticity", &[&once[..], &["--memory", "96m"]].concat())?;
     let grown = found(&document, "container")?;
-    ensure!(grown["killed_for_memory"] == true, "{grown}");
     ensure!(grown["reached_without_limit_bytes"] == grown["demand_bytes"], "{grown}");
-    ensure!(grown["reached_bytes"].as_u64() <= grown["limit_bytes"].as_u64(), "{grown}");
+    ensure!(grown["got_without_limit_cpus"].as_f64() > Some(0.0), "{grown}");
+    grew_with_what_was_given(grown)?;
+    // Held back at its limit, unless others left it less than that.
+    let share = number(grown, "got_cpus")? / number(grown, "limit_cpus")?;
+    ensure!(grown["throttled"] == true || share < 0.9, "{grown}");
     killed_build(world)?;
     let document = measure(world, "build", &once)?;
     let built = found(&document, "container")?;
@@ -203,6 +206,26 @@ fn courses(world: &World) -> Result<()> {
     cancelled_elsewhere(world)
 }
 
+fn number(metrics: &Value, metric: &str) -> Result<f64> {
+    metrics[metric].as_f64().with_context(|| format!("no {metric}: {metrics}"))
+}
+
+/// Within its limit it got no more than that, with more it got all of it, and
+/// what it gave back or was taken from it the host had again.
+fn grew_with_what_was_given(grown: &Value) -> Result<()> {
+    ensure!(grown["killed_for_memory"] == true, "{grown}");
+    let of = |metric| number(grown, metric);
+    ensure!(of("reached_bytes")? <= of("limit_bytes")?, "{grown}");
+    ensure!(of("got_cpus")? > 0.0 && of("got_cpus")? < of("limit_cpus")? * 1.3, "{grown}");
+    let reached = of("reached_when_given_bytes")?;
+    ensure!(reached >= of("demand_bytes")?, "{grown}");
+    ensure!(of("got_when_given_cpus")? > 0.0 && of("allocate_lag")? > 0.0, "{grown}");
+    let most = of("memory_host_when_given")?;
+    ensure!(most >= of("demand_bytes")? && of("memory_host")? > 0.0, "{grown}");
+    ensure!(of("memory_host_taken_back")? < most * 0.8, "{grown}");
+    Ok(())
+}
+
 fn images(world: &World) -> Result<Vec<Value>> {
     let rows = world.tandem(["images", "--json"])?.json()?;
     Ok(rows.as_array().context("no list of images")?.clone())
@@ -218,7 +241,7 @@ fn subject_of(world: &World) -> Result<Value> {
     Ok(images.iter().find(named).context("no hello-flask")?["digest"].clone())
 }
 
-/// Names of images that only the experiment `build` has.
+/// Names of images that only the experiments `build` and `snapshot` have.
 fn rebuilt(world: &World) -> Result<Vec<Value>> {
     let of_build = |row: &Value| row["name"] == "localhost/tandem/rebuilt";
     Ok(images(world)?.into_iter().filter(of_build).collect())
@@ -378,6 +401,18 @@ fn snapshots(world: &World) -> Result<()> {
     // Files and memory leave their home; no other way brings memory back.
     ensure!(container["survives.disk_elsewhere"] == true, "{container}");
     ensure!(container["survives.memory_elsewhere"] == false, "{container}");
+    // An image has its files, a volume's copy what was in the volume alone.
+    for (metric, yes) in [
+        ("disk_from_commit", true),
+        ("memory_from_commit", false),
+        ("connection_from_commit", false),
+        ("volume_from_copy", true),
+        ("disk_from_copy", false),
+        ("memory_from_copy", false),
+    ] {
+        ensure!(container[format!("survives.{metric}")] == yes, "{metric}: {container}");
+    }
+    ensure!(rebuilt(world)?.is_empty(), "{:?}", rebuilt(world)?);
     for (metric, yes) in
         [("disk_elsewhere", true), ("memory_elsewhere", true), ("memory_from_files", false)]
     {
@@ -388,6 +423,14 @@ fn snapshots(world: &World) -> Result<()> {
         ensure!(lane["survives.connection"] == false, "{lane}");
     }
     ensure!(document["verdicts"][0]["outcome"] == "supported", "{}", document["verdicts"]);
+    // A machine gets more when somebody allocates it, and gives back when it is
+    // taken: of what its app has freed the host has nothing by itself.
+    let once = ["--lanes", "vm", "--trials", "1", "--memory", "192m"];
+    let document = measure(world, "elasticity", &once)?;
+    let grown = found(&document, "vm/micro")?;
+    grew_with_what_was_given(grown)?;
+    let freed = number(grown, "memory_host_freed")?;
+    ensure!(freed > number(grown, "memory_host_taken_back")? * 1.25, "{grown}");
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! What the numbers say about the article's claims.
 
+mod kept;
+mod supply;
 mod timed;
 
 use tandem_lab::{apart, describe, values};
@@ -66,75 +68,6 @@ impl Pair<'_> {
     fn always(&self, lane: &LaneReport, metric: &str) -> Option<bool> {
         let values = values(&self.document.trials, &lane.id, metric);
         (!values.is_empty()).then(|| values.iter().all(|value| *value > 0.5))
-    }
-
-    fn elasticity(&self) -> Judged {
-        let (container, vm) = self.both("reached_bytes")?;
-        let demand = self.of(self.container, "demand_bytes")?;
-        let free = self.of(self.container, "reached_without_limit_bytes")?;
-        let outcome = if free >= demand * 0.95 && vm < demand * 0.95 {
-            VerdictOutcome::Supported
-        } else {
-            VerdictOutcome::Refuted
-        };
-        Some((
-            outcome,
-            format!(
-                "Asked for {}, a container without a limit got {}, one with a limit {}, and the VM {} of what it was given.",
-                bytes(demand),
-                bytes(free),
-                bytes(container),
-                bytes(vm)
-            ),
-        ))
-    }
-
-    fn snapshot(&self) -> Judged {
-        let told = |lane: &LaneReport| {
-            let disk = self.always(lane, "survives.disk")?;
-            let memory = self.always(lane, "survives.memory")?;
-            Some((disk, memory))
-        };
-        let ((c_disk, c_memory), (v_disk, v_memory)) = (told(self.container)?, told(self.vm)?);
-        // Results of earlier versions never left their home.
-        let elsewhere = self
-            .always(self.vm, "survives.disk_elsewhere")
-            .zip(self.always(self.vm, "survives.memory_elsewhere"))
-            .map(|(disk, memory)| disk && memory);
-        let outcome = if v_disk && v_memory && !c_memory && elsewhere != Some(false) {
-            VerdictOutcome::Supported
-        } else {
-            VerdictOutcome::Refuted
-        };
-        let word = |yes: bool| if yes { "came back" } else { "did not" };
-        let mut told = Vec::new();
-        if let Some(both) = elsewhere {
-            let word = if both { "both marks came back" } else { "not both marks came back" };
-            told.push(format!("In a second home, which stands for another server, the VM's memory was restored too: {word}."));
-        }
-        if let Some(memory) = self.always(self.vm, "survives.memory_from_files") {
-            told.push(format!(
-                "From a snapshot of the VM's files alone the mark in memory {}.",
-                word(memory)
-            ));
-        }
-        told.insert(0, Self::marks(word, (c_disk, c_memory), (v_disk, v_memory)));
-        Some((outcome, told.join(" ")))
-    }
-
-    fn marks(
-        word: fn(bool) -> &'static str,
-        (c_disk, c_memory): (bool, bool),
-        (v_disk, v_memory): (bool, bool),
-    ) -> String {
-        format!(
-            "VM: the mark on disk {}, the one in memory {}. Container: the mark on disk {}, the one in memory {}. So VMs do restore whole; a container is less ephemeral than the claim says, for its files can be kept{}.",
-            word(v_disk),
-            word(v_memory),
-            word(c_disk),
-            word(c_memory),
-            if c_memory { ", and by a checkpoint (CRIU) its memory too" } else { "" }
-        )
     }
 
     fn persistence(&self) -> Judged {

@@ -3,6 +3,7 @@
 //! by the laboratory like every other experiment.
 
 mod bench;
+mod job;
 mod judge;
 mod names;
 mod program;
@@ -10,6 +11,7 @@ mod resources;
 mod sandbox;
 mod snapshot;
 mod storage;
+mod ways;
 mod work;
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
@@ -33,7 +35,10 @@ type Note<'a> = &'a mut (dyn for<'l> FnMut(&'l str) + Send);
 
 /// The experiments that are courses, with what is compared between lanes.
 const COURSES: [(&str, &[&str]); 8] = [
-    ("elasticity", &["reached_bytes"]),
+    (
+        "elasticity",
+        &["reached_bytes", "got_cpus", "reached_when_given_bytes", "got_when_given_cpus"],
+    ),
     ("snapshot", &["snapshot_time", "restore_time", "snapshot_pause", "snapshot_bytes"]),
     ("persistence", &["survives.layer_restart", "survives.layer_anew", "survives.volume_anew"]),
     ("portability", &["export_bytes", "export_time", "import_time"]),

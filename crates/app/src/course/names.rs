@@ -12,7 +12,7 @@ use crate::{App, AppError};
 /// Subjects with our program in them.
 pub(super) const WORK: &str = "localhost/tandem/work";
 
-/// What the experiment `build` builds.
+/// What the experiment `build` builds, and `snapshot` commits.
 pub(super) const REBUILT: &str = "localhost/tandem/rebuilt";
 
 /// Marks a volume with the process whose run it belongs to.

@@ -1,5 +1,6 @@
 //! What a snapshot keeps: in place, from the files alone, and on another
-//! server, which a second home stands for.
+//! server, which a second home stands for; and what the ways keep that only a
+//! container has.
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use super::{
     bench::{Bench, address_of, told},
     is_vm,
     storage::{is_there, share},
+    ways::{committed, copied, has_ways},
 };
 
 /// The one is on disk, the other in memory and nowhere else.
@@ -78,18 +80,23 @@ pub(super) async fn snapshot(
         restored(bench, &name, FILES, false, launched.record).await?;
         look(bench, &name, "_from_files", &mut metrics).await?;
     }
+    bench.remove(&name).await;
+    if has_ways(lane) {
+        committed(bench, lane, index, &mut metrics, note).await?;
+        copied(bench, lane, index, &mut metrics, note).await?;
+    }
     Ok(metrics)
 }
 
 /// A client that has a connection when the snapshot is taken, and says nothing
 /// on it until the restore.
-async fn connect(record: &InstanceRecord) -> Result<TcpStream, String> {
+pub(super) async fn connect(record: &InstanceRecord) -> Result<TcpStream, String> {
     let address = address_of(record)?;
     TcpStream::connect(address).await.map_err(|e| format!("{address} cannot be connected to: {e}"))
 }
 
 /// Whether the app hears on it still.
-async fn is_answered(mut connection: TcpStream) -> bool {
+pub(super) async fn is_answered(mut connection: TcpStream) -> bool {
     let asked = async {
         connection.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
         connection.read(&mut [0]).await
@@ -101,7 +108,7 @@ async fn is_answered(mut connection: TcpStream) -> bool {
 /// What a client waits that has heard nothing of a restore.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-async fn write(bench: &Bench<'_>, name: &str, mark: &str) -> Result<(), String> {
+pub(super) async fn write(bench: &Bench<'_>, name: &str, mark: &str) -> Result<(), String> {
     for (_, path) in MARKS {
         bench.must(name, &format!("echo {mark} > {path}")).await?;
     }
@@ -109,7 +116,7 @@ async fn write(bench: &Bench<'_>, name: &str, mark: &str) -> Result<(), String> 
 }
 
 /// Which marks are those of the snapshot.
-async fn look(
+pub(super) async fn look(
     bench: &Bench<'_>,
     name: &str,
     way: &str,

@@ -5,9 +5,11 @@
 mod group;
 mod layout;
 mod limits;
+mod throttling;
 mod usage;
 
 pub(crate) use group::Group;
 pub use layout::{CgroupLayout, Setup, cgroup_setup};
 pub use limits::{CgroupLimits, cgroup_limits};
+pub use throttling::{Throttling, cgroup_throttling};
 pub use usage::{CgroupUsage, cgroup_processes, cgroup_usage};

@@ -17,8 +17,8 @@ use crate::{
     timeline::{LaneLoad, timeline_chart},
 };
 use words::{
-    BESIDE, BUILDS, CARRIED, CARRYING, ISOLATION, KILLED, OVERHEAD, PERSISTENCE, PORTABILITY,
-    SNAPSHOT, SNAPSHOTTING, SUPPLY, Words,
+    BESIDE, BUILDS, CARRIED, CARRYING, HELD, ISOLATION, KILLED, OVERHEAD, PERSISTENCE, PORTABILITY,
+    PROCESSORS, SNAPSHOT, SNAPSHOTTING, SUPPLY, Words,
 };
 
 /// The charts of a result beside those of launches, with their names.
@@ -44,6 +44,8 @@ pub(crate) fn of_experiment(
         "build" => vec![bars("times", "From an edit to an answer", Unit::Ns, BUILDS)],
         "elasticity" => vec![
             bars("supply", "Memory, asked for and reached", Unit::Bytes, SUPPLY),
+            bars("processors", "Processors, asked for and got", Unit::Count, PROCESSORS),
+            bars("host", "Memory that the host gave for it", Unit::Bytes, HELD),
             matrix("What became of it", KILLED),
         ],
         "neighbour" => vec![bars("beside", "Answers before and during", Unit::Ns, BESIDE)],

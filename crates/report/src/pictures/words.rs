@@ -17,6 +17,12 @@ pub(super) const SNAPSHOT: &Words = &[
     ("survives.memory_elsewhere", "the mark in memory came back in a second home"),
     ("survives.memory_from_files", "the mark in memory came back from the files alone"),
     ("survives.connection", "a client's connection from before went on"),
+    ("survives.disk_from_commit", "the mark on disk came back from a committed image"),
+    ("survives.memory_from_commit", "the mark in memory came back from a committed image"),
+    ("survives.connection_from_commit", "a client's connection went on with a committed image"),
+    ("survives.volume_from_copy", "the mark in a volume came back in a copy of it"),
+    ("survives.disk_from_copy", "the mark on disk came back beside that copy"),
+    ("survives.memory_from_copy", "the mark in memory came back beside that copy"),
 ];
 
 pub(super) const ISOLATION: &Words = &[
@@ -53,10 +59,30 @@ pub(super) const SUPPLY: &Words = &[
     ("demand_bytes", "asked for"),
     ("limit_bytes", "given as a limit"),
     ("reached_bytes", "reached within the limit"),
+    ("reached_when_given_bytes", "reached when more was given"),
     ("reached_without_limit_bytes", "reached without a limit"),
 ];
 
-pub(super) const KILLED: &Words = &[("killed_for_memory", "it was killed for want of memory")];
+pub(super) const PROCESSORS: &Words = &[
+    ("demand_cpus", "asked for"),
+    ("limit_cpus", "given as a limit"),
+    ("got_cpus", "got within the limit"),
+    ("got_when_given_cpus", "got when more was given"),
+    ("got_without_limit_cpus", "got without a limit"),
+];
+
+pub(super) const HELD: &Words = &[
+    ("memory_host", "at most, within the limit"),
+    ("memory_host_when_given", "at most, when more was given"),
+    ("memory_host_freed", "then, when the app wanted it no more"),
+    ("memory_host_taken_back", "then, when less was given"),
+    ("memory_host_without_limit", "at most, without a limit"),
+];
+
+pub(super) const KILLED: &Words = &[
+    ("killed_for_memory", "it was killed for want of memory"),
+    ("throttled", "it was held back for want of processors (throttled)"),
+];
 
 pub(super) const BESIDE: &Words = &[
     ("latency_p50", "usual answer (median), alone"),
@@ -83,4 +109,6 @@ pub(super) const SNAPSHOTTING: &Words = &[
     ("snapshot_time", "to take the snapshot"),
     ("snapshot_pause", "of it standing still"),
     ("restore_time", "from the restore to the answer"),
+    ("commit_time", "to commit it as an image"),
+    ("volume_copy_time", "to copy its volume"),
 ];

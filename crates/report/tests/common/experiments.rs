@@ -46,25 +46,53 @@ pub(crate) fn experiments() -> Vec<ResultDocument> {
             ],
             &[("survives.layer_restart", json!(true)), ("survives.layer_anew", json!(false))],
         ),
-        of(
-            "elasticity",
-            &[
-                ("demand_bytes", json!(600.0 * MIB)),
-                ("reached_bytes", json!(380.0 * MIB)),
-                ("reached_without_limit_bytes", json!(600.0 * MIB)),
-                ("killed_for_memory", json!(true)),
-            ],
-            &[
-                ("demand_bytes", json!(600.0 * MIB)),
-                ("reached_bytes", json!(310.0 * MIB)),
-                ("killed_for_memory", json!(true)),
-            ],
-        ),
+        elasticity(),
     ];
     // It held once, and once it did not.
     all[0].trials[0].metrics.insert("survives.layer_restart".to_owned(), json!(false));
     all.extend([overhead(), resize(), density()]);
     all
+}
+
+fn elasticity() -> ResultDocument {
+    let mib = |count: f64| json!(count * MIB);
+    of(
+        "elasticity",
+        &[
+            ("demand_bytes", mib(600.0)),
+            ("limit_bytes", mib(400.0)),
+            ("reached_bytes", mib(380.0)),
+            ("reached_when_given_bytes", mib(600.0)),
+            ("reached_without_limit_bytes", mib(600.0)),
+            ("killed_for_memory", json!(true)),
+            ("demand_cpus", json!(2)),
+            ("limit_cpus", json!(1)),
+            ("got_cpus", json!(0.98)),
+            ("got_when_given_cpus", json!(1.93)),
+            ("got_without_limit_cpus", json!(1.95)),
+            ("throttled", json!(true)),
+            ("memory_host", mib(381.0)),
+            ("memory_host_when_given", mib(602.0)),
+            ("memory_host_freed", mib(2.0)),
+            ("memory_host_taken_back", mib(2.0)),
+            ("memory_host_without_limit", mib(602.0)),
+        ],
+        &[
+            ("demand_bytes", mib(600.0)),
+            ("limit_bytes", mib(400.0)),
+            ("reached_bytes", mib(310.0)),
+            ("reached_when_given_bytes", mib(600.0)),
+            ("killed_for_memory", json!(true)),
+            ("demand_cpus", json!(2)),
+            ("limit_cpus", json!(1)),
+            ("got_cpus", json!(1.01)),
+            ("got_when_given_cpus", json!(1.88)),
+            ("memory_host", mib(440.0)),
+            ("memory_host_when_given", mib(730.0)),
+            ("memory_host_freed", mib(730.0)),
+            ("memory_host_taken_back", mib(310.0)),
+        ],
+    )
 }
 
 fn overhead() -> ResultDocument {

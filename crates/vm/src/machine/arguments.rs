@@ -196,7 +196,8 @@ impl Arguments<'_> {
     /// Memory that comes (virtio-mem) and goes (virtio-mem, and the balloon
     /// below what the machine began with).
     fn room(&self, line: &mut Line) {
-        let Shape { memory, room, plugged, .. } = self.shape;
+        let Shape { memory, plugged, .. } = self.shape;
+        let room = self.shape.device();
         line.option("-m", format!("size={}M,maxmem={}M", memory >> 20, (memory + room) >> 20));
         let more = json!({
             "qom-type": "memory-backend-ram", "id": "more", "size": room, "reserve": false,

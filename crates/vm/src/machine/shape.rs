@@ -23,7 +23,10 @@ pub(crate) struct Shape {
     /// Memory that may come to it while it runs, bytes.
     #[serde(default)]
     pub(crate) room: u64,
-    /// How much of that it has now, bytes.
+    /// What the device that brings it has beyond that, bytes: see [`PIECE`].
+    #[serde(default)]
+    pub(crate) spare: u64,
+    /// How much of that room it has now, bytes.
     #[serde(default)]
     pub(crate) plugged: u64,
     /// The most processors that it may have; at least `cpus`.
@@ -33,6 +36,12 @@ pub(crate) struct Shape {
 
 /// Memory comes and goes in such pieces: the kernel's own, bytes.
 pub(crate) const BLOCK: u64 = 2 << 20;
+
+/// A guest takes memory from a device in whole pieces of this size only (Linux,
+/// `drivers/virtio/virtio_mem.c`, `virtio_mem_sbm_init_config`; `MIN_MEMORY_BLOCK_SIZE`
+/// in `arch/x86/include/asm/sparsemem.h`): the rest of a device that ends within
+/// one it would leave alone.
+const PIECE: u64 = 128 << 20;
 
 /// How often a processor can come back to an emulated machine that was taken
 /// away from it. QEMU's software emulation gives each that comes a thread of its
@@ -72,7 +81,13 @@ impl Shape {
         // With room for nothing it may still shrink: the devices are there.
         let bytes = (most.saturating_sub(memory)).next_multiple_of(BLOCK).max(BLOCK);
         let room = if room.memory_bytes.is_some() { bytes } else { 0 };
-        Ok(Self { memory, cpus, room, plugged: 0, most_cpus })
+        let spare = room.next_multiple_of(PIECE) - room;
+        Ok(Self { memory, cpus, room, spare, plugged: 0, most_cpus })
+    }
+
+    /// Bytes of the device that brings memory.
+    pub(crate) fn device(self) -> u64 {
+        self.room + self.spare
     }
 }
 
@@ -113,5 +128,7 @@ mod tests {
         assert_eq!(shape(512 << 20, 1).places(Accelerator::Tcg), 1);
         let only_down = Shape::of(&plain, &room(512 << 20, 1000), LEAST_MEMORY).unwrap();
         assert_eq!(only_down.room, BLOCK, "the balloon needs no room");
+        let odd = Shape::of(&plain, &room(700 << 20, 1000), LEAST_MEMORY).unwrap();
+        assert_eq!((odd.room >> 20, odd.device() >> 20), (188, 256), "whole pieces");
     }
 }

@@ -23,7 +23,7 @@ const FINDINGS = ["Capability::ok", "Capability::limited", "Capability::missing"
 
 /** Sources by what is said in them; of some only the texts in these calls. */
 const SOURCES: [readonly Phrase[], string[], string[]][] = [
-  [verdicts, [], ["lab/src/analysis/verdicts.rs", "lab/src/analysis/contrast.rs", "lab/src/analysis/verdicts/equal.rs", "lab/src/analysis/verdicts/growth.rs", "app/src/course/judge.rs", "app/src/course/judge/timed.rs"]],
+  [verdicts, [], ["lab/src/analysis/verdicts.rs", "lab/src/analysis/contrast.rs", "lab/src/analysis/verdicts/equal.rs", "lab/src/analysis/verdicts/growth.rs", "app/src/course/judge.rs", "app/src/course/judge/timed.rs", "app/src/course/judge/supply.rs", "app/src/course/judge/kept.rs"]],
   [warnings, [], ["lab/src/analysis/warnings.rs"]],
   [doctor, [], ["container/src/container/probe.rs", "container/src/checkpoint/probe.rs", "rootless/src/capability.rs"]],
   [doctor, FINDINGS, ["container/src/process/engine.rs", "vm/src/engine.rs", "app/src/base.rs", "app/src/doctor.rs"]],

@@ -166,6 +166,103 @@ fn a_snapshot_that_does_not_leave_its_home_refutes_the_claim() {
 }
 
 #[test]
+fn the_other_ways_of_a_container_are_told_where_they_were_tried() {
+    let told = |ways: &[(&'static str, f64)]| {
+        let mut container = vec![("survives.disk", vec![1.0]), ("survives.memory", vec![0.0])];
+        container.extend(ways.iter().map(|(name, value)| (*name, vec![*value])));
+        let container: Vec<_> = container.iter().map(|(name, all)| (*name, &all[..])).collect();
+        let vm = [("survives.disk", &[1.0][..]), ("survives.memory", &[1.0])];
+        judged(&document("snapshot", &[("container", &container), ("vm/micro", &vm)])).why
+    };
+    assert!(!told(&[]).contains("committed") && !told(&[]).contains("copy of its volume"));
+    let found = told(&[
+        ("survives.disk_from_commit", 1.0),
+        ("survives.memory_from_commit", 0.0),
+        ("survives.volume_from_copy", 1.0),
+        ("survives.disk_from_copy", 0.0),
+        ("survives.memory_from_copy", 0.0),
+    ]);
+    for said in [
+        "committed of the container the mark on disk came back, the one in memory did not.",
+        "the mark in the volume came back, the one on disk did not, the one in memory did not.",
+    ] {
+        assert!(found.contains(said), "{found}");
+    }
+}
+
+const MIB: f64 = (1 << 20) as f64;
+
+/// What elasticity finds: asked for 576 MiB within 384, and for `cpus`
+/// processors within one, of which a container without a limit and a VM got so
+/// many.
+fn grown(free: f64, vm: f64) -> Verdict {
+    let common = |reached: f64| {
+        vec![
+            ("demand_bytes", 576.0 * MIB),
+            ("reached_bytes", reached * MIB),
+            ("demand_cpus", 2.0),
+            ("limit_cpus", 1.0),
+        ]
+    };
+    let mut of_container = common(368.0);
+    of_container.extend([
+        ("reached_without_limit_bytes", 576.0 * MIB),
+        ("got_cpus", 1.0),
+        ("got_without_limit_cpus", free),
+        ("throttled_periods", 10.0),
+        ("periods", 10.0),
+        ("memory_host_freed", MIB),
+    ]);
+    let mut of_vm = common(304.0);
+    of_vm.extend([
+        ("got_cpus", vm),
+        ("got_when_given_cpus", 1.9),
+        ("reached_when_given_bytes", 576.0 * MIB),
+        ("allocate_lag", 0.3 * SECOND),
+        ("memory_host_freed", 700.0 * MIB),
+        ("memory_host_taken_back", 300.0 * MIB),
+    ]);
+    let values = |all: &[(&'static str, f64)]| -> Vec<(&'static str, Vec<f64>)> {
+        all.iter().map(|(name, value)| (*name, vec![*value])).collect()
+    };
+    let (container, vm) = (values(&of_container), values(&of_vm));
+    let rows = [&container, &vm]
+        .map(|lane| lane.iter().map(|(name, all)| (*name, &all[..])).collect::<Vec<_>>());
+    judged(&document("elasticity", &[("container", &rows[0]), ("vm/micro", &rows[1])]))
+}
+
+#[test]
+fn more_processors_come_by_themselves_or_by_somebody() {
+    let found = grown(1.95, 1.02);
+    assert_eq!(found.outcome, VerdictOutcome::Supported);
+    for said in [
+        "Asked for 2 processors, they got 1.95, 1 and 1.02.",
+        "held the container back in 10 of 10 periods",
+        "Given more while it ran, which took 0.30 s, the VM got 576 MiB and 1.90 processors.",
+        "the container held 1.0 MiB of the host's and the VM 700 MiB, and 300 MiB after",
+    ] {
+        assert!(found.why.contains(said), "{said}: {}", found.why);
+    }
+    let busy = grown(1.1, 1.0);
+    assert_eq!(busy.outcome, VerdictOutcome::Inconclusive);
+    assert!(busy.why.contains("others kept this machine's processors busy"), "{}", busy.why);
+    assert_eq!(grown(1.95, 1.6).outcome, VerdictOutcome::Refuted);
+}
+
+#[test]
+fn memory_alone_decides_in_results_of_earlier_versions() {
+    let container = [
+        ("demand_bytes", &[6.0][..]),
+        ("reached_bytes", &[4.0]),
+        ("reached_without_limit_bytes", &[6.0]),
+    ];
+    let vm = [("demand_bytes", &[6.0][..]), ("reached_bytes", &[3.0])];
+    let found = judged(&document("elasticity", &[("container", &container), ("vm/micro", &vm)]));
+    assert_eq!(found.outcome, VerdictOutcome::Supported);
+    assert!(!found.why.contains("processors"), "{}", found.why);
+}
+
+#[test]
 fn what_takes_all_memory_must_be_stopped_too() {
     let told = |hog: Option<f64>| {
         let lane = |kernel: f64| {

@@ -46,15 +46,15 @@ export const told: Readonly<Record<string, Told>> = {
   elasticity: {
     question: "Wer bekommt mehr, wenn die App mehr will?",
     claim: "Ein Container bekommt Ressourcen von selbst, einer VM müssen sie zugeteilt werden",
-    method: "Ein kleines statisches Programm von uns, dem Image hinzugefügt, nimmt immer mehr Speicher und benutzt ihn, mit einer Grenze und, wo es ohne geht, ohne; was es erreicht hat, steht neben dem, was es wollte.",
+    method: "Ein kleines statisches Programm von uns, dem Image hinzugefügt, beschäftigt doppelt so viele Prozessoren, wie es hat, und nimmt die Hälfte Speicher mehr und benutzt ihn: mit einer Grenze, dort, wo ihm jemand im laufenden Betrieb mehr gibt (einer VM durch Einstecken, und ihr Ballon nimmt zurück), und, wo es ohne Grenze geht, ohne. Was es bekommen hat, steht neben dem, was es wollte; Prozessorzeit und Speicher zählt der Rechner.",
     caveat: "Ein Container ohne Grenze kann den ganzen Rechner mit sich reißen.",
-    explanation: "Prozesse nehmen sich Speicher vom Rechner, sobald sie ihn benutzen; ein Gast sieht nur, was ihm gegeben wurde.",
+    explanation: "Prozesse nehmen sich Speicher vom Rechner, sobald sie ihn benutzen, und Prozessoren, soweit sie frei sind; ein Gast sieht nur, was ihm gegeben wurde, und was er seinem eigenen Kernel zurückgibt, hat der Rechner erst, wenn es ihm genommen wird.",
     prediction: "Welche Bahn wird als erste beendet, weil Speicher fehlt?",
   },
   snapshot: {
     question: "Was überlebt einen Snapshot und das Zurückholen?",
     claim: "VMs nehmen Snapshots auf, die ein anderer Server zurückholt; Container sind vergänglich",
-    method: "Eine Marke auf der Platte und eine im Speicher werden geschrieben, ein Snapshot wird aufgenommen, beide Marken werden geändert, die Instanz wird beendet und zurückgeholt: welche Marken sind wieder da, und hört die App auf einer Verbindung, die ein Client vorher hatte? Dann wird sie mit ihrem Snapshot in einen zweiten Datenordner getragen und dort zurückgeholt, und eine VM auch aus einem Snapshot nur ihrer Dateien.",
+    method: "Eine Marke auf der Platte und eine im Speicher werden geschrieben, ein Snapshot wird aufgenommen, beide Marken werden geändert, die Instanz wird beendet und zurückgeholt: welche Marken sind wieder da, und hört die App auf einer Verbindung, die ein Client vorher hatte? Dann wird sie mit ihrem Snapshot in einen zweiten Datenordner getragen und dort zurückgeholt, und eine VM auch aus einem Snapshot nur ihrer Dateien. Aus einem Container wird auch ein Image gemacht (commit) und sein Volume kopiert, und aus beidem eine neue Instanz.",
     caveat: "Ein gesicherter Speicher enthält auch Geheimnisse und alte Verbindungen.",
     explanation: "Ein Hypervisor sieht die ganze Maschine als Speicher und Platte; der Zustand eines Containers liegt über den Kernel des Rechners verstreut.",
     prediction: "Zählt ein Zähler im Speicher der App nach dem Zurückholen weiter?",
