@@ -1,6 +1,6 @@
 //! The Results page and the teacher's view in the real window.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
