@@ -196,11 +196,29 @@ fn outbound() -> Result<()> {
     let served = world.dir.path().join("served");
     std::fs::create_dir(&served)?;
     std::fs::write(served.join("page"), "from outside\n")?;
-    let _outside = Outside::new(&served)?;
+    let outside = Outside::new(&served)?;
     let url = format!("http://{}:8080/page", Outside::ADDRESS);
     let script =
         format!("for i in $(seq 50); do wget -q -O - {url} && exit 0; sleep 0.1; done; exit 1");
     let (code, log) = world.run(world.container(&["sh", "-c", &script]))?;
     ensure!(code == 0 && log.contains("from outside"), "{code} {log}");
+    out_of_reach(&world, &outside)
+}
+
+/// A machine outside that sends packets for a container our way is not let
+/// through, though this machine passes packets on.
+fn out_of_reach(world: &World, outside: &Outside) -> Result<()> {
+    let server = world.start(world.container(&SERVER))?;
+    let address = server.runtime.ip.context("it has no address")?;
+    let name = &outside.name;
+    wait_for("the app", || Ok(TcpStream::connect((address, 8080)).ok()))?;
+    ip(&format!("-n {name} route add {address}/32 via 198.51.100.1"))?;
+    let page = std::process::Command::new("ip")
+        .args(["netns", "exec", name])
+        .arg(world::busybox().context("busybox")?)
+        .args(["wget", "-T", "2", "-q", "-O", "-", &format!("http://{address}:8080/page")])
+        .output()?;
+    world.stop(&server, Duration::ZERO)?;
+    ensure!(!page.status.success() && page.stdout.is_empty(), "it got in: {page:?}");
     Ok(())
 }

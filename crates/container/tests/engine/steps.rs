@@ -22,6 +22,7 @@ pub(crate) fn all() -> Vec<Trial> {
         trial("steps::output_code_and_change", output_code_and_change),
         trial("steps::nothing_else_gets_into_the_layer", only_the_change),
         trial("steps::confinement", confinement),
+        trial("steps::nothing_of_the_machine_is_changed", machine),
         trial("steps::certificates", certificates),
         trial("steps::a_cancelled_step_leaves_nothing", cancelled),
         trial("steps::bad_commands", bad_commands),
@@ -127,6 +128,25 @@ fn confinement() -> Result<()> {
     confined.user = "app".into();
     let (_, out, _) = run(&world, &confined)?;
     ensure!(out.contains("CapEff:\t0000000000000000") && out.contains("uid=1000(app)"), "{out}");
+    Ok(())
+}
+
+/// What a step is shown of the machine's own it cannot change. Times and no
+/// bytes: should this ever fail, nobody misses them.
+fn machine() -> Result<()> {
+    let world = World::new()?;
+    let script = "for it in /etc/hosts /etc/resolv.conf /dev/stdin /dev/null /dev/zero \
+            /dev/full /dev/random /dev/urandom /dev/tty; do [ -e $it ] || echo BAD no $it; done; \
+        for it in /etc/hosts /etc/resolv.conf /dev/stdin /dev/null /dev/zero /dev/full \
+            /dev/random /dev/urandom /dev/tty /proc/kcore /proc/timer_list /proc/keys; do \
+            touch -d '2001-02-03 04:05' $it 2> /dev/null && echo BAD $it; \
+        done; \
+        for it in /etc/hosts /etc/resolv.conf; do (: >> $it) 2> /dev/null && echo BAD open $it; done; \
+        [ -c /dev/stdin ] || echo BAD stdin; read line && echo BAD line; cat /etc/hosts";
+    let mut shown = step(&world, &["sh", "-c", script])?;
+    shown.host_network = true;
+    let (code, out, err) = run(&world, &shown)?;
+    ensure!(code == 0 && out == fs::read_to_string("/etc/hosts")?, "{out}{err}");
     Ok(())
 }
 
