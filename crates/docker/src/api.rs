@@ -302,7 +302,7 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             let head = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n";
             stream.write_all(head).await.unwrap();
-            while stream.write_all(&[b' '; 64 << 10]).await.is_ok() {}
+            while stream.write_all(&[b' '; 8 << 10]).await.is_ok() {}
         };
         let api = Api::new(&socket);
         let (error, ()) = tokio::join!(api.get("/version"), flood);

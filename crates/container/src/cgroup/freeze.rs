@@ -90,8 +90,9 @@ mod tests {
         fs::write(two.join("cgroup.freeze"), "0").unwrap();
         fs::write(two.join("cgroup.events"), "populated 1\nfrozen 1\n").unwrap();
         let text = |path: PathBuf| fs::read_to_string(path).unwrap();
-        freeze(&[one.clone()], true).await.unwrap();
-        freeze(&[two.clone()], true).await.unwrap();
+        for group in [&one, &two] {
+            freeze(std::slice::from_ref(group), true).await.unwrap();
+        }
         assert_eq!(text(one.join("freezer.state")), "FROZEN");
         assert_eq!(text(two.join("cgroup.freeze")), "1");
         // Whoever was killed held them still.
