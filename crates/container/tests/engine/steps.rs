@@ -23,6 +23,7 @@ pub(crate) fn all() -> Vec<Trial> {
         trial("steps::nothing_else_gets_into_the_layer", only_the_change),
         trial("steps::confinement", confinement),
         trial("steps::nothing_of_the_machine_is_changed", machine),
+        trial("steps::mounts_are_as_closed_as_dockers", closed),
         trial("steps::certificates", certificates),
         trial("steps::a_cancelled_step_leaves_nothing", cancelled),
         trial("steps::bad_commands", bad_commands),
@@ -147,6 +148,37 @@ fn machine() -> Result<()> {
     shown.host_network = true;
     let (code, out, err) = run(&world, &shown)?;
     ensure!(code == 0 && out == fs::read_to_string("/etc/hosts")?, "{out}{err}");
+    Ok(())
+}
+
+/// Flags of mounts, and what is covered, as a container has them.
+fn closed() -> Result<()> {
+    let world = World::new()?;
+    let script = "while read kind at fs flags rest; do echo \"$at $flags\"; done < /proc/self/mounts; \
+        for it in /proc/interrupts /proc/keys /proc/timer_list; do \
+            [ -e $it ] && head -c 1 $it | grep -q . && echo BAD $it; \
+        done; \
+        for it in /proc/acpi /sys/firmware /proc/scsi; do \
+            [ -d $it ] && ls $it | grep -q . && echo BAD $it; \
+        done; true";
+    let (code, out, err) = run(&world, &step(&world, &["sh", "-c", script])?)?;
+    ensure!(code == 0 && !out.contains("BAD"), "{out}{err}");
+    for (place, flags) in [
+        ("/proc", "rw nosuid nodev noexec"),
+        ("/sys", "ro nosuid nodev noexec"),
+        ("/dev", "rw nosuid nodev"),
+        ("/dev/pts", "rw nosuid noexec"),
+        ("/dev/shm", "rw nosuid nodev noexec"),
+        ("/dev/mqueue", "rw nosuid nodev noexec"),
+        ("/dev/null", "ro"),
+        ("/etc/hosts", "ro nodev"),
+        ("/proc/sys", "ro nosuid nodev noexec"),
+        ("/", "rw nodev"),
+    ] {
+        let line = out.lines().find_map(|line| line.strip_prefix(place)?.strip_prefix(' '));
+        let has: Vec<&str> = line.with_context(|| place.to_owned())?.split(',').collect();
+        ensure!(flags.split(' ').all(|flag| has.contains(&flag)), "{place}: {has:?}");
+    }
     Ok(())
 }
 
