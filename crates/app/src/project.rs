@@ -126,13 +126,7 @@ impl App {
                 path.display()
             )));
         }
-        let mode = fs::metadata(&real).map_err(failed)?.permissions();
-        let file = tempfile::NamedTempFile::new_in(&dir).map_err(failed)?;
-        fs::write(file.path(), text).map_err(failed)?;
-        file.as_file().set_permissions(mode).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&real).map_err(|e| failed(e.error))?;
-        Ok(())
+        crate::write_file(&path, text.as_bytes())
     }
 
     /// Builds a project; a base that is out of reach is made from Debian
@@ -242,6 +236,16 @@ mod tests {
         assert_eq!(names[..2], ["app.py", "Dockerfile"]);
         app.save_project_file(&folder, "app.py", "print('new')\n").unwrap();
         assert_eq!(app.open_project(&folder).unwrap().files[0].text, "print('new')\n");
+    }
+
+    #[test]
+    fn what_cannot_be_saved_is_told_by_its_own_name() {
+        let home = tempfile::tempdir().unwrap();
+        let app = App::open(Some(home.path()), "/nonexistent/tandem".into()).unwrap();
+        // Nobody makes a file beside this one.
+        let error = app.save_project_file("/proc/self", "comm", "x").unwrap_err().to_string();
+        assert!(error.starts_with("cannot write /proc/self/comm: "), "{error}");
+        assert!(!error.contains("draft") && !error.contains(".tmp"), "{error}");
     }
 
     #[test]

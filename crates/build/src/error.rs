@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tandem_backend::BackendError;
 use tandem_home::HomeError;
@@ -89,6 +89,14 @@ pub enum BuildError {
         /// The name.
         name: String,
     },
+    /// The build context, or one with a name, cannot be read.
+    #[error("cannot open the build context {path}: {source}; name a folder that you may read")]
+    Context {
+        /// Where.
+        path: PathBuf,
+        /// The answer.
+        source: std::io::Error,
+    },
     /// The operating system refused.
     #[error("cannot {action} {path}: {source}")]
     Io {
@@ -146,6 +154,12 @@ impl BuildError {
         move |source| Self::Io { action, path, source }
     }
 
+    /// The failure to open the folder of a build context.
+    pub(crate) fn context(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Context { path, source }
+    }
+
     /// What somebody can act on.
     pub fn code(&self) -> ErrorCode {
         match self {
@@ -173,7 +187,9 @@ impl BuildError {
             {
                 ErrorCode::NoSpace
             }
-            Self::Io { .. } | Self::Home(_) | Self::Export(_) => ErrorCode::Internal,
+            Self::Context { .. } | Self::Io { .. } | Self::Home(_) | Self::Export(_) => {
+                ErrorCode::Internal
+            }
         }
     }
 }

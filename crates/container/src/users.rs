@@ -60,6 +60,8 @@ mod tests {
         let passwd = "root:x:0:0::/root:/bin/sh\nweb:x:33:33::/:\nbroken\nalias:x:33:33::/:\n";
         let names = named(passwd, "0 0 4294967295\n");
         assert_eq!(names.get(&33).map(String::as_str), Some("web"));
+        let evil = named("a\u{1b}[31mb:x:7:7::/:\n", "0 0 4294967295\n");
+        assert_eq!(evil[&7], "a[31mb");
         let names = named(passwd, "0 1000 1\n1 100000 65536\n");
         assert_eq!(names.get(&1000).map(String::as_str), Some("root"));
         assert_eq!(names.get(&100_032).map(String::as_str), Some("web"));

@@ -294,6 +294,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_without_an_end_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("engine.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let flood = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            while stream.write_all(&[b' '; 8 << 10]).await.is_ok() {}
+        };
+        let api = Api::new(&socket);
+        let (error, ()) = tokio::join!(api.get("/version"), flood);
+        assert!(error.unwrap_err().to_string().contains("more than 16 MiB"));
+    }
+
+    #[tokio::test]
     async fn a_socket_without_an_engine_is_named() {
         let error = Api::new(Path::new("/nowhere/engine.sock")).get("/version").await.unwrap_err();
         assert!(error.to_string().starts_with("/nowhere/engine.sock does not answer"), "{error}");

@@ -190,6 +190,55 @@ fn folders(line: &str) -> Vec<PathBuf> {
 mod tests {
     use super::*;
 
+    /// Removes and ends the container that an engine tells of in these words;
+    /// what the engine was asked.
+    async fn asked_of(config: Value) -> Vec<String> {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("engine.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let told = json!({ "Config": config, "State": { "Running": true }, "StatusCode": 0 });
+        let told = told.to_string();
+        let asked = std::cell::RefCell::new(Vec::new());
+        let engine = async {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).await.unwrap();
+                let words = String::from_utf8_lossy(&request[..length]).into_owned();
+                asked.borrow_mut().push(words.lines().next().unwrap_or_default().to_owned());
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", told.len());
+                stream.write_all((answer + &told).as_bytes()).await.unwrap();
+            }
+        };
+        let id = InstanceId::from_bytes([0xab; 6]);
+        let container = Container::new(Api::new(&socket), &id, "/home/of/ours".into());
+        let work = async {
+            container.remove().await.unwrap();
+            container.end().await.unwrap();
+        };
+        tokio::select! { () = work => {}, () = engine => {} }
+        asked.into_inner()
+    }
+
+    #[tokio::test]
+    async fn a_container_without_our_labels_is_left_alone() {
+        let labels =
+            |instance: &str, home: &str| json!({ "Labels": { INSTANCE: instance, HOME: home } });
+        let changes = |asked: &[String]| asked.iter().filter(|it| !it.starts_with("GET ")).count();
+        for strange in [
+            json!({ "Labels": null }),
+            labels("abababababab", "/home/of/another"),
+            labels("cdcdcdcdcdcd", "/home/of/ours"),
+        ] {
+            let asked = asked_of(strange).await;
+            assert_eq!((asked.len(), changes(&asked)), (2, 0), "{asked:?}");
+        }
+        let asked = asked_of(labels("abababababab", "/home/of/ours")).await;
+        assert!(asked.iter().any(|it| it.starts_with("DELETE ")), "{asked:?}");
+        assert!(asked.iter().any(|it| it.contains("/kill?signal=9")), "{asked:?}");
+    }
+
     #[test]
     fn lines_of_both_versions_name_folders() {
         assert_eq!(folders("0::/x/y")[0], PathBuf::from("/sys/fs/cgroup/x/y"));

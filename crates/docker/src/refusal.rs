@@ -36,6 +36,10 @@ pub(crate) fn of_exec(error: &ApiError, spec: &ExecSpec) -> BackendError {
 pub(crate) fn of_exec_text(text: String, spec: &ExecSpec) -> BackendError {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let program = spec.args.first().cloned().unwrap_or_default();
+    // Of the working directory, which may be missing too (runc, crun).
+    if has(&["chdir to "]) {
+        return BackendError::NotExecutable { program, reason: text };
+    }
     if has(&["executable file not found", "no such file or directory"]) {
         return BackendError::CommandNotFound(program);
     }
@@ -60,4 +64,25 @@ pub(crate) fn of_update(error: ApiError) -> BackendError {
 /// Any other failure.
 pub(crate) fn other(error: ApiError) -> BackendError {
     BackendError::engine("the engine", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_folder_is_no_missing_program() {
+        let spec = ExecSpec { args: vec!["true".into()], ..ExecSpec::default() };
+        let code = |text: &str| of_exec_text(text.to_owned(), &spec).code().exit_code();
+        let begin = "OCI runtime exec failed: exec failed: unable to start container process: ";
+        for (text, wanted) in [
+            (r#"chdir to cwd ("/none") set in config.json failed: no such file or directory"#, 126),
+            (r#"exec: "true": executable file not found in $PATH"#, 127),
+            (r#"exec: "/etc": permission denied"#, 126),
+            ("something else", 125),
+        ] {
+            assert_eq!(code(&format!("{begin}{text}: unknown")), wanted, "{text}");
+        }
+        assert_eq!(code("crun: chdir to `/none`: No such file or directory"), 126);
+    }
 }

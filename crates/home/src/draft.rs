@@ -1,9 +1,9 @@
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File},
     io,
     os::{
         fd::AsRawFd as _,
-        unix::fs::{MetadataExt as _, PermissionsExt as _},
+        unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -77,10 +77,19 @@ impl Draft {
     }
 
     fn hidden(folder: &Path, prefix: &str, mode: u32) -> io::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
         loop {
-            let mut wanted = tempfile::Builder::new();
-            wanted.prefix(prefix).permissions(Permissions::from_mode(mode));
-            let (file, path) = wanted.tempfile_in(folder)?.into_parts();
+            // Made by ourselves: whoever cannot write a file is to be told of
+            // that one, and the errors of `tempfile` name the hidden one.
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!("{prefix}{:x}-{count:x}", std::process::id()));
+            let mut options = fs::OpenOptions::new();
+            let file = match options.read(true).write(true).create_new(true).mode(mode).open(&path)
+            {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
+                made => made?,
+            };
+            let path = TempPath::try_from_path(path)?;
             // Whoever sweeps may have had it before it was locked.
             let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
             if locked != Err(Errno::WOULDBLOCK) && file.metadata()?.nlink() > 0 {
@@ -192,5 +201,15 @@ mod tests {
         assert_eq!(names(dir.path()), [".tandem-other", "file"]);
         drop(Draft::hidden(dir.path(), DRAFT, 0o600).unwrap());
         assert_eq!(names(dir.path()).len(), 2, "one that was given up stays");
+    }
+
+    #[test]
+    fn an_error_tells_of_no_hidden_name() {
+        // Nobody makes files there, with a name or without.
+        let folder = Path::new("/proc/self");
+        for error in [Draft::new(folder, 0o600), Draft::hidden(folder, DRAFT, 0o600)] {
+            let error = error.unwrap_err().to_string();
+            assert!(!error.contains("tandem-draft") && error.contains("os error"), "{error}");
+        }
     }
 }

@@ -69,3 +69,22 @@ fn draw(trees: &[Tree], ground: Colour) -> Result<Vec<u8>, ReportError> {
 fn pixmap(width: f32, height: f32) -> Option<Pixmap> {
     Pixmap::new(width.ceil() as u32, height.ceil() as u32)
 }
+
+#[cfg(test)]
+mod tests {
+    use resvg::usvg::Options;
+
+    use super::*;
+
+    #[test]
+    fn what_would_take_all_memory_is_refused() {
+        let tree = |height: u32| {
+            let svg =
+                format!(r#"<svg xmlns="http://www.w3.org/2000/svg" width="9" height="{height}"/>"#);
+            Tree::from_str(&svg, &Options::default()).unwrap()
+        };
+        assert!(draw(&[tree(10), tree(10)], Colour(0, 0, 0)).is_ok());
+        let error = draw(&[tree(8000), tree(8000)], Colour(0, 0, 0)).unwrap_err();
+        assert!(matches!(error, ReportError::TooHigh), "{error}");
+    }
+}

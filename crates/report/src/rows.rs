@@ -33,7 +33,9 @@ pub fn report_csv(result: &ResultDocument) -> String {
             let value = match value {
                 serde_json::Value::Null => String::new(),
                 serde_json::Value::String(text) => cell(text),
-                other => other.to_string(),
+                // A list of somebody else's would be several cells.
+                list if list.is_array() || list.is_object() => cell(&list.to_string()),
+                number => number.to_string(),
             };
             let _ = write!(out, "{start},{},{value},\r\n", cell(metric));
         }
@@ -52,7 +54,7 @@ fn outcome(kind: OutcomeKind) -> &'static str {
 /// A field, quoted where it must be. A spreadsheet would run what begins like
 /// a formula, so such a text gets an apostrophe.
 pub fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
     let text = if formula { format!("'{text}") } else { text.to_owned() };
     if text.contains(['"', ',', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
@@ -139,7 +141,13 @@ mod tests {
     #[test]
     fn cells_are_quoted_and_never_formulas() {
         assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(cell("=1+1"), "'=1+1");
+        for begin in ["=", "+", "-", "@", "\t"] {
+            assert_eq!(cell(&format!("{begin}1")), format!("'{begin}1"));
+        }
+        for begin in ["\r", "\n"] {
+            assert_eq!(cell(&format!("{begin}=1")), format!("\"'{begin}=1\""));
+        }
         assert_eq!(line("a|b\n<x>"), "a\\|b &lt;x>");
+        assert_eq!(line("*a* `b` [c](d) \\ \u{202e}e"), "\\*a\\* \\`b\\` \\[c\\](d) \\\\ e");
     }
 }

@@ -7,8 +7,8 @@ use std::fs;
 
 use tandem_model::{OutcomeKind, ResultDocument};
 use tandem_report::{
-    RaceState, Size, Theme, equivalent_command, from_result, race_of, report_html, typical_phases,
-    write_report,
+    RaceState, Size, Theme, equivalent_command, from_result, race_of, report_csv, report_html,
+    typical_phases, write_report,
 };
 
 #[test]
@@ -115,6 +115,15 @@ fn foreign_text_cannot_become_markup() {
         }
     }
     assert!(equivalent_command(&document).contains(r"onerror='\''a()'\''>"));
+}
+
+#[test]
+fn a_list_in_place_of_a_number_is_one_cell() {
+    let mut document = common::document();
+    document.trials.truncate(1);
+    document.trials[0].metrics = [("list".to_owned(), serde_json::json!([1, "=1+1"]))].into();
+    let csv = report_csv(&document);
+    assert!(csv.lines().nth(1).unwrap().ends_with(r#",list,"[1,""=1+1""]","#), "{csv}");
 }
 
 #[test]

@@ -78,6 +78,13 @@ fn streams(world: &World) -> Result<()> {
     cat.stdin(std::fs::File::open(world.write("input", "through and through\n")?)?);
     let passed = world.finish(cat)?.ok()?;
     ensure!(passed.stdout == "through and through\n", "{passed}");
+    // Into one file, in the order in which it was said.
+    let log = world.write("log", "")?;
+    let file = std::fs::OpenOptions::new().append(true).open(&log)?;
+    let mut mixed = world.command(["exec", "web", "sh", "-c"]);
+    mixed.arg("for it in 1 2 3 4; do echo o$it; echo e$it >&2; done");
+    ensure!(mixed.stdout(file.try_clone()?).stderr(file).status()?.success());
+    ensure!(std::fs::read_to_string(&log)? == "o1\ne1\no2\ne2\no3\ne3\no4\ne4\n");
     let script = "id -un; pwd; echo $A; cat";
     let set = ["-u", "nobody", "-w", "/tmp", "-e", "A=b", "web", "sh", "-c", script];
     let set = exec(world, &set)?.ok()?;
@@ -92,6 +99,7 @@ fn streams(world: &World) -> Result<()> {
         (&["web", "/etc/passwd"], 126, "chmod +x"),
         (&["-u", "nobody-knows", "web", "true"], 125, "no user"),
         (&["-w", "sub", "web", "true"], 2, "not absolute"),
+        (&["-w", "/not/there", "web", "true"], 126, "/not/there is not there"),
         (&["none", "true"], 125, "no instance"),
     ] {
         let error = exec(world, arguments)?.code_is(code)?;

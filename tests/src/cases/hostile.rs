@@ -18,6 +18,7 @@ pub(super) const CASES: &[Case] = &[
     case("hostile::working_directories_lead_nowhere", working_directories),
     case("hostile::programs_of_the_machine_stay_as_they_are", programs),
     case("hostile::links_in_place_of_proc_sys_and_dev", links),
+    case("hostile::a_node_in_place_of_dev_null_opens_no_device", nodes),
     case("hostile::mounts_of_build_steps_lead_nowhere", step_mounts),
     case("hostile::volumes_of_an_image_hold_only_its_files", volumes),
     case("hostile::what_an_image_says_of_itself_stays_inside", words_of_images),
@@ -188,6 +189,36 @@ fn links(world: &World) -> Result<()> {
         ensure!(output.stdout.contains("proc\nnull"), "{place}\n{output}");
     }
     Ok(())
+}
+
+/// Whoever executes a further command is outside of the container's group, by
+/// which devices are kept from it.
+fn nodes(world: &World) -> Result<()> {
+    build_tools(world)?;
+    tandem(world, "run -d --name it --network none box:1 sleep 600", &[])?.ok()?;
+    // The kernel's messages, in place of what a command's input comes from.
+    let swap = "rm /dev/null && mknod /dev/null c 1 11 && echo swapped";
+    let swapped = tandem(world, "exec it sh -c", &[swap])?;
+    if swapped.code == Some(0) {
+        let output = tandem(world, "exec it sh -c", &["head -c 20 <&0; ls -l /proc/self/fd"])?;
+        output.code_is(125)?.is_one_sentence(&["/dev was changed", "tandem restart it"])?;
+        // What brings its own streams needs none.
+        let output = tandem(world, "exec -i it sh -c", &["head -c 20 /dev/null || echo kept out"])?;
+        ensure!(output.stdout == "kept out\n", "{output}");
+    } else {
+        // Where nothing filters devices nobody makes nodes.
+        ensure!(swapped.stderr.contains("not permitted"), "{swapped}");
+    }
+    // Nor does whoever is root inside get at the caller's own file.
+    let kept = world.write("kept", "of the caller\n")?;
+    let mut changing = world.command(["exec", "-i", "it", "sh", "-c"]);
+    changing.arg("chmod 4777 /dev/stdout; [ -p /dev/stdout ] && echo said");
+    let file = fs::OpenOptions::new().append(true).open(&kept)?;
+    let mode = file.metadata()?.permissions();
+    ensure!(changing.stdout(file).stderr(std::process::Stdio::null()).status()?.success());
+    ensure!(fs::metadata(&kept)?.permissions() == mode, "a file of the caller's was changed");
+    ensure!(fs::read_to_string(&kept)? == "of the caller\nsaid\n", "{}", kept.display());
+    tandem(world, "rm -f it", &[])?.ok().map(drop)
 }
 
 fn step_mounts(world: &World) -> Result<()> {

@@ -127,6 +127,13 @@ fn mounted(world: &World) -> Result<()> {
         "cat /shared/from-host; touch /shared/x 2>/dev/null || echo refused",
     )?;
     ensure!(seen == "host\nrefused", "{seen}");
+    // Nor does anybody copy into it, while the app does not run either.
+    world
+        .tandem(["create", "--name", "locked", "-v", "./shared:/shared:ro", "hello-flask"])?
+        .ok()?;
+    let refused = world.tandem(["cp", "shared/from-host", "locked:/shared/copy"])?.code_is(125)?;
+    ensure!(!folder.join("copy").exists(), "{refused}");
+    world.tandem(["rm", "locked"])?.ok()?;
     let file = folder.join("from-host");
     let mount = format!("type=bind,source={},target=/etc/motd,readonly", file.display());
     ensure!(shell(world, &["--mount", &mount], "cat /etc/motd")? == "host");

@@ -73,6 +73,7 @@ pub async fn build(
     if !options.context.is_dir() {
         return Err(BuildError::NoContext { path: options.context.clone() });
     }
+    std::fs::read_dir(&options.context).map_err(BuildError::context(&options.context))?;
     let (name, text) = context::dockerfile(options)?;
     let dockerfile = parse(&name, &text)?;
     let plan = Plan::new(
@@ -83,8 +84,8 @@ pub async fn build(
         options.platform.as_ref(),
     )?;
     let ignore = context::ignore_file(&options.context, own_path(options).as_deref())?;
-    let tree = Context::open(&options.context, ignore)
-        .map_err(BuildError::io("open the build context", &options.context))?;
+    let tree =
+        Context::open(&options.context, ignore).map_err(BuildError::context(&options.context))?;
     for warning in &dockerfile.warnings {
         let (line, message) = (Some(warning.span.start.line), warning.message.clone());
         events(BuildEvent::Warning { line, message });

@@ -228,9 +228,9 @@ impl Builder<'_> {
                 let context = self.options.build_contexts.iter().find(|it| it.stands_for(&written));
                 if let Some(ContextSource::Dir(dir)) = context.map(|context| &context.source) {
                     let dir = dir.clone();
+                    std::fs::read_dir(&dir).map_err(BuildError::context(&dir))?;
                     let ignore = super::context::ignore_file(&dir, None)?;
-                    let tree = Context::open(&dir, ignore)
-                        .map_err(BuildError::io("open the build context", &dir))?;
+                    let tree = Context::open(&dir, ignore).map_err(BuildError::context(&dir))?;
                     self.substituted(&written, dir.display().to_string());
                     let name = format!("the build context {written}");
                     return Ok(From { tree: Arc::new(tree), name, layers: None });

@@ -55,7 +55,10 @@ fn json(resources: Resources, uid: u32, layout: &Layout) -> serde_json::Value {
             layout.folder("devices", "").is_some(),
         ),
         lent: 0,
-        files: &[("/home/instances/1/bundle/hosts".into(), "/etc/hosts")],
+        files: &[
+            ("/home/instances/1/bundle/hosts".into(), "/etc/hosts"),
+            ("/usr/libexec/tandem/tandem-guest".into(), crate::init::INIT),
+        ],
         network: Some(Path::new("/proc/1/fd/9")),
         group: "tandem-1",
         layout,
@@ -69,6 +72,10 @@ fn isolation_is_dockers_default() {
     assert_eq!(spec["process"]["noNewPrivileges"], true);
     assert_eq!(spec["process"]["capabilities"]["bounding"].as_array().unwrap().len(), 14);
     assert_eq!(spec["process"]["capabilities"]["effective"].as_array().unwrap().len(), 14);
+    for set in ["inheritable", "ambient"] {
+        let held = spec["process"]["capabilities"][set].as_array();
+        assert!(held.is_none_or(Vec::is_empty), "{set}: {held:?}");
+    }
     assert_eq!(spec["process"]["rlimits"], serde_json::Value::Null);
     let kinds: Vec<_> = spec["linux"]["namespaces"].as_array().unwrap().iter().collect();
     for kind in ["pid", "mount", "uts", "ipc", "network"] {
@@ -94,14 +101,51 @@ fn isolation_is_dockers_default() {
         "/sys/devices/virtual/powercap"
     ]);
     assert_eq!(spec["linux"]["maskedPaths"], masked);
-    let read_only: Vec<_> = spec["linux"]["readonlyPaths"].as_array().unwrap().clone();
-    for path in ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"] {
-        assert!(read_only.iter().any(|own| own == path), "{path}");
-    }
-    for (place, wanted) in [("/sys", "ro"), ("/dev/shm", "noexec"), ("/proc", "nosuid")] {
-        let mounts = spec["mounts"].as_array().unwrap();
-        let mount = mounts.iter().find(|mount| mount["destination"] == place).unwrap();
-        assert!(mount["options"].as_array().unwrap().iter().any(|it| it == wanted), "{place}");
+    // And the folder of the version 1 groups, which has to be made first.
+    let read_only = serde_json::json!([
+        "/proc/bus",
+        "/proc/fs",
+        "/proc/irq",
+        "/proc/sys",
+        "/proc/sysrq-trigger",
+        "/sys/fs/cgroup"
+    ]);
+    assert_eq!(spec["linux"]["readonlyPaths"], read_only);
+}
+
+#[test]
+fn mounts_are_as_closed_as_dockers() {
+    // Word by word (moby `oci/defaults.go`), but for the groups of version 1.
+    let common = [
+        ("/proc", "nosuid noexec nodev"),
+        ("/dev", "nosuid strictatime mode=755 size=65536k"),
+        ("/dev/pts", "nosuid noexec newinstance ptmxmode=0666 mode=0620 gid=5"),
+        ("/sys", "nosuid noexec nodev ro"),
+        ("/dev/mqueue", "nosuid noexec nodev"),
+        ("/dev/shm", "nosuid noexec nodev mode=1777 size=67108864"),
+    ];
+    let hosts = [("/etc/hosts", "rbind rprivate"), (crate::init::INIT, "rbind rprivate ro")];
+    let split = [
+        ("/sys/fs/cgroup", "nosuid noexec nodev mode=755 size=64k"),
+        ("/sys/fs/cgroup/devices", "bind ro nosuid noexec nodev"),
+        ("/sys/fs/cgroup/memory", "bind ro nosuid noexec nodev"),
+    ];
+    let unified = [("/sys/fs/cgroup", "ro nosuid noexec nodev")];
+    let both = [
+        (layout(&["devices", "memory"]), &split[..]),
+        (Layout::Unified("/sys/fs/cgroup".into()), &unified[..]),
+    ];
+    for (layout, groups) in both {
+        let spec = json(Resources::default(), 0, &layout);
+        let mounts = spec["mounts"].as_array().unwrap().iter().map(|mount| {
+            let options = mount["options"].as_array().unwrap();
+            let options: Vec<_> = options.iter().filter_map(serde_json::Value::as_str).collect();
+            (mount["destination"].as_str().unwrap(), options.join(" "))
+        });
+        let wanted = common.iter().chain(groups).chain(&hosts);
+        let wanted: Vec<_> =
+            wanted.map(|(place, options)| (*place, (*options).to_owned())).collect();
+        assert_eq!(mounts.collect::<Vec<_>>(), wanted);
     }
 }
 

@@ -73,3 +73,31 @@ fn version_2(switch: &Path) -> Option<bool> {
     let events = fs::read_to_string(switch.with_file_name("cgroup.events")).ok()?;
     Some(events.lines().any(|line| line == "frozen 1"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_group_of_either_version_is_held_and_none_is_refused() {
+        let error = freeze(&[PathBuf::from("/nowhere")], true).await.unwrap_err();
+        assert!(error.to_string().contains("no control group"), "{error}");
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+        fs::create_dir_all(&one).unwrap();
+        fs::create_dir_all(&two).unwrap();
+        fs::write(one.join("freezer.state"), "THAWED").unwrap();
+        fs::write(two.join("cgroup.freeze"), "0").unwrap();
+        fs::write(two.join("cgroup.events"), "populated 1\nfrozen 1\n").unwrap();
+        let text = |path: PathBuf| fs::read_to_string(path).unwrap();
+        for group in [&one, &two] {
+            freeze(std::slice::from_ref(group), true).await.unwrap();
+        }
+        assert_eq!(text(one.join("freezer.state")), "FROZEN");
+        assert_eq!(text(two.join("cgroup.freeze")), "1");
+        // Whoever was killed held them still.
+        let_go(&[one.clone(), two.clone()]);
+        assert!(text(one.join("freezer.state")).starts_with("THAWED"));
+        assert!(text(two.join("cgroup.freeze")).starts_with('0'));
+    }
+}

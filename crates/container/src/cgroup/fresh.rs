@@ -78,4 +78,19 @@ mod tests {
         assert_eq!(fs::read_to_string(group.join("cpuset.cpus")).unwrap(), "0-1");
         assert_eq!(fs::read_to_string(group.join("cpuset.mems")).unwrap(), "1\n");
     }
+    #[test]
+    fn devices_are_closed_before_those_that_do_no_harm_are_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let group = dir.path().join("devices/tandem-1");
+        fs::create_dir_all(&group).unwrap();
+        fs::write(group.join("devices.deny"), "").unwrap();
+        let mount = ("devices".to_owned(), dir.path().join("devices"));
+        let controllers = BTreeMap::from([mount]);
+        make(&Layout::Split { controllers, hybrid: false, lent: false }, "tandem-1").unwrap();
+        assert_eq!(fs::read_to_string(group.join("devices.deny")).unwrap(), "a");
+        // A plain file keeps the last line.
+        assert_eq!(fs::read_to_string(group.join("devices.allow")).unwrap(), "c 136:* rwm");
+        let disks = DEVICES.iter().filter(|it| it.starts_with('b') && !it.ends_with(" m"));
+        assert_eq!(disks.count(), 0);
+    }
 }

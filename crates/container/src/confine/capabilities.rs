@@ -65,7 +65,10 @@ pub(crate) fn own() -> u64 {
 /// Names of the capabilities that were asked for one by one and that this
 /// process cannot give.
 pub(crate) fn out_of_reach(security: &SecurityOptions) -> Vec<&'static str> {
-    let own = own();
+    beyond(own(), security)
+}
+
+fn beyond(own: u64, security: &SecurityOptions) -> Vec<&'static str> {
     let numbered = CAPABILITIES.iter().enumerate();
     numbered
         .filter(|(number, name)| {
@@ -161,6 +164,15 @@ mod tests {
         assert_eq!(wish(&["CAP_SYS_ADMIN"], &["CAP_CHOWN"]), KEPT_MASK & !1 | 1 << 21);
         assert_eq!(wish(&["ALL"], &["CAP_CHOWN"]) & 1, 0);
         assert_eq!(wanted(&SecurityOptions::default(), false), KEPT_MASK & !(1 << 27));
+    }
+
+    #[test]
+    fn nobody_gives_what_it_has_not() {
+        let cap_add = ["ALL", "CAP_KILL", "CAP_CHOWN"].map(str::to_owned).to_vec();
+        let security = SecurityOptions { cap_add, ..SecurityOptions::default() };
+        assert_eq!(beyond(0, &security), ["CAP_CHOWN", "CAP_KILL"]);
+        assert_eq!(beyond(1, &security), ["CAP_KILL"]);
+        assert!(beyond(u64::MAX, &security).is_empty());
     }
 
     #[test]

@@ -123,12 +123,13 @@ mod tests {
 
     #[test]
     fn what_cannot_run_is_told_from_what_is_not_there() {
-        let (_dir, root) = rootfs();
+        let (dir, root) = rootfs();
         let find = |program: &str| find_program(&root, program, "/srv", &[]).unwrap_err();
         for missing in ["nothing", "/bin/nothing", "", "/bin/sh/x"] {
             assert!(matches!(find(missing), BackendError::CommandNotFound(_)), "{missing}");
         }
-        for refused in ["/srv/text", "./text", "/usr"] {
+        nix::unistd::mkfifo(&dir.path().join("srv/pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for refused in ["/srv/text", "./text", "/usr", "/srv/pipe"] {
             assert!(matches!(find(refused), BackendError::NotExecutable { .. }), "{refused}");
         }
     }

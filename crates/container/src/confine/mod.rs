@@ -1,5 +1,6 @@
 //! What keeps an app inside: paths, users, capabilities, system calls.
 
+mod attributes;
 mod capabilities;
 mod command;
 mod path;
@@ -8,6 +9,7 @@ mod seccomp;
 mod surroundings;
 mod user;
 
+pub(crate) use attributes::{Attributes, restrict, restrict_at};
 pub(crate) use capabilities::{KEPT_MASK, bit, bound, keep, out_of_reach, own, set_of, wanted};
 pub(crate) use command::{DEFAULT_PATH, find_program, variable};
 pub(crate) use path::Root;

@@ -3,10 +3,18 @@
 //! Everything goes through `openat2(2)` with `RESOLVE_IN_ROOT`, so that no
 //! link in an image can lead outside.
 
-use std::{fs::File, io, os::fd::OwnedFd, path::Path};
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::Path,
+};
 
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, ResolveFlags, mkdirat, openat2, statat},
+    fs::{
+        AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, major, minor, mkdirat, openat2,
+        statat,
+    },
     io::Errno,
 };
 
@@ -35,22 +43,44 @@ impl Root {
         }
     }
 
-    /// Reads a small text file; `None` when it is not there. Bytes that are
-    /// not UTF-8 are replaced.
+    /// Reads a small text file; `None` when there is none. Bytes that are not
+    /// UTF-8 are replaced. A device that somebody inside has put there is not
+    /// even opened: nothing keeps this process from what it does.
     pub(crate) fn read(&self, path: &str) -> io::Result<Option<String>> {
         const LARGEST: u64 = 4 << 20;
-        let file = match self.at(Path::new(path), OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())
-        {
-            Ok(file) => File::from(file),
+        let found = match self.at(Path::new(path), OFlags::PATH, Mode::empty()) {
+            Ok(found) => found,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
-        if !file.metadata()?.is_file() {
+        if !FileType::from_raw_mode(fstat(&found)?.st_mode).is_file() {
             return Ok(None);
         }
+        let file = File::from(reopen(&found, OFlags::RDONLY)?);
         let mut bytes = Vec::new();
         io::Read::read_to_end(&mut io::Read::take(file, LARGEST), &mut bytes)?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Opens the character device with this number, major and minor. What it
+    /// is is seen before it is opened, as for [`Self::read`].
+    ///
+    /// # Errors
+    /// Of kind [`io::ErrorKind::InvalidData`] when something else is there.
+    pub(crate) fn device(
+        &self,
+        path: &str,
+        number: (u32, u32),
+        flags: OFlags,
+    ) -> io::Result<OwnedFd> {
+        let found = self.at(Path::new(path), OFlags::PATH, Mode::empty())?;
+        let stat = fstat(&found)?;
+        let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+        if !is_device || (major(stat.st_rdev), minor(stat.st_rdev)) != number {
+            let reason = format!("{path} inside is not the device of that name");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        reopen(&found, flags)
     }
 
     /// Type and permissions of what a path leads to, links followed.
@@ -89,6 +119,12 @@ impl Root {
     }
 }
 
+/// Opens what a descriptor of [`OFlags::PATH`] leads to.
+fn reopen(found: &OwnedFd, flags: OFlags) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+    Ok(rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs, os::unix::fs::symlink};
@@ -118,9 +154,29 @@ mod tests {
         let root = Root::open(dir.path()).unwrap();
         nix::unistd::mkfifo(&dir.path().join("passwd"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(root.read("/passwd").unwrap(), None);
+        // Opening a socket by its name is an error (unix(7)), as it is with
+        // many a device; so it is told apart before.
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("hosts")).unwrap();
+        assert_eq!(root.read("/hosts").unwrap(), None);
         let huge = fs::File::create(dir.path().join("group")).unwrap();
         huge.set_len(1 << 30).unwrap();
         assert_eq!(root.read("/group").unwrap().map(|text| text.len()), Some(4 << 20));
+    }
+
+    #[test]
+    fn only_the_device_that_is_meant_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("null"), "").unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("zero")).unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        for path in ["/null", "/zero"] {
+            let error = root.device(path, (1, 3), OFlags::RDONLY).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{path}: {error}");
+        }
+        // The machine's own: of these two only one is the device.
+        let machine = Root::open(Path::new("/")).unwrap();
+        assert!(machine.device("/dev/null", (1, 3), OFlags::RDWR).is_ok());
+        assert!(machine.device("/dev/zero", (1, 3), OFlags::RDONLY).is_err());
     }
 
     #[test]

@@ -122,7 +122,12 @@ impl Complaint {
                 refused("its user may not execute it; check the permissions".to_owned())
             }
             (Stage::Execute, _) => refused(reason.to_string()),
-            (Stage::Directory, _) => BackendError::io("enter the working directory", cwd, reason),
+            (Stage::Directory, libc::ENOENT) => {
+                refused(format!("its working directory {cwd} is not there"))
+            }
+            (Stage::Directory, _) => {
+                refused(format!("its working directory {cwd} cannot be entered: {reason}"))
+            }
             (Stage::User, _) => BackendError::engine("changing to the app's user", reason),
             (Stage::Seccomp, _) => BackendError::engine("the system call filter", reason),
             (Stage::Surroundings, _) => {
@@ -199,6 +204,11 @@ mod tests {
         assert_eq!(complaint, Complaint { stage: Stage::Execute, errno: libc::ENOEXEC });
         let error = complaint.into_error("/app", "/");
         assert!(matches!(error, BackendError::NotExecutable { .. }), "{error}");
+        let missing = Complaint { stage: Stage::Directory, errno: libc::ENOENT };
+        let error = missing.into_error("/app", "/none");
+        // As in Docker 20.10, and in a machine.
+        assert_eq!(error.code().exit_code(), 126);
+        assert!(error.to_string().contains("/none is not there"), "{error}");
         assert_eq!(Report::new().unwrap().wait().unwrap(), Ok(()));
     }
 }

@@ -12,7 +12,7 @@ use tandem_rootless::Standing;
 use super::{ENGINE, probe, security::filter};
 use crate::{
     cgroup::{self, Layout},
-    confine::{lost_user, wanted},
+    confine::{bit, lost_user, wanted},
     exec::exec_command,
     init, network, prepare, reap, usage,
 };
@@ -79,10 +79,15 @@ impl Supervised for ContainerEngine {
         let work = move || {
             let devices_filtered =
                 Layout::detect().is_ok_and(|it| it.folder("devices", "").is_some());
-            filter(&home, &options, wanted(&options, devices_filtered)).map(drop)
+            let capabilities = wanted(&options, devices_filtered);
+            filter(&home, &options, capabilities)
+                .map(|_| open_devices(capabilities, devices_filtered))
         };
         let made = tokio::task::spawn_blocking(work).await;
-        made.map_err(|e| BackendError::engine("the system call filter", e))??;
+        let open = made.map_err(|e| BackendError::engine("the system call filter", e))??;
+        if let Some(warning) = open.filter(|_| Standing::of_process().is_machine_root()) {
+            progress(warning);
+        }
         if spec.options.init {
             init::find()?;
         }
@@ -132,5 +137,34 @@ impl Supervised for ContainerEngine {
 
     async fn sweep(&self) -> Result<Vec<String>, BackendError> {
         network::sweep().await
+    }
+}
+
+/// What is to be said of an app that makes device nodes where nothing keeps it
+/// from the devices: only groups of version 1 do.
+fn open_devices(capabilities: u64, devices_filtered: bool) -> Option<&'static str> {
+    let makes = capabilities & bit(oci_spec::runtime::Capability::Mknod) != 0;
+    (makes && !devices_filtered).then_some(
+        "warning: with CAP_MKNOD the app can use every device of this machine, its disks too: \
+         there are no control groups of version 1, which would keep it from them; leave the \
+         capability out for an app that you do not trust",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_model::SecurityOptions;
+
+    use super::*;
+
+    #[test]
+    fn devices_that_are_open_are_told() {
+        let asked = |cap_add: &[&str], filtered| {
+            let cap_add = cap_add.iter().map(|name| (*name).to_owned()).collect();
+            let security = SecurityOptions { cap_add, ..SecurityOptions::default() };
+            open_devices(wanted(&security, filtered), filtered).is_some()
+        };
+        assert!(!asked(&[], false) && !asked(&["CAP_MKNOD"], true));
+        assert!(asked(&["CAP_MKNOD"], false));
     }
 }

@@ -72,6 +72,21 @@ fn gone_or_failed(record: &InstanceRecord, error: &io::Error) -> BackendError {
     }
 }
 
+/// Without its usual devices a container gives a command no streams.
+fn no_streams(record: &InstanceRecord, error: &io::Error) -> BackendError {
+    let lives = record.runtime.process.is_some_and(tandem_probe::alive);
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::NotFound if lives => {
+            BackendError::Unavailable {
+                what: format!("a further command in {}", record.spec.name),
+                why: format!("its /dev was changed from inside ({error})"),
+                fix: format!("make it anew with `tandem restart {}`", record.spec.name),
+            }
+        }
+        _ => gone_or_failed(record, error),
+    }
+}
+
 fn not_running(record: &InstanceRecord) -> BackendError {
     let name = record.spec.name.clone();
     if record.state == InstanceState::Paused {
@@ -107,8 +122,8 @@ fn start(
 
     let helper = pidfd_open(getpid(), PidfdFlags::empty()).map_err(failed)?;
     let report = Report::new().map_err(failed)?;
+    let streams = Streams::open(spec, &user, &root).map_err(|e| no_streams(record, &e))?;
     entry.enter().map_err(|e| gone_or_failed(record, &e))?;
-    let streams = Streams::open(spec, &user).map_err(failed)?;
     let child = Child {
         entry,
         program: &program,
@@ -129,8 +144,9 @@ fn start(
         return Ok(0);
     }
     let code = follow(pid, caller, &signals, &carrier);
-    carrier.finish();
+    let passed = carrier.finish();
     executed.map_err(|complaint| complaint.into_error(name, cwd))?;
+    passed.map_err(|e| BackendError::io("pass on", "the command's output", e))?;
     code.map_err(failed)
 }
 

@@ -4,13 +4,16 @@
 //! tandem exec ──spawns──▶ tandem __exec, outside ──forks──▶ the command, inside
 //! ```
 //!
-//! The helper looks everything up from outside, enters the container's
+//! Of the caller's streams only a pipe is the command's own; bytes of all others
+//! are carried, since a descriptor is more than what is written to it. The
+//! helper looks everything up from outside, enters the container's
 //! namespaces through a pidfd, and forks; the child takes the container's
 //! control group, user, capabilities and filter, and becomes the command. The
-//! helper stays between the two only for a terminal, for signals and for the
-//! exit code. It runs from a read-only view of its own file, so that nobody
+//! helper stays between the two for those bytes, for signals and for the exit
+//! code. It runs from a read-only view of its own file, so that nobody
 //! inside can write to the program through `/proc/PID/exe` (CVE-2019-5736).
 
+mod carry;
 mod child;
 mod entry;
 mod helper;

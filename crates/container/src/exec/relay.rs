@@ -1,24 +1,36 @@
+//! The streams of a command inside, and what lies between them and its
+//! caller's.
+
 use std::{
     fs::File,
-    io::{self, Read as _, Write as _},
-    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
-    sync::mpsc::{Receiver, Sender, channel},
+    io,
+    os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
     thread,
-    time::Duration,
 };
 
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::{
+    fs::{OFlags, fstat, fstatfs},
+    pipe::{PipeFlags, pipe_with},
+};
 use tandem_backend::{RawMode, WindowSize};
 use tandem_model::ExecSpec;
 
-use super::terminal::Terminal;
-use crate::{confine::User, running::give_to};
+use super::{
+    carry::{Carried, Progress, copy},
+    terminal::Terminal,
+};
+use crate::{
+    confine::{Root, User},
+    running::give_to,
+};
 
-/// How long output may come after the command has ended.
-const LAST_OUTPUT: Duration = Duration::from_millis(500);
+/// `<linux/magic.h>`, `PIPEFS_MAGIC`.
+const PIPES: i64 = 0x5049_5045;
 
-/// The command's streams, and what carries them to the caller's. A caller's
-/// terminal is never given to the command itself: it could type into it.
+/// The command's streams, and what carries them to the caller's. Only a pipe
+/// is given to the command itself. Who is root inside could type into a
+/// caller's terminal, and change mode, owner and all of the bytes of a file or
+/// a device through `/proc/self/fd`, whatever the caller opened it for.
 pub(super) struct Streams {
     /// The command's ends, to be closed here after the fork.
     ends: Vec<OwnedFd>,
@@ -30,8 +42,10 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// Streams for `spec`. Called inside the container, before the fork.
-    pub(super) fn open(spec: &ExecSpec, user: &User) -> io::Result<Self> {
+    /// Streams for `spec` in the container whose root this is. Called outside:
+    /// this process may use any device of the machine, and whoever is root
+    /// inside may make nodes of them, so each is looked at before it is opened.
+    pub(super) fn open(spec: &ExecSpec, user: &User, root: &Root) -> io::Result<Self> {
         let mut own = Self {
             ends: Vec::new(),
             numbers: [0, 1, 2],
@@ -40,7 +54,7 @@ impl Streams {
             master: None,
         };
         if spec.terminal {
-            let Terminal { master, slave } = Terminal::open(user)?;
+            let Terminal { master, slave } = Terminal::open(user, root)?;
             own.numbers = [slave.as_raw_fd(); 3];
             own.ends.push(slave);
             own.input = spec.stdin.then(|| master.try_clone()).transpose()?;
@@ -50,14 +64,14 @@ impl Streams {
             return Ok(own);
         }
         let null = |own: &mut Self, number: usize| -> io::Result<()> {
-            let file = File::options().read(true).write(true).open("/dev/null")?;
+            let file = root.device("/dev/null", (1, 3), OFlags::RDWR | OFlags::NOCTTY)?;
             own.numbers[number] = file.as_raw_fd();
-            own.ends.push(file.into());
+            own.ends.push(file);
             Ok(())
         };
         if !spec.stdin || spec.detach {
             null(&mut own, 0)?;
-        } else if is_terminal(0) {
+        } else if !is_pipe(caller(0)) {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
             give_to(&reader, user)?;
             own.numbers[0] = reader.as_raw_fd();
@@ -67,7 +81,10 @@ impl Streams {
         for number in [1, 2] {
             if spec.detach {
                 null(&mut own, number)?;
-            } else if is_terminal(number) {
+            } else if number == 2 && !own.outputs.is_empty() && are_one(caller(1), caller(2)) {
+                // `2>&1`: what comes first stays first.
+                own.numbers[2] = own.numbers[1];
+            } else if !is_pipe(caller(number)) {
                 let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)?;
                 give_to(&writer, user)?;
                 own.numbers[number] = writer.as_raw_fd();
@@ -95,37 +112,31 @@ impl Streams {
             _ => None,
         };
         if let Some(input) = self.input.take() {
-            thread::spawn(move || copy(caller(0), &File::from(input)));
+            let (input, progress) = (File::from(input), Progress::default());
+            thread::spawn(move || copy(caller(0), &input, &progress));
         }
-        let (sender, over) = channel();
-        let count = self.outputs.len();
-        for (source, number) in std::mem::take(&mut self.outputs) {
-            let sender: Sender<()> = sender.clone();
-            thread::spawn(move || {
-                copy(source.as_fd(), caller_file(number));
-                let _ = sender.send(());
-            });
-        }
-        Ok(Carrier { streams: self, over, count, _raw: raw })
+        let outputs = std::mem::take(&mut self.outputs).into_iter();
+        let outputs =
+            outputs.map(|(source, number)| Carried::begin(source, caller_file(number))).collect();
+        Ok(Carrier { streams: self, outputs, _raw: raw })
     }
 }
 
 /// Streams that are carried.
 pub(super) struct Carrier {
     pub(super) streams: Streams,
-    over: Receiver<()>,
-    count: usize,
+    outputs: Vec<Carried>,
     _raw: Option<RawMode>,
 }
 
 impl Carrier {
     /// Waits for the last output of a command that has ended.
-    pub(super) fn finish(self) {
-        for _ in 0..self.count {
-            if self.over.recv_timeout(LAST_OUTPUT).is_err() {
-                return;
-            }
-        }
+    ///
+    /// # Errors
+    /// When output could not be passed on, e.g. because a disk is full.
+    pub(super) fn finish(self) -> io::Result<()> {
+        let terminal = self.streams.master.is_some();
+        self.outputs.into_iter().try_for_each(|output| output.finish(terminal))
     }
 }
 
@@ -149,19 +160,36 @@ fn is_terminal(number: usize) -> bool {
     std::io::IsTerminal::is_terminal(&caller(number))
 }
 
-/// Copies to the end of either side. A terminal whose other side is closed
-/// reads as an error.
-fn copy(source: BorrowedFd<'_>, mut target: &File) {
-    let Ok(source) = source.try_clone_to_owned() else { return };
-    let mut source = File::from(source);
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(count) if target.write_all(&buffer[..count]).is_err() => return,
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return,
-        }
+/// Whether two streams lead to the same file.
+fn are_one(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    let of = |stream| fstat(stream).ok().map(|found| (found.st_dev, found.st_ino));
+    of(one).is_some() && of(one) == of(other)
+}
+
+/// Whether a stream of the caller's is a pipe without a name, of which whoever
+/// has one end has nothing else.
+fn is_pipe(stream: BorrowedFd<'_>) -> bool {
+    fstatfs(stream).is_ok_and(|found| found.f_type == PIPES)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    #[test]
+    fn only_pipes_are_handed_over() {
+        let (reader, _writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        assert!(is_pipe(reader.as_fd()));
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_pipe(File::create(dir.path().join("file")).unwrap().as_fd()));
+        assert!(!is_pipe(File::open("/dev/null").unwrap().as_fd()));
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(!is_pipe(socket.as_fd()));
+        // Whoever has a named one has an inode of the machine.
+        let named = dir.path().join("named");
+        nix::unistd::mkfifo(&named, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(!is_pipe(File::options().read(true).write(true).open(named).unwrap().as_fd()));
     }
 }

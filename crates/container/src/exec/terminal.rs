@@ -1,39 +1,35 @@
 use std::{
-    fs::OpenOptions,
     io,
-    os::{
-        fd::{AsRawFd as _, OwnedFd},
-        unix::fs::OpenOptionsExt as _,
-    },
+    os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use rustix::fs::{fstat, fstatfs, major, minor};
+use rustix::fs::{OFlags, fstatfs};
 
-use crate::{confine::User, running::give_to, stdio::peer_of};
+use crate::{
+    confine::{Root, User},
+    running::give_to,
+    stdio::peer_of,
+};
 
 /// `<linux/magic.h>`.
 const DEVPTS: i64 = 0x1cd1;
 
-/// A terminal of the container that the calling process has entered.
+/// A terminal of a container.
 pub(super) struct Terminal {
     pub(super) master: OwnedFd,
     pub(super) slave: OwnedFd,
 }
 
 impl Terminal {
-    /// A new terminal that belongs to the user. What the container has at
-    /// `/dev/pts/ptmx` is checked: it may have been replaced.
-    pub(super) fn open(user: &User) -> io::Result<Self> {
-        let flags = libc::O_NOCTTY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let master: OwnedFd = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(flags)
-            .open("/dev/pts/ptmx")?
-            .into();
-        let device = fstat(&master)?.st_rdev;
-        if fstatfs(&master)?.f_type != DEVPTS || (major(device), minor(device)) != (5, 2) {
-            return Err(io::Error::other("/dev/pts/ptmx in the container is not a terminal's"));
+    /// A new terminal that belongs to the user, in the container whose root
+    /// this is. What is at `/dev/pts/ptmx` there is looked at: it may have
+    /// been replaced.
+    pub(super) fn open(user: &User, root: &Root) -> io::Result<Self> {
+        const PTMX: &str = "/dev/pts/ptmx";
+        let master = root.device(PTMX, (5, 2), OFlags::RDWR | OFlags::NOCTTY)?;
+        if fstatfs(&master)?.f_type != DEVPTS {
+            let reason = format!("{PTMX} inside is not a terminal's");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
         let unlocked: libc::c_int = 0;
         // SAFETY: one valid number is passed to be read.

@@ -298,6 +298,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_addresses_without_a_route_are_free() {
+        let subnet = |text: &str| text.parse::<Subnet>().unwrap();
+        // What goes everywhere is nobody's.
+        let routes = [Subnet::new(Ipv4Addr::UNSPECIFIED, 0), subnet("198.18.4.0/24")];
+        check_free(subnet("198.18.5.0/24"), &routes).unwrap();
+        for taken in ["198.18.0.0/16", "198.18.4.0/24", "198.18.4.128/25"] {
+            let error = check_free(subnet(taken), &routes).unwrap_err();
+            assert!(error.to_string().contains("a route of this host"), "{error}");
+        }
+    }
+
+    #[test]
     fn each_home_and_network_has_a_bridge_of_its_own() {
         let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [one, two] = dirs.each_ref().map(|dir| Home::open(Some(dir.path())).unwrap());

@@ -12,8 +12,8 @@ use nix::{
 
 use crate::{
     confine::{
-        Kind, Program, Report, Root, Stage, Target, User, become_user, die_with_parent,
-        reset_signals,
+        Attributes, Kind, Program, Report, Root, Stage, Target, User, become_user, die_with_parent,
+        reset_signals, restrict_at,
     },
     stdio::Stdio,
 };
@@ -81,6 +81,8 @@ fn show_host(rootfs: &Path) -> io::Result<()> {
     if Path::new(names).exists() {
         let target = Target::open(&root, Path::new(names), Kind::File)?;
         target.mount(names, None, MsFlags::MS_BIND, None)?;
+        let locked = Attributes { read_only: true, no_devices: true };
+        restrict_at(&root, Path::new(names), locked)?;
     }
     Ok(())
 }

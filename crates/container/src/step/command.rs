@@ -18,8 +18,8 @@ use rustix::fs::OFlags;
 use tandem_rootless::Standing;
 
 use crate::confine::{
-    Filter, KEPT_MASK, Kind, MASKED, Program, READ_ONLY, Report, Root, Stage, Target, User,
-    become_user, bound, die_with_parent, keep, reset_signals,
+    Attributes, Filter, KEPT_MASK, Kind, MASKED, Program, READ_ONLY, Report, Root, Stage, Target,
+    User, become_user, bound, die_with_parent, keep, reset_signals, restrict, restrict_at,
 };
 
 /// Where the host's certificates appear: on a file system of memory, so that
@@ -57,6 +57,7 @@ impl StepCommand<'_> {
         die_with_parent(self.helper).map_err(at(Stage::Surroundings))?;
         let _ = setsid();
         self.surround().map_err(at(Stage::Surroundings))?;
+        take_null().map_err(at(Stage::Surroundings))?;
         chdir(self.cwd).map_err(|e| (Stage::Directory, e.into()))?;
         umask(Mode::from_bits_truncate(0o022));
         bound(KEPT_MASK).map_err(at(Stage::User))?;
@@ -92,6 +93,10 @@ impl StepCommand<'_> {
         for (source, place) in self.files {
             let target = Target::open(&root, place, Kind::File)?;
             target.mount(&source.to_string_lossy(), None, MsFlags::MS_BIND, None)?;
+            // The machine's own, and not the step's to change, as in BuildKit
+            // (executor/oci, `withROBind`).
+            let locked = Attributes { read_only: true, no_devices: true };
+            restrict_at(&root, place, locked)?;
         }
         chdir(self.merged)?;
         pivot_root(".", ".")?;
@@ -108,12 +113,17 @@ impl StepCommand<'_> {
         let dev = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
         umask(Mode::empty());
         // Bound from the host: no control group filters devices here, so
-        // nodes on the file systems of the step must not work.
+        // nodes on the file systems of the step must not work. Read-only, which
+        // does not keep anybody from writing to a device: a step that is root
+        // would otherwise change the mode and the owner of the host's node.
         let none: Option<&str> = None;
+        let locked = Attributes { read_only: true, no_devices: false };
         for name in ["null", "zero", "full", "random", "urandom", "tty"] {
             fs::write(dev.join(name), "")?;
-            let host = Path::new("/dev").join(name);
-            mount(Some(&host), &dev.join(name), none, MsFlags::MS_BIND, none)?;
+            let (host, place) = (Path::new("/dev").join(name), dev.join(name));
+            mount(Some(&host), &place, none, MsFlags::MS_BIND, none)?;
+            let bound = rustix::fs::open(&place, OFlags::PATH, rustix::fs::Mode::empty())?;
+            restrict(&bound, locked)?;
         }
         let links = [
             ("/proc/self/fd", "fd"),
@@ -149,6 +159,17 @@ impl StepCommand<'_> {
             fs::set_permissions(&inside, fs::Permissions::from_mode(0o444))?;
         }
         Ok(())
+    }
+}
+
+/// Takes the `/dev/null` inside for standard input; the one of before is the
+/// host's and could be changed through `/dev/stdin`.
+fn take_null() -> io::Result<()> {
+    let null = fs::File::open("/dev/null")?;
+    // SAFETY: both are open descriptors of this process.
+    match unsafe { libc::dup2(null.as_raw_fd(), 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -180,11 +180,7 @@ fn start(command: &StepCommand<'_>, spec: &StepSpec, name: &str) -> Result<Owned
     // the parent could.
     let pid = match unsafe { fork() }.map_err(failed)? {
         ForkResult::Parent { child } => child.as_raw(),
-        ForkResult::Child => {
-            // SAFETY: both are open descriptors of this new process.
-            unsafe { libc::dup2(null.as_raw_fd(), 0) };
-            command.run(report.writer())
-        }
+        ForkResult::Child => command.run(report.writer()),
     };
     let pid = Pid::from_raw(pid).ok_or_else(|| failed("it has no process id"))?;
     let child = pidfd_open(pid, PidfdFlags::empty()).map_err(failed)?;

@@ -7,7 +7,6 @@
 //! own mounts there and is handed to it.
 
 mod fill;
-mod place;
 
 use std::{
     collections::BTreeMap,
@@ -21,9 +20,9 @@ use rustix::fs::{FileType, Mode, OFlags, fstat};
 use tandem_backend::{BackendError, VolumeStore};
 use tandem_home::{Home, Lock};
 use tandem_model::{MountSource, MountSpec};
+use tandem_rootless::Standing;
 
-use crate::confine::{Kind, Root, Target};
-use place::{Attributes, restrict};
+use crate::confine::{Attributes, Kind, Root, Target, restrict_at};
 
 /// What an instance has mounted. Its volumes cannot be filled by another one
 /// as long as this lives.
@@ -72,20 +71,21 @@ pub(crate) fn mount_all(
             }
             MountSource::Bind { path } => {
                 let source = open(path, spec)?;
+                let attributes = Attributes { read_only: spec.read_only, no_devices };
                 if late {
-                    storage.late.push(LateMount::bind(spec, &source)?);
+                    storage.late.push(LateMount::bind(spec, &source, attributes)?);
                 } else {
-                    let attributes = Attributes { read_only: spec.read_only, no_devices };
                     bind(root, spec, &source, attributes)?;
                 }
             }
             MountSource::Volume { name, no_copy, anonymous } => {
                 let (source, lock) = volume(home, root, spec, name, *no_copy, *anonymous)?;
                 storage.locks.push(lock);
+                // Its first files are an image's, nodes among them.
+                let attributes = Attributes { read_only: spec.read_only, no_devices: true };
                 if late {
-                    storage.late.push(LateMount::bind(spec, &source)?);
+                    storage.late.push(LateMount::bind(spec, &source, attributes)?);
                 } else {
-                    let attributes = Attributes { read_only: spec.read_only, no_devices: true };
                     bind(root, spec, &source, attributes)?;
                 }
             }
@@ -175,9 +175,7 @@ fn bind(
     let target = Target::open(root, place, kind).map_err(wrong)?;
     let from = format!("/proc/self/fd/{}", source.as_raw_fd());
     target.mount(&from, None, MsFlags::MS_BIND | MsFlags::MS_REC, None).map_err(wrong)?;
-    // Opened again: now the path leads to what was mounted.
-    let mounted = root.at(place, OFlags::PATH, Mode::empty()).map_err(wrong)?;
-    restrict(&mounted, attributes).map_err(wrong)
+    restrict_at(root, place, attributes).map_err(wrong)
 }
 
 fn memory(root: &Root, spec: &MountSpec, data: &str, exec: bool) -> Result<(), BackendError> {
@@ -207,10 +205,58 @@ impl LateMount {
         Self { kind: "tmpfs", source: "tmpfs".to_owned(), target: spec.target.clone(), options }
     }
 
-    fn bind(spec: &MountSpec, source: &OwnedFd) -> Result<Self, BackendError> {
+    fn bind(
+        spec: &MountSpec,
+        source: &OwnedFd,
+        attributes: Attributes,
+    ) -> Result<Self, BackendError> {
         let source = source_path(source).map_err(|e| bad("the source", spec, e))?;
         let mut options = vec!["rbind".to_owned(), "rprivate".to_owned()];
-        options.extend(spec.read_only.then(|| "ro".to_owned()));
+        options.extend(attributes.read_only.then(|| "ro".to_owned()));
+        // To an ordinary user's namespace no node is a device.
+        let nodes = Standing::of_process().is_machine_root();
+        options.extend((attributes.no_devices && nodes).then(|| "nodev".to_owned()));
         Ok(Self { kind: "bind", source, target: spec.target.clone(), options })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(source: MountSource) -> MountSpec {
+        MountSpec { source, target: "/dev/place".into(), read_only: true }
+    }
+
+    #[test]
+    fn what_is_mounted_late_is_as_closed_as_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(&dir.path().join("home"))).unwrap();
+        let image = dir.path().join("image");
+        fs::create_dir(&image).unwrap();
+        let root = Root::open(&image).unwrap();
+        let memory = MountSource::Tmpfs {
+            size_bytes: Some(4096),
+            mode: None,
+            uid: None,
+            gid: None,
+            exec: false,
+        };
+        let volume = MountSource::Volume { name: "v".into(), no_copy: true, anonymous: false };
+        let mounts = [MountSource::Bind { path: image.clone() }, volume, memory].map(spec);
+        let late = |no_devices| mount_all(&home, &mounts, &root, no_devices).unwrap().late;
+        let has = |mount: &LateMount, word: &str| mount.options.iter().any(|it| it == word);
+        let nodev = |late: &[LateMount]| -> Vec<bool> {
+            late.iter().map(|mount| has(mount, "nodev")).collect()
+        };
+        let machine = Standing::of_process().is_machine_root();
+        // An image may have put nodes into a volume; a folder is the person's.
+        assert_eq!(nodev(&late(false)), [false, machine, true]);
+        assert_eq!(nodev(&late(true)), [machine, machine, true]);
+        for mount in late(true) {
+            assert!(has(&mount, "ro"), "{mount:?}");
+            assert!(mount.kind == "bind" || (has(&mount, "nosuid") && has(&mount, "noexec")));
+        }
+        assert!(fs::read_dir(&image).unwrap().next().is_none(), "libcontainer makes the places");
     }
 }

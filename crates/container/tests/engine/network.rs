@@ -196,11 +196,37 @@ fn outbound() -> Result<()> {
     let served = world.dir.path().join("served");
     std::fs::create_dir(&served)?;
     std::fs::write(served.join("page"), "from outside\n")?;
-    let _outside = Outside::new(&served)?;
+    let outside = Outside::new(&served)?;
     let url = format!("http://{}:8080/page", Outside::ADDRESS);
     let script =
         format!("for i in $(seq 50); do wget -q -O - {url} && exit 0; sleep 0.1; done; exit 1");
     let (code, log) = world.run(world.container(&["sh", "-c", &script]))?;
     ensure!(code == 0 && log.contains("from outside"), "{code} {log}");
+    out_of_reach(&world, &outside)
+}
+
+/// Connects from within a network namespace.
+fn connect_from(namespace: &str, to: SocketAddr) -> Result<std::io::Result<TcpStream>> {
+    let namespace = std::fs::File::open(Path::new("/run/netns").join(namespace))?;
+    let connecting = std::thread::spawn(move || {
+        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)?;
+        TcpStream::connect_timeout(&to, Duration::from_secs(2))
+    });
+    connecting.join().map_err(|_| anyhow::anyhow!("the connecting thread panicked"))
+}
+
+/// A machine outside that sends packets for a container our way is not let
+/// through, though this machine passes packets on.
+fn out_of_reach(world: &World, outside: &Outside) -> Result<()> {
+    let server = world.start(world.container(&SERVER))?;
+    let address = server.runtime.ip.context("it has no address")?;
+    let name = &outside.name;
+    wait_for("the app", || Ok(TcpStream::connect((address, 8080)).ok()))?;
+    ip(&format!("-n {name} route add {address}/32 via 198.51.100.1"))?;
+    let reached = connect_from(name, SocketAddr::new(address, 8080))?;
+    world.stop(&server, Duration::ZERO)?;
+    let error = reached.err().context("it got in")?;
+    // Dropped without a word, and not for want of a way.
+    ensure!(error.kind() == std::io::ErrorKind::TimedOut, "{error}");
     Ok(())
 }

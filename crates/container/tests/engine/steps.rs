@@ -22,6 +22,8 @@ pub(crate) fn all() -> Vec<Trial> {
         trial("steps::output_code_and_change", output_code_and_change),
         trial("steps::nothing_else_gets_into_the_layer", only_the_change),
         trial("steps::confinement", confinement),
+        trial("steps::nothing_of_the_machine_is_changed", machine),
+        trial("steps::mounts_are_as_closed_as_dockers", closed),
         trial("steps::certificates", certificates),
         trial("steps::a_cancelled_step_leaves_nothing", cancelled),
         trial("steps::bad_commands", bad_commands),
@@ -127,6 +129,56 @@ fn confinement() -> Result<()> {
     confined.user = "app".into();
     let (_, out, _) = run(&world, &confined)?;
     ensure!(out.contains("CapEff:\t0000000000000000") && out.contains("uid=1000(app)"), "{out}");
+    Ok(())
+}
+
+/// What a step is shown of the machine's own it cannot change. Times and no
+/// bytes: should this ever fail, nobody misses them.
+fn machine() -> Result<()> {
+    let world = World::new()?;
+    let script = "for it in /etc/hosts /etc/resolv.conf /dev/stdin /dev/null /dev/zero \
+            /dev/full /dev/random /dev/urandom /dev/tty; do [ -e $it ] || echo BAD no $it; done; \
+        for it in /etc/hosts /etc/resolv.conf /dev/stdin /dev/null /dev/zero /dev/full \
+            /dev/random /dev/urandom /dev/tty /proc/kcore /proc/timer_list /proc/keys; do \
+            touch -d '2001-02-03 04:05' $it 2> /dev/null && echo BAD $it; \
+        done; \
+        for it in /etc/hosts /etc/resolv.conf; do (: >> $it) 2> /dev/null && echo BAD open $it; done; \
+        [ -c /dev/stdin ] || echo BAD stdin; cat /etc/hosts";
+    let mut shown = step(&world, &["sh", "-c", script])?;
+    shown.host_network = true;
+    let (code, out, err) = run(&world, &shown)?;
+    ensure!(code == 0 && out == fs::read_to_string("/etc/hosts")?, "{out}{err}");
+    Ok(())
+}
+
+/// Flags of mounts, and what is covered, as a container has them.
+fn closed() -> Result<()> {
+    let world = World::new()?;
+    let script = "while read kind at fs flags rest; do echo \"$at $flags\"; done < /proc/self/mounts; \
+        for it in /proc/interrupts /proc/keys /proc/timer_list; do \
+            [ -e $it ] && head -c 1 $it | grep -q . && echo BAD $it; \
+        done; \
+        for it in /proc/acpi /sys/firmware /proc/scsi; do \
+            [ -d $it ] && ls $it | grep -q . && echo BAD $it; \
+        done; true";
+    let (code, out, err) = run(&world, &step(&world, &["sh", "-c", script])?)?;
+    ensure!(code == 0 && !out.contains("BAD"), "{out}{err}");
+    for (place, flags) in [
+        ("/proc", "rw nosuid nodev noexec"),
+        ("/sys", "ro nosuid nodev noexec"),
+        ("/dev", "rw nosuid nodev"),
+        ("/dev/pts", "rw nosuid noexec"),
+        ("/dev/shm", "rw nosuid nodev noexec"),
+        ("/dev/mqueue", "rw nosuid nodev noexec"),
+        ("/dev/null", "ro"),
+        ("/etc/hosts", "ro nodev"),
+        ("/proc/sys", "ro nosuid nodev noexec"),
+        ("/", "rw nodev"),
+    ] {
+        let line = out.lines().find_map(|line| line.strip_prefix(place)?.strip_prefix(' '));
+        let has: Vec<&str> = line.with_context(|| place.to_owned())?.split(',').collect();
+        ensure!(flags.split(' ').all(|flag| has.contains(&flag)), "{place}: {has:?}");
+    }
     Ok(())
 }
 

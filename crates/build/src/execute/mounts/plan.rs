@@ -192,12 +192,9 @@ impl Builder<'_> {
         let target = self.target(state, instruction, mount.target.as_ref(), &usual)?;
         planned.env.push(format!("SSH_AUTH_SOCK={target}"));
         let what = What::Agent(socket.clone());
-        planned.add(
-            "ssh",
-            &target,
-            &id,
-            Planned { target: target.clone(), read_only: false, what },
-        );
+        // One can connect to it all the same, but nobody inside changes whose
+        // the person's own socket is.
+        planned.add("ssh", &target, &id, Planned { target: target.clone(), read_only: true, what });
         Ok(())
     }
 }

@@ -50,6 +50,20 @@ async fn caches_and_secrets_decide_nothing() {
 }
 
 #[tokio::test]
+async fn an_agent_is_shown_and_not_given() {
+    let bench = Bench::new();
+    let socket = bench.home.root().join("agent.sock");
+    let agents = [("default".to_owned(), socket.clone())].into();
+    let text = "FROM scratch\nRUN --mount=type=ssh write /out x";
+    bench.try_build(&BuildOptions { agents, ..bench.options(text) }).await.unwrap();
+    let ran = bench.runner.ran.lock().unwrap().last().unwrap().clone();
+    // Its mode and its owner are the person's: a socket can be connected to
+    // on what is mounted read-only too.
+    assert_eq!(ran.mounts[0].source, StepSource::Path(socket));
+    assert!(ran.mounts[0].read_only, "{:?}", ran.mounts);
+}
+
+#[tokio::test]
 async fn what_is_missing_or_forbidden_is_said() {
     let bench = Bench::new();
     for (flag, part) in [

@@ -29,6 +29,21 @@ async fn a_named_context_stands_in_for_the_base_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_context_that_cannot_be_read_is_named_with_what_next() {
+    let bench = Bench::new();
+    bench.file("file", "");
+    let file = bench.context().join("file");
+    for place in ["/none".to_owned(), file.display().to_string()] {
+        let build_contexts = contexts(&[&format!("extra={place}")]);
+        let text = "FROM scratch\nCOPY --from=extra / /";
+        let options = BuildOptions { build_contexts, ..bench.options(text) };
+        let error = bench.try_build(&options).await.unwrap_err().to_string();
+        let begin = format!("cannot open the build context {place}: ");
+        assert!(error.contains(&begin) && error.ends_with("that you may read"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn folders_images_and_stages_can_be_named() {
     let bench = Bench::new();
     bench.base("other", "FROM scratch\nRUN write /from-image i").await;

@@ -111,4 +111,12 @@ mod tests {
             assert!(secret(bad).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let program = secret("id=a,src=/proc/self/exe").unwrap_err();
+        assert!(program.to_string().contains("larger than 500 KiB"), "{program}");
+        let agent = agents(&["a=Cargo.toml".to_owned()]).unwrap_err();
+        assert!(agent.to_string().contains("is not the socket of an SSH agent"), "{agent}");
+    }
 }

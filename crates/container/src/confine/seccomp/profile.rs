@@ -276,6 +276,42 @@ mod tests {
         assert!(rule.applies(1 << 39) && !rule.applies(0));
     }
 
+    #[test]
+    fn conditions_include_and_exclude() {
+        let applies = |condition: &str| {
+            let text = format!(r#"{{"names":["bpf"],"action":"SCMP_ACT_ALLOW",{condition}}}"#);
+            serde_json::from_str::<Rule>(&text).unwrap().applies(1 << 21)
+        };
+        for (condition, wanted) in [
+            (r#""includes":{}"#, true),
+            (r#""includes":{"caps":["CAP_SYS_ADMIN","CAP_BPF"]}"#, false),
+            (r#""excludes":{"caps":["CAP_SYS_ADMIN"]}"#, false),
+            (r#""excludes":{"caps":["CAP_BPF"]}"#, true),
+            (r#""includes":{"arches":["s390x"]}"#, false),
+            (r#""includes":{"arches":["amd64","arm64"]}"#, true),
+            (r#""excludes":{"arches":["amd64","arm64"]}"#, false),
+            (r#""includes":{"minKernel":"99.0"}"#, false),
+            (r#""excludes":{"minKernel":"99.0"}"#, true),
+            (r#""excludes":{"minKernel":"3.0"}"#, false),
+        ] {
+            assert_eq!(applies(condition), wanted, "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_carried_out_is_named() {
+        let rule = |rule: &str| {
+            let text = format!(
+                r#"{{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{{"names":["read"],{rule}}}]}}"#
+            );
+            context(&text, 0).err().unwrap_or_default()
+        };
+        assert!(rule(r#""action":"SCMP_ACT_TRACE""#).contains("`SCMP_ACT_TRACE`"));
+        let compare =
+            r#""action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":0,"op":"SCMP_CMP_XX"}]"#;
+        assert!(rule(compare).contains("`SCMP_CMP_XX`"));
+    }
+
     proptest::proptest! {
         #[test]
         fn any_text_ends_in_an_answer(text in "[\\[\\]{}\",:a-zA-Z_0-9]{0,80}") {

@@ -205,3 +205,52 @@ async fn serve_stream(mut stream: TcpStream, server: &Server) -> io::Result<()> 
         timeout(STREAM_LIMIT, write_framed(&mut stream, &answer)).await??;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tandem_home::Home;
+    use tandem_model::NetworkChoice;
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    /// A resolver that nobody answers, and where it asks.
+    async fn resolver(dir: &std::path::Path) -> (Server, UdpSocket) {
+        let store = InstanceStore::new(Home::open(Some(dir)).unwrap());
+        let own = (vec!["web".to_owned()], Ipv4Addr::new(10, 200, 0, 2));
+        let names = Rc::new(Neighbours { store, network: NetworkChoice::Bridge, own });
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let upstream = Upstream::Given(vec![silent.local_addr().unwrap()]);
+        (Server { names, upstream }, silent)
+    }
+
+    /// `example` with a number, of type A.
+    fn question(number: u8) -> Vec<u8> {
+        let mut bytes = vec![0, number, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 7];
+        bytes.extend_from_slice(b"example\0\0\x01\0\x01");
+        bytes
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_questions_is_not_passed_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = async {
+            let (server, silent) = resolver(dir.path()).await;
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let place = socket.local_addr().unwrap();
+            let _task = Task::spawn(serve_datagrams(socket, server));
+            let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            for number in 0..200 {
+                client.send_to(&question(number), place).await.unwrap();
+            }
+            let mut passed = 0;
+            let mut bytes = [0; 512];
+            while timeout(Duration::from_millis(700), silent.recv(&mut bytes)).await.is_ok() {
+                passed += 1;
+            }
+            // Each goes on for seconds, so hardly a place comes free meanwhile.
+            assert!((1..200).contains(&passed), "{passed} were");
+        };
+        LocalSet::new().run_until(work).await;
+    }
+}

@@ -85,6 +85,7 @@ export const errors: readonly Phrase[] = [
   ["{} cannot be used ({reason}): mend it, or remove it for the usual limits", "{0} ist nicht zu gebrauchen ({1}): es ausbessern, oder es für die üblichen Grenzen entfernen"],
 
   ["there is no Dockerfile at {path}: write one, or name another file with -f", "in {0} gibt es kein Dockerfile: eines schreiben, oder mit -f eine andere Datei nennen"],
+  ["cannot open the build context {path}: {source}; name a folder that you may read", "der Kontext {0} lässt sich nicht öffnen: {1}; einen Ordner nennen, der lesbar ist"],
   ["the build context {path} is not a folder: give the folder that holds the Dockerfile", "der Kontext {0} ist kein Ordner: den Ordner angeben, in dem das Dockerfile liegt"],
   ["there is no build stage `{target}`: {known}", "es gibt keine Stufe `{0}`: {1}"],
   ["{place}: the base image {base} is not here and cannot be fetched: {reason}. Next: make a base from Debian packages with `tandem image bootstrap python` and build with --build-context {base}=docker-image://localhost/tandem/python:3.11-bookworm", "{0}: das Basis-Image {1} ist nicht hier und lässt sich nicht holen: {2}. Als Nächstes: mit `tandem image bootstrap python` eine Basis aus Debian-Paketen anlegen und mit --build-context {3}=docker-image://localhost/tandem/python:3.11-bookworm bauen"],

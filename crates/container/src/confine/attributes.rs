@@ -1,18 +1,28 @@
 use std::{
     io,
     os::fd::{AsRawFd as _, OwnedFd},
+    path::Path,
 };
+
+use rustix::fs::{Mode, OFlags};
+
+use super::Root;
 
 /// What a mount forbids, to everything below it too.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Attributes {
-    pub(super) read_only: bool,
-    pub(super) no_devices: bool,
+pub(crate) struct Attributes {
+    pub(crate) read_only: bool,
+    pub(crate) no_devices: bool,
+}
+
+/// [`restrict`] for what is mounted at a place inside a root by now.
+pub(crate) fn restrict_at(root: &Root, place: &Path, attributes: Attributes) -> io::Result<()> {
+    restrict(&root.at(place, OFlags::PATH, Mode::empty())?, attributes)
 }
 
 /// Sets the attributes of a whole mounted tree and parts it from the host's:
 /// what is mounted there later does not appear inside (mount_setattr(2)).
-pub(super) fn restrict(mounted: &OwnedFd, attributes: Attributes) -> io::Result<()> {
+pub(crate) fn restrict(mounted: &OwnedFd, attributes: Attributes) -> io::Result<()> {
     const READ_ONLY: u64 = 1;
     const NO_DEVICES: u64 = 4;
     /// `struct mount_attr` of `<linux/mount.h>`.
