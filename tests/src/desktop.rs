@@ -57,7 +57,7 @@ pub struct Desktop {
 }
 
 /// For what the page shows by itself, on a machine with much else to do.
-const HERE: Duration = Duration::from_secs(60);
+const HERE: Duration = Duration::from_mins(1);
 
 /// A process and its descendants, which end with the value.
 struct Group(Child);
