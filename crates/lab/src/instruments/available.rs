@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, fs};
 
 use tandem_backend::Backend;
 use tandem_model::InstanceRecord;
-use tandem_probe::{cgroup_processes, tree};
+use tandem_probe::{cgroup_processes, memory_of, tree};
 
 /// Bytes that can be used without taking them from anybody (`MemAvailable`,
 /// proc_meminfo(5)).
@@ -24,7 +24,7 @@ pub(crate) struct MachineMemory {
     /// have put by, which that leaves out. Where much is taken and given back
     /// they are tens of megabytes, now more and now less.
     pub(crate) available: u64,
-    /// Private memory of all processes but some, with their page tables.
+    /// Memory of all processes but some, pages of files apart.
     pub(crate) others: u64,
 }
 
@@ -35,12 +35,12 @@ impl MachineMemory {
         let kept = ours.iter().flat_map(|record| backend.keepers(record));
         let ours: BTreeSet<u32> = ours.iter().flat_map(processes_of).chain(kept).collect();
         // Close together, for others go on meanwhile.
-        let own = private_memory_of(&ours);
+        let own = memory_of_these(&ours);
         let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
         let put_by = fs::read_to_string("/proc/zoneinfo").map_or(0, |text| put_by(&text));
         Some(Self {
             available: kibibytes(&meminfo, "MemAvailable:")? + put_by * PAGE,
-            others: private_memory(&meminfo)?.saturating_sub(own),
+            others: memory_of_all(&meminfo)?.saturating_sub(own),
         })
     }
 }
@@ -64,23 +64,26 @@ fn put_by(zones: &str) -> u64 {
     counts.filter_map(|number| number.trim().parse::<u64>().ok()).sum()
 }
 
-/// Private memory and page tables of everybody (`AnonPages`, `PageTables`,
-/// proc_meminfo(5)). The kernel's own sums, and not one of all processes: they
-/// are of the same moment as what is available, and a process that is just
-/// ending, which no list has any more, holds its pages still. On a busy machine
-/// that is megabytes.
-fn private_memory(meminfo: &str) -> Option<u64> {
-    Some(kibibytes(meminfo, "AnonPages:")? + kibibytes(meminfo, "PageTables:")?)
+/// Private memory, shared memory and page tables of everybody (`AnonPages`,
+/// `Shmem`, `PageTables`, proc_meminfo(5)). The kernel's own sums, and not one of
+/// all processes: they are of the same moment as what is available, and a process
+/// that is just ending, which no list has any more, holds its pages still. Shared
+/// memory is more than some think: `runc` runs from a copy of itself there.
+fn memory_of_all(meminfo: &str) -> Option<u64> {
+    let field = |name| kibibytes(meminfo, name);
+    Some(field("AnonPages:")? + field("PageTables:")? + field("Shmem:")?)
 }
 
-/// The same (`RssAnon`, `VmPTE`, proc_pid_status(5)) of these processes.
-fn private_memory_of(pids: &BTreeSet<u32>) -> u64 {
+/// The same of these processes (`RssAnon`, `VmPTE`, proc_pid_status(5), and what
+/// a ledger has of shared memory).
+fn memory_of_these(pids: &BTreeSet<u32>) -> u64 {
     let of = |pid: &u32| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         // The kernel's own threads have none.
         Some(kibibytes(&status, "RssAnon:")? + kibibytes(&status, "VmPTE:").unwrap_or(0))
     };
-    pids.iter().filter_map(of).sum()
+    let shared = memory_of(&pids.iter().copied().collect::<Vec<_>>()).shmem;
+    shared + pids.iter().filter_map(of).sum::<u64>()
 }
 
 #[cfg(test)]
@@ -99,15 +102,15 @@ mod tests {
     #[test]
     fn ones_own_memory_is_counted_among_everybodys() {
         let own = BTreeSet::from([std::process::id()]);
-        let before = private_memory_of(&own);
+        let before = memory_of_these(&own);
         let grown = vec![7_u8; 256 << 20];
-        let after = private_memory_of(&own);
-        let all = private_memory(&fs::read_to_string("/proc/meminfo").unwrap()).unwrap();
+        let after = memory_of_these(&own);
+        let all = memory_of_all(&fs::read_to_string("/proc/meminfo").unwrap()).unwrap();
         std::hint::black_box(&grown);
         assert!(after >= before + (250 << 20), "{before} {after}");
         assert!(all >= after, "{after} of {all}");
-        let text = "AnonPages:  3 kB\nPageTables:  1 kB\n";
-        assert_eq!(private_memory(text), Some(4096));
-        assert_eq!(private_memory("AnonPages:  3 kB\n"), None);
+        let text = "AnonPages:  3 kB\nPageTables:  1 kB\nShmem:  4 kB\n";
+        assert_eq!(memory_of_all(text), Some(8192));
+        assert_eq!(memory_of_all("AnonPages:  3 kB\n"), None);
     }
 }
