@@ -1,30 +1,48 @@
 use tandem_app::Cancel;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A token that Ctrl-C and SIGTERM cancel. The second one ends the program at
 /// once; supervisors then clean up what belonged to it.
 pub(crate) fn cancel_on_interrupt() -> Cancel {
     let cancel = Cancel::new();
     let token = cancel.clone();
+    // Heard from now on, and not only once the task is on its way.
+    let mut wish = Interrupts::listen();
     tokio::spawn(async move {
-        interrupted().await;
+        wish.next().await;
         token.cancel();
-        interrupted().await;
+        wish.next().await;
         std::process::exit(130);
     });
     cancel
 }
 
-/// Resolves at the next Ctrl-C or SIGTERM.
-pub(crate) async fn interrupted() {
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => drop(terminate.recv().await),
-            Err(_) => std::future::pending().await,
+/// Resolves at the next Ctrl-C or SIGTERM from now on.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
+    let mut wish = Interrupts::listen();
+    async move { wish.next().await }
+}
+
+/// What a person or the system ends a command with.
+struct Interrupts([Option<Signal>; 2]);
+
+impl Interrupts {
+    fn listen() -> Self {
+        Self([SignalKind::interrupt(), SignalKind::terminate()].map(|kind| signal(kind).ok()))
+    }
+
+    async fn next(&mut self) {
+        let [interrupt, terminate] = &mut self.0;
+        tokio::select! {
+            () = heard(interrupt) => {}
+            () = heard(terminate) => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminate => {}
+    }
+}
+
+async fn heard(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }

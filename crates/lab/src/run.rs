@@ -326,7 +326,7 @@ impl<'a> Run<'a> {
     /// Puts a trial into the store and among the others. A store that fails
     /// costs durability, not the measurement.
     fn record(&mut self, record: TrialRecord, stage: &mut Stage<'_>) {
-        if let Err(e) = self.store.record(&self.id, self.trials.len(), &record) {
+        if let Err(e) = self.store.record(&self.id, &record) {
             stage.warn(self.warnings.not_on_disk(&e));
         }
         stage.emit(RunEvent::TrialFinished {

@@ -103,18 +103,14 @@ impl ResultStore {
         self.write("write to", sql, row)
     }
 
-    /// Writes a trial down. `position` counts all trials of the run.
-    pub(crate) fn record(
-        &self,
-        run: &str,
-        position: usize,
-        trial: &TrialRecord,
-    ) -> Result<(), StoreError> {
+    /// Writes a trial down, behind those of the run that are there: fewer than
+    /// were measured, where a disk was full in between.
+    pub(crate) fn record(&self, run: &str, trial: &TrialRecord) -> Result<(), StoreError> {
         let sql = "INSERT INTO trial (run, position, lane, number, record)
-                   VALUES (?1, ?2, ?3, ?4, ?5)";
-        let position = i64::try_from(position).unwrap_or(i64::MAX);
+                   SELECT ?1, coalesce(max(position) + 1, 0), ?2, ?3, ?4
+                   FROM trial WHERE run = ?1";
         let record = serde_json::to_string(trial).map_err(|e| damaged(run, &e))?;
-        self.write("write to", sql, params![run, position, trial.lane, trial.index, record])
+        self.write("write to", sql, params![run, trial.lane, trial.index, record])
     }
 
     /// Stores the result of a finished run.
@@ -165,9 +161,7 @@ impl ResultStore {
         let written = self.finish(document).and_then(|()| {
             let sql = "UPDATE run SET origin = ?2 WHERE id = ?1";
             self.write("write to", sql, params![document.id, origin])?;
-            (0..)
-                .zip(&document.trials)
-                .try_for_each(|(at, trial)| self.record(&document.id, at, trial))
+            document.trials.iter().try_for_each(|trial| self.record(&document.id, trial))
         });
         let end = if written.is_ok() { "COMMIT" } else { "ROLLBACK" };
         let ended = self.write("write to", end, []);

@@ -13,8 +13,8 @@ fn a_run_is_there_from_its_first_trial_on() {
     let document = document(2);
     let plan = Plan::new("compare", document.subject.clone());
     store.begin("aa11bb22", &plan, Timestamp::now()).unwrap();
-    store.record("aa11bb22", 0, &document.trials[0]).unwrap();
-    store.record("aa11bb22", 1, &document.trials[1]).unwrap();
+    store.record("aa11bb22", &document.trials[0]).unwrap();
+    store.record("aa11bb22", &document.trials[1]).unwrap();
     // Somebody else reads what a killed run left.
     let other = ResultStore::open(&dir.path().join("results.db")).unwrap();
     let found = other.show("aa11").unwrap();
