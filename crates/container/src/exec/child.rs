@@ -4,7 +4,6 @@ use nix::{
     sys::stat::{Mode, umask},
     unistd::{chdir, setsid},
 };
-
 use oci_spec::runtime::Capability;
 
 use super::entry::Entry;
