@@ -168,10 +168,9 @@ impl RunningVm {
 
     /// Whether the guest may run while its memory is saved. What an emulated
     /// processor writes meanwhile escapes an older QEMU, whose state would be of
-    /// no moment at all (mended in 9.0). Of memory that has come while it ran no
-    /// QEMU so far keeps track under emulation: it looks in the first piece of
-    /// memory for what was written to another, and ends itself where that reaches
-    /// beyond (`tlb_reset_dirty_range_all`).
+    /// no moment at all (mended in 9.0). Memory that has come while it ran is not
+    /// saved so under emulation: QEMU 10.0 ends itself over it (an assertion in
+    /// `tlb_reset_dirty_range_all`), and other versions were not tried.
     fn saves_live(&self) -> bool {
         let state = self.state.borrow();
         let has_come = state.shape().plugged > 0;
