@@ -83,7 +83,8 @@ impl Endpoint {
             Some("http") if clients.may_be_plain(name) => base("http")?,
             None if clients.may_be_plain(name) => {
                 let secure = base("https")?;
-                if is_plain(&clients, name, &secure).await? { base("http")? } else { secure }
+                let plain = is_plain(&clients, name, &secure, &notice).await?;
+                if plain { base("http")? } else { secure }
             }
             Some("https") | None => base("https")?,
             Some(_) => return Err(bad("only https is used, unless its host is \"insecure\"")),
@@ -322,15 +323,25 @@ impl Endpoint {
     }
 }
 
-/// Whether a host speaks plain HTTP instead of TLS.
-async fn is_plain(clients: &Clients, name: &str, secure: &Url) -> Result<bool, RegistryError> {
+/// Whether a host speaks plain HTTP instead of TLS. A connection that breaks
+/// is made again: with TLS 1.3 a server that wants to see a certificate says so
+/// after the handshake, and that is lost when the request was not sent yet.
+async fn is_plain(
+    clients: &Clients,
+    name: &str,
+    secure: &Url,
+    notice: &Notice,
+) -> Result<bool, RegistryError> {
     let url = secure.join("v2/").unwrap_or_else(|_| secure.clone());
-    match clients.of(name)?.head(url).send().await {
-        Ok(_) => Ok(false),
-        Err(error) if answer::speaks_no_tls(&error) || answer::proxy_refuses_tls(&error) => {
-            Ok(true)
+    let mut patience = Patience::default();
+    loop {
+        match clients.of(name)?.head(url.clone()).send().await {
+            Ok(_) => return Ok(false),
+            Err(error) if answer::speaks_no_tls(&error) || answer::proxy_refuses_tls(&error) => {
+                return Ok(true);
+            }
+            Err(error) => patience.after(clients.transport(name, &error), notice).await?,
         }
-        Err(error) => Err(clients.transport(name, &error)),
     }
 }
 
