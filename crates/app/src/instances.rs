@@ -165,9 +165,10 @@ impl App {
         let record = self.instances.find(instance)?;
         let backend = self.backend(record.spec.backend);
         if force {
-            backend.stop(&record.id, Some(Duration::ZERO)).await?;
+            backend.take_away(&record.id, Some(Duration::ZERO)).await?;
+        } else {
+            backend.remove(&record.id).await?;
         }
-        backend.remove(&record.id).await?;
         if volumes {
             self.remove_anonymous_volumes(&record)?;
         }

@@ -5,6 +5,7 @@ use tandem_model::{
     Accelerator, BackendKind, Capability, ExecSpec, InstanceId, InstanceRecord, InstanceSpec, Lane,
     Ledger, Phase, Resources, RestartPolicy, Sample,
 };
+use tokio::time::{Instant, sleep};
 
 use crate::{AttachWishes, Attached, BackendError};
 
@@ -18,6 +19,9 @@ pub struct Availability {
     /// What the reader must know of the choice, one sentence.
     pub note: Option<String>,
 }
+
+/// How long a supervisor may take to end after it has answered.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Something that runs an image. The laboratory, the command line and the
 /// window drive every kind of instance through this trait alone.
@@ -127,6 +131,27 @@ pub trait Backend: Send + Sync {
 
     /// Removes a stopped instance with its files.
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError>;
+
+    /// Stops an instance and removes it, in whatever state it is: also while
+    /// somebody starts it.
+    async fn take_away(
+        &self,
+        id: &InstanceId,
+        grace: Option<Duration>,
+    ) -> Result<(), BackendError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let stopped = self.stop(id, grace).await;
+            match self.remove(id).await {
+                Ok(()) | Err(BackendError::NoInstance(_)) => return Ok(()),
+                // Its supervisor lets go just now, or has only begun.
+                Err(BackendError::WrongState { .. }) if Instant::now() < deadline => {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                Err(e) => return Err(stopped.err().unwrap_or(e)),
+            }
+        }
+    }
 
     /// Brings an instance whose supervisor was killed into a truthful state,
     /// and removes it when it was to end with its owner. Returns a line for

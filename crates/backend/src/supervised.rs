@@ -266,15 +266,22 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         let before = self.store.load(id)?;
         let grace_ms = grace.map(|grace| u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
         let request = ControlRequest::Stop { grace_ms, signal };
-        if !call(&self.store.dir(id), &request).await? {
-            self.reap(id).await?;
-        }
-        match self.store.load(id) {
-            // It was to be removed at its end.
-            Err(BackendError::NoInstance(_)) => {
-                Ok(InstanceRecord { state: InstanceState::Exited, ..before })
+        loop {
+            let asked = call(&self.store.dir(id), &request).await?;
+            if !asked {
+                self.reap(id).await?;
             }
-            other => other,
+            match self.store.load(id) {
+                // It was to be removed at its end.
+                Err(BackendError::NoInstance(_)) => {
+                    return Ok(InstanceRecord { state: InstanceState::Exited, ..before });
+                }
+                // Its supervisor has begun to listen only since it was asked.
+                Ok(record) if !asked && record.state.is_up() => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                other => return other,
+            }
         }
     }
 

@@ -64,7 +64,7 @@ fn failed(e: &dyn std::fmt::Display) -> BackendError {
 
 async fn run(home: &Path, id: &str) -> Result<i32, BackendError> {
     let spec = exec_wanted()?;
-    let home = Home::open(Some(home))?;
+    let home = Home::opened(home);
     let store = InstanceStore::new(home.clone());
     let id = id.parse().map_err(BackendError::NoInstance)?;
     let record = store.load(&id)?;

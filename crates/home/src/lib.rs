@@ -120,6 +120,12 @@ impl Home {
         Ok(home)
     }
 
+    /// The home at `root`, which whoever started this process has opened.
+    /// Nothing is made, so one that was removed since does not come back.
+    pub fn opened(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root

@@ -56,7 +56,7 @@ pub fn stand_by(
         let mut connection = take_standard_input().map_err(failed)?;
         apart()?;
         let Some(Assignment { id, attached }) = assignment(&mut connection) else { return Ok(()) };
-        let log = open_log(&InstanceStore::new(Home::open(Some(home))?), &id)?;
+        let log = open_log(&InstanceStore::new(Home::opened(home)), &id)?;
         stand_in(&log, &io::stderr()).map_err(failed)?;
         run(home, id.as_str(), attached.then_some(connection), &payload)
     })
@@ -93,7 +93,7 @@ fn run(
     first: Option<net::UnixStream>,
     make: MakePayload<'_>,
 ) -> Result<(), BackendError> {
-    let store = InstanceStore::new(Home::open(Some(home))?);
+    let store = InstanceStore::new(Home::opened(home));
     let id = id.parse().map_err(BackendError::NoInstance)?;
     let Some(lock) = store.lock_ended(&id)? else {
         let name = store.load(&id)?.spec.name;

@@ -51,7 +51,7 @@ fn run(home: &Path, id: &str) -> Result<i32, BackendError> {
         fix: "use Linux 5.12 or later".into(),
     })?;
     let spec = exec_wanted()?;
-    let store = InstanceStore::new(Home::open(Some(home))?);
+    let store = InstanceStore::new(Home::opened(home));
     let record = store.load(&id.parse().map_err(BackendError::NoInstance)?)?;
     let process = match record.state {
         InstanceState::Running => record.runtime.process,

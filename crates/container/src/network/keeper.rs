@@ -31,9 +31,9 @@ pub const NETWORK: &str = "__network";
 /// be called while the process has a single thread.
 pub fn network_main(home: &Path) -> ExitCode {
     let _ = rustix::process::setsid();
-    let kept = Home::open(Some(home)).map_err(io::Error::other).and_then(|home| {
-        let places = Places::of(&home);
-        let namespace = namespace::make_empty()?;
+    let home = Home::opened(home);
+    let places = Places::of(&home);
+    let kept = namespace::make_empty().and_then(|namespace| {
         let way_out = outbound::choose(&home)
             .and_then(|program| program.start(&namespace, false).map_err(|e| e.to_string()));
         // From now on this process is how others find the namespace.
@@ -45,10 +45,10 @@ pub fn network_main(home: &Path) -> ExitCode {
             .ok_or_else(|| io::Error::other("/proc does not show this process"))?;
         let kept = Kept { keeper, cut_off: way_out.as_ref().err().cloned() };
         write_json_volatile(&places.kept, &kept).map_err(io::Error::other)?;
-        Ok((places, way_out))
+        Ok(way_out)
     });
-    let (places, way_out) = match kept {
-        Ok(kept) => kept,
+    let way_out = match kept {
+        Ok(way_out) => way_out,
         Err(e) => {
             say(&e.to_string());
             return ExitCode::FAILURE;

@@ -17,6 +17,7 @@ pub(crate) fn all() -> Vec<Trial> {
         trial("clean::kill_9_of_a_container_supervisor", || killed(BackendKind::Container)),
         trial("clean::kill_9_of_a_process_supervisor", || killed(BackendKind::Process)),
         trial("clean::kill_9_at_any_moment_of_a_launch", killed_while_starting),
+        trial("clean::one_is_taken_away_at_any_moment_of_its_launch", taken_while_starting),
         trial("clean::a_removed_instance_takes_nothing_along", removed),
         trial("clean::an_owner_that_ends_takes_its_instance_along", owner),
         trial("clean::descriptors_do_not_leak", descriptors),
@@ -72,6 +73,29 @@ fn killed_while_starting() -> Result<()> {
             Ok((over && world.traces(&record).is_empty()).then_some(()))
         })
         .with_context(|| format!("killed after {wait} ms: {:?}", world.traces(&record)))?;
+    }
+    Ok(())
+}
+
+/// Its supervisor may be there and not listen yet, or not be there yet; and one
+/// that comes too late makes nothing anew.
+fn taken_while_starting() -> Result<()> {
+    for wait in (0..20).chain([25, 30, 40, 60]).map(Duration::from_millis) {
+        let world = World::new()?;
+        let backend = world.containers();
+        world.block_on(async {
+            let record = backend.create(world.container(&["sleep", "1000"])).await?;
+            let mut phase = |_| {};
+            let start = backend.start(&record.id, &mut phase);
+            let _ = tokio::time::timeout(wait, start).await;
+            backend.take_away(&record.id, Some(Duration::ZERO)).await?;
+            ensure!(world.store.list()?.is_empty(), "it is there still after {wait:?}");
+            std::fs::remove_dir_all(world.home.root())?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            ensure!(!world.home.root().exists(), "its home came back after {wait:?}");
+            ensure!(world.traces(&record).is_empty(), "{:?}", world.traces(&record));
+            anyhow::Ok(())
+        })?;
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ async fn run(home: &Path, id: &str) -> Result<i32, BackendError> {
     let caller = Caller::open().ok_or(BackendError::Cancelled)?;
     let numbers = signals().map_err(|e| failed(&e))?;
     let spec = exec_wanted()?;
-    let store = InstanceStore::new(Home::open(Some(home))?);
+    let store = InstanceStore::new(Home::opened(home));
     let id = id.parse().map_err(BackendError::NoInstance)?;
     let record = store.load(&id)?;
     let stream = connect(&store.dir(&id), Peer::Agent).await?.ok_or_else(|| {

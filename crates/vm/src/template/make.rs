@@ -36,8 +36,7 @@ pub(crate) async fn make(
     progress("booting once for the template: later starts go on from there");
     let instance = backend.create(blueprint(spec, key)).await?;
     let made = boot_and_save(home, backend, &instance, key).await;
-    let _ = backend.stop(&instance.id, Some(Duration::ZERO)).await;
-    let removed = backend.remove(&instance.id).await;
+    let removed = backend.take_away(&instance.id, Some(Duration::ZERO)).await;
     made?;
     removed
 }
