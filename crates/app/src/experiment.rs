@@ -295,11 +295,12 @@ impl App {
         let Some(row) = rows.iter().find(|row| row.digest == image.digest) else {
             return Ok(BTreeMap::new());
         };
-        let shared = (row.size_bytes + row.unpacked_bytes).saturating_sub(row.unique_bytes);
+        let unique = row.unique.compressed + row.unique.unpacked;
+        let shared = (row.size_bytes + row.unpacked_bytes).saturating_sub(unique);
         Ok(BTreeMap::from([
             ("image_compressed_bytes".to_owned(), row.size_bytes),
             ("image_unpacked_bytes".to_owned(), row.unpacked_bytes),
-            ("image_unique_bytes".to_owned(), row.unique_bytes),
+            ("image_unique_bytes".to_owned(), unique),
             ("image_shared_bytes".to_owned(), shared),
         ]))
     }

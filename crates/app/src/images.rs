@@ -68,7 +68,7 @@ impl App {
             tag: summary.reference.as_ref().and_then(ImageRef::tag).map(ToOwned::to_owned),
             digest: summary.digest,
             size_bytes: summary.unpacked_bytes,
-            unique_bytes: summary.unique_bytes,
+            unique_bytes: summary.unique.unpacked,
             created_at: summary.created_at,
             layers: summary.layers,
         });

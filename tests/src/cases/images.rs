@@ -58,6 +58,12 @@ fn told(world: &World) -> Result<()> {
     ensure!(layers[3]["shared_with"] == json!([]), "{tree}");
     let sum = |key: &str| tree[key].as_u64().unwrap_or_default();
     ensure!(sum("unique_bytes") + sum("shared_bytes") == sum("size_bytes"), "{tree}");
+    let rows = world.tandem(["images", "--json"])?.ok()?.json()?;
+    let mut rows = rows.as_array().into_iter().flatten();
+    let row = rows.find(|row| row["name"] == "box" && row["tag"] == "2").context("box:2")?;
+    for key in ["size_bytes", "unique_bytes"] {
+        ensure!(row[key] == tree[key], "{key} in the list and in the tree: {row} {tree}");
+    }
     let shown = world.tandem(["image", "tree", "box:2"])?.ok()?;
     ensure!(shown.stdout.contains("- /srv/gone") && !shown.stdout.contains("+ /"), "{shown}");
     let files = world.tandem(["image", "tree", "--files", "box:2"])?.ok()?;

@@ -19,17 +19,16 @@ pub struct ImageSummary {
     /// Disk that the unpacked layers take, allocated bytes; layers that are
     /// not unpacked count 0.
     pub unpacked_bytes: u64,
-    /// Bytes, blobs and unpacked layers together, that no other image shares:
-    /// what removing this one would free.
-    pub unique_bytes: u64,
+    /// What no other image shares: removing this one frees both.
+    pub unique: DiskUse,
     /// When it was made.
     pub created_at: Option<jiff::Timestamp>,
     /// Number of layers.
     pub layers: usize,
 }
 
-/// Disk that one image takes, shared layers included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Disk that an image takes, or a part of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DiskUse {
     /// Sum of the stored layer blobs, bytes.
     pub compressed: u64,
@@ -66,20 +65,20 @@ impl Store {
         images
             .iter()
             .map(|(reference, image)| {
-                let mut unique_bytes = 0;
+                let mut own = DiskUse::default();
                 let mut unpacked_bytes = 0;
                 for (layer, chain_id) in image.layers.iter().zip(image.chain_ids()) {
                     let unpacked = self.layer_usage(&chain_id)?.allocated_bytes;
                     unpacked_bytes += unpacked;
-                    unique_bytes += if unique(&chain_id) { unpacked } else { 0 };
-                    unique_bytes += if unique(&layer.digest) { layer.size } else { 0 };
+                    own.unpacked += if unique(&chain_id) { unpacked } else { 0 };
+                    own.compressed += if unique(&layer.digest) { layer.size } else { 0 };
                 }
                 Ok(ImageSummary {
                     reference: reference.clone(),
                     digest: image.digest.clone(),
                     size_bytes: image.compressed_bytes(),
                     unpacked_bytes,
-                    unique_bytes,
+                    unique: own,
                     created_at: image.created_at,
                     layers: image.layers.len(),
                 })

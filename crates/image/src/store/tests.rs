@@ -170,13 +170,17 @@ fn shared_layers_are_counted_once_and_outlive_one_image() {
     let list = place.store.list(false).unwrap();
     let [large, small_row] = &list[..] else { panic!("{list:?}") };
     assert_eq!((large.layers, small_row.layers), (2, 1));
-    assert_eq!(small_row.unique_bytes, 0);
-    assert!(large.unique_bytes > 0 && large.unique_bytes < large.unpacked_bytes);
+    assert_eq!(small_row.unique, DiskUse::default());
+    assert!(large.unique.unpacked > 0 && large.unique.unpacked < large.unpacked_bytes);
+    assert_eq!(large.unique.compressed, top.size);
     assert!(large.unpacked_bytes >= 100_000);
     assert_eq!(large.size_bytes, base.size + top.size);
 
     let removed = place.store.remove(&name("large"), false).unwrap();
-    assert!(removed.files == 4 && removed.freed_bytes >= large.unique_bytes, "{removed:?}");
+    assert!(
+        removed.files == 4 && removed.freed_bytes >= large.unique.unpacked + top.size,
+        "{removed:?}"
+    );
     place.store.layer_dirs(&small, &|line| panic!("{line}")).unwrap();
     place.store.remove(&name("small"), false).unwrap();
     assert_eq!(place.blobs(), 0);
