@@ -9,7 +9,7 @@ use tandem_lab::{ImportError, LabError, ResultRow, merge, read_document};
 use tandem_model::{ResultDocument, TrialRecord};
 use tandem_report::{
     NamedChart, ReportError, Size, Theme, equivalent_command, from_result, report_csv, report_html,
-    report_markdown, report_pdf, report_png,
+    report_markdown, report_pdf, report_png, report_svg,
 };
 
 use crate::{App, AppError, so_far};
@@ -26,7 +26,7 @@ pub enum ResultFormat {
     Html,
     /// A table and the verdicts as text.
     Markdown,
-    /// The first chart as a vector picture.
+    /// All charts as a vector picture.
     Svg,
     /// All charts as a picture of pixels, twice as large as drawn.
     Png,
@@ -139,10 +139,7 @@ impl App {
             ResultFormat::Csv => report_csv(&result).into(),
             ResultFormat::Html => report_html(&result).into(),
             ResultFormat::Markdown => report_markdown(&result).into(),
-            ResultFormat::Svg => {
-                let first = from_result(&result, Size::wide(900), theme).into_iter().next();
-                first.ok_or(ReportError::NoPicture)?.chart.svg.into()
-            }
+            ResultFormat::Svg => report_svg(&result, theme)?.into(),
             ResultFormat::Png => report_png(&result, theme)?,
             ResultFormat::Pdf => report_pdf(&result)?,
         })

@@ -47,7 +47,7 @@ pub use ledger::{LaneLedger, ledger_chart};
 pub use lines::{Growth, LaneSeries, cpu_chart, growth_chart, memory_chart};
 pub use matrix::{Count, MatrixLane, matrix_chart};
 pub use pdf::report_pdf;
-pub use picture::report_png;
+pub use picture::{report_png, report_svg};
 pub use race::{RaceData, RaceLane, RaceState, race_chart};
 pub use rows::{cell as csv_cell, report_csv, report_markdown};
 pub use tandem_model::format::{

@@ -6,7 +6,7 @@ mod common;
 mod pdf;
 
 use resvg::tiny_skia::Pixmap;
-use tandem_report::{Size, Theme, from_result, report_pdf, report_png};
+use tandem_report::{Size, Theme, from_result, report_pdf, report_png, report_svg};
 
 /// All that is written on all pages, without spaces: words may break anywhere
 /// between two lines.
@@ -38,6 +38,24 @@ fn a_picture_has_every_chart_at_twice_its_size() {
             assert!(picture.pixels().iter().filter(|pixel| of(pixel)).count() > 100, "{colour:?}");
         }
         assert_eq!(png, report_png(&document, theme).unwrap(), "another picture the second time");
+    }
+}
+
+#[test]
+fn a_vector_picture_has_every_chart_below_the_one_before() {
+    let document = common::document();
+    for theme in Theme::ALL {
+        let svg = report_svg(&document, theme).unwrap();
+        let charts = from_result(&document, Size::wide(900), theme);
+        assert_eq!(svg.matches("<svg ").count(), 1 + charts.len());
+        assert_eq!(svg.matches("</svg>").count(), 1 + charts.len());
+        let mut top = 0.0;
+        for named in &charts {
+            let body = named.chart.svg.trim_start_matches("<svg ");
+            assert!(svg.contains(&format!("<svg y=\"{top}\" {body}")), "{}", named.name);
+            top += named.chart.scales.height + 12.0;
+        }
+        assert!(svg.contains(&format!("viewBox=\"0 0 900 {}\"", top - 12.0)));
     }
 }
 

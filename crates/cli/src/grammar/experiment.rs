@@ -183,7 +183,7 @@ pub(crate) enum Format {
     Html,
     /// The whole report as pages for paper
     Pdf,
-    /// The first chart as a vector picture
+    /// All charts as one vector picture
     Svg,
     /// All charts as pixels, twice as large as drawn
     Png,

@@ -16,7 +16,7 @@ export const results: Catalogue["results"] = {
     html: "HTML-Bericht",
     pdf: "PDF-Bericht",
     png: "PNG, alle Diagramme",
-    svg: "SVG, das erste Diagramm",
+    svg: "SVG, alle Diagramme",
     json: "JSON",
     csv: "CSV",
     markdown: "Markdown",

@@ -18,7 +18,7 @@ export const results = {
     html: "HTML report",
     pdf: "PDF report",
     png: "PNG, all charts",
-    svg: "SVG, the first chart",
+    svg: "SVG, all charts",
     json: "JSON",
     csv: "CSV",
     markdown: "Markdown",
