@@ -117,7 +117,7 @@ fn handed_in(paths: &[PathBuf]) -> Result<Vec<HandedIn>, AppError> {
 }
 
 fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, AppError> {
-    let entries = fs::read_dir(folder).map_err(|e| AppError::io("read", folder, e))?;
+    let entries = fs::read_dir(folder).map_err(|e| AppError::named("read", folder, e))?;
     let is_result = |path: &PathBuf| path.extension().is_some_and(|it| it == "json");
     let mut files: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(is_result).collect();

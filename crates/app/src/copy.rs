@@ -102,7 +102,7 @@ struct Helper {
 fn source_of(from: &CopyEnd, follow: bool) -> Result<Option<FilesSource>, AppError> {
     let CopyEnd::Host(path) = from else { return Ok(None) };
     let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-    let metadata = metadata.map_err(|e| AppError::io("copy", path, e))?;
+    let metadata = metadata.map_err(|e| AppError::named("copy", path, e))?;
     // Names that end with dots (`.`, `..`) are found out by resolving them.
     let typed = path.as_os_str().to_string_lossy();
     let mut source = FilesSource::of(&typed, metadata.is_dir());

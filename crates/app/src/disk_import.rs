@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
 use tandem_backend::BackendError;
 use tandem_model::{
@@ -40,6 +40,8 @@ impl App {
     /// Makes a machine of a disk that somebody else made; nothing stays when it
     /// fails.
     pub async fn import_disk(&self, wishes: DiskWishes) -> Result<InstanceRecord, AppError> {
+        let file = &wishes.file;
+        File::open(file).map_err(|e| AppError::named("open", file, e))?;
         let disk = look_at_disk(&wishes.file, wishes.format).map_err(unfit)?;
         // Until it is whole it is this process's: whoever kills that leaves an
         // instance which the next command takes away.

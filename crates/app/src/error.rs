@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tandem_backend::BackendError;
 use tandem_build::BuildError;
@@ -190,6 +190,19 @@ impl AppError {
         source: std::io::Error,
     ) -> Self {
         Self::Io { action, path: path.into(), source }
+    }
+
+    /// The same of a file that a person named.
+    pub(crate) fn named(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        let (code, next) = match source.kind() {
+            std::io::ErrorKind::NotFound => (ErrorCode::NotFound, "check the path"),
+            std::io::ErrorKind::PermissionDenied => {
+                (ErrorCode::Unavailable, "check its permissions")
+            }
+            _ => return Self::io(action, path, source),
+        };
+        let path = path.display();
+        Failure::new(code, format!("cannot {action} {path}: {source}; {next}")).into()
     }
 
     /// What somebody can act on.

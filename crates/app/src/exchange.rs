@@ -147,7 +147,7 @@ impl App {
     ) -> Result<InstanceRecord, AppError> {
         let scratch = self.home.scratch("import")?;
         let from = scratch.path().join("in");
-        let archive = File::open(file).map_err(|e| AppError::io("open", file, e))?;
+        let archive = File::open(file).map_err(|e| AppError::named("open", file, e))?;
         let limits = Limits::of(&self.home)?;
         unpacked(&mut BufReader::new(archive), scratch.path(), "in", limits).map_err(refused)?;
         let manifest: Option<Manifest> = read_json(&from.join("manifest.json")).map_err(refused)?;

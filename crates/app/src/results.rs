@@ -173,7 +173,7 @@ impl App {
 fn read(file: &Path) -> Result<ResultDocument, AppError> {
     match read_handed_in(file) {
         Ok(document) => Ok(document),
-        Err(Unread::Io(e)) => Err(AppError::io("read", file, e)),
+        Err(Unread::Io(e)) => Err(AppError::named("read", file, e)),
         Err(why) => Err(AppError::Usage(format!("{} is not taken: {why}", file.display()))),
     }
 }

@@ -443,6 +443,9 @@ fn wrong(world: &World) -> Result<()> {
         (["experiment", "run", "densty"], "did you mean `density`?"),
         (["experiment", "describe", "snapshots"], "did you mean `snapshot`?"),
         (["result", "show", "ffff"], "no result"),
+        (["result", "import", "nowhere"], "nowhere: No such file or directory (os error 2); check"),
+        (["import", "--disk", "nowhere"], "nowhere: No such file or directory (os error 2); check"),
+        (["cp", "nowhere", "app:/"], "nowhere: No such file or directory (os error 2); check"),
     ] {
         let output = world.tandem(arguments)?;
         ensure!(output.code != Some(0) && output.stderr.contains(word), "{output}");

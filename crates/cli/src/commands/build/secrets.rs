@@ -60,7 +60,10 @@ fn secret(text: &str) -> Result<(String, Secret), AppError> {
 
 fn read(id: &str, file: &Path) -> Result<Vec<u8>, AppError> {
     let failed = |e| {
-        AppError::Usage(format!("the secret `{id}` cannot be read from {}: {e}", file.display()))
+        let file = file.display();
+        AppError::Usage(format!(
+            "the secret `{id}` cannot be read from {file}: {e}; check the path behind --secret"
+        ))
     };
     let size = fs::metadata(file).map_err(failed)?.len();
     if size > LARGEST {
