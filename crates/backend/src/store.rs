@@ -13,7 +13,7 @@ use tandem_model::{InstanceId, InstanceRecord, InstanceSpec, InstanceState, Runt
 use crate::{BackendError, VolumeStore};
 
 /// The longest that a supervisor needs from the recorded end to its own.
-const LAST_MOMENT: Duration = Duration::from_secs(10);
+pub(crate) const LAST_MOMENT: Duration = Duration::from_secs(10);
 
 /// The instances below a home: one folder each, `instances/ID/`.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -14,12 +14,13 @@ use tandem_model::{
     InstanceSpec, InstanceState, Lane, Ledger, MountSource, MountSpec, Phase, Resources,
     RestartPolicy, Sample,
 };
-
-use tokio::net::UnixStream;
+use tandem_probe::alive;
+use tokio::{net::UnixStream, time::sleep};
 
 use crate::{
     AttachWishes, Attached, Availability, Backend, BackendError, ControlRequest, InstanceStore,
     LaunchEvent, LogReader, call, control::attach, launch::LaunchStream, standby::StandBy,
+    store::LAST_MOMENT,
 };
 
 /// What a backend with supervisors adds to what all of them share.
@@ -111,10 +112,24 @@ impl<T: Supervised> SupervisedBackend<T> {
 
     /// Asks the supervisor of an instance, which must be there.
     async fn ask(&self, id: &InstanceId, request: &ControlRequest) -> Result<(), BackendError> {
-        if call(&self.store.dir(id), request).await? {
-            return Ok(());
+        let begin = Instant::now();
+        while !call(&self.store.dir(id), request).await? {
+            self.nobody_listens(id, begin).await?;
         }
-        Err(self.not_running(id))
+        Ok(())
+    }
+
+    /// Nobody listened to somebody who asks since `begin`: the instance does not
+    /// run, or its supervisor has only begun or is just writing the end down,
+    /// which is waited for.
+    async fn nobody_listens(&self, id: &InstanceId, begin: Instant) -> Result<(), BackendError> {
+        let record = self.store.load(id)?;
+        let there = record.state.is_up() && record.runtime.supervisor.is_some_and(alive);
+        if !there || begin.elapsed() > LAST_MOMENT {
+            return Err(self.not_running(id));
+        }
+        sleep(Duration::from_millis(1)).await;
+        Ok(())
     }
 
     fn not_running(&self, id: &InstanceId) -> BackendError {
@@ -251,9 +266,12 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         id: &InstanceId,
         wishes: AttachWishes,
     ) -> Result<Attached, BackendError> {
-        match attach(&self.store.dir(id), wishes).await? {
-            Some(attached) => Ok(attached),
-            None => Err(self.not_running(id)),
+        let begin = Instant::now();
+        loop {
+            if let Some(attached) = attach(&self.store.dir(id), wishes).await? {
+                return Ok(attached);
+            }
+            self.nobody_listens(id, begin).await?;
         }
     }
 
@@ -278,7 +296,7 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
                 }
                 // Its supervisor has begun to listen only since it was asked.
                 Ok(record) if !asked && record.state.is_up() => {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    sleep(Duration::from_millis(1)).await;
                 }
                 other => return other,
             }
@@ -372,7 +390,7 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         let was_up = record.state.is_up() || record.runtime.supervisor.is_some();
         // The owner may have been killed before it started the instance, or
         // before it removed it.
-        let ownerless = record.spec.owner.is_some_and(|owner| !tandem_probe::alive(owner));
+        let ownerless = record.spec.owner.is_some_and(|owner| !alive(owner));
         if !was_up && !ownerless {
             return Ok(Vec::new());
         }
