@@ -51,8 +51,8 @@ struct Run {
     live: Live,
     cancel: Cancel,
     active: bool,
-    /// Names of the instances that were left running.
-    kept: Vec<String>,
+    /// The instances that were left running, by id and name.
+    kept: Vec<(String, String)>,
 }
 
 impl Session {
@@ -139,7 +139,7 @@ impl Session {
         &self,
         request: &ExperimentRequest,
         view: ChartView,
-    ) -> Result<(Cancel, Vec<String>), Failure> {
+    ) -> Result<(Cancel, Vec<(String, String)>), Failure> {
         let mut state = self.state();
         if state.run.as_ref().is_some_and(|run| run.active) {
             return Err(Failure::new(
@@ -165,15 +165,21 @@ impl Session {
 
     /// Removes what the last run left: it would take processor and memory
     /// from what is measured now.
-    async fn discard(&self, app: &App, kept: Vec<String>) {
+    async fn discard(&self, app: &App, kept: Vec<(String, String)>) {
+        // One that got another name is somebody's own by now.
+        let is_ours = |(id, name): &(String, String)| {
+            app.inspect(id).is_ok_and(|record| record.spec.name == *name)
+        };
+        let kept: Vec<_> = kept.into_iter().filter(is_ours).collect();
         if kept.is_empty() {
             return;
         }
-        let message = format!("stopping {} from the last comparison", kept.join(" and "));
+        let names: Vec<_> = kept.iter().map(|(_, name)| name.as_str()).collect();
+        let message = format!("stopping {} from the last comparison", names.join(" and "));
         self.record(RunEvent::Preparing { step: "clean".to_owned(), message });
-        for name in kept {
+        for (id, _) in &kept {
             // One that a person removed meanwhile is no longer there.
-            if let Err(e) = app.remove(&name, true, true).await
+            if let Err(e) = app.remove(id, true, true).await
                 && e.code() != ErrorCode::NotFound
             {
                 self.record(RunEvent::Warning { message: e.to_string() });
@@ -187,8 +193,8 @@ impl Session {
         if let Some(run) = &mut state.run {
             let at = run.began.elapsed();
             run.live.apply(at, &event);
-            if let RunEvent::Kept { name, .. } = &event {
-                run.kept.push(name.clone());
+            if let RunEvent::Kept { instance, name, .. } = &event {
+                run.kept.push((instance.to_string(), name.clone()));
             }
             run.events.push(Timed { at_ms: at.as_secs_f64() * 1e3, event });
         }

@@ -9,6 +9,7 @@ import type { InstanceRow } from "../bindings/InstanceRow";
 import type { SubjectInfo } from "../bindings/SubjectInfo";
 import { compareCommand } from "../command";
 import { type Host, toFailure } from "../host";
+import { isCount, MOST_TRIALS, MOST_WARMUPS } from "./options";
 import { apply, begun, idle, isActive, type LaneState, type RunState } from "./run";
 
 /** The first subject a person sees. */
@@ -44,6 +45,13 @@ export class Lab {
 
   get active(): boolean {
     return isActive(this.run);
+  }
+
+  /** Whether what is set can be launched. */
+  get ready(): boolean {
+    const request = this.request;
+    if (!request || this.active || request.subject.trim() === "" || request.lanes.length === 0) return false;
+    return isCount(request.trials, 1, MOST_TRIALS) && isCount(request.warmup, 0, MOST_WARMUPS);
   }
 
   /** The error to show, from the run or from around it. */
@@ -90,12 +98,14 @@ export class Lab {
   /** Builds and launches what is chosen. */
   async launch(): Promise<void> {
     const request = this.request;
-    if (!request || this.active || request.subject.trim() === "") return;
+    if (!request || !this.ready) return;
     this.failure = null;
+    const before = { run: this.run, charts: this.charts };
     this.run = begun(performance.now());
     this.charts = null;
     const started = await this.#try(() => this.#host.launch($state.snapshot(request), this.#view ?? FALLBACK_VIEW));
-    if (!started) this.run = idle();
+    // What was measured before is there still.
+    if (!started) [this.run, this.charts] = [before.run, before.charts];
   }
 
   async cancel(): Promise<void> {
@@ -132,11 +142,13 @@ export class Lab {
     if (!this.active && this.run.stage === "failed") this.run.error = null;
   }
 
-  /** Notices instances that were stopped elsewhere. */
-  notice(rows: InstanceRow[]): void {
-    const running = (name: string) => rows.some((row) => row.name === name && row.state === "running");
+  /** Notices what was done elsewhere to the instances that were left running. */
+  notice(rows: readonly InstanceRow[]): void {
     for (const lane of this.run.lanes) {
-      if (lane.kept && !running(lane.kept.name)) lane.kept = null;
+      const row = rows.find((one) => one.id === lane.kept?.instance);
+      if (!lane.kept) continue;
+      if (row) Object.assign(lane.kept, { name: row.name, url: row.url ?? lane.kept.url, up: row.state === "running" });
+      else lane.kept = null;
     }
   }
 

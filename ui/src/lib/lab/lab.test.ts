@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { Frame } from "../bindings/Frame";
+import type { InstanceRow } from "../bindings/InstanceRow";
 import type { Host } from "../host";
 import { Lab } from "./lab.svelte";
+import { status } from "./lane";
 
 const REQUEST = {
   subject: "hello-flask", lanes: ["container", "vm/micro"], trials: 5, warmup: 1, seed: null, keep: true, port: null, time_limit_s: 120,
@@ -112,6 +114,44 @@ describe("the Lab's controller", () => {
     await lab.stop(lab.run.lanes[0]!);
     expect(there.discard).toHaveBeenCalledWith("hello-flask-container");
     expect(lab.run.lanes[0]!.kept).toBeNull();
+  });
+
+  it("follows what others do to an instance that was left running", async () => {
+    const { lab, there } = await opened();
+    there.frame({
+      first: true,
+      events: [
+        { at_ms: 0, event: { type: "planned", experiment: "compare", image: "i", digest: "d", base_substituted: null, trials: 1, warmup: 0, lanes: [{ id: "container", lane: "container", accelerator: null, unavailable: null }] } },
+        { at_ms: 1, event: { type: "kept", lane: "container", instance: "0123", name: "c", url: "http://127.0.0.1:8080/" } },
+      ],
+    });
+    const row = (id: string, name: string, state: string, url: string | null) => ({ id, name, state, url }) as InstanceRow;
+    const lane = () => lab.run.lanes[0]!;
+    lab.notice([row("0123", "mine", "paused", null), row("9", "c", "running", "http://127.0.0.1:9/")]);
+    expect([status(lane(), lab.run) === "running", lane().kept?.name]).toEqual([false, "mine"]);
+    lab.notice([row("0123", "mine", "running", "http://127.0.0.1:8081/")]);
+    expect([status(lane(), lab.run), lane().kept?.url]).toEqual(["running", "http://127.0.0.1:8081/"]);
+    lab.notice([row("9", "c", "running", null)]);
+    expect(lane().kept).toBeNull();
+  });
+
+  it("keeps the last result when the next launch is refused", async () => {
+    const { lab, there } = await opened({ launch: vi.fn().mockRejectedValue({ code: "conflict", message: "busy" }) });
+    there.frame({ first: true, events: [{ at_ms: 0, event: { type: "finished", result: { warnings: [], summary: [], lanes: [], verdicts: [], comparisons: [] } as never } }] });
+    await lab.launch();
+    expect([lab.run.stage, lab.error?.code]).toEqual(["finished", "conflict"]);
+  });
+
+  it("launches nothing that cannot be launched, by the keyboard either", async () => {
+    const { lab, there } = await opened();
+    for (const wrong of [{ lanes: [] }, { trials: null }, { trials: 0 }, { trials: 1.5 }, { trials: 101 }, { warmup: null }, { warmup: -1 }]) {
+      Object.assign(lab.request!, structuredClone(REQUEST), wrong);
+      expect(lab.ready, JSON.stringify(wrong)).toBe(false);
+      await lab.launch();
+    }
+    expect(there.launch).not.toHaveBeenCalled();
+    Object.assign(lab.request!, structuredClone(REQUEST));
+    expect(lab.ready).toBe(true);
   });
 
   it("shows what was changed as a command, and nothing else", async () => {

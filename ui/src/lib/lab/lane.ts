@@ -14,7 +14,7 @@ export type LaneStatus = "idle" | "waiting" | "launching" | "answered" | "measur
 /** Where a lane stands, for its word and its mark. */
 export function status(lane: LaneState, run: RunState): LaneStatus {
   if (lane.unavailable !== null) return "unavailable";
-  if (lane.kept) return "running";
+  if (lane.kept?.up) return "running";
   const trial = lane.trial;
   if (!trial) return isActive(run) ? "waiting" : "idle";
   if (trial.outcome === null) {

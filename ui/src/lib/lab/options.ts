@@ -11,6 +11,15 @@ export const LANES = [
   { id: "process", key: "process" },
 ] as const;
 
+/** The most trials and warm-ups that are offered. */
+export const MOST_TRIALS = 100;
+export const MOST_WARMUPS = 20;
+
+/** Whether a number field holds a whole number in these bounds; an empty one holds none. */
+export function isCount(value: unknown, least: number, most: number): boolean {
+  return Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
+}
+
 /** `lanes` with or without one, in the order of `LANES`; lanes of other kinds stay. */
 export function setLane(lanes: readonly string[], id: string, wanted: boolean): string[] {
   const chosen = new Set(lanes);

@@ -57,6 +57,8 @@ export interface Kept {
   instance: string;
   name: string;
   url: string;
+  /** It runs; it may be held still, stopped and started again by anybody. */
+  up: boolean;
 }
 
 export interface Estimate {
@@ -193,7 +195,7 @@ export function apply(run: RunState, event: RunEvent, at: number): void {
       });
     case "kept":
       return inLane(run, event.lane, (lane) => {
-        lane.kept = { instance: event.instance, name: event.name, url: event.url };
+        lane.kept = { instance: event.instance, name: event.name, url: event.url, up: true };
       });
     case "warning":
       if (!run.warnings.includes(event.message)) run.warnings.push(event.message);

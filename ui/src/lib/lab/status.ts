@@ -29,6 +29,6 @@ export function statusText(run: RunState): string {
 }
 
 function finished(run: RunState): string {
-  const [running, all] = [run.lanes.filter((lane) => lane.kept).length, run.lanes.length];
+  const [running, all] = [run.lanes.filter((lane) => lane.kept?.up).length, run.lanes.length];
   return running === 0 ? say.lab.done : say.lab.doneRunning(running, all);
 }
