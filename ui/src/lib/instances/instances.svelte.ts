@@ -11,6 +11,8 @@ export class Instances {
   failure: Failure | null = $state.raw(null);
   /** Names of those that something was asked of and not answered yet. */
   busy: string[] = $state([]);
+  /** Names of those that this window was asked to remove. */
+  readonly removed = new Set<string>();
 
   #host: Host;
 
@@ -18,15 +20,27 @@ export class Instances {
     this.#host = host;
   }
 
-  /** Follows the instances as long as the page is there. */
-  async open(onRows: (rows: InstanceRow[]) => void): Promise<void> {
-    try {
-      await this.#host.followInstances((rows) => {
-        this.rows = rows;
-        onRows(rows);
-      });
-    } catch (thrown) {
-      this.failure = toFailure(thrown);
+  /**
+   * Follows the instances as long as the page is there, and again a while
+   * after that broke off: what was in the way may be gone.
+   */
+  async open(onRows: (rows: InstanceRow[]) => void, rest: () => Promise<void> = later): Promise<void> {
+    let broken: Failure | null = null;
+    for (;;) {
+      try {
+        await this.#host.followInstances((rows) => {
+          if (broken && this.failure === broken) this.failure = null;
+          broken = null;
+          this.rows = rows;
+          onRows(rows);
+        });
+        return;
+      } catch (thrown) {
+        const failure = toFailure(thrown);
+        // What was read and put away is not said again.
+        if ((broken as Failure | null)?.message !== failure.message) this.failure = broken = failure;
+      }
+      await rest();
     }
   }
 
@@ -40,6 +54,7 @@ export class Instances {
 
   /** Stops it, when it runs, and removes it with its files. */
   remove(name: string): Promise<void> {
+    this.removed.add(name);
     return this.#ask(name, () => this.#host.discard(name));
   }
 
@@ -54,6 +69,7 @@ export class Instances {
   async #ask(name: string, work: () => Promise<void>): Promise<void> {
     if (this.busy.includes(name)) return;
     this.busy.push(name);
+    this.failure = null;
     try {
       await work();
     } catch (thrown) {
@@ -61,6 +77,10 @@ export class Instances {
     }
     this.busy = this.busy.filter((other) => other !== name);
   }
+}
+
+function later(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 3000));
 }
 
 /** Whether somebody looks after an instance in this state. */

@@ -32,6 +32,33 @@ describe("the instances of the home", () => {
     expect(instances.rows).toEqual([]);
   });
 
+  it("follows again after that broke off, and says why no more than once", async () => {
+    const rests: (() => void)[] = [];
+    const rest = () => new Promise<void>((resolve) => rests.push(resolve));
+    const answers: { rows: (rows: InstanceRow[]) => void; end: (thrown?: unknown) => void }[] = [];
+    const followInstances = vi.fn((rows: (rows: InstanceRow[]) => void) => new Promise<void>((resolve, reject) => answers.push({ rows, end: (thrown) => (thrown ? reject(thrown) : resolve()) })));
+    const instances = new Instances({ followInstances } as unknown as Host);
+    const open = instances.open(() => {}, rest);
+    const breaks = async () => {
+      answers.at(-1)?.end({ code: "internal", message: "no home" });
+      await vi.waitFor(() => expect(rests.length).toBe(answers.length));
+    };
+    await breaks();
+    expect(instances.failure?.message).toBe("no home");
+    instances.dismiss();
+    rests.at(-1)?.();
+    await vi.waitFor(() => expect(answers.length).toBe(2));
+    await breaks();
+    expect(instances.failure).toBeNull();
+    rests.at(-1)?.();
+    await vi.waitFor(() => expect(answers.length).toBe(3));
+    answers[2]?.rows([row({})]);
+    expect(instances.rows.length).toBe(1);
+    // Another page follows from now on.
+    answers[2]?.end();
+    await open;
+  });
+
   it("asks one thing of an instance at a time and shows what went wrong", async () => {
     let refuse: (reason: unknown) => void = () => {};
     const stop = vi.fn(() => new Promise<void>((_, reject) => (refuse = reject)));
