@@ -22,6 +22,8 @@ export class Results {
   /** The picked ones side by side, once that was asked for. */
   beside: BesideView | null = $state.raw(null);
   comparing = $state(false);
+  /** The one whose removal was asked for once. */
+  leaving: string | null = $state(null);
   failure: Failure | null = $state.raw(null);
   note: string | null = $state(null);
   format: ResultFormat = $state("html");
@@ -74,9 +76,15 @@ export class Results {
     if (this.chosen === id) this.view = view;
   }
 
+  /** Draws what is shown anew, for another theme. */
+  async redraw(): Promise<void> {
+    if (this.comparing) await this.compare(this.beside?.metric ?? null);
+    else if (this.chosen && this.view) await this.#try(() => this.#look(this.chosen ?? ""));
+  }
+
   async choose(id: string | null): Promise<void> {
     this.back();
-    this.chosen = id;
+    [this.chosen, this.leaving] = [id, null];
     this.view = null;
     this.note = null;
     if (!id) return;
@@ -112,6 +120,7 @@ export class Results {
   async save(): Promise<void> {
     const [id, file] = [this.chosen, this.file.trim()];
     if (!id || !file) return;
+    this.note = null;
     const done = await this.#try(() => this.#host.exportResult(id, this.format, this.dark ? "dark" : "light", file));
     if (done) {
       this.note = say.common.writtenTo(file);
@@ -137,9 +146,15 @@ export class Results {
     await this.refresh();
   }
 
+  /** Removes the chosen one once that was asked for twice: nothing brings its trials back. */
   async remove(): Promise<void> {
     const id = this.chosen;
     if (!id) return;
+    if (this.leaving !== id) {
+      this.leaving = id;
+      return;
+    }
+    this.leaving = null;
     if (await this.#try(() => this.#host.removeResult(id))) await this.choose(null);
     await this.refresh();
   }

@@ -35,6 +35,46 @@ afterEach(() => {
   view = undefined;
 });
 
+it("draws what is shown anew for another theme", async () => {
+  let dark = false;
+  const viewResult = vi.fn().mockResolvedValue(VIEW);
+  const viewBeside = vi.fn().mockResolvedValue({ metric: "m", charts: [], beside: { runs: [], rows: [] } });
+  const results = new Results({ ...host, results: () => Promise.resolve([ROW, { ...ROW, id: "r2" }]), viewResult, viewBeside } as unknown as Host, () => dark);
+  await results.refresh();
+  await results.redraw();
+  expect(viewResult).not.toHaveBeenCalled();
+  await results.choose("r1");
+  dark = true;
+  await results.redraw();
+  expect(viewResult.mock.calls.map((call) => call[2])).toEqual(["light", "dark"]);
+  await results.choose(null);
+  results.pick("r1", true);
+  results.pick("r2", true);
+  await results.compare("m");
+  dark = false;
+  await results.redraw();
+  expect(viewBeside.mock.calls.map((call) => [call[1], call[3]])).toEqual([["m", "dark"], ["m", "light"]]);
+});
+
+it("removes a result when that was asked for twice", async () => {
+  const removeResult = vi.fn().mockResolvedValue(undefined);
+  const results = new Results({ ...host, removeResult } as unknown as Host, () => false);
+  await results.refresh();
+  await results.choose("r1");
+  view = mount(ResultsPage, { target: document.body, props: { results } });
+  await tick();
+  const button = () => document.querySelector<HTMLButtonElement>("[data-testid=result-remove]");
+  button()?.click();
+  await tick();
+  expect([removeResult.mock.calls.length, button()?.textContent]).toEqual([0, "Remove its trials for good"]);
+  button()?.dispatchEvent(new FocusEvent("blur"));
+  await tick();
+  expect(button()?.textContent).toBe("Remove");
+  button()?.click();
+  button()?.click();
+  await vi.waitFor(() => expect(removeResult).toHaveBeenCalledExactlyOnceWith("r1"));
+});
+
 describe("what fits on this machine", () => {
   it("is shown by lane, with the command, and says what to measure when there is too little", async () => {
     const lane = { lane: "vm/micro", backend: "vm", accelerator: "tcg", fits: 7, binding: "memory", bounds: [{ what: "memory", each: 3 * 2 ** 20, n: 4, fits: 7 }], first_response_ns: 1, class: { count: 12, fits: false, memory_bytes: 2 ** 30, disk_bytes: null, start_ns: 2e9 } };

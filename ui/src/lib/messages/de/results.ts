@@ -24,6 +24,7 @@ export const results: Catalogue["results"] = {
   dark: "dunkel",
   newFile: "Neue Datei",
   fileHint: (ending) => `/home/ich/ergebnis.${ending}`,
+  removeReally: "Durchgänge endgültig entfernen",
   goOn: "Weitermachen",
   export: "Exportieren",
   comparing: "Vergleicht…",

@@ -26,6 +26,7 @@ export const results = {
   dark: "dark",
   newFile: "New file",
   fileHint: (ending: string) => `/home/me/result.${ending}`,
+  removeReally: "Remove its trials for good",
   goOn: "Go on",
   export: "Export",
   comparing: "Comparing…",
