@@ -3,6 +3,7 @@
 
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { charts } from "./de/said/charts";
+import { checks } from "./de/said/checks";
 import { doctor } from "./de/said/doctor";
 import { errors } from "./de/said/errors";
 import { guide } from "./de/said/guide";
@@ -15,7 +16,7 @@ import { fetchSaid, label, said } from "./said.svelte";
 
 const CRATES = "../../../../crates/";
 const TEXTS: Record<string, string> = import.meta.glob(
-  ["../../../../crates/{lab/src/analysis,lab/src/guide,app/src/course,app/src/course/judge,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
+  ["../../../../crates/{lab/src/analysis,lab/src/guide,app/src/course,app/src/course/judge,app/src/lesson,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
   { query: "?raw", import: "default", eager: true },
 );
 
@@ -27,6 +28,7 @@ const SOURCES: [readonly Phrase[], string[], string[]][] = [
   [warnings, [], ["lab/src/analysis/warnings.rs"]],
   [doctor, [], ["container/src/container/probe.rs", "container/src/checkpoint/probe.rs", "rootless/src/capability.rs"]],
   [doctor, FINDINGS, ["container/src/process/engine.rs", "vm/src/engine.rs", "app/src/base.rs", "app/src/doctor.rs"]],
+  [checks, [], ["app/src/lesson/check.rs"]],
   [guide, [], ["lab/src/guide/advice.rs", "lab/src/guide/mod.rs"]],
   [errors, [], ["app/src/error.rs", "backend/src/error.rs", "image/src/error.rs", "image/src/registry/error.rs", "build/src/error.rs"]],
   [charts, [], ["report/src/from_result.rs", "report/src/ledger.rs", "report/src/lines/mod.rs", "report/src/race/layout.rs", "report/src/race/mod.rs", "report/src/distribution/mod.rs", "report/src/amounts/mod.rs", "report/src/matrix.rs", "report/src/timeline/mod.rs", "report/src/pictures/mod.rs", "report/src/pictures/words.rs", "report/src/lines/quantity.rs"]],
@@ -76,7 +78,7 @@ describe("what the program says", () => {
   }
 
   it("keeps every value, and none that is not there", () => {
-    for (const [sentence, words] of [verdicts, warnings, doctor, errors, guide, charts].flat()) {
+    for (const [sentence, words] of [verdicts, warnings, doctor, errors, checks, guide, charts].flat()) {
       const given = [...sentence.matchAll(/\{[^{}]*\}/g)].length;
       const used = new Set([...words.matchAll(/\{(\d)\}/g)].map((one) => Number(one[1])));
       expect([...used].sort(), sentence).toEqual(Array.from({ length: given }, (_, at) => at));

@@ -24,7 +24,7 @@ export const doctor: readonly Phrase[] = [
   ["hybrid: version 1", "gemischt: Version 1"],
   ["version 1", "Version 1"],
   ["{kind} with {names}{lent}", "{0} mit {1}{2}"],
-  [", delegated to you", ", Ihnen überlassen"],
+  [", delegated to you", ", an diesen Benutzer übergeben"],
   ["leave the limit out, or run `systemd-run --user --scope -p Delegate=yes tandem …`", "die Grenze weglassen, oder `systemd-run --user --scope -p Delegate=yes tandem …` ausführen"],
   ["Docker's default system call filter is in force", "Dockers üblicher Filter für Systemaufrufe ist in Kraft"],
   ["the filter was installed and stops nothing", "der Filter wurde eingesetzt und hält nichts auf"],
@@ -59,7 +59,7 @@ export const doctor: readonly Phrase[] = [
   ["there is a range, but newuidmap and newgidmap do not map it", "es gibt einen Bereich, aber newuidmap und newgidmap bilden ihn nicht ab"],
   ["`sudo apt-get install uidmap`, and end what runs in this home", "`sudo apt-get install uidmap`, und beenden, was in diesem Datenordner läuft"],
   ["no range in /etc/subuid and /etc/subgid", "kein Bereich in /etc/subuid und /etc/subgid"],
-  ["only one user id, yours ({why}): every file of an image belongs to root inside, and apps that want another user run as root", "nur eine Benutzerkennung, Ihre ({0}): jede Datei eines Images gehört darin root, und Apps, die einen anderen Benutzer wollen, laufen als root"],
+  ["only one user id, yours ({why}): every file of an image belongs to root inside, and apps that want another user run as root", "nur eine Benutzerkennung, die eigene ({0}): jede Datei eines Images gehört darin root, und Apps, die einen anderen Benutzer wollen, laufen als root"],
   ["a user namespace with {ids} user ids", "ein Benutzer-Namensraum mit {0} Benutzerkennungen"],
 
   ["QEMU is not there to try it", "es gibt kein QEMU, um es zu versuchen"],

@@ -3,6 +3,7 @@
 import { Phrases } from "../../reword";
 import { lane } from "../lane";
 import { charts } from "./charts";
+import { checks } from "./checks";
 import { doctor } from "./doctor";
 import { errors } from "./errors";
 import { guide } from "./guide";
@@ -13,5 +14,5 @@ import { warnings } from "./warnings";
 /** Parts of a ledger as a chart names them. */
 const parts = Object.entries(lane.parts).map(([said, words]) => [said.toLowerCase().replaceAll(", ", " "), words] as const);
 
-export const sentences = new Phrases([...verdicts, ...warnings, ...doctor, ...errors, ...progress, ...guide]);
+export const sentences = new Phrases([...verdicts, ...warnings, ...doctor, ...errors, ...progress, ...checks, ...guide]);
 export const inCharts = new Phrases([...charts, ...parts]);
