@@ -4,6 +4,7 @@
 //! the page can ask for, one channel for what happens while a comparison runs.
 
 mod commands;
+mod journal;
 mod program;
 mod session;
 mod shell;
@@ -48,7 +49,9 @@ fn main() -> anyhow::Result<()> {
             commands::images::prune_images,
             commands::images::pull,
             commands::images::run_image,
-            commands::images::cancel_work,
+            commands::errands::errands,
+            commands::errands::join_errand,
+            commands::errands::cancel_work,
             commands::databases::database_folder,
             commands::databases::database,
             commands::databases::await_database,
@@ -72,6 +75,7 @@ fn main() -> anyhow::Result<()> {
             commands::projects::open_project,
             commands::projects::new_project,
             commands::projects::save_project_file,
+            commands::projects::check_dockerfile,
             commands::projects::build_project,
             commands::results::results,
             commands::results::view_result,

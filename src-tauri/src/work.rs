@@ -8,14 +8,22 @@ use std::{
     time::Duration,
 };
 
-use tandem_app::{AppError, Cancel};
+use serde::Serialize;
+use serde_json::Value;
+use tandem_app::{AppError, Cancel, Errand};
 use tandem_model::{ErrorCode, Failure};
+use tauri::ipc::Channel;
 use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::journal::{Journal, Tell};
 
 /// Time between two messages to the page.
 const TICK: Duration = Duration::from_millis(100);
 
-type Running = Arc<Mutex<HashMap<String, (u64, Cancel)>>>;
+/// The log that is followed.
+const LOG: &str = "log";
+
+type Running = Arc<Mutex<HashMap<&'static str, Going>>>;
 
 /// What goes on, by kind.
 #[derive(Default)]
@@ -24,46 +32,93 @@ pub(crate) struct Work {
     begun: std::sync::atomic::AtomicU64,
 }
 
-/// A piece of work that goes on as long as the value lives.
-pub(crate) struct Piece {
-    kind: String,
+struct Going {
     number: u64,
     cancel: Cancel,
+    /// What was asked for, and what was told of it; a log is asked for anew.
+    errand: Option<(Errand, Arc<Journal>)>,
+}
+
+/// A piece of work that goes on as long as the value lives.
+pub(crate) struct Piece {
+    kind: &'static str,
+    number: u64,
+    cancel: Cancel,
+    journal: Option<Arc<Journal>>,
     running: Running,
 }
 
 impl Work {
-    /// Begins work of a kind of which only one piece goes on at a time.
-    pub(crate) fn begin(&self, kind: &str) -> Result<Piece, Failure> {
-        if lock(&self.running).contains_key(kind) {
+    /// Begins work of a kind of which only one piece goes on at a time, and
+    /// tells `page` of it.
+    pub(crate) fn begin(&self, errand: Errand, page: Channel<Value>) -> Result<Piece, Failure> {
+        self.take_on(errand, Box::new(move |message| drop(page.send(message))))
+    }
+
+    fn take_on(&self, errand: Errand, tell: Tell) -> Result<Piece, Failure> {
+        let kind = errand.kind();
+        let mut running = lock(&self.running);
+        if running.contains_key(kind) {
             let text = format!("another {kind} is going on: wait for its end, or cancel it");
             return Err(Failure::new(ErrorCode::Conflict, text));
         }
-        Ok(self.replace(kind))
+        let journal = Arc::new(Journal::new(errand.tells_state(), Some(tell)));
+        let (number, cancel) = (self.number(), Cancel::new());
+        let errand = Some((errand, Arc::clone(&journal)));
+        running.insert(kind, Going { number, cancel: cancel.clone(), errand });
+        drop(running);
+        let running = Arc::clone(&self.running);
+        Ok(Piece { kind, number, cancel, journal: Some(journal), running })
     }
 
-    /// Begins work that takes the place of an earlier piece of its kind.
-    pub(crate) fn replace(&self, kind: &str) -> Piece {
-        let cancel = Cancel::new();
-        let number = self.begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let earlier = lock(&self.running).insert(kind.to_owned(), (number, cancel.clone()));
-        if let Some((_, earlier)) = earlier {
-            earlier.cancel();
+    /// Begins to follow a log in the place of an earlier one.
+    pub(crate) fn follow_log(&self) -> Piece {
+        let (number, cancel) = (self.number(), Cancel::new());
+        let going = Going { number, cancel: cancel.clone(), errand: None };
+        if let Some(earlier) = lock(&self.running).insert(LOG, going) {
+            earlier.cancel.cancel();
         }
         let running = Arc::clone(&self.running);
-        Piece { kind: kind.to_owned(), number, cancel, running }
+        Piece { kind: LOG, number, cancel, journal: None, running }
+    }
+
+    fn number(&self) -> u64 {
+        self.begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// What goes on and can be joined.
+    pub(crate) fn errands(&self) -> Vec<Errand> {
+        let running = lock(&self.running);
+        let mut all: Vec<_> =
+            running.values().filter_map(|it| Some((it.number, it.errand.as_ref()?))).collect();
+        all.sort_by_key(|(number, _)| *number);
+        all.into_iter().map(|(_, (errand, _))| errand.clone()).collect()
+    }
+
+    /// Tells `page` of this work from its beginning, instead of the page that
+    /// it was told before; its outcome.
+    pub(crate) async fn join(&self, kind: &str, page: Channel<Value>) -> Result<Value, Failure> {
+        let found = lock(&self.running)
+            .get(kind)
+            .and_then(|it| it.errand.as_ref())
+            .map(|(_, journal)| Arc::clone(journal));
+        let Some(journal) = found else {
+            let text = format!("no {kind} is going on any more: look at what came of it");
+            return Err(Failure::new(ErrorCode::NotFound, text));
+        };
+        journal.join(Box::new(move |message| drop(page.send(message)))).await
     }
 
     /// Asks the work of this kind, if any, to stop.
     pub(crate) fn cancel(&self, kind: &str) {
-        if let Some((_, cancel)) = lock(&self.running).get(kind) {
-            cancel.cancel();
+        if let Some(going) = lock(&self.running).get(kind) {
+            going.cancel.cancel();
         }
     }
 
     /// Asks all work to stop.
     pub(crate) fn cancel_all(&self) {
-        lock(&self.running).values().for_each(|(_, cancel)| cancel.cancel());
+        lock(&self.running).values().for_each(|going| going.cancel.cancel());
     }
 }
 
@@ -71,6 +126,26 @@ impl Piece {
     /// The wish to stop it.
     pub(crate) fn wish(&self) -> &Cancel {
         &self.cancel
+    }
+
+    /// Tells the page that looks.
+    pub(crate) fn tell(&self, message: &impl Serialize) {
+        if let (Some(journal), Ok(message)) = (&self.journal, serde_json::to_value(message)) {
+            journal.tell(message);
+        }
+    }
+
+    /// Carries the work out, and keeps its outcome for a page that joined.
+    pub(crate) async fn carry<T: Serialize>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let done = work.await;
+        if let Some(journal) = &self.journal {
+            let value = done.as_ref().map(|it| serde_json::to_value(it).unwrap_or_default());
+            journal.end(value.map_err(Clone::clone));
+        }
+        done
     }
 
     /// The work's outcome, or that it was cancelled: it is dropped then.
@@ -90,13 +165,17 @@ impl Piece {
 impl Drop for Piece {
     fn drop(&mut self) {
         let mut running = lock(&self.running);
-        if running.get(&self.kind).is_some_and(|(number, _)| *number == self.number) {
-            running.remove(&self.kind);
+        if running.get(self.kind).is_some_and(|going| going.number == self.number) {
+            running.remove(self.kind);
+        }
+        drop(running);
+        if let Some(journal) = &self.journal {
+            journal.end(Err(Journal::broke_off()));
         }
     }
 }
 
-fn lock(running: &Running) -> MutexGuard<'_, HashMap<String, (u64, Cancel)>> {
+fn lock(running: &Running) -> MutexGuard<'_, HashMap<&'static str, Going>> {
     running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -131,23 +210,68 @@ pub(crate) async fn batched<T, R>(
 mod tests {
     use super::*;
 
+    fn pull() -> Errand {
+        Errand::Pull { reference: "postgres:16".to_owned() }
+    }
+
+    fn build() -> Errand {
+        Errand::Build { folder: "/app".to_owned() }
+    }
+
+    fn nowhere() -> Tell {
+        Box::new(drop)
+    }
+
     #[test]
     fn one_piece_of_a_kind_goes_on_until_it_is_dropped() {
         let work = Work::default();
-        let first = work.begin("pull").unwrap();
-        assert_eq!(work.begin("pull").err().map(|e| e.code), Some(ErrorCode::Conflict));
-        assert!(work.begin("build").is_ok());
+        let first = work.take_on(pull(), nowhere()).unwrap();
+        let second = work.take_on(pull(), nowhere());
+        assert_eq!(second.err().map(|e| e.code), Some(ErrorCode::Conflict));
+        assert!(work.take_on(build(), nowhere()).is_ok());
         work.cancel("pull");
         assert!(first.wish().is_cancelled());
         drop(first);
-        assert!(work.begin("pull").is_ok());
+        assert!(work.take_on(pull(), nowhere()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_page_that_was_loaded_again_finds_what_goes_on_and_its_outcome() {
+        let work = Work::default();
+        assert_eq!(work.errands(), []);
+        let piece = work.take_on(build(), nowhere()).unwrap();
+        let _pull = work.take_on(pull(), nowhere()).unwrap();
+        let _log = work.follow_log();
+        assert_eq!(work.errands(), [build(), pull()]);
+        piece.tell(&vec!["FROM python"]);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let page = Arc::clone(&heard);
+        let channel = Channel::new(move |body| {
+            page.lock().unwrap().push(body.deserialize::<Value>()?);
+            Ok(())
+        });
+        let joined = async { work.join("build", channel).await };
+        let carried = async {
+            tokio::task::yield_now().await;
+            let done = piece.carry(async { Ok("sha256:1".to_owned()) }).await;
+            drop(piece);
+            done
+        };
+        let (joined, carried) = tokio::join!(joined, carried);
+        assert_eq!((joined.unwrap(), carried.unwrap()), ("sha256:1".into(), "sha256:1".to_owned()));
+        assert_eq!(*heard.lock().unwrap(), [serde_json::json!(["FROM python"])]);
+        assert_eq!(work.errands(), [pull()]);
+        assert_eq!(
+            work.join("build", Channel::new(|_| Ok(()))).await.map_err(|e| e.code),
+            Err(ErrorCode::NotFound)
+        );
     }
 
     #[test]
     fn a_later_log_ends_the_earlier_and_outlives_it() {
         let work = Work::default();
-        let first = work.replace("log");
-        let second = work.replace("log");
+        let first = work.follow_log();
+        let second = work.follow_log();
         assert!(first.wish().is_cancelled() && !second.wish().is_cancelled());
         drop(first);
         work.cancel_all();

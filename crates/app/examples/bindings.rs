@@ -3,12 +3,12 @@
 
 use tandem_app::{
     Beginning, BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts,
-    CheckOutcome, ClassFormat, ClassView, ClassWish, CommandEnd, Database, DfReport,
+    CheckOutcome, ClassFormat, ClassView, ClassWish, CommandEnd, Database, DfReport, Errand,
     ExperimentInfo, ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow,
     InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Outside,
     Project, Pruned, Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow,
     ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind,
-    TerminalSize, UpdateMode, UpdateReport,
+    TerminalSize, TextFault, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};
@@ -27,6 +27,7 @@ fn main() -> Result<(), ExportError> {
     Building::export_all(&config)?;
     Database::export_all(&config)?;
     DfReport::export_all(&config)?;
+    Errand::export_all(&config)?;
     GiftKind::export_all(&config)?;
     Given::export_all(&config)?;
     Guide::export_all(&config)?;
@@ -61,6 +62,7 @@ fn main() -> Result<(), ExportError> {
     TerminalEnd::export_all(&config)?;
     TerminalKind::export_all(&config)?;
     TerminalSize::export_all(&config)?;
+    TextFault::export_all(&config)?;
     UpdateMode::export_all(&config)?;
     UpdateReport::export_all(&config)?;
     OpenedTerminal::export_all(&config)?;

@@ -14,7 +14,7 @@ use tandem_report::{
     metric_words,
 };
 
-use crate::{AppError, results::read_handed_in};
+use crate::{AppError, results::read_handed_in, whole_path};
 
 /// What of a class's results is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ts_rs::TS)]
@@ -64,7 +64,7 @@ pub fn class_results(paths: &[PathBuf], join: bool) -> Result<Class, AppError> {
 /// The results that are wanted, of files on disk and of files that were read
 /// already.
 pub fn wished_class(wish: &ClassWish) -> Result<Class, AppError> {
-    let paths: Vec<PathBuf> = wish.paths.iter().map(PathBuf::from).collect();
+    let paths: Vec<_> = wish.paths.iter().map(|it| whole_path(it)).collect::<Result<_, _>>()?;
     let mut all = handed_in(&paths)?;
     let text = |it: &ClassText| HandedIn {
         file: it.file.clone(),

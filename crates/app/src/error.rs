@@ -1,4 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::{
+    io::{Error, ErrorKind},
+    path::{Path, PathBuf},
+};
 
 use tandem_backend::BackendError;
 use tandem_build::BuildError;
@@ -145,7 +148,20 @@ pub enum AppError {
         /// On what.
         path: PathBuf,
         /// The answer.
-        source: std::io::Error,
+        source: Error,
+    },
+    /// A file of a project is not as it was read.
+    #[error(
+        "{path} was written by another program meanwhile: save again to put what stands here in its place", path = .0.display()
+    )]
+    ChangedMeanwhile(PathBuf),
+    /// A new file that a person named could not be written.
+    #[error("cannot write {path}: {source}: {}", next_place(.source))]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// The answer.
+        source: Error,
     },
     /// A reference could not be read.
     #[error(transparent)]
@@ -187,7 +203,7 @@ impl AppError {
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
-        source: std::io::Error,
+        source: Error,
     ) -> Self {
         Self::Io { action, path: path.into(), source }
     }
@@ -227,15 +243,19 @@ impl AppError {
             | Self::Foreign { .. }
             | Self::OtherPlatform { .. }
             | Self::Report(ReportError::NoFont) => ErrorCode::Unavailable,
+            Self::ChangedMeanwhile(_) => ErrorCode::Conflict,
             Self::Backend(e) => e.code(),
             Self::Image(e) => e.code(),
             Self::Bundle(e) => e.code(),
             Self::Build(e) => e.code(),
             Self::Lab(e) => e.code(),
             Self::Home(e) if e.is_no_space() => ErrorCode::NoSpace,
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            Self::Io { source, .. } | Self::NotWritten { source, .. }
+                if source.kind() == ErrorKind::StorageFull =>
+            {
                 ErrorCode::NoSpace
             }
+            Self::NotWritten { .. } => ErrorCode::Usage,
             Self::Io { .. } | Self::Report(_) | Self::Home(_) | Self::Rootless(_) => {
                 ErrorCode::Internal
             }
@@ -245,5 +265,18 @@ impl AppError {
     /// The error as it crosses into the window or out of the process.
     pub fn to_failure(&self) -> Failure {
         Failure::new(self.code(), self.to_string())
+    }
+}
+
+/// Where a file can be written instead.
+fn next_place(source: &Error) -> &'static str {
+    match source.kind() {
+        ErrorKind::StorageFull => "free some, or choose a place on another disk",
+        ErrorKind::AlreadyExists => "choose another name",
+        ErrorKind::NotFound => "make the folder first, or choose one that is there",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "choose a folder that you may write to, such as ~/"
+        }
+        _ => "give the whole path of a new file",
     }
 }

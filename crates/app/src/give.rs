@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde::{Deserialize, Serialize};
 use tandem_image::ArchiveFormat;
 
-use crate::{App, AppError, BundleEvent, BundleRequest, Cancel, DiskFormat, project::expand};
+use crate::{App, AppError, BundleEvent, BundleRequest, Cancel, DiskFormat, new_path};
 
 /// What is given away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
@@ -45,11 +45,7 @@ impl App {
         note: impl Fn(String) + Send + Sync + 'static,
         cancel: &Cancel,
     ) -> Result<Given, AppError> {
-        let path = expand(file)?;
-        if path.symlink_metadata().is_ok() {
-            let text = format!("{} is there already: choose another name", path.display());
-            return Err(AppError::Usage(text));
-        }
+        let path = new_path(file)?;
         let image = self.inspect(instance)?.spec.image;
         let shown = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let taken_with = match kind {

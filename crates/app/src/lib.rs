@@ -24,6 +24,7 @@ mod course;
 mod database;
 mod disk_import;
 mod doctor;
+mod errand;
 mod error;
 mod exchange;
 mod experiment;
@@ -99,6 +100,7 @@ pub use commit::CommitRequest;
 pub use copy::{Copy, CopyEnd};
 pub use database::{Database, QueryAnswer, QueryTable};
 pub use disk_import::DiskWishes;
+pub use errand::Errand;
 pub use error::AppError;
 pub use experiment::ExperimentRequest;
 pub use filter::InstanceFilter;
@@ -115,7 +117,7 @@ pub use lesson::{
 pub use live::{ChartView, Charts, Curve, LineChart, Live};
 pub use logs::{LogOptions, LogRow};
 pub use network::{Member, NetworkRow, PortRow};
-pub use project::{Building, Project, ProjectFile};
+pub use project::{Building, Project, ProjectFile, TextFault};
 pub use prune_filter::PruneFilter;
 pub use pulling::{Pulling, PullingLayer, PullingState};
 pub use results::{ResultFormat, ResultView, ShownResult};
@@ -142,7 +144,7 @@ pub use terminal::{
 pub use update::{UpdateHow, UpdateMode, UpdateReport, UpdateWishes};
 pub use usage::{GuestUsage, TopRow, UsageRow};
 pub use volumes::VolumeRow;
-pub use whole_file::{write_file, write_new_file};
+pub use whole_file::{new_path, whole_path, write_file, write_named_file, write_new_file};
 
 /// An open home with everything that works on it.
 pub struct App {

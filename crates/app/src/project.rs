@@ -8,7 +8,7 @@ use std::{
 use serde::Serialize;
 use tandem_build::{BuildEvent, BuildOptions};
 
-use crate::{App, AppError, Cancel, build::has_dockerfile, subject::tag_of};
+use crate::{App, AppError, Cancel, build::has_dockerfile, subject::tag_of, whole_path};
 
 /// Largest file that is edited.
 const LARGEST: u64 = 1 << 20;
@@ -32,6 +32,17 @@ pub struct ProjectFile {
     /// Its name.
     pub name: String,
     /// What stands in it.
+    pub text: String,
+}
+
+/// A line that something is wrong with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ts_rs::TS)]
+pub struct TextFault {
+    /// The file's name.
+    pub file: String,
+    /// The line's number, from 1.
+    pub line: u32,
+    /// What is wrong, and what was expected.
     pub text: String,
 }
 
@@ -83,7 +94,7 @@ pub enum Building {
 impl App {
     /// Opens a folder with a Dockerfile.
     pub fn open_project(&self, folder: &str) -> Result<Project, AppError> {
-        let dir = expand(folder)?;
+        let dir = whole_path(folder)?;
         let dir = dir.canonicalize().map_err(|e| AppError::io("open the folder", &dir, e))?;
         if !has_dockerfile(&dir) {
             return Err(AppError::Usage(format!(
@@ -103,14 +114,21 @@ impl App {
 
     /// Makes a project from a sample in a folder that is empty or not there.
     pub fn new_project(&self, sample: &str, folder: &str) -> Result<Project, AppError> {
-        let dir = expand(folder)?;
+        let dir = whole_path(folder)?;
         self.copy_sample(sample, &dir)?;
         self.open_project(folder)
     }
 
-    /// Writes a file right in a project's folder, whole or not at all.
-    pub fn save_project_file(&self, folder: &str, name: &str, text: &str) -> Result<(), AppError> {
-        let dir = expand(folder)?;
+    /// Writes a file right in a project's folder, whole or not at all. Refused
+    /// where something else than `before` stands in it by now.
+    pub fn save_project_file(
+        &self,
+        folder: &str,
+        name: &str,
+        text: &str,
+        before: &str,
+    ) -> Result<(), AppError> {
+        let dir = whole_path(folder)?;
         if name.is_empty() || name.contains('/') || name == "." || name == ".." {
             return Err(AppError::Usage(format!(
                 "`{name}` is no name for a file in the project's folder: leave out the folder"
@@ -126,7 +144,16 @@ impl App {
                 path.display()
             )));
         }
+        if fs::read(&path).map_err(failed)? != before.as_bytes() {
+            return Err(AppError::ChangedMeanwhile(path));
+        }
         crate::write_file(&path, text.as_bytes())
+    }
+
+    /// The first line of a Dockerfile that cannot be read as one.
+    pub fn check_dockerfile(&self, name: &str, text: &str) -> Option<TextFault> {
+        let error = tandem_build::parse::parse(name, text).err()?;
+        Some(TextFault { file: name.to_owned(), line: error.span.start.line, text: error.message })
     }
 
     /// Builds a project; a base that is out of reach is made from Debian
@@ -138,7 +165,7 @@ impl App {
         events: &mut (dyn FnMut(Building) + Send),
         cancel: &Cancel,
     ) -> Result<String, AppError> {
-        let dir = expand(folder)?;
+        let dir = whole_path(folder)?;
         let tag = tag_of(&dir);
         self.build_folder(dir, &tag, no_cache, events, cancel).await
     }
@@ -189,22 +216,6 @@ fn building(event: BuildEvent) -> Option<Building> {
     })
 }
 
-/// A path as a person writes it: absolute, or from the home folder.
-pub(crate) fn expand(folder: &str) -> Result<PathBuf, AppError> {
-    let folder = folder.trim();
-    let home = std::env::var_os("HOME").map(PathBuf::from);
-    let path = match (folder.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(folder),
-    };
-    if !path.is_absolute() {
-        return Err(AppError::Usage(format!(
-            "`{folder}` is not a whole path: begin it with / or ~/"
-        )));
-    }
-    Ok(path)
-}
-
 fn read_text(path: &Path) -> Option<String> {
     let meta = fs::metadata(path).ok()?;
     let fits = meta.is_file() && meta.len() <= LARGEST;
@@ -222,6 +233,8 @@ fn rank(name: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use tandem_model::ErrorCode;
+
     use super::*;
 
     #[test]
@@ -234,7 +247,11 @@ mod tests {
         assert_eq!(project.tag, "my-app");
         let names: Vec<_> = project.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names[..2], ["app.py", "Dockerfile"]);
-        app.save_project_file(&folder, "app.py", "print('new')\n").unwrap();
+        let before = project.files[0].text.clone();
+        app.save_project_file(&folder, "app.py", "print('new')\n", &before).unwrap();
+        // Somebody else has written it since it was read.
+        let late = app.save_project_file(&folder, "app.py", "print('late')\n", &before);
+        assert_eq!(late.unwrap_err().code(), ErrorCode::Conflict);
         assert_eq!(app.open_project(&folder).unwrap().files[0].text, "print('new')\n");
     }
 
@@ -243,7 +260,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let app = App::open(Some(home.path()), "/nonexistent/tandem".into()).unwrap();
         // Nobody makes a file beside this one.
-        let error = app.save_project_file("/proc/self", "comm", "x").unwrap_err().to_string();
+        let comm = fs::read_to_string("/proc/self/comm").unwrap();
+        let error = app.save_project_file("/proc/self", "comm", "x", &comm).unwrap_err().to_string();
         assert!(error.starts_with("cannot write /proc/self/comm: "), "{error}");
         assert!(!error.contains("draft") && !error.contains(".tmp"), "{error}");
     }
@@ -259,7 +277,7 @@ mod tests {
         std::os::unix::fs::symlink(&outside, inside.join("link")).unwrap();
         let folder = inside.display().to_string();
         for name in ["../out", "link", "..", ""] {
-            assert!(app.save_project_file(&folder, name, "x").is_err(), "{name}");
+            assert!(app.save_project_file(&folder, name, "x", "kept").is_err(), "{name}");
         }
         assert_eq!(fs::read_to_string(&outside).unwrap(), "kept");
         assert!(app.open_project(&folder).unwrap_err().to_string().contains("no Dockerfile"));

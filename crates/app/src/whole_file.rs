@@ -36,6 +36,43 @@ pub fn write_new_file(file: &Path, bytes: &[u8]) -> Result<(), AppError> {
         .map_err(|e| AppError::io("write", file, e))
 }
 
+/// Writes a file that a person named in the window, and that is not there yet:
+/// whole or not at all.
+pub fn write_named_file(typed: &str, bytes: &[u8]) -> Result<PathBuf, AppError> {
+    let path = whole_path(typed)?;
+    write_new_file(&path, bytes).map_err(|e| match e {
+        AppError::Io { path, source, .. } => AppError::NotWritten { path, source },
+        other => other,
+    })?;
+    Ok(path)
+}
+
+/// A path as a person writes it: absolute, or from the home folder.
+pub fn whole_path(typed: &str) -> Result<PathBuf, AppError> {
+    let typed = typed.trim();
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let path = match (typed.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(typed),
+    };
+    if !path.is_absolute() {
+        return Err(AppError::Usage(format!(
+            "`{typed}` is not a whole path: begin it with / or ~/"
+        )));
+    }
+    Ok(path)
+}
+
+/// The place of a new file, as a person writes it.
+pub fn new_path(typed: &str) -> Result<PathBuf, AppError> {
+    let path = whole_path(typed)?;
+    if path.symlink_metadata().is_ok() {
+        let text = format!("{} is there already: choose another name", path.display());
+        return Err(AppError::Usage(text));
+    }
+    Ok(path)
+}
+
 /// The whole file, without its name. It is as any new file of this person;
 /// the umask takes its part away.
 fn draft(file: &Path, bytes: &[u8]) -> io::Result<Draft> {
@@ -48,6 +85,8 @@ fn draft(file: &Path, bytes: &[u8]) -> io::Result<Draft> {
 #[cfg(test)]
 mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt as _};
+
+    use tandem_model::ErrorCode;
 
     use super::*;
 
@@ -88,5 +127,28 @@ mod tests {
         only(dir.path(), &["out"]);
         write_new_file(&dir.path().join("new"), b"two").unwrap();
         only(dir.path(), &["new", "out"]);
+    }
+
+    #[test]
+    fn a_file_that_was_named_says_why_it_is_not_written_and_where_it_could_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = dir.path().join("out");
+        let file = there.display().to_string();
+        assert_eq!(write_named_file(&format!(" {file} "), b"one").unwrap(), there);
+        for (typed, what, code) in [
+            (file.as_str(), "choose another name", ErrorCode::Usage),
+            (&format!("{file}-/no/out"), "make the folder first", ErrorCode::Usage),
+            ("/proc/sys/out", "choose a", ErrorCode::Usage),
+            ("out", "begin it with / or ~/", ErrorCode::Usage),
+        ] {
+            let error = write_named_file(typed, b"two").unwrap_err();
+            assert!(error.to_string().contains(what), "{error}");
+            assert_eq!(error.code(), code, "{error}");
+        }
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let full = AppError::NotWritten { path: there.clone(), source: full };
+        assert_eq!(full.code(), ErrorCode::NoSpace);
+        assert!(full.to_string().ends_with("another disk"), "{full}");
+        only(dir.path(), &["out"]);
     }
 }

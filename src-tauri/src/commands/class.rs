@@ -1,14 +1,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
 use tandem_app::{
-    BundleEvent, BundleReport, BundleRequest, Bundling, ClassFormat, ClassView, ClassWish, Theme,
-    export_class, wished_class,
+    BundleEvent, BundleReport, BundleRequest, Bundling, ClassFormat, ClassView, ClassWish, Errand,
+    Theme, export_class, new_path, whole_path, wished_class,
 };
 use tandem_model::Failure;
 use tauri::{State, ipc::Channel};
 
-use super::results::{refused, whole_path, write_new};
-use crate::{shell::Shell, work::while_ticking};
+use super::results::write_new;
+use crate::{
+    shell::Shell,
+    work::{Piece, while_ticking},
+};
 
 /// A class's results, with a metric drawn.
 #[tauri::command(async)]
@@ -27,42 +31,41 @@ pub(crate) fn export_class_results(
     write_new(&file, text.map_err(|e| e.to_failure())?.as_bytes())
 }
 
-/// Makes a bundle for a class as a new file, and tells how far it has come.
+/// Makes a bundle for a class as a new file, and tells how far it has come, as
+/// [`Bundling`].
 #[tauri::command]
 pub(crate) async fn create_bundle(
     shell: State<'_, Shell>,
     request: BundleRequest,
     file: String,
-    progress: Channel<Bundling>,
+    progress: Channel<Value>,
 ) -> Result<BundleReport, Failure> {
-    let path = whole_path(&file)?;
-    if path.symlink_metadata().is_ok() {
-        return Err(refused(&path, "there is a file with this name"));
-    }
+    let path = new_path(&file).map_err(|e| e.to_failure())?;
     shell.reaped().await?;
     let app = shell.app()?;
-    let cancel = shell.work().begin("bundle")?;
+    let errand = Errand::CreateBundle { request: request.clone(), file };
+    let piece = shell.work().begin(errand, progress)?;
     let _working = shell.working().await;
     let (told, tell) = teller();
-    let making = cancel.or_cancelled(app.create_bundle(&request, &path, tell, cancel.wish()));
-    Box::pin(while_ticking(making, || told.send(&progress))).await
+    let making = piece.or_cancelled(app.create_bundle(&request, &path, tell, piece.wish()));
+    Box::pin(piece.carry(while_ticking(making, || told.send(&piece)))).await
 }
 
-/// Takes a bundle over.
+/// Takes a bundle over, and tells how far it has come, as [`Bundling`].
 #[tauri::command]
 pub(crate) async fn open_bundle(
     shell: State<'_, Shell>,
     file: String,
-    progress: Channel<Bundling>,
+    progress: Channel<Value>,
 ) -> Result<BundleReport, Failure> {
     shell.reaped().await?;
     let app = shell.app()?;
-    let cancel = shell.work().begin("bundle")?;
+    let piece = shell.work().begin(Errand::OpenBundle { file: file.clone() }, progress)?;
     let _working = shell.working().await;
     let (told, tell) = teller();
-    let path = std::path::Path::new(file.trim());
-    let opening = cancel.or_cancelled(app.open_bundle(path, tell));
-    Box::pin(while_ticking(opening, || told.send(&progress))).await
+    let path = whole_path(&file).map_err(|e| e.to_failure())?;
+    let opening = piece.or_cancelled(app.open_bundle(&path, tell));
+    Box::pin(piece.carry(while_ticking(opening, || told.send(&piece)))).await
 }
 
 /// What was told since the last message to the page.
@@ -80,10 +83,10 @@ fn teller() -> (Told, impl Fn(BundleEvent) + Send + Sync + 'static) {
 }
 
 impl Told {
-    fn send(&self, progress: &Channel<Bundling>) {
+    fn send(&self, piece: &Piece) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut state.1) {
-            let _ = progress.send(state.0.clone());
+            piece.tell(&state.0);
         }
     }
 }

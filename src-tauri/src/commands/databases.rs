@@ -1,4 +1,5 @@
-use tandem_app::{Building, Database, QueryAnswer};
+use serde_json::Value;
+use tandem_app::{Database, Errand, QueryAnswer};
 use tandem_model::Failure;
 use tauri::{State, ipc::Channel};
 
@@ -36,14 +37,15 @@ pub(crate) async fn query_database(
     shell.app()?.query_database(&name, &query).await.map_err(|e| e.to_failure())
 }
 
-/// Makes an image of PostgreSQL from Debian's packages; its name.
+/// Makes an image of PostgreSQL from Debian's packages, and tells what happens
+/// as building a project does; its name.
 #[tauri::command]
 pub(crate) async fn make_database_image(
     shell: State<'_, Shell>,
-    events: Channel<Vec<Building>>,
+    events: Channel<Value>,
 ) -> Result<String, Failure> {
     let app = shell.app()?;
-    build(&shell, &events, move |tell, cancel| {
+    build(&shell, Errand::Database, events, move |tell, cancel| {
         Box::pin(async move { app.make_database_image(tell, cancel).await })
     })
     .await

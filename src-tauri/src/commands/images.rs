@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tandem_app::{ImageDetail, ImageRow, Pulling, RemovedImage, RunWish};
+use serde_json::Value;
+use tandem_app::{Errand, ImageDetail, ImageRow, Pulling, RemovedImage, RunWish};
 use tandem_model::{Failure, ImageRef};
 use tauri::{State, ipc::Channel};
 
@@ -39,19 +40,19 @@ pub(crate) fn prune_images(shell: State<'_, Shell>) -> Result<RemovedImage, Fail
     shell.app()?.prune_images(false, &[]).map_err(|e| e.to_failure())
 }
 
-/// Fetches an image, and tells how far it has come.
+/// Fetches an image, and tells how far it has come, as [`Pulling`].
 #[tauri::command]
 pub(crate) async fn pull(
     shell: State<'_, Shell>,
     name: String,
-    progress: Channel<Pulling>,
+    progress: Channel<Value>,
 ) -> Result<(), Failure> {
     let app = shell.app()?;
     let reference: ImageRef = name
         .trim()
         .parse()
         .map_err(|e| Failure::new(tandem_model::ErrorCode::Usage, format!("{e}")))?;
-    let cancel = shell.work().begin("pull")?;
+    let piece = shell.work().begin(Errand::Pull { reference: name.trim().to_owned() }, progress)?;
     let state = Arc::new(Mutex::new((Pulling::default(), false)));
     let told = Arc::clone(&state);
     let pulling = app.pull(&reference, None, move |event| {
@@ -59,14 +60,15 @@ pub(crate) async fn pull(
         state.0.apply(&event);
         state.1 = true;
     });
-    let pulled = cancel.or_cancelled(pulling);
+    let pulled = piece.or_cancelled(pulling);
     let pulled = while_ticking(pulled, || {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut state.1) {
-            let _ = progress.send(state.0.clone());
+            piece.tell(&state.0);
         }
     });
-    Box::pin(pulled).await.map(drop)
+    let pulled = async { pulled.await.map(drop) };
+    Box::pin(piece.carry(pulled)).await
 }
 
 /// Runs an image as it was filled in; the instance's name.
@@ -74,10 +76,4 @@ pub(crate) async fn pull(
 pub(crate) async fn run_image(shell: State<'_, Shell>, wish: RunWish) -> Result<String, Failure> {
     shell.reaped().await?;
     shell.app()?.run_wish(&wish).await.map_err(|e| e.to_failure())
-}
-
-/// Asks a pull or a build to stop and clean up.
-#[tauri::command]
-pub(crate) fn cancel_work(shell: State<'_, Shell>, kind: String) {
-    shell.work().cancel(&kind);
 }

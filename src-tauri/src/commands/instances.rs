@@ -1,7 +1,8 @@
 use std::sync::{Arc, atomic::Ordering};
 
+use serde_json::Value;
 use tandem_app::{
-    GiftKind, Given, InstanceRow, LogOptions, LogRow, Restored, SnapshotRow, Taken, UpdateMode,
+    Errand, GiftKind, Given, InstanceRow, LogOptions, LogRow, Restored, SnapshotRow, Taken, UpdateMode,
     UpdateReport, UpdateWishes,
 };
 use tandem_model::{ErrorCode, Failure, Resources};
@@ -118,11 +119,11 @@ pub(crate) async fn follow_log(
     lines: Channel<Vec<LogRow>>,
 ) -> Result<(), Failure> {
     let app = shell.app()?;
-    let cancel = shell.work().replace("log");
+    let piece = shell.work().follow_log();
     let (send, told) = mpsc::unbounded_channel();
     let mut tell = move |line| drop(send.send(LogRow::from(line)));
     let options = LogOptions { follow: true, tail: Some(LOG_LINES), ..LogOptions::default() };
-    let following = cancel.or_cancelled(app.logs(&name, options, &mut tell));
+    let following = piece.or_cancelled(app.logs(&name, options, &mut tell));
     let send = |all: Vec<LogRow>| all.chunks(PART).for_each(|part| drop(lines.send(part.to_vec())));
     batched(following, told, send).await
 }
@@ -171,19 +172,21 @@ pub(crate) fn remove_snapshot(
     shell.app()?.remove_snapshot(&name, &snapshot).map_err(|e| e.to_failure())
 }
 
-/// Writes an instance, or what belongs to it, to a file for somebody else.
+/// Writes an instance, or what belongs to it, to a file for somebody else, and
+/// tells what happens as lists of lines.
 #[tauri::command]
 pub(crate) async fn give(
     shell: State<'_, Shell>,
     name: String,
     kind: GiftKind,
     file: String,
-    notes: Channel<Vec<String>>,
+    notes: Channel<Value>,
 ) -> Result<Given, Failure> {
     let app = shell.app()?;
-    let cancel = shell.work().begin("gift")?;
+    let errand = Errand::Gift { name: name.clone(), gift: kind, file: file.clone() };
+    let piece = shell.work().begin(errand, notes)?;
     let (send, told) = mpsc::unbounded_channel();
     let note = move |line| drop(send.send(line));
-    let giving = cancel.or_cancelled(app.give(&name, kind, &file, note, cancel.wish()));
-    Box::pin(batched(giving, told, |all| drop(notes.send(all)))).await
+    let giving = piece.or_cancelled(app.give(&name, kind, &file, note, piece.wish()));
+    Box::pin(piece.carry(batched(giving, told, |all| piece.tell(&all)))).await
 }

@@ -1,5 +1,6 @@
+use serde_json::Value;
 use tandem_app::{
-    CheckOutcome, CommandEnd, Language, LessonProgress, LessonRow, LessonView, SaidBy, Spot,
+    CheckOutcome, CommandEnd, Errand, Language, LessonProgress, LessonRow, LessonView, SaidBy, Spot,
 };
 use tandem_model::{ErrorCode, Failure};
 use tauri::{State, ipc::Channel};
@@ -27,25 +28,25 @@ pub(crate) fn lesson(
     shell.app()?.lesson(&id, language).map_err(|e| e.to_failure())
 }
 
-/// Runs a command of a lesson.
+/// Runs a command of a lesson, and tells what it says as lists of [`SaidBy`].
 #[tauri::command]
 pub(crate) async fn run_lesson_command(
     shell: State<'_, Shell>,
     id: String,
     spot: Spot,
     number: u32,
-    lines: Channel<Vec<SaidBy>>,
+    lines: Channel<Value>,
 ) -> Result<CommandEnd, Failure> {
     shell.reaped().await?;
     let app = shell.app()?;
-    let cancel = shell.work().begin("lesson")?;
+    let piece = shell.work().begin(Errand::Lesson { id: id.clone(), spot, number }, lines)?;
     let (send, told) = mpsc::unbounded_channel();
-    let mut say = move |line| drop(send.send(line));
+    let mut say = move |line: SaidBy| drop(send.send(line));
     let running = async {
-        let run = app.run_lesson_command(&id, spot, number, &mut say, cancel.wish());
+        let run = app.run_lesson_command(&id, spot, number, &mut say, piece.wish());
         run.await.map_err(|e| e.to_failure())
     };
-    Box::pin(batched(running, told, |all| drop(lines.send(all)))).await
+    Box::pin(piece.carry(batched(running, told, |all| piece.tell(&all)))).await
 }
 
 /// Looks the checks of a lesson up.

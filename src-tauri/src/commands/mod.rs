@@ -3,6 +3,7 @@
 pub(crate) mod class;
 pub(crate) mod compare;
 pub(crate) mod databases;
+pub(crate) mod errands;
 pub(crate) mod images;
 pub(crate) mod instances;
 pub(crate) mod lessons;

@@ -1,6 +1,7 @@
 use std::pin::Pin;
 
-use tandem_app::{AppError, Building, Cancel, Project};
+use serde_json::Value;
+use tandem_app::{AppError, Building, Cancel, Errand, Project, TextFault};
 use tandem_model::Failure;
 use tauri::{State, ipc::Channel};
 use tokio::sync::mpsc;
@@ -23,26 +24,39 @@ pub(crate) fn new_project(
     shell.app()?.new_project(&sample, &folder).map_err(|e| e.to_failure())
 }
 
-/// Writes a file of a project.
+/// Writes a file of a project, in which `before` stood.
 #[tauri::command(async)]
 pub(crate) fn save_project_file(
     shell: State<'_, Shell>,
     folder: String,
     name: String,
     text: String,
+    before: String,
 ) -> Result<(), Failure> {
-    shell.app()?.save_project_file(&folder, &name, &text).map_err(|e| e.to_failure())
+    shell.app()?.save_project_file(&folder, &name, &text, &before).map_err(|e| e.to_failure())
 }
 
-/// Builds a project; the image's digest.
+/// The first line of a Dockerfile that cannot be read as one.
+#[tauri::command(async)]
+pub(crate) fn check_dockerfile(
+    shell: State<'_, Shell>,
+    name: String,
+    text: String,
+) -> Result<Option<TextFault>, Failure> {
+    Ok(shell.app()?.check_dockerfile(&name, &text))
+}
+
+/// Builds a project, and tells what happens as lists of [`Building`]; the
+/// image's digest.
 #[tauri::command]
 pub(crate) async fn build_project(
     shell: State<'_, Shell>,
     folder: String,
-    events: Channel<Vec<Building>>,
+    events: Channel<Value>,
 ) -> Result<String, Failure> {
     let app = shell.app()?;
-    build(&shell, &events, move |tell, cancel| {
+    let errand = Errand::Build { folder: folder.clone() };
+    build(&shell, errand, events, move |tell, cancel| {
         Box::pin(async move { app.build_project(&folder, false, tell, cancel).await })
     })
     .await
@@ -57,12 +71,13 @@ pub(super) type Built<'a> = Pin<Box<dyn Future<Output = Result<String, AppError>
 /// Builds, with what comes of it in batches.
 pub(super) async fn build(
     shell: &Shell,
-    events: &Channel<Vec<Building>>,
+    errand: Errand,
+    events: Channel<Value>,
     work: impl for<'a> FnOnce(&'a mut Tell, &'a Cancel) -> Built<'a>,
 ) -> Result<String, Failure> {
-    let cancel = shell.work().begin("build")?;
+    let piece = shell.work().begin(errand, events)?;
     let (send, told) = mpsc::unbounded_channel();
     let mut tell = move |event| drop(send.send(event));
-    let building = async { work(&mut tell, cancel.wish()).await.map_err(|e| e.to_failure()) };
-    batched(building, told, |all| drop(events.send(all))).await
+    let building = async { work(&mut tell, piece.wish()).await.map_err(|e| e.to_failure()) };
+    piece.carry(batched(building, told, |all| piece.tell(&all))).await
 }

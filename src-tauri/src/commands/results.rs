@@ -1,10 +1,9 @@
-use std::path::{Path, PathBuf};
-
+use serde_json::Value;
 use tandem_app::{
-    AppError, BesideView, ExperimentInfo, ExperimentRequest, Guide, ResultFormat, ResultRow,
-    ResultView, Theme, write_new_file,
+    BesideView, Errand, ExperimentInfo, ExperimentRequest, Guide, ResultFormat, ResultRow,
+    ResultView, Theme, write_named_file,
 };
-use tandem_model::{ErrorCode, Failure, ResultDocument, RunEvent};
+use tandem_model::{Failure, ResultDocument, RunEvent};
 use tauri::{State, ipc::Channel};
 use tokio::sync::mpsc;
 
@@ -56,23 +55,7 @@ pub(crate) fn export_result(
 
 /// Writes a file that is not there yet, whole or not at all.
 pub(super) fn write_new(file: &str, bytes: &[u8]) -> Result<(), Failure> {
-    let path = whole_path(file)?;
-    write_new_file(&path, bytes).map_err(|e| match e {
-        AppError::Io { source, .. } => refused(&path, &source.to_string()),
-        other => other.to_failure(),
-    })
-}
-
-/// The place of a new file, which was typed.
-pub(super) fn whole_path(file: &str) -> Result<PathBuf, Failure> {
-    let path = PathBuf::from(file.trim());
-    if path.is_absolute() { Ok(path) } else { Err(refused(&path, "it is not a whole path")) }
-}
-
-/// Why nothing can be written there.
-pub(super) fn refused(path: &Path, why: &str) -> Failure {
-    let text = format!("cannot write {}: {why}: give the whole path of a new file", path.display());
-    Failure::new(ErrorCode::Usage, text)
+    write_named_file(file, bytes).map(drop).map_err(|e| e.to_failure())
 }
 
 /// Removes one of them.
@@ -109,22 +92,24 @@ pub(crate) fn experiment_defaults(id: String) -> ExperimentRequest {
     ExperimentRequest::new(&id)
 }
 
-/// Runs an experiment; its result.
+/// Runs an experiment, and tells what happens as lists of [`RunEvent`]; its
+/// result.
 #[tauri::command]
 pub(crate) async fn run_experiment(
     shell: State<'_, Shell>,
     request: ExperimentRequest,
-    events: Channel<Vec<RunEvent>>,
+    events: Channel<Value>,
 ) -> Result<ResultDocument, Failure> {
     measured(shell, Asked::New(request), events).await
 }
 
-/// Goes on with a run that was stopped or killed; its result.
+/// Goes on with a run that was stopped or killed, and tells the same; its
+/// result.
 #[tauri::command]
 pub(crate) async fn resume_experiment(
     shell: State<'_, Shell>,
     id: String,
-    events: Channel<Vec<RunEvent>>,
+    events: Channel<Value>,
 ) -> Result<ResultDocument, Failure> {
     measured(shell, Asked::Resumed(id), events).await
 }
@@ -147,14 +132,23 @@ enum Asked {
     Resumed(String),
 }
 
+impl Asked {
+    fn errand(&self) -> Errand {
+        match self {
+            Self::New(request) => Errand::Experiment { request: Box::new(request.clone()) },
+            Self::Resumed(run) => Errand::Resume { run: run.clone() },
+        }
+    }
+}
+
 async fn measured(
     shell: State<'_, Shell>,
     asked: Asked,
-    events: Channel<Vec<RunEvent>>,
+    events: Channel<Value>,
 ) -> Result<ResultDocument, Failure> {
     shell.reaped().await?;
     let app = shell.app()?;
-    let cancel = shell.work().begin("experiment")?;
+    let piece = shell.work().begin(asked.errand(), events)?;
     let _working = shell.working().await;
     let (send, told) = mpsc::unbounded_channel();
     let mut tell = move |event| {
@@ -165,14 +159,12 @@ async fn measured(
     };
     let run = async {
         let run = match &asked {
-            Asked::New(request) => {
-                Box::pin(app.experiment(request, &mut tell, cancel.wish())).await
-            }
-            Asked::Resumed(id) => {
-                Box::pin(app.resume_experiment(id, &mut tell, cancel.wish())).await
+            Asked::New(request) => Box::pin(app.experiment(request, &mut tell, piece.wish())).await,
+            Asked::Resumed(run) => {
+                Box::pin(app.resume_experiment(run, &mut tell, piece.wish())).await
             }
         };
         run.map_err(|e| e.to_failure())
     };
-    batched(run, told, |all| drop(events.send(all))).await
+    piece.carry(batched(run, told, |all| piece.tell(&all))).await
 }

@@ -50,6 +50,7 @@ mod vm_full;
 mod vm_state;
 mod volumes;
 mod window;
+mod window_again;
 mod window_class;
 mod window_experiments;
 mod window_files;
@@ -130,6 +131,7 @@ pub fn all() -> Vec<Case> {
         window_terminal::CASES,
         window_class::CASES,
         window_trouble::CASES,
+        window_again::CASES,
         window_files::CASES,
         window_work::CASES,
         window_experiments::CASES,

@@ -204,7 +204,7 @@ fn written(world: &World, desktop: &Desktop) -> Result<()> {
         // A file that is there is not written over.
         desktop.fill("class-file", &file)?;
         desktop.click("class-export")?;
-        says(desktop, "error-banner", "give the whole path of a new file")?;
+        says(desktop, "error-banner", "choose another name")?;
         ensure!(fs::read(&file)? == made, "{file} was written over");
     }
     // What is to be written no longer stands in the command.

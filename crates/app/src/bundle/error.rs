@@ -109,8 +109,8 @@ impl BundleError {
             | Self::Damaged { .. }
             | Self::Unfit { .. }
             | Self::Changed { .. }
-            | Self::Place { .. }
             | Self::Nothing => ErrorCode::Internal,
+            Self::Place { .. } => ErrorCode::Usage,
             Self::DiskFull { .. } => ErrorCode::NoSpace,
             Self::Stopped => ErrorCode::Cancelled,
         }

@@ -44,7 +44,7 @@ pub use error::BundleError;
 use crate::{App, AppError, Cancel, work::blocking};
 
 /// What a bundle is to hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ts_rs::TS)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ts_rs::TS)]
 pub struct BundleRequest {
     /// Only these images; when empty, what a class needs: the samples, their
     /// bases, the kernel, lessons of one's own.

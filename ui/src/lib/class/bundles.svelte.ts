@@ -2,6 +2,7 @@
 
 import type { BundleReport } from "../bindings/BundleReport";
 import type { Bundling } from "../bindings/Bundling";
+import type { Errand } from "../bindings/Errand";
 import type { Failure } from "../bindings/Failure";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
@@ -55,9 +56,22 @@ export class Bundles {
     await this.#work("open", this.from.trim(), (file, tell) => this.#host.openBundle(file, tell));
   }
 
+  /** Shows the making or opening that a page before this one began. */
+  async rejoin(errand: Extract<Errand, { what: "create_bundle" | "open_bundle" }>): Promise<void> {
+    if (errand.what === "create_bundle") {
+      const { images, results, no_build: here } = errand.request;
+      [this.file, this.images, this.results, this.here] = [errand.file, images.join(" "), results, here];
+    } else this.from = errand.file;
+    await this.#work(errand.what === "create_bundle" ? "create" : "open", errand.file, (_, tell) => this.#host.joinErrand("bundle", tell));
+  }
+
   async cancel(): Promise<void> {
     this.cancelling = true;
-    await this.#host.cancelWork("bundle");
+    try {
+      await this.#host.cancelWork("bundle");
+    } catch (thrown) {
+      [this.failure, this.cancelling] = [toFailure(thrown), false];
+    }
   }
 
   async #work(what: "create" | "open", file: string, work: (file: string, tell: (progress: Bundling) => void) => Promise<BundleReport>): Promise<void> {

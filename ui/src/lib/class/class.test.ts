@@ -130,6 +130,19 @@ describe("bundles", () => {
     expect(createBundle.mock.calls[0]?.[0]).toEqual({ images: ["app", "other"], kernel: true, results: false, no_build: false });
   });
 
+  it("that a page before this one began are shown as they were asked for", async () => {
+    const joinErrand = vi.fn((_kind: string, tell: (progress: Bundling) => void) => {
+      tell({ steps: ["writing /tmp/a"], line: null, done: 1, total: 2 });
+      return Promise.resolve(REPORT);
+    });
+    const { bundles } = await shown({ joinErrand });
+    await bundles.rejoin({ what: "create_bundle", request: { images: ["a", "b"], kernel: true, results: true, no_build: true }, file: "/tmp/a" });
+    expect(bundles.createCommand).toBe("tandem bundle create -o /tmp/a --image a --image b --kernel --results --no-build");
+    expect([bundles.report?.done, bundles.progress?.steps, bundles.working]).toEqual(["create", ["writing /tmp/a"], null]);
+    await bundles.rejoin({ what: "open_bundle", file: "/tmp/b" });
+    expect([bundles.from, bundles.report?.done]).toEqual(["/tmp/b", "open"]);
+  });
+
   it("that were cancelled are no error", async () => {
     const { bundles } = await shown({ openBundle: () => Promise.reject({ code: "cancelled", message: "" }) });
     bundles.from = "/tmp/x";

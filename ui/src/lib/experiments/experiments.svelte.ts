@@ -2,6 +2,7 @@
 // open, and the one that runs.
 
 import type { Description } from "../bindings/Description";
+import type { Errand } from "../bindings/Errand";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { Failure } from "../bindings/Failure";
 import type { NamedChart } from "../bindings/NamedChart";
@@ -12,7 +13,11 @@ import type { RunEvent } from "../bindings/RunEvent";
 import { pictureWidth } from "../chart/picture-width";
 import { command, experimentCommand } from "../command";
 import { type Host, toFailure } from "../host";
+import { isCount } from "../lab/options";
 import { say } from "../messages";
+
+/** The most trials that are offered. */
+export const MOST = 1000;
 
 /** A run as it goes. */
 export interface Progress {
@@ -57,6 +62,12 @@ export class Experiments {
     return this.request ? experimentCommand(this.#asked(this.request)) : "tandem experiment ls";
   }
 
+  /** Whether the one that is open can be run as it is set. */
+  get ready(): boolean {
+    const request = this.request;
+    return request !== null && this.running === null && request.lanes.length > 0 && request.subject.trim() !== "" && isCount(request.trials, 1, MOST);
+  }
+
   async load(): Promise<void> {
     await this.#try(async () => {
       this.catalogue = await this.#host.experiments();
@@ -70,7 +81,9 @@ export class Experiments {
     this.history = [];
     if (!description) return;
     await this.#try(async () => {
-      this.request = await this.#host.experimentDefaults(description.id);
+      const request = await this.#host.experimentDefaults(description.id);
+      if (this.open?.id !== description.id) return;
+      this.request = request;
       await this.#recall(description.id);
     });
   }
@@ -78,6 +91,13 @@ export class Experiments {
   /** Shows an earlier run. */
   async look(row: ResultRow): Promise<void> {
     await this.#try(() => this.#view(row.experiment, row.id));
+  }
+
+  /** Draws what is shown anew, for another theme. */
+  async redraw(): Promise<void> {
+    await this.#try(async () => {
+      for (const [id, view] of Object.entries(this.views)) if (view.document) await this.#view(id, view.document.id);
+    });
   }
 
   async #recall(id: string): Promise<void> {
@@ -109,7 +129,7 @@ export class Experiments {
 
   async run(): Promise<void> {
     const request = this.request;
-    if (!request || this.running) return;
+    if (!request || !this.ready) return;
     await this.#measure(request.experiment, () => this.#host.runExperiment(this.#asked(request), (events) => this.take(events)));
   }
 
@@ -141,6 +161,24 @@ export class Experiments {
     this.#resumed = null;
   }
 
+  /** Shows what a page before this one began to measure. */
+  async rejoin(errand: Extract<Errand, { what: "experiment" | "resume" }>): Promise<void> {
+    if (this.running) return;
+    let id = errand.what === "experiment" ? errand.request.experiment : null;
+    const [all, rows] = await Promise.all([this.#host.experiments(), id === null ? this.#host.results() : []]);
+    this.catalogue = all;
+    if (errand.what === "resume") id = rows.find((row) => row.id === errand.run)?.experiment ?? null;
+    const description = all.find((one) => one.id === id);
+    if (!description) return;
+    await this.choose(description);
+    if (errand.what === "experiment") {
+      this.request = errand.request;
+      if (errand.request.prediction) this.predictions[description.id] = errand.request.prediction;
+    } else this.#resumed = errand.run;
+    await this.#measure(description.id, () => this.#host.joinErrand("experiment", (events) => this.take(events)));
+    this.#resumed = null;
+  }
+
   async #measure(id: string, work: () => Promise<ResultDocument>): Promise<void> {
     this.running = { id, now: say.experiments.starting, trials: [], planned: null, warnings: [] };
     this.soFar = [];
@@ -161,7 +199,7 @@ export class Experiments {
     if (!run) return;
     for (const event of events) {
       if (event.type === "preparing") run.now = event.message;
-      else if (event.type === "planned") run.planned = event.lanes.length * (event.trials + event.warmup);
+      else if (event.type === "planned") run.planned = event.lanes.filter((lane) => lane.unavailable === null).length * (event.trials + event.warmup);
       else if (event.type === "trial_started") run.now = say.experiments.trialNow(event.lane, event.index);
       else if (event.type === "trial_finished") run.trials.push({ lane: event.lane, index: event.index, outcome: event.reason ?? say.experiments.outcomes[event.outcome] });
       else if (event.type === "warning") run.warnings.push(event.message);

@@ -82,3 +82,43 @@ it("draws the trials while it runs, and goes on when that fails", async () => {
   await tick();
   expect([at("experiment-live"), at("experiment-progress"), experiments.failure]).toEqual([null, null, null]);
 });
+
+it("shows a run that a page before it began, with what was asked and expected", async () => {
+  let end: (thrown: unknown) => void = () => {};
+  const joinErrand = (_: string, events: (events: RunEvent[]) => void) => {
+    const lane = (id: string, unavailable: string | null) => ({ id, lane: id, accelerator: null, unavailable });
+    events([{ type: "planned", trials: 2, warmup: 1, lanes: [lane("container", null), lane("vm/micro", "no QEMU")] } as unknown as RunEvent]);
+    return new Promise((_, reject) => (end = reject));
+  };
+  const experiments = new Experiments({ experiments: () => Promise.resolve([SIZE]), experimentDefaults: () => Promise.resolve({ ...REQUEST }), results: () => Promise.resolve([]), joinErrand } as unknown as Host, () => false);
+  const joined = experiments.rejoin({ what: "experiment", request: { ...REQUEST, trials: 7, prediction: "twice" } as never });
+  await vi.waitFor(() => expect(experiments.running?.id).toBe("size"));
+  // A lane that is not there has no trials.
+  expect([experiments.running?.planned, experiments.request?.trials, experiments.predictions.size, experiments.ready]).toEqual([3, 7, "twice", false]);
+  end({ code: "cancelled", message: "" });
+  await joined;
+  expect([experiments.running, experiments.failure]).toEqual([null, null]);
+});
+
+it("runs no trials that are none", async () => {
+  const runExperiment = vi.fn();
+  const experiments = await opened({ results: () => Promise.resolve([]), runExperiment });
+  for (const trials of [null, 0, 1.5, 1001]) {
+    experiments.request!.trials = trials as number;
+    await tick();
+    expect((at("experiment-run") as HTMLButtonElement).disabled, String(trials)).toBe(true);
+    await experiments.run();
+  }
+  expect(runExperiment).not.toHaveBeenCalled();
+});
+
+it("draws its pictures anew for another theme", async () => {
+  let dark = false;
+  const viewResult = vi.fn().mockResolvedValue({ document: { id: "b", verdicts: [], comparisons: [], warnings: [], summary: [] }, charts: [], trials: [], why: null, command: null });
+  const experiments = new Experiments({ experimentDefaults: () => Promise.resolve({ ...REQUEST }), results: () => Promise.resolve([]), viewResult } as unknown as Host, () => dark);
+  await experiments.choose(SIZE);
+  await experiments.look(row("b", "size", true));
+  dark = true;
+  await experiments.redraw();
+  expect(viewResult.mock.calls.map((call) => [call[0], call[2]])).toEqual([["b", "light"], ["b", "dark"]]);
+});

@@ -7,6 +7,7 @@ import type { Charts } from "../bindings/Charts";
 import type { ChartView } from "../bindings/ChartView";
 import type { CommandEnd } from "../bindings/CommandEnd";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
+import type { Errand } from "../bindings/Errand";
 import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
@@ -59,6 +60,17 @@ import type { UpdateReport } from "../bindings/UpdateReport";
 import type { Opening } from "../bindings/Opening";
 import type { Spot } from "../bindings/Spot";
 import type { SubjectInfo } from "../bindings/SubjectInfo";
+import type { TextFault } from "../bindings/TextFault";
+
+/** What long work tells, and its outcome, by its kind. */
+export interface Errands {
+  pull: { told: Pulling; outcome: null };
+  build: { told: Building[]; outcome: string };
+  experiment: { told: RunEvent[]; outcome: ResultDocument };
+  lesson: { told: SaidBy[]; outcome: CommandEnd };
+  gift: { told: string[]; outcome: Given };
+  bundle: { told: Bundling; outcome: BundleReport };
+}
 
 export interface Host {
   /** What came with the page, so that its first frame need not ask; null when it was loaded again. */
@@ -128,9 +140,11 @@ export interface Host {
   /** Runs an image as it was filled in; the instance's name. */
   runImage(wish: RunWish): Promise<string>;
   /** Asks the pull, build, experiment, lesson's command, gift or bundle that goes on to stop and clean up. */
-  cancelWork(
-    kind: "pull" | "build" | "experiment" | "lesson" | "gift" | "bundle",
-  ): Promise<void>;
+  cancelWork(kind: keyof Errands): Promise<void>;
+  /** The long work that goes on, whichever page asked for it. */
+  errands(): Promise<Errand[]>;
+  /** Hears of it from its beginning, in the place of the page that asked; its outcome. */
+  joinErrand<K extends keyof Errands>(kind: K, onTold: (told: Errands[K]["told"]) => void): Promise<Errands[K]["outcome"]>;
 
   /** Where an image of PostgreSQL keeps its data. */
   databaseFolder(image: string): Promise<string>;
@@ -144,7 +158,10 @@ export interface Host {
 
   openProject(folder: string): Promise<Project>;
   newProject(sample: string, folder: string): Promise<Project>;
-  saveProjectFile(folder: string, name: string, text: string): Promise<void>;
+  /** Writes a file in which `before` stood; refused where it is not so any more. */
+  saveProjectFile(folder: string, name: string, text: string, before: string): Promise<void>;
+  /** The first line that the builder could not read. */
+  checkDockerfile(name: string, text: string): Promise<TextFault | null>;
   /** Builds a project; the image's digest. */
   buildProject(folder: string, onEvents: (events: Building[]) => void): Promise<string>;
 

@@ -69,6 +69,8 @@ export const tauriHost: Host = {
   pull: (name, onProgress) => invoke("pull", { name, progress: channel(onProgress) }),
   runImage: (wish) => invoke("run_image", { wish }),
   cancelWork: (kind) => invoke("cancel_work", { kind }),
+  errands: () => invoke("errands"),
+  joinErrand: (kind, onTold) => invoke("join_errand", { kind, told: channel(onTold) }),
 
   databaseFolder: (image) => invoke("database_folder", { image }),
   database: (name) => invoke("database", { name }),
@@ -78,7 +80,8 @@ export const tauriHost: Host = {
 
   openProject: (folder) => invoke("open_project", { folder }),
   newProject: (sample, folder) => invoke("new_project", { sample, folder }),
-  saveProjectFile: (folder, name, text) => invoke("save_project_file", { folder, name, text }),
+  saveProjectFile: (folder, name, text, before) => invoke("save_project_file", { folder, name, text, before }),
+  checkDockerfile: (name, text) => invoke("check_dockerfile", { name, text }),
   buildProject: (folder, onEvents) => invoke("build_project", { folder, events: channel(onEvents) }),
 
   results: () => invoke("results"),

@@ -69,10 +69,20 @@ export class Images {
 
   async pull(): Promise<void> {
     const reference = this.reference.trim();
-    if (!reference || this.pulling) return;
+    if (reference) await this.#fetch(reference, (tell) => this.#host.pull(reference, tell));
+  }
+
+  /** Shows a pull that a page before this one began. */
+  async rejoin(reference: string): Promise<void> {
+    this.reference = reference;
+    await this.#fetch(reference, async (tell) => void (await this.#host.joinErrand("pull", tell)));
+  }
+
+  async #fetch(reference: string, work: (tell: (progress: Pulling) => void) => Promise<void>): Promise<void> {
+    if (this.pulling) return;
     this.pulling = { layers: [], note: null };
     this.note = null;
-    const done = await this.#try(() => this.#host.pull(reference, (progress) => (this.pulling = progress)));
+    const done = await this.#try(() => work((progress) => (this.pulling = progress)));
     this.pulling = null;
     this.cancelling = false;
     this.#said = command("pull", reference);
@@ -118,6 +128,7 @@ export class Images {
   /** Opens the run dialog for an image. */
   prepareRun(name: string): void {
     const port = this.chosen === name ? (this.detail?.ports[0]?.split("/")[0] ?? "8080") : "8080";
+    this.failure = null;
     this.wish = { image: name, backend: "container", name: "", ports: [`${port}:${port}`], env: [""], volumes: [""], memory: "", cpus: "" };
   }
 
@@ -129,7 +140,8 @@ export class Images {
     await this.#work(async () => {
       const name = await this.#host.runImage($state.snapshot(wish));
       this.note = say.images.runs(name);
-      this.wish = null;
+      // Another one may be filled in by now.
+      if (this.wish === wish) this.wish = null;
     });
     this.#said = said;
   }

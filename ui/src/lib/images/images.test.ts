@@ -2,6 +2,7 @@ import { mount, unmount } from "svelte";
 import { describe, expect, it, vi } from "vitest";
 import type { ImageRow } from "../bindings/ImageRow";
 import type { Pulling } from "../bindings/Pulling";
+import type { RunWish } from "../bindings/RunWish";
 import type { Host } from "../host";
 import ImagesPage from "./ImagesPage.svelte";
 import { Postgres } from "../postgres/postgres.svelte";
@@ -52,5 +53,29 @@ describe("the Images page", () => {
     await page.pull();
     expect(page.failure).toBeNull();
     expect(page.note).toContain("Cancelled");
+  });
+
+  it("shows a pull that a page before it began", async () => {
+    const joinErrand = vi.fn((_kind: string, on: (progress: Pulling) => void) => {
+      on({ layers: [{ digest: "sha256:1", done: 1, total: 2, state: "moving" }], note: null });
+      return Promise.reject({ code: "cancelled", message: "" });
+    });
+    const page = images({ joinErrand: joinErrand as unknown as Host["joinErrand"] });
+    const joined = page.rejoin("postgres:16");
+    expect([page.reference, page.pulling?.layers.length, joinErrand.mock.calls[0]?.[0]]).toEqual(["postgres:16", 1, "pull"]);
+    await joined;
+    expect([page.pulling, page.failure]).toEqual([null, null]);
+  });
+
+  it("closes no dialog but the one whose image has started", async () => {
+    let started: (name: string) => void = () => {};
+    const page = images({ runImage: vi.fn(() => new Promise<string>((resolve) => (started = resolve))) });
+    page.prepareRun("first");
+    const running = page.run();
+    page.wish = null;
+    page.prepareRun("second");
+    started("first-1");
+    await running;
+    expect([(page.wish as RunWish | null)?.image, page.note?.includes("first-1")]).toEqual(["second", true]);
   });
 });

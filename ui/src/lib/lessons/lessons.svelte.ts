@@ -2,6 +2,7 @@
 // was done and seen in it.
 
 import type { Block } from "../bindings/Block";
+import type { CommandEnd } from "../bindings/CommandEnd";
 import type { CheckOutcome } from "../bindings/CheckOutcome";
 import type { Failure } from "../bindings/Failure";
 import type { Language } from "../bindings/Language";
@@ -15,7 +16,7 @@ import { command } from "../command";
 import { type Host, toFailure } from "../host";
 import { say } from "../messages";
 import { shown } from "../messages/language.svelte";
-import { plainText } from "../workbench/workbench.svelte";
+import { plainText } from "../workbench/build";
 
 /** A command of a lesson, as it goes or went. */
 export interface Carried {
@@ -40,9 +41,9 @@ export class Lessons {
   file = $state("");
   /** The worksheet has the answers, for the teacher. */
   answers = $state(false);
-  /** What commands said, by place and number. */
+  /** What commands said, by lesson, place and number. */
   carried: Record<string, Carried> = $state({});
-  /** What checks found, by place. */
+  /** What checks found, by lesson and place. */
   outcomes: Record<string, CheckOutcome> = $state.raw({});
   /** Latest results by experiment; null when there is none. */
   results: Record<string, ResultView | null> = $state.raw({});
@@ -74,18 +75,21 @@ export class Lessons {
     if (language === this.#language) return;
     this.#language = language;
     await this.refresh();
-    const id = this.view?.lesson.id;
-    if (!id) return;
-    await this.#try(async () => {
-      const view = await this.#host.lesson(id, language);
-      if (this.view?.lesson.id === id) this.view = view;
-    });
   }
 
   async refresh(): Promise<void> {
     await this.#try(async () => {
       this.rows = await this.#host.lessons(this.#language);
     });
+    // Elsewhere something may have been measured, or done on the command line.
+    this.results = {};
+    const id = this.view?.lesson.id;
+    if (id === undefined) return;
+    await this.#try(async () => {
+      const view = await this.#host.lesson(id, this.#language);
+      if (this.view?.lesson.id === id) this.view = view;
+    });
+    await this.show(this.step);
   }
 
   /** Opens a lesson at the first step with something left to do. */
@@ -98,10 +102,17 @@ export class Lessons {
     }
     await this.#try(async () => {
       this.view = await this.#host.lesson(id, this.#language);
-      [this.carried, this.outcomes] = [{}, {}];
+      this.outcomes = {};
       const open = this.view.lesson.steps.findIndex((_, at) => this.left(at) > 0);
       await this.show(Math.max(open, 0));
     });
+  }
+
+  /** Draws what is shown anew, for another theme. */
+  async redraw(): Promise<void> {
+    this.results = {};
+    if (this.presenting) await this.present();
+    else await this.show(this.step);
   }
 
   async show(step: number): Promise<void> {
@@ -114,6 +125,11 @@ export class Lessons {
     const blocks = this.view?.lesson.steps.flatMap((step) => step.blocks) ?? [];
     for (const block of blocks) if (block.type === "result") await this.#load(block.experiment);
     this.presenting = this.view !== null;
+  }
+
+  /** A key for a place of the lesson that is open, or for a command at it. */
+  key(spot: Spot, number?: number): string {
+    return `${this.view?.lesson.id ?? ""} ${place(spot, number)}`;
   }
 
   /** What is left to do in a step. */
@@ -146,18 +162,30 @@ export class Lessons {
 
   async run(spot: Spot, number: number): Promise<void> {
     const id = this.view?.lesson.id;
-    const key = place(spot, number);
-    if (!id || this.running !== null) return;
+    if (id) await this.#carry(id, spot, number, (tell) => this.#host.runLessonCommand(id, spot, number, tell));
+  }
+
+  /** Shows a command that a page before this one began. */
+  async rejoin(id: string, spot: Spot, number: number): Promise<void> {
+    await this.choose(id);
+    if (this.view?.lesson.id !== id) return;
+    await this.show(spot.step);
+    await this.#carry(id, spot, number, (tell) => this.#host.joinErrand("lesson", tell));
+  }
+
+  async #carry(id: string, spot: Spot, number: number, work: (tell: (lines: SaidBy[]) => void) => Promise<CommandEnd>): Promise<void> {
+    const key = `${id} ${place(spot, number)}`;
+    if (this.running !== null) return;
     this.running = key;
     this.carried[key] = { lines: [], code: null };
     await this.#try(async () => {
-      const end = await this.#host.runLessonCommand(id, spot, number, (lines) => this.take(key, lines));
+      const end = await work((lines) => this.take(key, lines));
       const carried = this.carried[key];
       if (carried) carried.code = end.code;
       this.#progress(id, end.progress);
     });
     this.running = null;
-    const block = this.view?.lesson.steps[spot.step]?.blocks[spot.block];
+    const block = this.view?.lesson.id === id ? this.view.lesson.steps[spot.step]?.blocks[spot.block] : undefined;
     if (block?.type === "run" && /\b(experiment run|compare)\b/.test(block.commands[number] ?? "")) {
       this.results = {};
       await this.show(this.step);
@@ -181,7 +209,7 @@ export class Lessons {
     this.checking = true;
     await this.#try(async () => {
       const outcome = await this.#host.checkLesson(id, spot);
-      this.outcomes = { ...this.outcomes, [place(spot)]: outcome };
+      this.outcomes = { ...this.outcomes, [`${id} ${place(spot)}`]: outcome };
       this.#progress(id, outcome.progress);
     });
     this.checking = false;
@@ -203,7 +231,8 @@ export class Lessons {
     if (!id) return;
     await this.#try(async () => {
       this.#progress(id, await this.#host.resetLesson(id));
-      [this.carried, this.outcomes, this.step] = [{}, {}, 0];
+      [this.outcomes, this.step] = [{}, 0];
+      for (const key of Object.keys(this.carried)) if (key.startsWith(`${id} `)) delete this.carried[key];
     });
   }
 

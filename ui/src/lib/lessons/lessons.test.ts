@@ -7,7 +7,9 @@ import type { SaidBy } from "../bindings/SaidBy";
 import { Bundles } from "../class/bundles.svelte";
 import { Classroom } from "../class/class.svelte";
 import type { Host } from "../host";
-import { Lessons, place } from "./lessons.svelte";
+import { shown } from "../messages/language.svelte";
+import { fetchSaid } from "../messages/said.svelte";
+import { Lessons } from "./lessons.svelte";
 import LessonsPage from "./LessonsPage.svelte";
 
 const plain = { strong: false, emphasis: false, code: false, link: null };
@@ -136,7 +138,7 @@ describe("lessons", () => {
     const spot = { step: 0, block: 3 };
     await Promise.all([lessons.run(spot, 0), lessons.run(spot, 0)]);
     expect(runLessonCommand).toHaveBeenCalledTimes(1);
-    expect(lessons.carried[place(spot, 0)]?.lines).toEqual([{ error: false, text: "NAME" }]);
+    expect(lessons.carried[lessons.key(spot, 0)]?.lines).toEqual([{ error: false, text: "NAME" }]);
     expect(lessons.hasRun(spot, 0)).toBe(true);
     expect(lessons.left(0)).toBe(1);
   });
@@ -184,4 +186,60 @@ describe("lessons", () => {
     const found = await axe.run(document.body, { rules: { "color-contrast": { enabled: false }, region: { enabled: false } } });
     expect(found.violations.filter((one) => one.impact === "serious" || one.impact === "critical").map((one) => one.id)).toEqual([]);
   }, 60_000);
+
+  it("keep a command to the lesson that it belongs to, and what it said", async () => {
+    let end: () => void = () => {};
+    const runLessonCommand = vi.fn((_id: string, _spot: object, _n: number, onLines: (lines: SaidBy[]) => void) => {
+      onLines([{ error: false, text: "slow" }]);
+      return new Promise((resolve) => (end = () => resolve({ code: 1, progress: { done: [] } })));
+    });
+    const lesson = (id: string) => Promise.resolve({ ...structuredClone(VIEW), lesson: { ...VIEW.lesson, id } });
+    const lessons = new Lessons(host({ runLessonCommand, lesson } as object), () => false);
+    await lessons.choose("x");
+    const spot = { step: 0, block: 3 };
+    const running = lessons.run(spot, 0);
+    await lessons.choose("y");
+    expect([lessons.carried[lessons.key(spot, 0)], lessons.running === lessons.key(spot, 0)]).toEqual([undefined, false]);
+    await lessons.choose("x");
+    expect([lessons.carried[lessons.key(spot, 0)]?.lines.length, lessons.running === lessons.key(spot, 0)]).toEqual([1, true]);
+    end();
+    await running;
+    expect(lessons.carried[lessons.key(spot, 0)]?.code).toBe(1);
+  });
+
+  it("show a command that a page before this one began", async () => {
+    const joinErrand = vi.fn((_kind: string, onLines: (lines: SaidBy[]) => void) => {
+      onLines([{ error: false, text: "so far" }]);
+      return Promise.resolve({ code: 0, progress: done(0, 3, { commands: [0] }) });
+    });
+    const lessons = new Lessons(host({ joinErrand }), () => false);
+    await lessons.rejoin("x", { step: 0, block: 3 }, 0);
+    expect([lessons.view?.lesson.id, lessons.step, lessons.hasRun({ step: 0, block: 3 }, 0), lessons.running]).toEqual(["x", 0, true, null]);
+    expect(lessons.carried[lessons.key({ step: 0, block: 3 }, 0)]?.lines[0]?.text).toBe("so far");
+  });
+
+  it("show a result that was measured elsewhere meanwhile, and what was done there", async () => {
+    const results = vi.fn().mockResolvedValueOnce([]).mockResolvedValue([{ id: "r", experiment: "startup", started_at: "1", finished_at: "2", stopped: null }]);
+    const viewResult = vi.fn().mockResolvedValue({ document: null, charts: [], trials: [], why: null, command: null });
+    const lesson = vi.fn().mockResolvedValueOnce(structuredClone(VIEW)).mockResolvedValue({ ...structuredClone(VIEW), progress: done(1, 1, { choice: 1 }) });
+    const lessons = new Lessons(host({ results, viewResult, lesson }), () => false);
+    await lessons.choose("x");
+    await lessons.show(1);
+    expect(lessons.results.startup).toBeNull();
+    await lessons.refresh();
+    expect(lessons.results.startup).not.toBeNull();
+    expect([lessons.step, lessons.isDone({ step: 1, block: 1 })]).toEqual([1, true]);
+  });
+
+  it("say what a check found in the language that is shown", async () => {
+    const checkLesson = vi.fn().mockResolvedValue({ whole: false, found: [{ asks: "das Image", instead: "there is none" }], progress: { done: [] } });
+    const lessons = new Lessons(host({ checkLesson }), () => false);
+    await lessons.choose("x");
+    await lessons.show(1);
+    await lessons.check({ step: 1, block: 0 });
+    await fetchSaid();
+    shown.language = "de";
+    expect(await show(lessons)).toContain("es gibt keins");
+    shown.language = "en";
+  });
 });

@@ -17,6 +17,7 @@ import { type Kept, type Proof, type ProofStep, SURVIVAL } from "./proof";
 
 const OFFICIAL = "postgres:16";
 const DATA = "/var/lib/postgresql/data";
+const MAKING = "tandem image bootstrap debian && tandem sample copy postgres pg && tandem build -t localhost/tandem/postgres --build-arg BASE=localhost/tandem/debian:bookworm pg";
 
 export class Postgres {
   /** What is filled in; the article's values. */
@@ -131,10 +132,18 @@ export class Postgres {
 
   /** Makes the image from Debian's packages. */
   make(): Promise<boolean> {
-    const said = "tandem image bootstrap debian && tandem sample copy postgres pg && tandem build -t localhost/tandem/postgres --build-arg BASE=localhost/tandem/debian:bookworm pg";
-    return this.#work(say.postgres.making, said, async () => {
+    return this.#make((tell) => this.#host.makeDatabaseImage(tell));
+  }
+
+  /** Shows the making that a page before this one began. */
+  rejoin(): Promise<boolean> {
+    return this.#make((tell) => this.#host.joinErrand("build", tell));
+  }
+
+  #make(work: (tell: (events: Building[]) => void) => Promise<string>): Promise<boolean> {
+    return this.#work(say.postgres.making, MAKING, async () => {
       [this.making, this.lines] = [true, []];
-      const image = await this.#host.makeDatabaseImage((events) => (this.lines = [...this.lines, ...events.flatMap(wordsOf)].slice(-6)));
+      const image = await work((events) => (this.lines = [...this.lines, ...events.flatMap(wordsOf)].slice(-6)));
       this.outOfReach = false;
       await this.#lookAgain();
       await this.choose(image);

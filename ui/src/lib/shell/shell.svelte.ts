@@ -30,8 +30,10 @@ export class Shell {
 
   #host: Host;
 
-  constructor(host: Host) {
+  /** Shows the page that was shown before this window's page was loaded again. */
+  constructor(host: Host, before: string | null = null) {
     this.#host = host;
+    this.page = PAGES.find((page) => page === before) ?? "lab";
   }
 
   async open(): Promise<void> {

@@ -20,6 +20,10 @@ describe("the shell", () => {
     expect(shell.page).toBe("doctor");
   });
 
+  it("shows the page again that was shown before it was loaded anew", () => {
+    expect([new Shell({} as Host, "results").page, new Shell({} as Host, "nowhere").page, new Shell({} as Host, null).page]).toEqual(["results", "lab", "lab"]);
+  });
+
   it("says what a crash had left, and goes on when probing fails", async () => {
     const host = {
       opening: () => Promise.resolve({ machine: MACHINE, cleaned: ["a mount"] }),

@@ -13,6 +13,8 @@ export class Gift {
   kind: GiftKind = $state("instance");
   file = $state("");
   busy = $state(false);
+  /** The instance that is given, or was last. */
+  name: string | null = $state(null);
   note: string | null = $state(null);
   given: Given | null = $state.raw(null);
   failure: Failure | null = $state.raw(null);
@@ -26,17 +28,28 @@ export class Gift {
 
   /** A name for the file, unless the person wrote one. */
   suggest(row: Pick<InstanceRow, "name">): void {
-    if (this.file && this.file !== this.#suggested) return;
+    if (this.busy || (this.file && this.file !== this.#suggested)) return;
     this.#suggested = `~/${row.name}${ENDINGS[this.kind]}`;
     this.file = this.#suggested;
   }
 
   async give(name: string): Promise<void> {
+    await this.#carry(name, (tell) => this.#host.give(name, this.kind, this.file.trim(), tell));
+  }
+
+  /** Shows what a page before this one began to write. */
+  async rejoin(name: string, kind: GiftKind, file: string): Promise<void> {
+    if (this.busy) return;
+    [this.kind, this.file] = [kind, file];
+    await this.#carry(name, (tell) => this.#host.joinErrand("gift", tell));
+  }
+
+  async #carry(name: string, work: (tell: (notes: string[]) => void) => Promise<Given>): Promise<void> {
     if (this.busy) return;
     this.busy = true;
-    [this.note, this.given, this.failure] = [null, null, null];
+    [this.name, this.note, this.given, this.failure] = [name, null, null, null];
     try {
-      this.given = await this.#host.give(name, this.kind, this.file.trim(), (notes) => (this.note = notes.at(-1) ?? this.note));
+      this.given = await work((notes) => (this.note = notes.at(-1) ?? this.note));
     } catch (thrown) {
       const failure = toFailure(thrown);
       if (failure.code !== "cancelled") this.failure = failure;

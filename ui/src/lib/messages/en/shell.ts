@@ -19,7 +19,7 @@ export const shell = {
   ctrlWith: (key: string | number) => `Ctrl+${key}`,
   sameAsCommand: "The same as a command",
   errors: {
-    usage: "That cannot be run as it is set",
+    usage: "That cannot be done as it is set",
     not_found: "That is not here",
     conflict: "Something else is in the way",
     port_in_use: "A port is taken",

@@ -1,0 +1,1 @@
+export type TextFault = { file: string, line: number, text: string };
