@@ -65,6 +65,11 @@ export class TerminalSession {
     if (this.#id !== null && this.state === "open") void this.#host.resizeTerminal(this.#id, size).catch(() => {});
   }
 
+  /** Puts away why there is no shell; nothing is tried again by that. */
+  dismiss(): void {
+    this.failure = null;
+  }
+
   /** Ends the shell. */
   close(): void {
     this.#closed = true;

@@ -80,8 +80,11 @@ describe("a terminal's session", () => {
   });
 
   it("shows why there is no shell", async () => {
-    const { session } = joined({ openTerminal: vi.fn().mockRejectedValue({ code: "unavailable", message: "its image has no shell" }) });
+    const { host, session } = joined({ openTerminal: vi.fn().mockRejectedValue({ code: "unavailable", message: "its image has no shell" }) });
     await session.run("web", "shell", SIZE, () => {});
     expect([session.state, session.failure?.message]).toEqual(["failed", "its image has no shell"]);
+    session.dismiss();
+    expect([session.state, session.failure]).toEqual(["failed", null]);
+    expect(host.openTerminal).toHaveBeenCalledTimes(1);
   });
 });
