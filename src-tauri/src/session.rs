@@ -110,6 +110,17 @@ impl Session {
         self.state().run.as_ref().is_some_and(|run| run.active)
     }
 
+    /// Refused while one is going on: two at once disturb each other.
+    pub(crate) fn leaves_calm(&self) -> Result<(), Failure> {
+        if self.is_active() {
+            return Err(Failure::new(
+                ErrorCode::Conflict,
+                "a comparison is running, and an experiment would disturb it: wait for its end, or cancel it",
+            ));
+        }
+        Ok(())
+    }
+
     /// Resolves when none is going on.
     pub(crate) async fn settled(&self) {
         loop {

@@ -43,6 +43,14 @@ fn nothing_is_lost_and_a_second_run_is_refused() {
 }
 
 #[test]
+fn no_experiment_is_measured_beside_a_comparison() {
+    let (session, _) = watched();
+    assert!(session.leaves_calm().is_ok());
+    session.begin(&ExperimentRequest::compare("hello-flask"), view()).unwrap();
+    assert_eq!(session.leaves_calm().map_err(|e| e.code), Err(ErrorCode::Conflict));
+}
+
+#[test]
 fn a_page_that_is_loaded_again_sees_the_run_from_its_beginning() {
     let (session, _) = watched();
     session.begin(&ExperimentRequest::compare("hello-flask"), view()).unwrap();

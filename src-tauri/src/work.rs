@@ -20,6 +20,8 @@ use crate::journal::{Journal, Tell};
 /// Time between two messages to the page.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Work that measures; as [`Errand::kind`] calls it.
+const MEASURING: &str = "experiment";
 /// The log that is followed.
 const LOG: &str = "log";
 
@@ -84,6 +86,17 @@ impl Work {
 
     fn number(&self) -> u64 {
         self.begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Refused while something is measured: two at once disturb each other.
+    pub(crate) fn leaves_calm(&self) -> Result<(), Failure> {
+        if lock(&self.running).contains_key(MEASURING) {
+            return Err(Failure::new(
+                ErrorCode::Conflict,
+                "an experiment is measured, and a comparison would disturb it: wait for its end, or cancel it",
+            ));
+        }
+        Ok(())
     }
 
     /// What goes on and can be joined.
@@ -265,6 +278,17 @@ mod tests {
             work.join("build", Channel::new(|_| Ok(()))).await.map_err(|e| e.code),
             Err(ErrorCode::NotFound)
         );
+    }
+
+    #[test]
+    fn nothing_else_is_measured_beside_an_experiment() {
+        let work = Work::default();
+        let _build = work.take_on(build(), nowhere()).unwrap();
+        assert!(work.leaves_calm().is_ok());
+        let piece = work.take_on(Errand::Resume { run: "r".to_owned() }, nowhere()).unwrap();
+        assert_eq!(work.leaves_calm().map_err(|e| e.code), Err(ErrorCode::Conflict));
+        drop(piece);
+        assert!(work.leaves_calm().is_ok());
     }
 
     #[test]

@@ -200,11 +200,7 @@ impl From<Failure> for AppError {
 }
 
 impl AppError {
-    pub(crate) fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-        source: Error,
-    ) -> Self {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: Error) -> Self {
         Self::Io { action, path: path.into(), source }
     }
 

@@ -261,7 +261,8 @@ mod tests {
         let app = App::open(Some(home.path()), "/nonexistent/tandem".into()).unwrap();
         // Nobody makes a file beside this one.
         let comm = fs::read_to_string("/proc/self/comm").unwrap();
-        let error = app.save_project_file("/proc/self", "comm", "x", &comm).unwrap_err().to_string();
+        let error =
+            app.save_project_file("/proc/self", "comm", "x", &comm).unwrap_err().to_string();
         assert!(error.starts_with("cannot write /proc/self/comm: "), "{error}");
         assert!(!error.contains("draft") && !error.contains(".tmp"), "{error}");
     }

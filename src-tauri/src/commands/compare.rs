@@ -26,6 +26,7 @@ pub(crate) async fn launch(
     view: ChartView,
 ) -> Result<(), Failure> {
     shell.reaped().await?;
+    shell.work().leaves_calm()?;
     shell.session().launch(shell.app()?, request, view)
 }
 

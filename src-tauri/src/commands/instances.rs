@@ -2,8 +2,8 @@ use std::sync::{Arc, atomic::Ordering};
 
 use serde_json::Value;
 use tandem_app::{
-    Errand, GiftKind, Given, InstanceRow, LogOptions, LogRow, Restored, SnapshotRow, Taken, UpdateMode,
-    UpdateReport, UpdateWishes,
+    Errand, GiftKind, Given, InstanceRow, LogOptions, LogRow, Restored, SnapshotRow, Taken,
+    UpdateMode, UpdateReport, UpdateWishes,
 };
 use tandem_model::{ErrorCode, Failure, Resources};
 use tauri::{State, ipc::Channel};

@@ -148,6 +148,7 @@ async fn measured(
 ) -> Result<ResultDocument, Failure> {
     shell.reaped().await?;
     let app = shell.app()?;
+    shell.session().leaves_calm()?;
     let piece = shell.work().begin(asked.errand(), events)?;
     let _working = shell.working().await;
     let (send, told) = mpsc::unbounded_channel();

@@ -70,7 +70,11 @@ fn again(world: &World) -> Result<()> {
     says(&desktop, "error-banner", "written by another program meanwhile")?;
     ensure!(fs::read_to_string(folder.join("Dockerfile"))? == "FROM scratch\n");
     desktop.click("project-save")?;
-    tests(&desktop, "it to be saved", "return document.querySelector('[data-testid=project-save]').disabled")?;
+    tests(
+        &desktop,
+        "it to be saved",
+        "return document.querySelector('[data-testid=project-save]').disabled",
+    )?;
     ensure!(fs::read_to_string(folder.join("Dockerfile"))?.starts_with("RUNN"));
     desktop.close(ENDING)
 }
@@ -115,7 +119,8 @@ fn followed(world: &World) -> Result<()> {
     let twice = "return document.querySelector('[data-testid=instance-log]').innerText.split('first').length === 3";
     tests(&desktop, "the log of the second start", twice)?;
     desktop.click("instance-tab-shell")?;
-    let joined = "return document.querySelector('[data-testid=terminal]')?.dataset.state === 'open'";
+    let joined =
+        "return document.querySelector('[data-testid=terminal]')?.dataset.state === 'open'";
     tests(&desktop, "a terminal", joined)?;
     world.tandem(["rename", "after", "again"])?.ok()?;
     tests(&desktop, "its newest name", &pane.replace("after", "again"))?;
@@ -124,7 +129,11 @@ fn followed(world: &World) -> Result<()> {
     world.tandem(["rm", "-f", "again"])?.ok()?;
     says(&desktop, "instance-gone", "again was removed by somebody else")?;
     run("again", "second")?;
-    tests(&desktop, "another of its name", "return document.querySelector('[data-testid=instance-row-again]')?.dataset.state === 'running'")?;
+    tests(
+        &desktop,
+        "another of its name",
+        "return document.querySelector('[data-testid=instance-row-again]')?.dataset.state === 'running'",
+    )?;
     ensure!(!desktop.has("instance-log")?, "another one is taken for it");
     choose(&desktop, "again")?;
     says(&desktop, "instance-log", "second")?;

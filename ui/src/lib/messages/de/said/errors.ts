@@ -39,6 +39,8 @@ export const errors: readonly Phrase[] = [
   ["the image `{0}` has no command: add CMD or ENTRYPOINT to its Dockerfile, or write a command behind the image", "das Image `{0}` hat keinen Befehl: CMD oder ENTRYPOINT ins Dockerfile schreiben, oder einen Befehl hinter das Image"],
   ["the image `{0}` exposes no port to ask for an answer: add `EXPOSE PORT` to its Dockerfile", "das Image `{0}` nennt keinen Port, den man um eine Antwort bitten könnte: `EXPOSE PORT` ins Dockerfile schreiben"],
   ["port {port} of instance `{instance}` is not published: `tandem port {instance}` shows those that are", "Port {0} der Instanz `{1}` ist nicht veröffentlicht: `tandem port {2}` zeigt die, die es sind"],
+  ["an experiment is measured, and a comparison would disturb it: wait for its end, or cancel it", "ein Experiment misst gerade, und ein Vergleich würde es stören: sein Ende abwarten oder es abbrechen"],
+  ["a comparison is running, and an experiment would disturb it: wait for its end, or cancel it", "ein Vergleich läuft, und ein Experiment würde ihn stören: sein Ende abwarten oder ihn abbrechen"],
   ["a comparison is running: wait for its end, or cancel it", "ein Vergleich läuft: sein Ende abwarten oder ihn abbrechen"],
   ["{path} was written by another program meanwhile: save again to put what stands here in its place", "{0} hat inzwischen ein anderes Programm geschrieben: noch einmal speichern, um es durch das zu ersetzen, was hier steht"],
   ["{} is there already: choose another name", "{0} ist schon da: einen anderen Namen wählen"],
