@@ -35,8 +35,9 @@ export function compareCommand(request: ExperimentRequest, usually: ExperimentRe
   const { lanes, warmup, seed, resources, port, time_limit_s: limit } = request;
   const words = ["compare", request.subject];
   if (lanes.join() !== usually.lanes.join()) words.push("--lanes", lanes.join(","));
-  words.push("--trials", String(request.trials));
-  if (warmup !== usually.warmup) words.push("--warmup", String(warmup));
+  // A number field that is empty or half typed holds none.
+  if (Number.isInteger(request.trials)) words.push("--trials", String(request.trials));
+  if (warmup !== usually.warmup && Number.isInteger(warmup)) words.push("--warmup", String(warmup));
   if (seed !== null) words.push("--seed", String(seed));
   const { memory_bytes: bytes, milli_cpus: milli } = resources;
   if (bytes !== null && bytes !== usually.resources.memory_bytes) words.push("--memory", `${Math.floor(bytes / 2 ** 20)}m`);
@@ -50,5 +51,6 @@ export function compareCommand(request: ExperimentRequest, usually: ExperimentRe
 /** An experiment as it is set; `lanes` as they are written. */
 export function experimentCommand(request: ExperimentRequest): string {
   const words = ["experiment", "run", request.experiment, "--subject", request.subject];
-  return command(...words, "--lanes", request.lanes.join(","), "--trials", String(request.trials), ...(request.prediction ? ["--predict", request.prediction] : []));
+  const trials = Number.isInteger(request.trials) ? ["--trials", String(request.trials)] : [];
+  return command(...words, "--lanes", request.lanes.join(","), ...trials, ...(request.prediction ? ["--predict", request.prediction] : []));
 }
