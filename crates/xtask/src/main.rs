@@ -35,11 +35,11 @@ cargo xtask COMMAND
                                ARGs go to the program that is started.
   test [STAGE…]                install what is missing and check everything;
                                stages: fmt rules clippy unit bindings ui e2e
-  package [--out FOLDER] [--programs FOLDER] [--appimage]
+  package [--out FOLDER] [--programs FOLDER]
                                install what is missing, build for release, and make
                                target/package/tandem_VERSION_amd64.deb; --programs
-                               packs what is built there already, --appimage tries
-                               for an AppImage too
+                               packs what is built there already; an AppImage too
+                               where appimagetool is on PATH
   bench [-- ARG…]              Tandem beside Docker, Podman, runc, hand-started QEMU
   fuzz [TARGET…] [--seconds N] search for bytes that a parser does not survive,
                                30 s a target (default: all, tests/fuzz)

@@ -73,7 +73,12 @@ fn whole(world: &World) -> Result<()> {
     // Lintian leaves temporary files, which are not Tandem's.
     make.env("TMPDIR", world.scratch());
     // Lintian is among what this runs: a package that it minds is not made.
-    process::run(make, MAKING)?.ok()?;
+    let made_it = process::run(make, MAKING)?.ok()?;
+    let has_image = std::fs::read_dir(&made)?
+        .flatten()
+        .any(|entry| entry.path().extension().is_some_and(|ending| ending == "AppImage"));
+    let said = made_it.stderr.contains("no AppImage: `appimagetool`");
+    ensure!(has_image != said, "neither an AppImage nor why there is none: {made_it}");
 
     let package = the_package(&made)?;
     let path = package.to_string_lossy().into_owned();

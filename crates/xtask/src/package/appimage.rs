@@ -29,7 +29,7 @@ exec \"$here/usr/bin/tandem-desktop\" \"$@\"
 pub(crate) fn make(deb: &Tree, folder: &Path, facts: &Facts) -> Result<()> {
     if !shell::on_path(TOOL) {
         eprintln!(
-            "no AppImage: `{TOOL}`, with the runtime that mounts one, is in no package registry; put it on PATH and run `cargo xtask package --appimage` again, or install the package"
+            "no AppImage: `{TOOL}`, with the runtime that mounts one, is in no package registry; put it on PATH and run `cargo xtask package` again, or install the package"
         );
         return Ok(());
     }

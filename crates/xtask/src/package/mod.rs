@@ -1,4 +1,5 @@
-//! `cargo xtask package`: what people install, as a Debian package.
+//! `cargo xtask package`: what people install, as a Debian package, and as an
+//! AppImage or with the reason why there is none.
 //!
 //! The tree is laid out as it will lie on the other machine (`layout`), and
 //! dpkg-deb packs it. The same programs and the same `SOURCE_DATE_EPOCH` give
@@ -31,8 +32,6 @@ pub(crate) struct Options {
     programs: Option<PathBuf>,
     /// Where the package goes, `target/package` without.
     out: Option<PathBuf>,
-    /// Try for an AppImage as well.
-    appimage: bool,
 }
 
 impl Options {
@@ -44,9 +43,8 @@ impl Options {
             match word.as_str() {
                 "--programs" => options.programs = Some(folder(word, words.next())?),
                 "--out" => options.out = Some(folder(word, words.next())?),
-                "--appimage" => options.appimage = true,
                 other => bail!(
-                    "`package` does not know `{other}`: it takes --programs FOLDER, --out FOLDER and --appimage"
+                    "`package` does not know `{other}`: it takes --programs FOLDER and --out FOLDER"
                 ),
             }
         }
@@ -88,10 +86,7 @@ pub(crate) fn run(options: Options) -> Result<()> {
     let size = std::fs::metadata(&file)?.len();
     println!("{} ({:.1} MB, {} KiB installed)", file.display(), megabytes(size), control.size);
     println!("install it with `apt install {}`", file.display());
-    if options.appimage {
-        appimage::make(&tree, &folder, &facts)?;
-    }
-    Ok(())
+    appimage::make(&tree, &folder, &facts)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
@@ -110,9 +105,8 @@ mod tests {
     #[test]
     fn options_are_read_and_others_refused() {
         assert_eq!(parse(&[]).unwrap(), Options::default());
-        let all = parse(&["--appimage", "--programs", "/built", "--out", "/made"]).unwrap();
-        let expected =
-            Options { programs: Some("/built".into()), out: Some("/made".into()), appimage: true };
+        let all = parse(&["--programs", "/built", "--out", "/made"]).unwrap();
+        let expected = Options { programs: Some("/built".into()), out: Some("/made".into()) };
         assert_eq!(all, expected);
         assert!(parse(&["--programs"]).is_err());
         assert!(parse(&["--rpm"]).unwrap_err().to_string().contains("`--rpm`"));
