@@ -50,7 +50,9 @@ fn again(world: &World) -> Result<()> {
     write(&desktop, "RUNN\n")?;
     says(&desktop, "editor-faults", "did you mean RUN?")?;
     desktop.screenshot("fault-light")?;
-    desktop.script("location.reload()")?;
+    desktop.script("window.before = true; location.reload()")?;
+    let anew = "return !window.before && !!document.querySelector('[data-testid=build-log]')";
+    tests(&desktop, "the page anew", anew)?;
 
     says(&desktop, "build-log", "line 2")?;
     let state = "return document.querySelector('[data-testid=build-log]').dataset.state";

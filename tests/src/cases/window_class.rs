@@ -237,7 +237,7 @@ fn bundle(world: &World, desktop: &Desktop) -> Result<()> {
     desktop.screenshot("bundle-light")?;
     // A file that is there is not written over.
     desktop.click("bundle-create")?;
-    says(desktop, "error-banner", "there is a file with this name")?;
+    says(desktop, "error-banner", "is there already: choose another name")?;
     desktop.fill("bundle-from", &file.display().to_string())?;
     desktop.click("bundle-open")?;
     says(desktop, "bundle-report", "was here")

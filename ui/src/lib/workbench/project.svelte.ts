@@ -100,7 +100,8 @@ export class ProjectDesk {
   /** Takes what was typed into a file. */
   type(name: string, text: string): void {
     this.texts[name] = text;
-    this.failed = this.failed.filter((fault) => fault.file !== name);
+    // The editor moves its marks itself while one types.
+    if (this.failed.some((fault) => fault.file === name)) this.failed = this.failed.filter((fault) => fault.file !== name);
     this.#keep();
     clearTimeout(this.#checks.get(name));
     this.#checks.set(name, setTimeout(() => void this.check(name), LOOK_MS));
