@@ -205,12 +205,10 @@ impl AppError {
     }
 
     /// The same of a file that a person named.
-    pub(crate) fn named(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+    pub(crate) fn named(action: &'static str, path: &Path, source: Error) -> Self {
         let (code, next) = match source.kind() {
-            std::io::ErrorKind::NotFound => (ErrorCode::NotFound, "check the path"),
-            std::io::ErrorKind::PermissionDenied => {
-                (ErrorCode::Unavailable, "check its permissions")
-            }
+            ErrorKind::NotFound => (ErrorCode::NotFound, "check the path"),
+            ErrorKind::PermissionDenied => (ErrorCode::Unavailable, "check its permissions"),
             _ => return Self::io(action, path, source),
         };
         let path = path.display();

@@ -11,8 +11,9 @@ const cannot: Phrase = ["cannot {action} {path}: {source}", "{1} lässt sich nic
 export const errors: readonly Phrase[] = [
   cannot,
   ["No such file or directory (os error 2)", "es ist nicht da (os error 2)"],
-  ["{}; check the path", "{0}; den Pfad prüfen"],
-  ["{}; check its permissions", "{0}; die Rechte prüfen"],
+  ["cannot {action} {path}: {source}; {next}", "{1} lässt sich nicht {0}: {2}; {3}", actions],
+  ["check the path", "den Pfad prüfen"],
+  ["check its permissions", "die Rechte prüfen"],
   ["Permission denied (os error 13)", "die Rechte fehlen (os error 13)"],
   ["File exists (os error 17)", "es ist schon da (os error 17)"],
   ["Not a directory (os error 20)", "es ist kein Ordner (os error 20)"],
