@@ -218,6 +218,11 @@ impl AppError {
     /// What somebody can act on.
     pub fn code(&self) -> ErrorCode {
         match self {
+            Self::Io { source, .. } | Self::NotWritten { source, .. }
+                if source.kind() == ErrorKind::StorageFull =>
+            {
+                ErrorCode::NoSpace
+            }
             Self::NotPulled { source, .. } => source.code(),
             Self::MistypedImage { .. }
             | Self::NotPublished { .. }
@@ -232,6 +237,7 @@ impl AppError {
             Self::NoPort(_)
             | Self::Usage(_)
             | Self::Reference(_)
+            | Self::NotWritten { .. }
             | Self::Report(ReportError::NoPicture | ReportError::TooHigh) => ErrorCode::Usage,
             Self::NewerProgress { .. }
             | Self::Foreign { .. }
@@ -244,12 +250,6 @@ impl AppError {
             Self::Build(e) => e.code(),
             Self::Lab(e) => e.code(),
             Self::Home(e) if e.is_no_space() => ErrorCode::NoSpace,
-            Self::Io { source, .. } | Self::NotWritten { source, .. }
-                if source.kind() == ErrorKind::StorageFull =>
-            {
-                ErrorCode::NoSpace
-            }
-            Self::NotWritten { .. } => ErrorCode::Usage,
             Self::Io { .. } | Self::Report(_) | Self::Home(_) | Self::Rootless(_) => {
                 ErrorCode::Internal
             }
