@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use tandem_model::{BackendKind, InstanceId, Lane, ResultDocument, Verdict};
 
-use super::{Bench, Experiment, TrialEnd};
+use super::{Bench, Experiment, Method, TrialEnd};
 use crate::{
     analysis::verdicts,
     instruments::{MachineMemory, available_memory},
@@ -14,8 +14,7 @@ pub(super) struct Density;
 /// The part of the memory that is free at the start which stays free.
 const RESERVE: f64 = 0.3;
 
-#[async_trait]
-impl Experiment for Density {
+impl Method for Density {
     fn id(&self) -> &'static str {
         "density"
     }
@@ -24,6 +23,13 @@ impl Experiment for Density {
         &["marginal_memory", "marginal_disk", "launch_last", "fits"]
     }
 
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
+        verdicts::density(document)
+    }
+}
+
+#[async_trait]
+impl Experiment for Density {
     fn lacks(&self, lane: Lane) -> Option<&'static str> {
         (lane.backend == BackendKind::Process)
             .then_some("bare processes share the host's ports, and the second finds its port taken")
@@ -79,10 +85,6 @@ impl Experiment for Density {
             }
         }
         Ok(())
-    }
-
-    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
-        verdicts::density(document)
     }
 }
 
