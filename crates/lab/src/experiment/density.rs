@@ -38,7 +38,7 @@ impl Experiment for Density {
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
         let available = available_memory()
             .ok_or_else(|| TrialEnd::Failed("cannot read /proc/meminfo".to_owned()))?;
-        let before = MachineMemory::read(bench.backend(), &[]);
+        let before = MachineMemory::read(bench.backend(), &[]).await;
         let available = available as f64;
         let reserve = available * RESERVE;
         let (mut running, mut last) = (Vec::new(), 0.0_f64);
@@ -98,7 +98,8 @@ async fn balance(
     for id in running {
         records.push(bench.work(bench.backend().inspect(id)).await?);
     }
-    let Some(after) = MachineMemory::read(bench.backend(), &records) else { return Ok(()) };
+    let after = MachineMemory::read(bench.backend(), &records).await;
+    let Some(after) = after else { return Ok(()) };
     let mut ledgers = Vec::new();
     for record in &records {
         ledgers.push(bench.work(bench.backend().memory_ledger(record)).await?);
