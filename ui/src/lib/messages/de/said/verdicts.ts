@@ -47,7 +47,9 @@ export const verdicts: readonly Phrase[] = [
   ["`{metric}` was zero in all {y} trials of {} and all {x} of {}.", "`{0}` war null in allen {1} Durchgängen von {2} und allen {3} von {4}."],
   ["`{metric}` was zero or less in a trial of {} or {}, of which there is no ratio.", "`{0}` war in einem Durchgang von {1} oder {2} null oder weniger, wovon es kein Verhältnis gibt."],
   ["So few trials show little: run more.", "So wenige Durchgänge zeigen wenig: mehr ausführen."],
-  ["{often} such runs misses by chance; if it happens again, smaller differences of this machine mean nothing.", "{0} solchen Läufen liegt durch Zufall daneben; geschieht es wieder, bedeuten kleinere Unterschiede dieses Rechners nichts.", { "One in twenty": "Einer von zwanzig", "One in twelve": "Einer von zwölf" }],
+  ["{often} such runs misses by chance; if it happens again, smaller differences of this machine mean nothing.", "{0} solchen Läufen liegt durch Zufall daneben; geschieht es wieder, bedeuten kleinere Unterschiede dieses Rechners nichts."],
+  ["One in twenty", "Einer von zwanzig"],
+  ["One in twelve", "Einer von zwölf"],
 
   ["A further VM took {} times as much of the host's memory as a further container ({}).", "Eine weitere VM nahm {0}-mal so viel Speicher des Rechners wie ein weiterer Container ({1})."],
   ["One instance alone shows no growth: let more run with --instances.", "Eine Instanz allein zeigt kein Wachstum: mit --instances mehr laufen lassen."],
