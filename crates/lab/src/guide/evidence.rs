@@ -1,6 +1,6 @@
 use tandem_model::{
-    Accelerator, BackendKind, CacheState, Digest, OutcomeKind, Resources, ResultDocument,
-    TrialRecord,
+    Accelerator, BackendKind, CacheState, Digest, LaneReport, OutcomeKind, Resources,
+    ResultDocument, TrialRecord,
 };
 use tandem_stats::{median, summarize};
 
@@ -27,7 +27,10 @@ pub(super) struct Evidence<'a> {
 pub(super) fn of_lanes<'a>(results: &[&'a ResultDocument]) -> Vec<Evidence<'a>> {
     let mut all: Vec<Evidence<'a>> = Vec::new();
     for result in results {
-        for lane in &result.lanes {
+        let measured = |lane: &&LaneReport| {
+            result.trials.iter().any(|trial| trial.lane == lane.id && counts(trial))
+        };
+        for lane in result.lanes.iter().filter(measured) {
             // The second of equal lanes is the same lane.
             let name = lane.id.split('#').next().unwrap_or(&lane.id);
             let image = &result.subject.digest;
@@ -142,11 +145,13 @@ impl<'a> Evidence<'a> {
 
     fn trials(&self) -> impl Iterator<Item = &TrialRecord> {
         self.found.iter().flat_map(|(result, lane)| {
-            result.trials.iter().filter(move |trial| {
-                trial.lane == **lane && !trial.warmup && trial.outcome == OutcomeKind::Measured
-            })
+            result.trials.iter().filter(move |trial| trial.lane == **lane && counts(trial))
         })
     }
+}
+
+fn counts(trial: &TrialRecord) -> bool {
+    !trial.warmup && trial.outcome == OutcomeKind::Measured
 }
 
 /// The upper end of the interval of the median, with the number of values;

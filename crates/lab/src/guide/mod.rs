@@ -170,13 +170,16 @@ pub fn guide(
         .collect();
     used.sort_by_key(|it| std::cmp::Reverse(it.started_at));
     let (mut lanes, mut left_out) = (Vec::new(), Vec::new());
-    let all = of_lanes(&used);
-    for evidence in &all {
-        match fit(evidence, &room, class) {
-            Some(fit) => lanes.push(fit),
+    let mut counted = Vec::new();
+    for evidence in of_lanes(&used) {
+        left_out.extend(evidence.apart());
+        match fit(&evidence, &room, class) {
+            Some(fit) => {
+                lanes.push(fit);
+                counted.push(evidence);
+            }
             None => left_out.push(evidence.too_little(subject)),
         }
-        left_out.extend(evidence.apart());
     }
     if lanes.is_empty() {
         let why = if left_out.is_empty() {
@@ -190,7 +193,7 @@ pub fn guide(
     }
     let results = used
         .iter()
-        .filter(|it| all.iter().any(|evidence| evidence.rests_on(&it.id)))
+        .filter(|it| counted.iter().any(|evidence| evidence.rests_on(&it.id)))
         .map(|it| UsedResult {
             id: it.id.clone(),
             experiment: it.experiment.clone(),
@@ -333,6 +336,11 @@ mod tests {
             with("few", 100e6, 4, &|it| {
                 it.subject.digest = tandem_model::Digest::from_sha256(&[8; 32]);
                 it.trials.truncate(2);
+            }),
+            // It could not run there.
+            with("none", 100e6, 5, &|it| {
+                it.lanes[1].resources.memory_bytes = Some(1 << 20);
+                it.trials.clear();
             }),
         ];
         let found = guide(&results, room(), "hello-flask", 30).unwrap();
