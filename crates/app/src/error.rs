@@ -229,10 +229,6 @@ impl AppError {
             | Self::NoSubjectNear { .. } => ErrorCode::NotFound,
             Self::Lesson(_) => ErrorCode::Syntax,
             Self::NoCommand(_) => ErrorCode::NoCommand,
-            Self::NoPort(_)
-            | Self::Usage(_)
-            | Self::Reference(_)
-            | Self::Report(ReportError::NoPicture | ReportError::TooHigh) => ErrorCode::Usage,
             Self::NewerProgress { .. }
             | Self::Foreign { .. }
             | Self::OtherPlatform { .. }
@@ -249,7 +245,11 @@ impl AppError {
             {
                 ErrorCode::NoSpace
             }
-            Self::NotWritten { .. } => ErrorCode::Usage,
+            Self::NoPort(_)
+            | Self::Usage(_)
+            | Self::Reference(_)
+            | Self::NotWritten { .. }
+            | Self::Report(ReportError::NoPicture | ReportError::TooHigh) => ErrorCode::Usage,
             Self::Io { .. } | Self::Report(_) | Self::Home(_) | Self::Rootless(_) => {
                 ErrorCode::Internal
             }
