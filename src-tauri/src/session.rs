@@ -205,7 +205,7 @@ impl Session {
             let at = run.began.elapsed();
             run.live.apply(at, &event);
             if let RunEvent::Kept { instance, name, .. } = &event {
-                run.kept.push((instance.to_string(), name.clone()));
+                run.kept.push((instance.clone(), name.clone()));
             }
             run.events.push(Timed { at_ms: at.as_secs_f64() * 1e3, event });
         }
