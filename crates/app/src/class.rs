@@ -14,7 +14,7 @@ use tandem_report::{
     metric_words,
 };
 
-use crate::{AppError, results::read_handed_in, whole_path};
+use crate::{AppError, course::method, results::read_handed_in, whole_path};
 
 /// What of a class's results is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, ts_rs::TS)]
@@ -58,7 +58,7 @@ const MOST: usize = 1000;
 
 /// The results in these files, and in the `.json` files of these folders.
 pub fn class_results(paths: &[PathBuf], join: bool) -> Result<Class, AppError> {
-    Ok(class(handed_in(paths)?, join))
+    Ok(class(handed_in(paths)?, join.then_some(&method)))
 }
 
 /// The results that are wanted, of files on disk and of files that were read
@@ -71,7 +71,7 @@ pub fn wished_class(wish: &ClassWish) -> Result<Class, AppError> {
         result: read_document(it.text.as_bytes()).map_err(|e| e.to_string()),
     };
     all.extend(wish.texts.iter().map(text));
-    Ok(class(all, wish.join))
+    Ok(class(all, wish.join.then_some(&method)))
 }
 
 /// A class's results with a metric drawn so wide.

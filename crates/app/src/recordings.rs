@@ -4,10 +4,10 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
-use tandem_lab::{LabError, experiment, read_document};
+use tandem_lab::{LabError, read_document};
 use tandem_model::ResultDocument;
 
-use crate::{App, AppError, course::verdicts};
+use crate::{App, AppError, course::method};
 
 /// The documents as `tandem result export --format json` wrote them, gzip.
 pub(crate) const RECORDED: &[&[u8]] = &[
@@ -59,10 +59,8 @@ fn unpacked(packed: &[u8]) -> Result<ResultDocument, AppError> {
 /// stay what they were: a recording does not say what a later version has
 /// learned to say better.
 fn judged(mut document: ResultDocument) -> ResultDocument {
-    document.verdicts = match experiment(&document.experiment) {
-        Some(method) => method.judge(&document),
-        None => verdicts(&document),
-    };
+    document.verdicts =
+        method(&document.experiment).map_or_else(Vec::new, |method| method.judge(&document));
     document
 }
 

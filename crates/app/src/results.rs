@@ -12,7 +12,7 @@ use tandem_report::{
     report_markdown, report_pdf, report_png, report_svg,
 };
 
-use crate::{App, AppError, so_far};
+use crate::{App, AppError, course::method, so_far};
 
 /// As what a result is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, ts_rs::TS)]
@@ -159,7 +159,7 @@ impl App {
     /// Joins results from files into a new one of this home.
     pub fn merge_results(&self, files: &[PathBuf]) -> Result<ResultDocument, AppError> {
         let documents = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-        let joined = merge(&documents).map_err(|e| AppError::Usage(e.to_string()))?;
+        let joined = merge(&documents, &method).map_err(|e| AppError::Usage(e.to_string()))?;
         self.results()?.take_in(&joined, "merged").map_err(LabError::from)?;
         Ok(joined)
     }

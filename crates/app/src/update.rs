@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tandem_backend::{Backend, BackendError};
-use tandem_model::{BackendKind, ErrorCode, InstanceRecord, Resources, RestartPolicy};
+use tandem_model::{
+    BackendKind, ErrorCode, InstanceRecord, InstanceState, Resources, RestartPolicy,
+};
 use tandem_probe::{downtime_ns, now};
 use tandem_vm::{GuestSize, guest_size};
 
@@ -99,6 +101,17 @@ impl App {
                 record.spec.name
             )));
         }
+        let only_policy = wishes == Resources::default();
+        if record.spec.backend == BackendKind::Vm
+            && record.state == InstanceState::Paused
+            && mode != UpdateMode::Cold
+            && !only_policy
+        {
+            let name = record.spec.name;
+            let next =
+                format!("its guest takes part, so let it go on with `tandem unpause {name}`");
+            return Err(BackendError::WrongState { name, state: "paused", next }.into());
+        }
         let backend = self.backend(record.spec.backend).as_ref();
         let before = record.spec.resources;
         let after = Resources {
@@ -109,7 +122,6 @@ impl App {
         let is_machine = record.spec.backend == BackendKind::Vm && record.state.is_up();
         let held = if is_machine { backend.sample(&record).await.ok() } else { None };
         let begin = now();
-        let only_policy = wishes == Resources::default();
         let (how, downtime_ns) = if only_policy && record.state.is_up() {
             // The app never sees its policy.
             (UpdateHow::Hot, Some(0))

@@ -41,10 +41,10 @@ pub enum BackendError {
         next: String,
     },
     /// The host port of a published port is held by somebody.
-    #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}:{}{}", .0.host_ip, .0.host_port, .0.host_port.saturating_add(1), .0.port, if .0.protocol == Protocol::Udp { "/udp" } else { "" })]
+    #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}:{}{}", .0.host_ip, .0.host_port, .0.host_port.saturating_add(1), .0.port, protocol_of(.0))]
     PortInUse(PortMap),
     /// The host port of a published port is held by another instance.
-    #[error("port {}:{} is published by instance `{holder}`: stop that one with `tandem stop {holder}`, or publish another port, e.g. -p {}:{}", .port.host_ip, .port.host_port, .port.host_port.saturating_add(1), .port.port)]
+    #[error("port {}:{} is published by instance `{holder}`: stop that one with `tandem stop {holder}`, or publish another port, e.g. -p {}:{}{}", .port.host_ip, .port.host_port, .port.host_port.saturating_add(1), .port.port, protocol_of(.port))]
     PortPublished {
         /// The port.
         port: PortMap,
@@ -203,6 +203,11 @@ fn other_place(source: &std::io::Error) -> &'static str {
     }
 }
 
+/// How a port's protocol is written behind it; TCP is understood.
+fn protocol_of(port: &PortMap) -> &'static str {
+    if port.protocol == Protocol::Udp { "/udp" } else { "" }
+}
+
 impl BackendError {
     /// An operating system error; a full disk becomes [`Self::NoSpace`].
     pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
@@ -267,5 +272,24 @@ impl BackendError {
     /// The error as it crosses a process boundary.
     pub fn to_failure(&self) -> Failure {
         Failure::new(self.code(), self.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn another_port_is_named_with_its_protocol() {
+        let of = |protocol| {
+            let host_ip = Ipv4Addr::LOCALHOST.into();
+            let port = PortMap { host_ip, host_port: 1053, port: 53, protocol };
+            let published = BackendError::PortPublished { port, holder: "dns".to_owned() };
+            [BackendError::PortInUse(port), published].map(|e| e.to_string())
+        };
+        assert!(of(Protocol::Udp).iter().all(|text| text.ends_with("1054:53/udp")));
+        assert!(of(Protocol::Tcp).iter().all(|text| text.ends_with("1054:53")));
     }
 }

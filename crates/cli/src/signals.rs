@@ -17,6 +17,27 @@ pub(crate) fn cancel_on_interrupt() -> Cancel {
     cancel
 }
 
+/// Does a piece of work unless Ctrl-C or SIGTERM comes, which drops it where it
+/// waits: what it made so far goes, and is nobody's crash. The second one ends
+/// the program at once.
+pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut wish = Interrupts::listen();
+    let (sender, interrupted) = tokio::sync::oneshot::channel();
+    let listening = tokio::spawn(async move {
+        wish.next().await;
+        let _ = sender.send(());
+        wish.next().await;
+        std::process::exit(130);
+    });
+    let done = tokio::select! {
+        biased;
+        done = work => Some(done),
+        _ = interrupted => None,
+    };
+    listening.abort();
+    done
+}
+
 /// Resolves at the next Ctrl-C or SIGTERM from now on.
 pub(crate) fn interrupted() -> impl Future<Output = ()> {
     let mut wish = Interrupts::listen();

@@ -54,14 +54,15 @@ pub use class::{
 };
 pub use error::LabError;
 pub use experiment::{
-    Bench, CATALOGUE, Description, Experiment, Launched, Load, TrialEnd, describe, experiment,
+    Bench, CATALOGUE, Description, Experiment, Launched, Load, Method, TrialEnd, describe,
+    experiment,
 };
 pub use guide::{
     Bound, ClassNeed, ENOUGH, Guide, LaneFit, NotEnough, Room, Scarce, UsedResult, guide,
 };
 pub use import::{ImportError, read_document};
 pub use instruments::available_memory;
-pub use merge::{MergeError, merge};
+pub use merge::{MergeError, MethodOf, merge};
 pub use order::blocks;
 pub use parity::apart;
 pub use plan::{LaneSetup, Plan};

@@ -1,11 +1,10 @@
+mod told;
+
 use std::collections::BTreeSet;
 
 use tandem_model::{Parity, Prediction, ResultDocument};
 
-use crate::{
-    analysis::{self, Warnings},
-    experiment,
-};
+use crate::{Method, analysis};
 
 /// Why results are not joined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,12 +32,20 @@ pub enum MergeError {
 
 /// Joins runs of one experiment into one result whose trials are all of
 /// theirs. Refused where pooling would mix what is not the same: experiment,
-/// image, machine, lanes, accelerator, limits, state of the page cache.
-pub fn merge(results: &[ResultDocument]) -> Result<ResultDocument, MergeError> {
-    let [first, others @ ..] = results else { return Err(MergeError::TooFew) };
+/// image, machine, lanes, accelerator, limits, state of the page cache. Trials
+/// stand in the order of time, in whatever order the results are named. `method`
+/// tells how an experiment is judged.
+pub fn merge(
+    results: &[ResultDocument],
+    method: MethodOf<'_>,
+) -> Result<ResultDocument, MergeError> {
+    let mut results: Vec<&ResultDocument> = results.iter().collect();
+    results.sort_by_key(|result| result.started_at);
+    let [first, others @ ..] = &results[..] else { return Err(MergeError::TooFew) };
     if others.is_empty() {
         return Err(MergeError::TooFew);
     }
+    let first = *first;
     let mut ids = BTreeSet::new();
     if let Some(twice) = results.iter().find(|result| !ids.insert(&result.id)) {
         return Err(MergeError::Twice(twice.id.clone()));
@@ -48,8 +55,8 @@ pub fn merge(results: &[ResultDocument]) -> Result<ResultDocument, MergeError> {
             return Err(MergeError::Different { a: first.id.clone(), b: other.id.clone(), why });
         }
     }
-    let method = experiment(&first.experiment)
-        .ok_or_else(|| MergeError::Unknown(first.experiment.clone()))?;
+    let method =
+        method(&first.experiment).ok_or_else(|| MergeError::Unknown(first.experiment.clone()))?;
     let mut joined = first.clone();
     joined.id = format!("{:016x}", rand::random::<u64>());
     for other in others {
@@ -72,11 +79,13 @@ pub fn merge(results: &[ResultDocument]) -> Result<ResultDocument, MergeError> {
         }
     }
     joined.predictions.truncate(Prediction::MOST);
-    analysis::complete(&mut joined, method.as_ref(), Warnings::default());
-    let names: Vec<_> = results.iter().map(|result| result.id.as_str()).collect();
-    joined.warnings.push(format!("joined from {} runs: {}", names.len(), names.join(", ")));
+    let warnings = told::of_runs(&results, method.compared()[0]);
+    analysis::complete(&mut joined, method.as_ref(), warnings);
     Ok(joined)
 }
+
+/// Finds how the results of an experiment are judged, by its id.
+pub type MethodOf<'a> = &'a dyn Fn(&str) -> Option<Box<dyn Method>>;
 
 fn both(a: &Parity, b: &Parity) -> Parity {
     let mut differences = a.differences.clone();
@@ -143,6 +152,10 @@ mod tests {
     use super::*;
     use crate::analysis::tests::document;
 
+    fn merge(results: &[ResultDocument]) -> Result<ResultDocument, MergeError> {
+        super::merge(results, &|id| Some(crate::experiment(id)?))
+    }
+
     fn two() -> [ResultDocument; 2] {
         let mut other = document(4);
         other.id = "fedcba9876543210".to_owned();
@@ -201,5 +214,41 @@ mod tests {
         assert!(why(|d| d.id = "0123456789abcdef".into()).contains("count twice"));
         assert!(why(|d| d.design.cache = tandem_model::CacheState::Cold).contains("page cache"));
         assert_eq!(merge(&two()[..1]), Err(MergeError::TooFew));
+    }
+
+    #[test]
+    fn what_was_said_of_one_run_is_said_of_it_still() {
+        let mut results = two();
+        let method = crate::experiment("compare").unwrap();
+        for result in &mut results {
+            let mut said = analysis::Warnings::default();
+            said.of_engine("no KVM".to_owned());
+            analysis::complete(result, method.as_ref(), said);
+        }
+        results[1].warnings.push("the machine slept for 5 s".to_owned());
+        let told = merge(&results).unwrap().warnings;
+        let count = |text: &str| told.iter().filter(|it| it.contains(text)).count();
+        assert_eq!(told[0], "joined from 2 runs: 0123456789abcdef, fedcba9876543210");
+        assert!(told.contains(&"no KVM".to_owned()), "{told:?}");
+        let one = "in the run fedcba9876543210: the machine slept for 5 s";
+        assert!(told.contains(&one.to_owned()) && count("slept") == 1, "{told:?}");
+        // Nine trials are enough, and what was said of five and four is past.
+        assert_eq!(count("trials an interval"), 0, "{told:?}");
+    }
+
+    #[test]
+    fn trials_stand_in_the_order_of_time_and_runs_that_differ_are_told() {
+        let [mut early, late] = two();
+        early.id = "aaaa".to_owned();
+        early.started_at = jiff::Timestamp::from_second(-60).unwrap();
+        for trial in &mut early.trials {
+            trial.metrics.insert("first_response".to_owned(), 5e9.into());
+        }
+        let joined = merge(&[late.clone(), early.clone()]).unwrap();
+        assert_eq!(joined.trials[0].metrics, early.trials[0].metrics);
+        let told = joined.warnings.join("\n");
+        assert!(told.contains("vm/micro: the runs differ, `first_response` of fedcba"), "{told}");
+        let same = merge(&two()).unwrap().warnings.join("\n");
+        assert!(!same.contains("the runs differ"), "{same}");
     }
 }

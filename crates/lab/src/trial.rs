@@ -177,13 +177,12 @@ mod tests {
     use tandem_probe::Clocks;
 
     use super::*;
-    use crate::analysis::Warnings;
+    use crate::{Method, analysis::Warnings};
 
     /// Whether its times are the log's.
     struct Timed(bool);
 
-    #[async_trait::async_trait]
-    impl Experiment for Timed {
+    impl Method for Timed {
         fn id(&self) -> &'static str {
             "overhead"
         }
@@ -192,16 +191,19 @@ mod tests {
             &["cpu_time"]
         }
 
+        fn judge(&self, _: &ResultDocument) -> Vec<tandem_model::Verdict> {
+            Vec::new()
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl Experiment for Timed {
         fn reads_the_time_of_day(&self) -> bool {
             self.0
         }
 
         async fn trial(&self, _: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
             Ok(())
-        }
-
-        fn judge(&self, _: &ResultDocument) -> Vec<tandem_model::Verdict> {
-            Vec::new()
         }
     }
 

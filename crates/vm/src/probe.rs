@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     guest::write_initrd,
     kernel::Kernel,
-    machine::{Arguments, Board, Boot, Machine, Memory, Qemu, Reach, Shape, Started, User},
+    machine::{Arguments, Board, Boot, Machine, Memory, Pages, Qemu, Reach, Shape, Started, User},
 };
 
 /// What came of it.
@@ -45,7 +45,7 @@ pub(crate) async fn boots_with_kvm(
     let begin = Instant::now();
     let reach = Reach { read: vec![qemu.place()], ..Reach::default() };
     let user = User::of_probe(qemu, Accelerator::Kvm);
-    let started = Started::spawn(qemu, user, reach, |descriptors, handed| {
+    let started = Started::spawn(qemu, user, reach, Pages::Usual, |descriptors, handed| {
         Arguments {
             qemu,
             accelerator: Accelerator::Kvm,

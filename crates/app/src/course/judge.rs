@@ -41,6 +41,7 @@ pub(crate) fn verdicts(document: &ResultDocument) -> Vec<Verdict> {
                 " The VM ran under software emulation, so its times are not the hypervisor's.",
             );
         }
+        why.push_str(&pair.which());
         why.insert_str(0, &pair.unfair());
     }
     vec![verdict(found.claim, outcome, why)]
@@ -173,7 +174,21 @@ impl Pair<'_> {
         format!("This comparison is unfair ({}). ", differences.join("; "))
     }
 
+    /// Which machine is meant, when there were several.
+    fn which(&self) -> String {
+        let machines = self.document.lanes.iter().filter(|it| it.backend == BackendKind::Vm);
+        if machines.count() < 2 {
+            return String::new();
+        }
+        format!(" The VM is {}; the other machines' figures stand in the table.", self.vm.id)
+    }
+
     fn missing(&self) -> String {
+        let has_process =
+            self.document.lanes.iter().any(|lane| lane.backend == BackendKind::Process);
+        if self.document.experiment == "overhead" && !has_process {
+            return "The claim compares both with a bare process, and this run had none: add it with --lanes process,container,vm.".to_owned();
+        }
         let lanes = [&self.container.id, &self.vm.id];
         let mut of_lanes = self.document.trials.iter().filter(|it| lanes.contains(&&it.lane));
         let reason = of_lanes.find_map(|trial| trial.reason.as_ref());

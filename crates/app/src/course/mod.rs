@@ -18,13 +18,12 @@ use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tandem_lab::{Experiment, TrialEnd};
+use tandem_lab::{Experiment, Method, TrialEnd};
 use tandem_model::{BackendKind, Lane, ResultDocument, Verdict};
 
 use crate::{App, ExperimentRequest, spec::exposed_port, subject::Ready};
 
 use bench::Bench;
-pub(crate) use judge::verdicts;
 pub(crate) use program::is_wanted;
 
 /// Metric id to value; times in nanoseconds, sizes in bytes.
@@ -71,10 +70,45 @@ const COURSES: [(&str, &[&str]); 8] = [
     ("build", &["edit_to_response", "build_cold", "build_cached"]),
 ];
 
-/// One such experiment under way.
-pub(crate) struct Course<'a> {
+/// How the trials of a course are looked at.
+#[derive(Clone, Copy)]
+struct Look {
     id: &'static str,
     compared: &'static [&'static str],
+}
+
+impl Look {
+    fn of(id: &str) -> Option<Self> {
+        let (id, compared) = COURSES.into_iter().find(|(it, _)| *it == id)?;
+        Some(Self { id, compared })
+    }
+}
+
+impl Method for Look {
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn compared(&self) -> &'static [&'static str] {
+        self.compared
+    }
+
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
+        judge::verdicts(document)
+    }
+}
+
+/// How the results of an experiment are judged, whoever carries it out.
+pub(crate) fn method(id: &str) -> Option<Box<dyn Method>> {
+    match tandem_lab::experiment(id) {
+        Some(experiment) => Some(experiment),
+        None => Some(Box::new(Look::of(id)?)),
+    }
+}
+
+/// One such experiment under way.
+pub(crate) struct Course<'a> {
+    look: Look,
     subject: String,
     bench: Bench<'a>,
 }
@@ -87,7 +121,7 @@ impl<'a> Course<'a> {
         ready: Ready,
         seed: u64,
     ) -> Option<Self> {
-        let (id, compared) = COURSES.into_iter().find(|(id, _)| *id == request.experiment)?;
+        let look = Look::of(&request.experiment)?;
         let port = request.port.or_else(|| exposed_port(&ready.image.config)).or(ready.port);
         let bench = Bench {
             app,
@@ -96,16 +130,16 @@ impl<'a> Course<'a> {
             port,
             resources: request.resources,
             // Part of the seed keeps runs apart that go on at once.
-            prefix: format!("{id}-{:x}-{:x}", std::process::id(), seed & 0xffff),
+            prefix: format!("{}-{:x}-{:x}", look.id, std::process::id(), seed & 0xffff),
             limit: Duration::from_secs(u64::from(request.time_limit_s)),
             elsewhere: Mutex::default(),
         };
-        Some(Self { id, compared, subject: request.subject.clone(), bench })
+        Some(Self { look, subject: request.subject.clone(), bench })
     }
 
     async fn go(&self, lane: Lane, index: u32, note: Note<'_>) -> Result<Metrics, String> {
         let bench = &self.bench;
-        match self.id {
+        match self.look.id {
             "elasticity" => Box::pin(resources::elasticity(bench, lane, index, note)).await,
             "snapshot" => Box::pin(snapshot::snapshot(bench, lane, index, note)).await,
             "persistence" => Box::pin(storage::persistence(bench, lane, index, note)).await,
@@ -118,26 +152,32 @@ impl<'a> Course<'a> {
     }
 }
 
-#[async_trait]
-impl Experiment for Course<'_> {
+impl Method for Course<'_> {
     fn id(&self) -> &'static str {
-        self.id
+        self.look.id()
     }
 
     fn compared(&self) -> &'static [&'static str] {
-        self.compared
+        self.look.compared()
     }
 
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
+        self.look.judge(document)
+    }
+}
+
+#[async_trait]
+impl Experiment for Course<'_> {
     fn compares_answers(&self) -> bool {
         false
     }
 
     fn lacks(&self, lane: Lane) -> Option<&'static str> {
-        lacks(self.id, lane.backend)
+        lacks(self.look.id, lane.backend)
     }
 
     fn reads_the_time_of_day(&self) -> bool {
-        self.id == "overhead"
+        self.look.id == "overhead"
     }
 
     async fn clean_up(&self) -> Vec<String> {
@@ -168,10 +208,6 @@ impl Experiment for Course<'_> {
         };
         bench.take(done.map_err(TrialEnd::Failed)?);
         Ok(())
-    }
-
-    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
-        verdicts(document)
     }
 }
 

@@ -129,8 +129,12 @@ pub(super) fn print(context: &Context, result: &ResultDocument) {
     line("");
     for comparison in result.comparisons.iter().filter(|it| shown(&it.metric)) {
         let interval = format_comparison_interval(result, comparison);
+        let interval = match interval.strip_suffix(" (range)") {
+            Some(range) => format!("range {range}"),
+            None => format!("95 % interval {interval}"),
+        };
         line(&format!(
-            "{}: {} has {} that of {} (interval {interval})",
+            "{}: {} has {} that of {} ({interval})",
             plain(&comparison.metric),
             plain(&lane_name(&comparison.b)),
             format_ratio(comparison.ratio),

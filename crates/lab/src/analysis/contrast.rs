@@ -56,7 +56,7 @@ impl Contrast {
         let [second, first] = &self.medians;
         format!(
             "{} {} to {}; medians {second} and {first}, n = {} and {}",
-            self.kind(),
+            kind(ratio),
             format_number(ratio.ci95[0]),
             format_number(ratio.ci95[1]),
             ratio.n_b,
@@ -66,13 +66,7 @@ impl Contrast {
 
     /// The ratio and its interval: `1.3 (95 % interval 1.1 to 1.6)`.
     pub fn brief(&self) -> String {
-        let [low, high] = self.ratio.ci95.map(format_number);
-        format!("{} ({} {low} to {high})", self.times(), self.kind())
-    }
-
-    /// Fewer than three values have a range and no interval.
-    fn kind(&self) -> &'static str {
-        if self.ratio.too_few { "range" } else { "95 % interval" }
+        brief(&self.ratio)
     }
 
     /// Whether a side has fewer trials than decide anything.
@@ -101,6 +95,17 @@ impl Contrast {
         };
         (judgement.outcome, evidence)
     }
+}
+
+/// See [`Contrast::brief`].
+pub(crate) fn brief(ratio: &Ratio) -> String {
+    let [low, high] = ratio.ci95.map(format_number);
+    format!("{} ({} {low} to {high})", format_number(ratio.ratio), kind(ratio))
+}
+
+/// Fewer than three values have a range and no interval.
+pub(crate) fn kind(ratio: &Ratio) -> &'static str {
+    if ratio.too_few { "range" } else { "95 % interval" }
 }
 
 /// What is said of a run with too few trials.

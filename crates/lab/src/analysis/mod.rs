@@ -11,7 +11,7 @@ use tandem_stats::{Ratio, ratio_of_medians, summarize};
 
 pub(crate) use warnings::Warnings;
 
-use crate::Experiment;
+use crate::Method;
 
 /// The unit of a metric.
 pub fn unit_of(metric: &str) -> Unit {
@@ -39,17 +39,12 @@ pub fn unit_of(metric: &str) -> Unit {
 }
 
 /// Fills in everything that follows from the raw trials.
-pub(crate) fn complete(
-    document: &mut ResultDocument,
-    experiment: &dyn Experiment,
-    mut warnings: Warnings,
-) {
-    let seed = document.design.seed;
-    document.summary = summaries(document, experiment.compared());
-    document.comparisons = comparisons(document, experiment.compared());
-    document.verdicts = experiment.judge(document);
-    document.verdicts.extend(verdicts::equal_lanes(document, experiment.compared()[0]));
-    warnings.of_document(document, experiment.compared()[0], seed);
+pub(crate) fn complete(document: &mut ResultDocument, method: &dyn Method, mut warnings: Warnings) {
+    document.summary = summaries(document, method.compared());
+    document.comparisons = comparisons(document, method.compared());
+    document.verdicts = method.judge(document);
+    document.verdicts.extend(verdicts::equal_lanes(document, method.compared()[0]));
+    warnings.of_document(document, method.compared()[0]);
     document.warnings = warnings.into_sentences();
 }
 
@@ -109,7 +104,7 @@ fn summaries(document: &ResultDocument, first: &[&str]) -> Vec<Summary> {
 }
 
 /// Whether a metric is a yes or a no.
-fn is_boolean(document: &ResultDocument, metric: &str) -> bool {
+pub(crate) fn is_boolean(document: &ResultDocument, metric: &str) -> bool {
     let yes_or_no = |trial: &TrialRecord| trial.metrics.get(metric).is_some_and(Value::is_boolean);
     unit_of(metric) == Unit::Boolean || document.trials.iter().any(yes_or_no)
 }

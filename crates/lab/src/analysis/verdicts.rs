@@ -185,6 +185,12 @@ impl Pair<'_> {
             |lane: &&LaneReport| values(&self.document.trials, &lane.id, metric).is_empty();
         let names: Vec<String> =
             lanes.into_iter().filter(without).map(|lane| lane.id.clone()).collect();
+        if names.is_empty() {
+            return format!(
+                "`{metric}` was zero or less in a trial of {} or {}, of which there is no ratio.",
+                self.container.id, self.vm.id
+            );
+        }
         let reason = self.document.trials.iter().find_map(|trial| {
             let reason = trial.reason.as_ref().filter(|_| names.contains(&trial.lane))?;
             reason.lines().next().map(|line| format!(" The first reason: {line}"))
@@ -281,6 +287,24 @@ mod tests {
         assert!(found[0].why.contains("vm/micro"), "{}", found[0].why);
         document.lanes.pop();
         assert!(both(&document)[0].why.contains("no vm lane"));
+    }
+
+    #[test]
+    fn what_has_no_ratio_is_not_said_to_be_unmeasured() {
+        let mut document = document(5);
+        for trial in &mut document.trials {
+            let of = if trial.lane == "container" && trial.index == 2 { -4e3 } else { 4e7 };
+            trial.metrics.insert("marginal_memory".to_owned(), of.into());
+        }
+        let found = &density(&document)[0];
+        assert_eq!(found.outcome, VerdictOutcome::NotMeasured);
+        assert!(found.why.contains("zero or less in a trial of container or"), "{}", found.why);
+        for trial in &mut document.trials {
+            trial.metrics.remove("marginal_memory");
+            trial.metrics.insert("instances".to_owned(), 1.into());
+        }
+        let found = &density(&document)[0];
+        assert!(found.why.ends_with("let more run with --instances."), "{}", found.why);
     }
 
     #[test]

@@ -196,13 +196,13 @@ impl Warnings {
     }
 
     /// Looks at a document whose summaries are there.
-    pub(super) fn of_document(&mut self, document: &ResultDocument, metric: &str, seed: u64) {
+    pub(crate) fn of_document(&mut self, document: &ResultDocument, metric: &str) {
         if document.subject.base_substituted {
             let base = document.subject.base.clone().unwrap_or_else(|| "another image".to_owned());
             self.add(Warning::BaseSubstituted { base });
         }
         for lane in &document.lanes {
-            self.of_lane(document, &lane.id, metric, seed);
+            self.of_lane(document, &lane.id, metric);
             let answered = document.summary.iter().any(|summary| summary.lane == lane.id);
             if answered && !lane.parity.fair {
                 let differences = lane.parity.differences.clone();
@@ -211,7 +211,7 @@ impl Warnings {
         }
     }
 
-    fn of_lane(&mut self, document: &ResultDocument, id: &str, metric: &str, seed: u64) {
+    fn of_lane(&mut self, document: &ResultDocument, id: &str, metric: &str) {
         let lane = id.to_owned();
         let tried: Vec<_> = document.trials.iter().filter(|t| t.lane == id && !t.warmup).collect();
         let failed =
@@ -234,7 +234,7 @@ impl Warnings {
         if (1..6).contains(&times.len()) {
             self.add(Warning::FewTrials { lane: lane.clone(), n: times.len() });
         }
-        if let Ok(found) = drift(&times, seed)
+        if let Ok(found) = drift(&times, document.design.seed)
             && found.is_significant()
         {
             self.add(Warning::Drift { lane: lane.clone(), rho: found.rho });

@@ -60,28 +60,40 @@ pub(super) fn besides(a: &ResultDocument, b: &ResultDocument) -> Vec<String> {
         };
         note("hypervisor beneath".to_owned(), &beneath(x), &beneath(y));
     }
-    let cache = |it: &ResultDocument| format!("{:?}", it.design.cache).to_lowercase();
-    note("page cache".to_owned(), &cache(a), &cache(b));
     for of_a in &a.lanes {
         let Some(of_b) = find(b, &of_a.id) else { continue };
         note(format!("engine of {}", of_a.id), &of_a.engine, &of_b.engine);
-        let limits = |lane: &LaneReport| {
-            let number = |it: Option<u64>| it.map_or("none".to_owned(), |it| it.to_string());
-            let resources = &lane.resources;
-            format!(
-                "memory {}, thousandths of a processor {}, processes {}",
-                number(resources.memory_bytes),
-                number(resources.milli_cpus.map(u64::from)),
-                number(resources.pids.map(u64::from))
-            )
-        };
-        note(format!("limits of {}", of_a.id), &limits(of_a), &limits(of_b));
     }
+    differs.extend(conditions(a, b));
     if x.fingerprint != y.fingerprint && !differs.iter().any(|it| it.starts_with("other machines"))
     {
         differs.insert(0, "other machines, of the same kind of processor".to_owned());
     }
     differs
+}
+
+/// What of the conditions of measuring differs, which are factors of their own:
+/// the page cache, and the limits of lanes that both have.
+pub(crate) fn conditions(a: &ResultDocument, b: &ResultDocument) -> Vec<String> {
+    let cache = |it: &ResultDocument| format!("{:?}", it.design.cache).to_lowercase();
+    let limits = |lane: &LaneReport| {
+        let number = |it: Option<u64>| it.map_or("none".to_owned(), |it| it.to_string());
+        let resources = &lane.resources;
+        format!(
+            "memory {}, thousandths of a processor {}, processes {}",
+            number(resources.memory_bytes),
+            number(resources.milli_cpus.map(u64::from)),
+            number(resources.pids.map(u64::from))
+        )
+    };
+    let lanes = a.lanes.iter().filter_map(|of_a| Some((of_a, find(b, &of_a.id)?)));
+    let limits =
+        lanes.map(|(of_a, of_b)| (format!("limits of {}", of_a.id), limits(of_a), limits(of_b)));
+    std::iter::once(("page cache".to_owned(), cache(a), cache(b)))
+        .chain(limits)
+        .filter(|(_, x, y)| x != y)
+        .map(|(what, x, y)| format!("{what}: {x} and {y}"))
+        .collect()
 }
 
 fn find<'a>(result: &'a ResultDocument, id: &str) -> Option<&'a LaneReport> {

@@ -1,7 +1,7 @@
 //! Results side by side: nothing is pooled, each keeps its own numbers, and a
 //! ratio stands only where both sides measured the same in the same way.
 
-mod apart;
+pub(crate) mod apart;
 
 use std::collections::BTreeSet;
 

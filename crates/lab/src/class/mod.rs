@@ -13,7 +13,7 @@ use tandem_model::{Digest, Machine, ResultDocument, Unit};
 
 pub use over::{ClassLane, ClassMetric, ClassRatio, OnMachine, Over};
 
-use crate::merge;
+use crate::{MethodOf, beside::apart::conditions, merge};
 
 /// A file that somebody handed in, read or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,9 +75,9 @@ pub struct ClassMachine {
 
 /// Puts the results of a class together. Machines that are set up alike
 /// cannot be told apart, so each file counts as a machine of its own, unless
-/// `join` says that runs of one set-up are of one machine: their trials are
-/// then joined where [`merge`] allows it.
-pub fn class(handed_in: Vec<HandedIn>, join: bool) -> Class {
+/// `join` says that runs of one set-up are of one machine, and how they are
+/// judged: their trials are then joined where [`merge`] allows it.
+pub fn class(handed_in: Vec<HandedIn>, join: Option<MethodOf<'_>>) -> Class {
     let mut refused = Vec::new();
     let mut groups: Vec<Vec<Joined>> = Vec::new();
     let mut ids: BTreeMap<String, String> = BTreeMap::new();
@@ -87,9 +87,9 @@ pub fn class(handed_in: Vec<HandedIn>, join: bool) -> Class {
             Err(why) => refused.push(Refused { file, why }),
         }
     }
-    if join {
+    if let Some(method) = join {
         for group in &mut groups {
-            *group = joined(std::mem::take(group), &mut refused);
+            *group = joined(std::mem::take(group), method, &mut refused);
         }
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
@@ -131,7 +131,7 @@ fn place(groups: &mut Vec<Vec<Joined>>, one: Joined) {
 }
 
 /// Joins the runs of one set-up; what cannot be joined is refused.
-fn joined(group: Vec<Joined>, refused: &mut Vec<Refused>) -> Vec<Joined> {
+fn joined(group: Vec<Joined>, method: MethodOf<'_>, refused: &mut Vec<Refused>) -> Vec<Joined> {
     let mut machines: Vec<Joined> = Vec::new();
     for one in group {
         let fingerprint = &one.result.machine.fingerprint;
@@ -140,7 +140,7 @@ fn joined(group: Vec<Joined>, refused: &mut Vec<Refused>) -> Vec<Joined> {
             machines.push(one);
             continue;
         };
-        match merge(&[there.result.clone(), one.result]) {
+        match merge(&[there.result.clone(), one.result], method) {
             Ok(result) => {
                 there.result = result;
                 there.files.extend(one.files);
@@ -179,6 +179,10 @@ fn notes(group: &[Joined], at: usize) -> Vec<String> {
         .position(|one| one.result.machine.fingerprint == result.machine.fingerprint);
     if let Some(other) = alike {
         notes.push(format!("set up as machine {}, or the same one", other + 1));
+    }
+    let other = conditions(&group[0].result, result);
+    if !other.is_empty() {
+        notes.push(format!("not measured as machine 1 was: {}", other.join("; ")));
     }
     for lane in result.lanes.iter().filter(|lane| !lane.parity.fair) {
         notes.push(format!("not a fair comparison: {}", lane.parity.differences.join("; ")));

@@ -3,6 +3,10 @@ use tandem_model::Accelerator;
 use super::*;
 use crate::analysis::{Warnings, complete, tests::document};
 
+fn class(all: Vec<HandedIn>, join: bool) -> Class {
+    super::class(all, join.then_some(&|id| Some(crate::experiment(id)?)))
+}
+
 fn handed_in(file: &str, fingerprint: &str, factor: f64) -> HandedIn {
     let mut result = document(5);
     result.id = format!("run-of-{file}");
@@ -109,4 +113,18 @@ fn runs_of_one_set_up_are_joined_only_on_request() {
     let b = changed(b, |it| it.lanes[0].engine = "other".to_owned());
     let refused = class(vec![a, b], true).refused;
     assert!(refused[0].why.contains("engines of container differ"), "{refused:?}");
+}
+
+#[test]
+fn other_conditions_of_a_machine_are_told() {
+    let cold = changed(handed_in("b", "2", 1.0), |it| {
+        it.design.cache = tandem_model::CacheState::Cold;
+        it.lanes[0].resources.memory_bytes = Some(1 << 20);
+    });
+    let all = class(vec![handed_in("a", "1", 1.0), cold, handed_in("c", "3", 1.0)], false);
+    let notes = |at: usize| all.groups[0].machines[at].notes.join("; ");
+    assert_eq!((notes(0), notes(2)), (String::new(), String::new()));
+    for part in ["not measured as machine 1 was: page cache: warm and cold", "memory 1048576"] {
+        assert!(notes(1).contains(part), "{}", notes(1));
+    }
 }

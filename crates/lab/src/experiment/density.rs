@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use tandem_model::{BackendKind, InstanceId, Lane, ResultDocument, Verdict};
 
-use super::{Bench, Experiment, TrialEnd};
+use super::{Bench, Experiment, Method, TrialEnd};
 use crate::{
     analysis::verdicts,
     instruments::{MachineMemory, available_memory},
@@ -14,8 +14,7 @@ pub(super) struct Density;
 /// The part of the memory that is free at the start which stays free.
 const RESERVE: f64 = 0.3;
 
-#[async_trait]
-impl Experiment for Density {
+impl Method for Density {
     fn id(&self) -> &'static str {
         "density"
     }
@@ -24,6 +23,13 @@ impl Experiment for Density {
         &["marginal_memory", "marginal_disk", "launch_last", "fits"]
     }
 
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
+        verdicts::density(document)
+    }
+}
+
+#[async_trait]
+impl Experiment for Density {
     fn lacks(&self, lane: Lane) -> Option<&'static str> {
         (lane.backend == BackendKind::Process)
             .then_some("bare processes share the host's ports, and the second finds its port taken")
@@ -32,7 +38,7 @@ impl Experiment for Density {
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
         let available = available_memory()
             .ok_or_else(|| TrialEnd::Failed("cannot read /proc/meminfo".to_owned()))?;
-        let before = MachineMemory::read(bench.backend(), &[]);
+        let before = MachineMemory::read(bench.backend(), &[]).await;
         let available = available as f64;
         let reserve = available * RESERVE;
         let (mut running, mut last) = (Vec::new(), 0.0_f64);
@@ -80,10 +86,6 @@ impl Experiment for Density {
         }
         Ok(())
     }
-
-    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
-        verdicts::density(document)
-    }
 }
 
 /// Holds the ledgers of all against what the machine has less.
@@ -96,7 +98,8 @@ async fn balance(
     for id in running {
         records.push(bench.work(bench.backend().inspect(id)).await?);
     }
-    let Some(after) = MachineMemory::read(bench.backend(), &records) else { return Ok(()) };
+    let after = MachineMemory::read(bench.backend(), &records).await;
+    let Some(after) = after else { return Ok(()) };
     let mut ledgers = Vec::new();
     for record in &records {
         ledgers.push(bench.work(bench.backend().memory_ledger(record)).await?);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tandem_model::{ResultDocument, Verdict};
 
-use super::{Bench, Experiment, TrialEnd};
+use super::{Bench, Experiment, Method, TrialEnd};
 use crate::analysis::verdicts;
 
 /// Time to the first answer.
@@ -15,8 +15,7 @@ pub(super) struct Size;
 /// Both in one run.
 pub(super) struct Compare;
 
-#[async_trait]
-impl Experiment for Startup {
+impl Method for Startup {
     fn id(&self) -> &'static str {
         "startup"
     }
@@ -25,6 +24,13 @@ impl Experiment for Startup {
         &["first_response", "tenth_response"]
     }
 
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
+        verdicts::startup(document)
+    }
+}
+
+#[async_trait]
+impl Experiment for Startup {
     fn least_warmup(&self) -> u32 {
         1
     }
@@ -32,14 +38,9 @@ impl Experiment for Startup {
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
         bench.launch_measured().await.map(drop)
     }
-
-    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
-        verdicts::startup(document)
-    }
 }
 
-#[async_trait]
-impl Experiment for Size {
+impl Method for Size {
     fn id(&self) -> &'static str {
         "size"
     }
@@ -48,6 +49,13 @@ impl Experiment for Size {
         &["image_bytes", "instance_bytes", "memory_host"]
     }
 
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
+        verdicts::size(document)
+    }
+}
+
+#[async_trait]
+impl Experiment for Size {
     fn least_warmup(&self) -> u32 {
         1
     }
@@ -55,14 +63,9 @@ impl Experiment for Size {
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
         bench.launch_measured().await.map(drop)
     }
-
-    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
-        verdicts::size(document)
-    }
 }
 
-#[async_trait]
-impl Experiment for Compare {
+impl Method for Compare {
     fn id(&self) -> &'static str {
         "compare"
     }
@@ -71,17 +74,20 @@ impl Experiment for Compare {
         &["first_response", "tenth_response", "memory_host", "image_bytes", "instance_bytes"]
     }
 
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
+        let mut all = verdicts::startup(document);
+        all.extend(verdicts::size(document));
+        all
+    }
+}
+
+#[async_trait]
+impl Experiment for Compare {
     fn least_warmup(&self) -> u32 {
         1
     }
 
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
         bench.launch_measured().await.map(drop)
-    }
-
-    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
-        let mut all = verdicts::startup(document);
-        all.extend(verdicts::size(document));
-        all
     }
 }

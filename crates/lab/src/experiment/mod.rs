@@ -32,9 +32,9 @@ pub enum TrialEnd {
     Failed(String),
 }
 
-/// A question with a method.
-#[async_trait]
-pub trait Experiment: Send + Sync {
+/// How the trials of an experiment are looked at, by whom they were made does
+/// not matter.
+pub trait Method: Send + Sync {
     /// Its id in the catalogue.
     fn id(&self) -> &'static str;
 
@@ -42,6 +42,13 @@ pub trait Experiment: Send + Sync {
     /// one that matters most first.
     fn compared(&self) -> &'static [&'static str];
 
+    /// The claims, judged by the raw trials and summaries of a result.
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict>;
+}
+
+/// A question with a method.
+#[async_trait]
+pub trait Experiment: Method {
     /// Warm-up trials that it cannot do without.
     fn least_warmup(&self) -> u32 {
         0
@@ -74,9 +81,6 @@ pub trait Experiment: Send + Sync {
 
     /// One trial in one lane. Numbers and instances belong to the bench.
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd>;
-
-    /// The claims, judged by the raw trials and summaries of a result.
-    fn judge(&self, document: &ResultDocument) -> Vec<Verdict>;
 }
 
 /// The experiment with this id, when this version has it. `compare` is the

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use tandem_model::{BackendKind, Resources, ResultDocument, Verdict};
 use tandem_probe::{Shot, downtime_ns, lateness_ns, now};
 
-use super::{Bench, Experiment, Launched, TrialEnd};
+use super::{Bench, Experiment, Launched, Method, TrialEnd};
 use crate::analysis::verdicts;
 
 /// Memory and processors changed under load: while the app runs, and with a
@@ -17,8 +17,7 @@ const INTERVALS: [Duration; 2] = [Duration::from_millis(20), Duration::from_mill
 /// Load before, between and after the changes.
 const CALM: Duration = Duration::from_millis(600);
 
-#[async_trait]
-impl Experiment for Resize {
+impl Method for Resize {
     fn id(&self) -> &'static str {
         "resize"
     }
@@ -27,6 +26,13 @@ impl Experiment for Resize {
         &["cold_resize_downtime", "cold_resize_lag", "resize_lag", "longest_gap"]
     }
 
+    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
+        verdicts::resize(document)
+    }
+}
+
+#[async_trait]
+impl Experiment for Resize {
     async fn trial(&self, bench: &mut Bench<'_, '_>) -> Result<(), TrialEnd> {
         let given = bench.spec().resources;
         let bytes = given.memory_bytes.unwrap_or(512 << 20);
@@ -45,10 +51,6 @@ impl Experiment for Resize {
         bench.number("load_interval_time", interval.as_nanos() as f64);
         hot(bench, &app, interval, &small, &large).await?;
         cold(bench, &app, interval, &large).await
-    }
-
-    fn judge(&self, document: &ResultDocument) -> Vec<Verdict> {
-        verdicts::resize(document)
     }
 }
 

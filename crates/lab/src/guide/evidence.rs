@@ -1,4 +1,7 @@
-use tandem_model::{Accelerator, BackendKind, OutcomeKind, ResultDocument, TrialRecord};
+use tandem_model::{
+    Accelerator, BackendKind, CacheState, Digest, LaneReport, OutcomeKind, Resources,
+    ResultDocument, TrialRecord,
+};
 use tandem_stats::{median, summarize};
 
 use super::ENOUGH;
@@ -9,34 +12,87 @@ pub(super) struct Evidence<'a> {
     pub(super) lane: String,
     pub(super) backend: BackendKind,
     pub(super) accelerator: Option<Accelerator>,
+    image: &'a Digest,
+    resources: Resources,
     /// Result and lane id within it.
     found: Vec<(&'a ResultDocument, &'a str)>,
+    /// Results of the lane that measured another image, or under other limits.
+    others: Vec<&'a str>,
 }
 
-/// The lanes of all results; those of another accelerator are others.
+/// The lanes of all results, the latest first. Those of another accelerator are
+/// others. Nothing is pooled that is not the same: of a lane that ran several
+/// images, or under several limits, the latest counts that was measured often
+/// enough.
 pub(super) fn of_lanes<'a>(results: &[&'a ResultDocument]) -> Vec<Evidence<'a>> {
-    let mut lanes: Vec<Evidence<'a>> = Vec::new();
+    let mut all: Vec<Evidence<'a>> = Vec::new();
     for result in results {
-        for lane in &result.lanes {
+        let measured = |lane: &&LaneReport| {
+            result.trials.iter().any(|trial| trial.lane == lane.id && counts(trial))
+        };
+        for lane in result.lanes.iter().filter(measured) {
             // The second of equal lanes is the same lane.
             let name = lane.id.split('#').next().unwrap_or(&lane.id);
-            let known =
-                lanes.iter_mut().find(|it| it.lane == name && it.accelerator == lane.accelerator);
-            match known {
+            let image = &result.subject.digest;
+            let is_it = |it: &&mut Evidence<'_>| {
+                (it.lane.as_str(), it.accelerator) == (name, lane.accelerator)
+                    && (it.image, it.resources) == (image, lane.resources)
+            };
+            match all.iter_mut().find(is_it) {
                 Some(known) => known.found.push((result, &lane.id)),
-                None => lanes.push(Evidence {
+                None => all.push(Evidence {
                     lane: name.to_owned(),
                     backend: lane.backend,
                     accelerator: lane.accelerator,
+                    image,
+                    resources: lane.resources,
                     found: vec![(result, &lane.id)],
+                    others: Vec::new(),
                 }),
             }
+        }
+    }
+    let mut lanes: Vec<Evidence<'a>> = Vec::new();
+    for one in all {
+        let same =
+            |it: &&mut Evidence<'_>| it.lane == one.lane && it.accelerator == one.accelerator;
+        match lanes.iter_mut().find(same) {
+            Some(known) => known.set_against(one),
+            None => lanes.push(one),
         }
     }
     lanes
 }
 
-impl Evidence<'_> {
+impl<'a> Evidence<'a> {
+    /// Takes the place of this one, which is later, where this was measured too
+    /// rarely.
+    fn set_against(&mut self, earlier: Evidence<'a>) {
+        let mut left = earlier;
+        if self.memory().is_none() && left.memory().is_some() {
+            std::mem::swap(self, &mut left);
+        }
+        self.others.append(&mut left.others);
+        for (result, _) in left.found {
+            if !self.others.contains(&result.id.as_str()) {
+                self.others.push(&result.id);
+            }
+        }
+    }
+
+    /// What of the lane does not count, a sentence.
+    pub(super) fn apart(&self) -> Option<String> {
+        let ids = self.others.join(", ");
+        (!ids.is_empty()).then(|| {
+            format!("{}: what measured another image or under other limits does not count with the rest ({ids})", self.lane)
+        })
+    }
+
+    /// Whether a result counts here.
+    pub(super) fn rests_on(&self, id: &str) -> bool {
+        self.found.iter().any(|(result, _)| result.id == id)
+    }
+
     /// Memory that one more instance takes: as the n-th beside others where
     /// that was measured, else as the only one.
     pub(super) fn memory(&self) -> Option<(f64, usize)> {
@@ -59,8 +115,15 @@ impl Evidence<'_> {
         median(&self.values("image_bytes")).ok()
     }
 
+    /// With files in the page cache, where that was measured.
     pub(super) fn first_response(&self) -> Option<f64> {
-        median(&self.values("first_response")).ok()
+        let of = |cache: CacheState| -> Vec<f64> {
+            let found = self.found.iter().filter(|(result, _)| result.design.cache == cache);
+            found
+                .flat_map(|(result, lane)| values(&result.trials, lane, "first_response"))
+                .collect()
+        };
+        median(&of(CacheState::Warm)).or_else(|_| median(&of(CacheState::Cold))).ok()
     }
 
     /// Why the lane is left out.
@@ -82,11 +145,13 @@ impl Evidence<'_> {
 
     fn trials(&self) -> impl Iterator<Item = &TrialRecord> {
         self.found.iter().flat_map(|(result, lane)| {
-            result.trials.iter().filter(move |trial| {
-                trial.lane == **lane && !trial.warmup && trial.outcome == OutcomeKind::Measured
-            })
+            result.trials.iter().filter(move |trial| trial.lane == **lane && counts(trial))
         })
     }
+}
+
+fn counts(trial: &TrialRecord) -> bool {
+    !trial.warmup && trial.outcome == OutcomeKind::Measured
 }
 
 /// The upper end of the interval of the median, with the number of values;

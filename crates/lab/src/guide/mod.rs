@@ -1,7 +1,7 @@
 //! How much fits on this machine, by its own measurements.
 //!
 //! Only results of this machine and subject count (the caller leaves imported
-//! ones out), and a lane whose memory was
+//! ones out), of one image and under the same limits, and a lane whose memory was
 //! measured less than [`ENOUGH`] times is left out with the command that
 //! measures it. All reckoning takes the upper end of the 95 % interval of what
 //! one instance needs, so that chance does not promise too much.
@@ -170,9 +170,14 @@ pub fn guide(
         .collect();
     used.sort_by_key(|it| std::cmp::Reverse(it.started_at));
     let (mut lanes, mut left_out) = (Vec::new(), Vec::new());
+    let mut counted = Vec::new();
     for evidence in of_lanes(&used) {
+        left_out.extend(evidence.apart());
         match fit(&evidence, &room, class) {
-            Some(fit) => lanes.push(fit),
+            Some(fit) => {
+                lanes.push(fit);
+                counted.push(evidence);
+            }
             None => left_out.push(evidence.too_little(subject)),
         }
     }
@@ -188,6 +193,7 @@ pub fn guide(
     }
     let results = used
         .iter()
+        .filter(|it| counted.iter().any(|evidence| evidence.rests_on(&it.id)))
         .map(|it| UsedResult {
             id: it.id.clone(),
             experiment: it.experiment.clone(),
@@ -307,6 +313,48 @@ mod tests {
         assert!(why(&[other], "hello-flask").contains("no result of this machine"));
         assert!(why(&[density([50e6, 400e6], 5)], "postgres").contains("postgres"));
         assert!(why(&[], "hello-flask").contains("tandem experiment run density"));
+    }
+
+    #[test]
+    fn other_images_and_other_limits_are_never_pooled() {
+        let with = |id: &str, memory: f64, at: i64, change: &dyn Fn(&mut ResultDocument)| {
+            let mut found = density([50e6, memory], 3);
+            found.id = id.to_owned();
+            found.started_at = Timestamp::from_second(at).unwrap();
+            change(&mut found);
+            found
+        };
+        let small = |it: &mut ResultDocument| {
+            it.lanes[1].resources.memory_bytes = Some(256 << 20);
+        };
+        let results = [
+            with("old", 900e6, 1, &|it| {
+                it.subject.digest = tandem_model::Digest::from_sha256(&[7; 32]);
+            }),
+            with("large", 400e6, 2, &|_| ()),
+            with("small", 200e6, 3, &small),
+            with("few", 100e6, 4, &|it| {
+                it.subject.digest = tandem_model::Digest::from_sha256(&[8; 32]);
+                it.trials.truncate(2);
+            }),
+            // It could not run there.
+            with("none", 100e6, 5, &|it| {
+                it.lanes[1].resources.memory_bytes = Some(1 << 20);
+                it.trials.clear();
+            }),
+        ];
+        let found = guide(&results, room(), "hello-flask", 30).unwrap();
+        let of = |id: &str| found.lanes.iter().find(|lane| lane.lane == id).unwrap();
+        // The same image and limits in two results, and the latest of a machine
+        // that was measured often enough.
+        assert_eq!((of("container").bounds[0].n, of("vm/micro").bounds[0].n), (6, 3));
+        assert_eq!(of("vm/micro").fits, 30);
+        assert_eq!(found.lanes.len(), 2);
+        let [container, vm] = &found.left_out[..] else { panic!("{:?}", found.left_out) };
+        assert!(container.contains("(few, old)"), "{container}");
+        assert!(vm.contains("(few, large, old)"), "{vm}");
+        let used: Vec<_> = found.results.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!(used, ["small", "large"]);
     }
 
     #[test]

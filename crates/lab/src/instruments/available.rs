@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use tandem_backend::Backend;
 use tandem_model::InstanceRecord;
@@ -28,20 +28,47 @@ pub(crate) struct MachineMemory {
     pub(crate) others: u64,
 }
 
+/// How often it is read, and how long apart.
+const READINGS: u32 = 4;
+const APART: Duration = Duration::from_millis(50);
+
 impl MachineMemory {
     /// Reads it; the processes of these instances, their supervisors and what
     /// their engine keeps for them are nobody else's.
-    pub(crate) fn read(backend: &dyn Backend, ours: &[InstanceRecord]) -> Option<Self> {
+    ///
+    /// It is read a few times, and the fullest counts. Pages of a process that
+    /// is ending belong to nobody any more and are free only a moment later:
+    /// where a compiler ends, 250 MB were nowhere for a tenth of a second.
+    pub(crate) async fn read(backend: &dyn Backend, ours: &[InstanceRecord]) -> Option<Self> {
+        let mut readings = Vec::new();
+        for nth in 0..READINGS {
+            if nth > 0 {
+                tokio::time::sleep(APART).await;
+            }
+            readings.extend(Self::once(backend, ours));
+        }
+        Self::fullest(readings)
+    }
+
+    /// Of some readings, each with what is our own, that in which the least is on
+    /// its way.
+    fn fullest(readings: impl IntoIterator<Item = (Self, u64)>) -> Option<Self> {
+        let whole = |(it, own): &(Self, u64)| it.available + it.others + own;
+        readings.into_iter().max_by_key(whole).map(|(it, _)| it)
+    }
+
+    fn once(backend: &dyn Backend, ours: &[InstanceRecord]) -> Option<(Self, u64)> {
         let kept = ours.iter().flat_map(|record| backend.keepers(record));
         let ours: BTreeSet<u32> = ours.iter().flat_map(processes_of).chain(kept).collect();
         // Close together, for others go on meanwhile.
         let own = memory_of_these(&ours);
         let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
         let put_by = fs::read_to_string("/proc/zoneinfo").map_or(0, |text| put_by(&text));
-        Some(Self {
+        let found = Self {
             available: kibibytes(&meminfo, "MemAvailable:")? + put_by * PAGE,
             others: memory_of_all(&meminfo)?.saturating_sub(own),
-        })
+        };
+        Some((found, own))
     }
 }
 
@@ -97,6 +124,16 @@ mod tests {
         assert_eq!(kibibytes("MemTotal: 9 kB\n", "MemAvailable:"), None);
         let zones = "Node 0, zone DMA\n  pagesets\n    cpu: 0\n              count:    7\n              high: 9\n    cpu: 1\n              count: 4\n";
         assert_eq!(put_by(zones), 11);
+    }
+
+    #[test]
+    fn memory_on_its_way_from_one_to_another_is_waited_for() {
+        let of = |available, others, own| (MachineMemory { available, others }, own);
+        // A compiler of 250 ends: nobody's, then free. Ours grows meanwhile.
+        let readings = [of(1000, 400, 40), of(1000, 150, 41), of(1100, 150, 42), of(1246, 150, 42)];
+        assert_eq!(MachineMemory::fullest(readings), Some(readings[0].0));
+        assert_eq!(MachineMemory::fullest(readings[1..].to_vec()), Some(readings[3].0));
+        assert_eq!(MachineMemory::fullest([]), None);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl<'a> Attempt<'a> {
         self.address = Some(addr);
         let backend = &self.lane.setup.backend;
         let limit = self.request.time_limit;
-        self.before = MachineMemory::read(backend.as_ref(), &[]);
+        self.before = MachineMemory::read(backend.as_ref(), &[]).await;
         let mut prober = Prober::start(addr, &self.request.path, limit)
             .map_err(|e| failed("start the prober", e))?;
         self.t0 = now();

@@ -90,7 +90,8 @@ impl Attempt<'_> {
     async fn record_use(&mut self, record: &InstanceRecord, stage: &mut Stage<'_>) {
         let backend = self.lane.setup.backend.clone();
         // Before anybody is asked, which takes memory too.
-        let after = MachineMemory::read(backend.as_ref(), std::slice::from_ref(record));
+        let ours = std::slice::from_ref(record);
+        let after = MachineMemory::read(backend.as_ref(), ours).await;
         if let Some(sample) = self.told("memory", backend.sample(record).await, stage) {
             self.metric("memory_host", sample.memory.pss);
             self.metric("processes", u64::from(sample.processes));

@@ -20,7 +20,7 @@ pub(crate) use handed::{Access, Handed, openings, set_name};
 pub(crate) use nodes::{
     disk_node, file_node, layer_set, node_name, part_node, unlocked, volume_name,
 };
-pub(crate) use process::{Machine, Started};
+pub(crate) use process::{Machine, Pages, Started};
 pub(crate) use program::{QEMU_FIX, Qemu};
 pub(crate) use shape::{BLOCK, DEFAULT_MEMORY, LEAST_FOR_SYSTEM, LEAST_MEMORY, Shape};
 pub(crate) use uefi::Uefi;

@@ -63,6 +63,16 @@ impl Pair {
     }
 }
 
+/// In what pieces the kernel gives QEMU memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pages {
+    /// As the machine has it set up.
+    Usual,
+    /// Four kibibytes. Of what a balloon takes page by page nothing goes back
+    /// while the kernel makes huge pages anew out of what is left.
+    Small,
+}
+
 impl Started {
     /// Starts QEMU as `user` with the command line that `arguments` makes for
     /// the sockets, and with the files that it is handed; it reaches nothing else
@@ -72,6 +82,7 @@ impl Started {
         qemu: &Qemu,
         user: Option<User>,
         mut reach: Reach,
+        pages: Pages,
         arguments: impl FnOnce(Descriptors, &mut Handed) -> Result<Vec<OsString>, BackendError>,
     ) -> Result<Self, BackendError> {
         let failed = |e: io::Error| BackendError::io("start", &qemu.program, e);
@@ -101,7 +112,9 @@ impl Started {
         let user = handed.user().cloned();
         // SAFETY: the closure makes system calls only and allocates nothing.
         unsafe {
-            command.pre_exec(move || prepare(parent, user.as_ref(), &inherited, fence.as_ref()));
+            command.pre_exec(move || {
+                prepare(parent, user.as_ref(), &inherited, fence.as_ref(), pages)
+            });
         }
         let child = command.spawn().map_err(failed)?;
         // As long as anybody has them open, QEMU's locks on its disks stay.
@@ -139,7 +152,11 @@ fn prepare(
     user: Option<&User>,
     inherited: &[RawFd],
     fence: Option<&Fence>,
+    pages: Pages,
 ) -> io::Result<()> {
+    if pages == Pages::Small {
+        rustix::thread::disable_transparent_huge_pages(true)?;
+    }
     user.map_or(Ok(()), User::assume)?;
     // After that: whoever becomes another user loses it.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;

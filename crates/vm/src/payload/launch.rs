@@ -30,8 +30,8 @@ use crate::{
     guest::{guest_program, write_boot, write_initrd},
     kernel::{Flavour, Kernel},
     machine::{
-        Arguments, Board, Boot, Disk, Machine, Memory, Qemu, Reach, Shape, Started, Uefi, User,
-        maps_memory, runs_machines,
+        Arguments, Board, Boot, Disk, Machine, Memory, Pages, Qemu, Reach, Shape, Started, Uefi,
+        User, maps_memory, runs_machines,
     },
     qmp::Qmp,
     quota::{self, Quota},
@@ -308,12 +308,20 @@ impl VmPayload {
             None
         };
         let reach = Self::reach(&parts.qemu, &shares);
-        Started::spawn(&parts.qemu, user, reach, |descriptors, handed| {
+        let shape = resume.map_or(self.shape, |resume| resume.state.shape());
+        // A processor of silicon is quicker with huge pages, an emulated one is
+        // not.
+        let pages = if shape.room > 0 && accelerator == Accelerator::Tcg {
+            Pages::Small
+        } else {
+            Pages::Usual
+        };
+        Started::spawn(&parts.qemu, user, reach, pages, |descriptors, handed| {
             Arguments {
                 qemu: &parts.qemu,
                 accelerator,
                 board: resume.map_or(parts.board.0, |resume| resume.state.board),
-                shape: resume.map_or(self.shape, |resume| resume.state.shape()),
+                shape,
                 name: &name,
                 boot: match self.kind {
                     Kind::Micro => Boot::Kernel { kernel: &kernel, initrd: begins_with },

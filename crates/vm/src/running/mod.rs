@@ -58,6 +58,8 @@ pub(crate) struct RunningVm {
     least: u64,
     /// Processors that may still be plugged in, one after the other.
     places: Cell<u32>,
+    /// A processor was taken from it in this life of QEMU's.
+    lost_one: Cell<bool>,
     /// The channel rests, because the machine was paused.
     at_rest: Cell<bool>,
     has_volumes: bool,
@@ -132,6 +134,7 @@ impl RunningVm {
             limits,
             least,
             places: Cell::new(places),
+            lost_one: Cell::new(false),
             at_rest,
             has_volumes,
         }

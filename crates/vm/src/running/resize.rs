@@ -172,6 +172,7 @@ impl RunningVm {
         }
         let fewer = usize::try_from(now.saturating_sub(wanted)).unwrap_or_default();
         for place in used.iter().take(fewer) {
+            self.lost_one.set(true);
             let id = json!({"id": place.qom_path});
             self.qmp.execute("device_del", Some(id)).await.map_err(failed)?;
         }

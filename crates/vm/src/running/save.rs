@@ -50,6 +50,7 @@ impl RunningVm {
         if memory {
             // Without one nobody would bring the guest's time and name right.
             self.agent()?;
+            self.is_whole()?;
         }
         if memory && !runs && !self.at_rest.get() {
             let why = "it was paused while its guest gave no answer";
@@ -164,6 +165,21 @@ impl RunningVm {
         }
         self.qmp.close_state().await;
         saved
+    }
+
+    /// QEMU waits for every emulated processor before it saves memory, for one
+    /// that was taken away too (`tcg_log_global_after_sync`, seen in 10.0): for
+    /// ever, and cannot be told to give up.
+    fn is_whole(&self) -> Result<(), BackendError> {
+        let is_emulated = self.state.borrow().accelerator == Accelerator::Tcg;
+        if !self.lost_one.get() || !is_emulated {
+            return Ok(());
+        }
+        Err(BackendError::Unavailable {
+            what: "a snapshot of this machine's memory".to_owned(),
+            why: "a processor was taken from it while it ran, and QEMU's software emulation would wait for that one for ever".to_owned(),
+            fix: "keep its disk alone, without --memory, or restart it first".to_owned(),
+        })
     }
 
     /// Whether the guest may run while its memory is saved. What an emulated

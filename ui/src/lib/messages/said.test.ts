@@ -16,7 +16,7 @@ import { fetchSaid, label, said } from "./said.svelte";
 
 const CRATES = "../../../../crates/";
 const TEXTS: Record<string, string> = import.meta.glob(
-  ["../../../../crates/{lab/src/analysis,lab/src/guide,app/src/course,app/src/course/judge,app/src/lesson,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
+  ["../../../../crates/{lab/src/analysis,lab/src/guide,lab/src/merge,app/src/course,app/src/course/judge,app/src/lesson,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
   { query: "?raw", import: "default", eager: true },
 );
 
@@ -25,11 +25,11 @@ const FINDINGS = ["Capability::ok", "Capability::limited", "Capability::missing"
 /** Sources by what is said in them; of some only the texts in these calls. */
 const SOURCES: [readonly Phrase[], string[], string[]][] = [
   [verdicts, [], ["lab/src/analysis/verdicts.rs", "lab/src/analysis/contrast.rs", "lab/src/analysis/verdicts/equal.rs", "lab/src/analysis/verdicts/growth.rs", "app/src/course/judge.rs", "app/src/course/judge/timed.rs", "app/src/course/judge/supply.rs", "app/src/course/judge/kept.rs"]],
-  [warnings, [], ["lab/src/analysis/warnings.rs"]],
+  [warnings, [], ["lab/src/analysis/warnings.rs", "lab/src/merge/told.rs"]],
   [doctor, [], ["container/src/container/probe.rs", "container/src/checkpoint/probe.rs", "rootless/src/capability.rs"]],
   [doctor, FINDINGS, ["container/src/process/engine.rs", "vm/src/engine.rs", "app/src/base.rs", "app/src/doctor.rs"]],
   [checks, [], ["app/src/lesson/check.rs"]],
-  [guide, [], ["lab/src/guide/advice.rs", "lab/src/guide/mod.rs"]],
+  [guide, [], ["lab/src/guide/advice.rs", "lab/src/guide/mod.rs", "lab/src/guide/evidence.rs"]],
   [errors, [], ["app/src/error.rs", "backend/src/error.rs", "image/src/error.rs", "image/src/registry/error.rs", "build/src/error.rs"]],
   [charts, [], ["report/src/from_result.rs", "report/src/ledger.rs", "report/src/lines/mod.rs", "report/src/race/layout.rs", "report/src/race/mod.rs", "report/src/distribution/mod.rs", "report/src/amounts/mod.rs", "report/src/matrix.rs", "report/src/timeline/mod.rs", "report/src/pictures/mod.rs", "report/src/pictures/words.rs", "report/src/lines/quantity.rs"]],
 ];

@@ -67,12 +67,25 @@ fn word(yes: bool) -> &'static str {
 }
 
 fn marks((c_disk, c_memory): (bool, bool), (v_disk, v_memory): (bool, bool)) -> String {
+    let machine = if v_disk && v_memory {
+        "So VMs do restore whole"
+    } else {
+        "So this VM did not restore whole"
+    };
+    let container = match (c_disk, c_memory) {
+        (true, true) => {
+            "a container is less ephemeral than the claim says, for its files can be kept, and by a checkpoint (CRIU) its memory too"
+        }
+        (true, false) => {
+            "a container is less ephemeral than the claim says, for its files can be kept"
+        }
+        _ => "of this container the files did not come back",
+    };
     format!(
-        "VM: the mark on disk {}, the one in memory {}. Container: the mark on disk {}, the one in memory {}. So VMs do restore whole; a container is less ephemeral than the claim says, for its files can be kept{}.",
+        "VM: the mark on disk {}, the one in memory {}. Container: the mark on disk {}, the one in memory {}. {machine}; {container}.",
         word(v_disk),
         word(v_memory),
         word(c_disk),
         word(c_memory),
-        if c_memory { ", and by a checkpoint (CRIU) its memory too" } else { "" }
     )
 }

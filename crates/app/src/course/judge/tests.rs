@@ -303,3 +303,70 @@ fn the_reason_is_that_of_a_lane_which_the_claim_is_about() {
     let why = judged(&found).why;
     assert!(why.ends_with("The first reason: no kernel"), "{why}");
 }
+
+#[test]
+fn the_comparison_with_a_bare_process_says_that_it_lacks_one() {
+    let times = seconds([1.0, 1.1, 1.0, 1.05, 1.0]);
+    let lane = [("cpu_time", &times[..])];
+    let found = judged(&document("overhead", &[("container", &lane), ("vm/micro", &lane)]));
+    assert_eq!(found.outcome, VerdictOutcome::NotMeasured);
+    assert!(found.why.contains("bare process, and this run had none"), "{}", found.why);
+    let empty =
+        document("overhead", &[("process", &[]), ("container", &lane), ("vm/micro", &lane)]);
+    assert_eq!(judged(&empty).why, "Not every lane was measured.");
+}
+
+#[test]
+fn of_several_machines_the_one_that_is_judged_is_named() {
+    let times = seconds([1.0, 1.1, 1.0, 1.05, 1.0]);
+    let lane = [("edit_to_response", &times[..])];
+    let lanes = [("container", &lane[..]), ("vm/full", &lane), ("vm/micro", &lane)];
+    assert!(
+        judged(&document("build", &lanes))
+            .why
+            .ends_with("The VM is vm/full; the other machines' figures stand in the table.")
+    );
+    assert!(!judged(&document("build", &lanes[..2])).why.contains("The VM is"));
+}
+
+#[test]
+fn requests_without_an_answer_are_not_forgotten_beside_a_percentile() {
+    let calm = seconds([0.01, 0.011, 0.01, 0.012, 0.01]);
+    let of = |failed: f64| {
+        let (asked, failed) = ([200.0; 5], [failed; 5]);
+        let lane = [
+            ("latency_p99", &calm[..]),
+            ("latency_p99_beside", &calm),
+            ("requests", &asked),
+            ("requests_beside", &asked),
+            ("failed_requests_beside", &failed),
+        ];
+        judged(&document("neighbour", &[("container", &lane), ("vm/micro", &lane)]))
+    };
+    assert_eq!(of(0.0).outcome, VerdictOutcome::Supported);
+    let some = of(3.0);
+    assert_eq!(some.outcome, VerdictOutcome::Inconclusive);
+    assert!(
+        some.why.contains("15 of 1000 requests to the container and 15 of 1000"),
+        "{}",
+        some.why
+    );
+}
+
+#[test]
+fn a_snapshot_that_did_not_bring_all_back_is_not_said_to_have() {
+    let told = |vm: f64, container: f64| {
+        let (vm, container) = ([vm; 1], [container; 1]);
+        let of = |marks: &[f64; 1]| {
+            [("survives.disk", marks.to_vec()), ("survives.memory", marks.to_vec())]
+        };
+        let rows = [of(&container), of(&vm)];
+        let rows = rows.each_ref().map(|row| row.each_ref().map(|(name, all)| (*name, &all[..])));
+        judged(&document("snapshot", &[("container", &rows[0]), ("vm/micro", &rows[1])])).why
+    };
+    assert!(
+        told(1.0, 0.0).contains("So VMs do restore whole; of this container the files did not")
+    );
+    let lost = told(0.0, 1.0);
+    assert!(lost.contains("So this VM did not restore whole") && lost.contains("(CRIU)"), "{lost}");
+}

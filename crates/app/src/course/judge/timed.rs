@@ -27,14 +27,19 @@ impl Pair<'_> {
     pub(super) fn build(&self) -> Judged {
         let found = self.contrast("edit_to_response")?;
         let (outcome, evidence) = found.judged();
-        let cold = self.both("build_cold").map_or(0.0, |(c, v)| f64::midpoint(c, v));
         let told = format!(
-            "From the changed line to the answer the VM took {} times as long as the container ({}); a build without a cache takes {}.",
+            "From the changed line to the answer the VM took {} times as long as the container ({}).",
             found.times(),
-            found.numbers(),
-            format_duration(cold)
+            found.numbers()
         );
-        Some((outcome, joined(&[told, evidence])))
+        let cold = self.both("build_cold").map(|(container, vm)| {
+            format!(
+                "A build without a cache, which is the same for both, took {} in the container's trials and {} in the VM's (medians).",
+                format_duration(container),
+                format_duration(vm)
+            )
+        });
+        Some((outcome, joined(&[told, evidence, cold.unwrap_or_default()])))
     }
 
     pub(super) fn overhead(&self) -> Judged {
@@ -85,9 +90,11 @@ impl Pair<'_> {
             return None;
         }
         let few = all.iter().any(Contrast::has_too_few);
-        // How much is too much is a matter of taste: never refuted.
+        let failed = self.failed_requests();
+        // How much is too much is a matter of taste: never refuted. Where
+        // requests had no answer at all no percentile says how long they took.
         let outcome = match below(&all, BEARABLE) {
-            VerdictOutcome::Supported if !few => VerdictOutcome::Supported,
+            VerdictOutcome::Supported if !few && failed.is_none() => VerdictOutcome::Supported,
             _ => VerdictOutcome::Inconclusive,
         };
         Some((
@@ -97,10 +104,31 @@ impl Pair<'_> {
                     "Beside a neighbour that keeps something busy without end, the slowest answers (p99) took so many times as long in the container and in the VM: {}.",
                     told.join("; ")
                 ),
+                failed.unwrap_or_default(),
                 self.few_requests().unwrap_or_default(),
                 if few { too_few() } else { String::new() },
             ]),
         ))
+    }
+
+    /// Requests beside a neighbour that had no answer, a sentence where there
+    /// were any.
+    fn failed_requests(&self) -> Option<String> {
+        let sum = |lane: &LaneReport, of: &str| -> f64 {
+            let beside = ["_beside", "_beside_memory", "_beside_disk"];
+            let all = |suffix| values(&self.document.trials, &lane.id, &format!("{of}{suffix}"));
+            beside.into_iter().flat_map(all).sum()
+        };
+        let lanes = [self.container, self.vm];
+        let [container, vm] = lanes.map(|lane| sum(lane, "failed_requests"));
+        (container + vm > 0.0).then(|| {
+            let [of_container, of_vm] = lanes.map(|lane| format_number(sum(lane, "requests")));
+            format!(
+                "Beside a neighbour {} of {of_container} requests to the container and {} of {of_vm} to the VM had no answer, and are in no percentile: the slowest answers were slower than that.",
+                format_number(container),
+                format_number(vm)
+            )
+        })
     }
 
     /// An emulated machine answers so rarely that its p99 is one answer.

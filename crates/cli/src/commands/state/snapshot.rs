@@ -5,12 +5,15 @@ use crate::{
     commands::Context,
     grammar::Snapshot,
     output::{ago, json, line, table},
+    signals::unless_interrupted,
 };
 
 pub(super) async fn run(context: &Context, command: Snapshot) -> anyhow::Result<u8> {
     match command {
         Snapshot::Create { memory, json: wanted, instance, name } => {
-            let taken = context.app.snapshot(&instance, &name, memory).await?;
+            let taking = Box::pin(context.app.snapshot(&instance, &name, memory));
+            let Some(taken) = unless_interrupted(taking).await else { return Ok(130) };
+            let taken = taken?;
             if wanted.json {
                 json(&taken)?;
                 return Ok(0);
@@ -35,8 +38,10 @@ pub(super) async fn run(context: &Context, command: Snapshot) -> anyhow::Result<
             }
         }
         Snapshot::Restore { into, without_memory, json: wanted, instance, name } => {
-            let restored =
-                context.app.restore(&instance, &name, into.as_deref(), !without_memory).await?;
+            let restoring =
+                Box::pin(context.app.restore(&instance, &name, into.as_deref(), !without_memory));
+            let Some(restored) = unless_interrupted(restoring).await else { return Ok(130) };
+            let restored = restored?;
             if wanted.json {
                 json(&restored)?;
                 return Ok(0);

@@ -16,7 +16,13 @@ pub(crate) fn density(document: &ResultDocument) -> Vec<Verdict> {
 
 fn fits(pair: &Pair<'_>) -> Verdict {
     let Some(found) = pair.contrast("marginal_memory") else {
-        return not_measured(LIGHT, pair.missing("marginal_memory"));
+        let of = |lane: &str| values(&pair.document.trials, lane, "instances");
+        let single = [&pair.container.id, &pair.vm.id].into_iter().flat_map(|lane| of(lane));
+        let mut why = pair.missing("marginal_memory");
+        if single.reduce(f64::max).is_some_and(|most| most < 2.0) {
+            why.push_str(" One instance alone shows no growth: let more run with --instances.");
+        }
+        return not_measured(LIGHT, why);
     };
     let (outcome, evidence) = found.judged();
     let mut why = vec![

@@ -3,7 +3,7 @@ use std::{fs::File, io, os::unix::fs::FileExt as _, path::Path};
 use serde_json::{Value, json};
 use tandem_backend::BackendError;
 
-use super::{ForeignFormat, MOST, ova, qcow2, tar::Member, vmdk};
+use super::{ForeignFormat, MOST, converted_first, ova, qcow2, tar::Member, vmdk};
 use crate::{disk::CarryError, machine::file_node};
 
 /// One of the disks that come in.
@@ -49,6 +49,11 @@ pub fn look_at_disk(path: &Path, format: Option<ForeignFormat>) -> Result<Foreig
     let found = ForeignFormat::of(&head);
     let format = match (format, found) {
         (None, None) => {
+            if let Some(kind) = converted_first(&head) {
+                return Err(unfit(format!(
+                    "is a {kind} disk, which is not read here; convert it first with `qemu-img convert -O qcow2`"
+                )));
+            }
             let text =
                 "is no disk that is known here; if it is the bytes of one, say `--format raw`";
             return Err(unfit(text.to_owned()));

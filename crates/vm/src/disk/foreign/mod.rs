@@ -89,6 +89,18 @@ impl ForeignFormat {
     }
 }
 
+/// What kind of disk of somebody else's a file is that QEMU reads and we do not.
+fn converted_first(head: &[u8]) -> Option<&'static str> {
+    match head {
+        _ if head.get(64..68) == Some(&[0x7f, 0x10, 0xda, 0xbe]) => Some("VDI"),
+        _ if head.starts_with(b"vhdxfile") => Some("VHDX"),
+        _ if head.starts_with(b"conectix") => Some("VHD"),
+        _ if head.starts_with(b"QED\0") => Some("QED"),
+        _ if head.starts_with(b"Without") && head.get(7..11) == Some(b"Free") => Some("Parallels"),
+        _ => None,
+    }
+}
+
 /// An integer at a place, if it is there.
 fn big<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
@@ -112,5 +124,10 @@ mod tests {
         assert_eq!(ForeignFormat::of(&sector), Some(ForeignFormat::Ova));
         assert_eq!(ForeignFormat::of(b"QFI\xfb"), Some(ForeignFormat::Qcow2));
         assert_eq!(ForeignFormat::of(b"# Disk DescriptorFile\n"), Some(ForeignFormat::Vmdk));
+        let mut virtual_box = vec![0; 512];
+        assert_eq!(converted_first(&virtual_box), None);
+        virtual_box[64..68].copy_from_slice(&0xbeda_107f_u32.to_le_bytes());
+        assert_eq!(converted_first(&virtual_box), Some("VDI"));
+        assert_eq!(converted_first(b"vhdxfile"), Some("VHDX"));
     }
 }

@@ -4,6 +4,8 @@ import type { Phrase } from "../../reword";
 
 export const guide: readonly Phrase[] = [
   ["no result of this machine measured {subject}", "kein Ergebnis dieses Rechners hat {0} gemessen"],
+  ["{lane}: {n} trials tell of its memory, and {ENOUGH} are needed (tandem experiment run density --subject {subject} --lanes {lane} --trials {ENOUGH})", "{0}: {1} Durchgänge sagen etwas über ihren Speicher, und {2} sind nötig (tandem experiment run density --subject {3} --lanes {4} --trials {5})"],
+  ["{}: what measured another image or under other limits does not count with the rest ({ids})", "{0}: was ein anderes Image oder unter anderen Grenzen gemessen hat, zählt nicht mit dem Übrigen ({1})"],
   ["there is nothing to reckon with: {why}. Next: tandem experiment run density size --subject {subject} --lanes container,vm --trials {ENOUGH}", "es gibt nichts, womit zu rechnen wäre: {0}. Als Nächstes: tandem experiment run density size --subject {1} --lanes container,vm --trials {2}"],
   ["On this machine fit {} of {} or {} of {}: what more of them cost is isolation, so choose by whom you trust first and by number second.", "Auf diesen Rechner passen {0} von {1} oder {2} von {3}: mehr davon kosten Isolation, also zuerst danach wählen, wem man traut, und dann nach der Zahl."],
   ["memory runs out first", "zuerst geht der Speicher aus"],

@@ -3,6 +3,9 @@
 import type { Phrase } from "../../reword";
 
 export const warnings: readonly Phrase[] = [
+  ["not measured as machine 1 was: {}", "nicht gemessen wie Rechner 1: {0}"],
+  ["page cache: {} and {}", "Seitencache: {0} und {1}", { warm: "warm", cold: "kalt" }],
+  ["limits of {}: memory {}, thousandths of a processor {}, processes {} and memory {}, thousandths of a processor {}, processes {}", "Grenzen von {0}: Speicher {1}, Tausendstel eines Prozessors {2}, Prozesse {3} und Speicher {4}, Tausendstel eines Prozessors {5}, Prozesse {6}"],
   ["not a fair comparison: {}", "kein fairer Vergleich: {0}"],
   ["{lane}: one trial shows no spread; run at least 6 with --trials 6", "{0}: ein Durchgang zeigt keine Streuung; mindestens 6 ausführen, mit --trials 6"],
   ["{lane}: with {n} trials an interval of the median covers the truth at most {} % of the time; run at least 6 for 95 %", "{0}: bei {1} Durchgängen trifft ein Intervall des Medians die Wahrheit in höchstens {2} % der Fälle; für 95 % mindestens 6 ausführen"],
@@ -23,5 +26,8 @@ export const warnings: readonly Phrase[] = [
   ["the machine's clock was set {} by {} during trial {index} of {lane}; launches are timed by another clock, but times of day around it are wrong", "die Uhr des Rechners wurde in Durchgang {2} von {3} um {1} {0}; Starts werden mit einer anderen Uhr gemessen, aber Uhrzeiten um ihn herum stimmen nicht", { back: "zurückgestellt", forward: "vorgestellt" }],
   ["Tandem itself was held still for {} during trial {index} of {lane} (Ctrl-Z, a debugger, or a machine without a moment for it), so its times may be too long; look at that trial, or run it again", "Tandem selbst stand während des Durchgangs {1} von {2} für {0} still (Strg-Z, ein Debugger oder ein Rechner ohne einen Augenblick dafür), seine Zeiten sind also vielleicht zu lang; diesen Durchgang ansehen oder neu ausführen"],
   ["the machine slept for {} during trial {index} of {lane}, which counts no time but cools caches and breaks connections; look at that trial, or run it again", "der Rechner schlief {0} in Durchgang {1} von {2}; das zählt keine Zeit, kühlt aber Caches und trennt Verbindungen; diesen Durchgang ansehen oder noch einmal ausführen"],
+  ["joined from {} runs: {}", "aus {0} Läufen zusammengeführt: {1}"],
+  ["in the run {}: {sentence}", "im Lauf {0}: {1}"],
+  ["{}: the runs differ, `{metric}` of {} is {} times that of {}; their trials lie further apart than chance explains, and intervals over all of them are too narrow: look at them side by side with `tandem result compare`", "{0}: die Läufe unterscheiden sich, `{1}` von {2} ist das {3}-Fache von {4}; ihre Durchgänge liegen weiter auseinander, als der Zufall erklärt, und Intervalle über alle sind zu eng: sie mit `tandem result compare` nebeneinander ansehen"],
   ["another image", "ein anderes Image"],
 ];
