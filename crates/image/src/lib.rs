@@ -33,6 +33,7 @@ mod fetch;
 pub mod fuzz;
 mod image;
 mod layer;
+mod plain_file;
 mod platform;
 mod registry;
 mod store;
@@ -50,6 +51,7 @@ pub use layer::{
     OverlayXattrs, Rebase, decompressed_archive, extract, is_compressed, pack_layer, pack_tree,
     parse_pax, pax::PaxRecord, unpack_layer,
 };
+pub use plain_file::PlainFiles;
 pub use platform::{ParsePlatformError, Platform};
 pub use registry::{
     Access, Credentials, LoginFiles, PullOptions, RegistryError, Transfer, login, logout,
