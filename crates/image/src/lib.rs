@@ -48,7 +48,8 @@ pub use fetch::{Fetched, fetch_file};
 pub use image::{Image, Layer, NewLayer, chain_ids};
 pub use layer::{
     ArchiveMember, ArchiveMembers, DiskUsage, Extract, Kind as MemberKind, LayerError, Limits,
-    OverlayXattrs, Rebase, decompressed_archive, extract, is_compressed, pack_layer, pack_tree,
+    OverlayXattrs, Rebase, decompressed_archive, extract, has_single_id, is_compressed, pack_layer,
+    pack_tree,
     parse_pax, pax::PaxRecord, unpack_layer,
 };
 pub use plain_file::PlainFiles;
