@@ -3,7 +3,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tandem_backend::BackendError;
 use tandem_model::{
-    Accelerator, BackendKind, Digest, ErrorCode, Exit, HealthStatus, InstanceRecord, InstanceState, Resources,
+    Accelerator, BackendKind, Digest, ErrorCode, Exit, HealthStatus, InstanceRecord, InstanceState,
+    Resources,
 };
 
 use crate::{App, AppError, InstanceFilter, filter, spec::signal_of};

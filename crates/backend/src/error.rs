@@ -114,7 +114,9 @@ pub enum BackendError {
         reason: String,
     },
     /// The image has not this user or group.
-    #[error("the image has no user or group `{0}`: use a number up to 2147483647 or add it in the Dockerfile")]
+    #[error(
+        "the image has no user or group `{0}`: use a number up to 2147483647 or add it in the Dockerfile"
+    )]
     NoUser(String),
     /// No volume has this name.
     #[error("there is no volume `{name}`: {hint}`tandem volume ls` lists them")]

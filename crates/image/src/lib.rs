@@ -49,8 +49,7 @@ pub use image::{Image, Layer, NewLayer, chain_ids};
 pub use layer::{
     ArchiveMember, ArchiveMembers, DiskUsage, Extract, Kind as MemberKind, LayerError, Limits,
     OverlayXattrs, Rebase, decompressed_archive, extract, has_single_id, is_compressed, pack_layer,
-    pack_tree,
-    parse_pax, pax::PaxRecord, unpack_layer,
+    pack_tree, parse_pax, pax::PaxRecord, unpack_layer,
 };
 pub use plain_file::PlainFiles;
 pub use platform::{ParsePlatformError, Platform};

@@ -126,8 +126,7 @@ impl Copying<'_> {
         }
         match kind {
             FileType::Directory => {
-                let flags =
-                    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let inner = openat(dir, name, flags, Mode::empty())?;
                 self.folder(&inner, path)
             }

@@ -305,7 +305,8 @@ impl Supervisor {
         }
         let _ = std::fs::remove_file(self.store.dir(&self.record.id).join("control.sock"));
         let owned = self.record.spec.owner.is_some();
-        let goes = self.record.spec.remove && self.fate == Fate::AsSpecified || owned && self.owner_gone;
+        let goes =
+            self.record.spec.remove && self.fate == Fate::AsSpecified || owned && self.owner_gone;
         let removed = if clean && goes {
             self.store.delete(&self.record.id)
         } else {

@@ -251,7 +251,9 @@ fn epoch(options: &BuildOptions) -> Result<Option<i64>, BuildError> {
             let seconds = text.parse().ok();
             let seconds = seconds.filter(|it| jiff::Timestamp::from_second(*it).is_ok());
             seconds.ok_or_else(|| {
-                let text = format!("{EPOCH} is `{text}`: expected seconds since 1970, up to the year 9999");
+                let text = format!(
+                    "{EPOCH} is `{text}`: expected seconds since 1970, up to the year 9999"
+                );
                 BuildError::Usage(text)
             })
         })

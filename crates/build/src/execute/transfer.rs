@@ -290,8 +290,11 @@ impl Builder<'_> {
                 continue;
             }
             if found.is_empty() {
-                let hint =
-                    if from.name == "the build context" { self.hint(&text, parents.is_some()) } else { String::new() };
+                let hint = if from.name == "the build context" {
+                    self.hint(&text, parents.is_some())
+                } else {
+                    String::new()
+                };
                 return Err(BuildError::Instruction {
                     place: format!("{}:{}", self.dockerfile.file, word.span.start),
                     instruction: instruction.text.clone(),

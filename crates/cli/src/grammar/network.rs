@@ -2,7 +2,9 @@ use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
 use tandem_app::PruneFilter;
-use tandem_model::{HostAddress, NetworkChoice, PortMaps, Subnet, parse_address, parse_alias, parse_host};
+use tandem_model::{
+    HostAddress, NetworkChoice, PortMaps, Subnet, parse_address, parse_alias, parse_host,
+};
 
 use super::{Json, Listing};
 

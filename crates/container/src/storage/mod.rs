@@ -61,9 +61,8 @@ pub(crate) fn mount_all(
                 let size = size_bytes.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
                 // Alone there is nobody whose it could be.
                 let alone = Standing::of_process().is_single();
-                let owner = |key, id: &Option<u32>| {
-                    id.filter(|_| !alone).map(|id| format!(",{key}={id}"))
-                };
+                let owner =
+                    |key, id: &Option<u32>| id.filter(|_| !alone).map(|id| format!(",{key}={id}"));
                 let (uid, gid) = (owner("uid", uid), owner("gid", gid));
                 let (uid, gid) = (uid.unwrap_or_default(), gid.unwrap_or_default());
                 let data = format!("mode={mode:o}{size}{uid}{gid}");

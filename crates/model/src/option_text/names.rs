@@ -44,7 +44,8 @@ pub fn parse_hostname(text: &str) -> Result<String, ParseOptionError> {
 /// What an address looks like.
 pub fn parse_address(text: &str) -> Result<IpAddr, ParseOptionError> {
     let shown: String = text.chars().take(64).collect();
-    let wrong = |_| ParseOptionError(format!("`{shown}` is no address: write e.g. 10.0.0.1 or ::1"));
+    let wrong =
+        |_| ParseOptionError(format!("`{shown}` is no address: write e.g. 10.0.0.1 or ::1"));
     text.parse().map_err(wrong)
 }
 

@@ -146,7 +146,10 @@ async fn parents_are_kept_below_what_a_pattern_names() {
     let all = ["a", "a/b", "a/b/c", "a/b/c/z.md", "a/b/c/z.txt", "a/b/y.txt"];
     for (sources, expected) in [
         // Any number of folders, none too.
-        ("**/*.txt", &["a", "a/b", "a/b/c", "a/b/c/z.txt", "a/b/y.txt", "a/x.txt", "d", "d/q.txt"][..]),
+        (
+            "**/*.txt",
+            &["a", "a/b", "a/b/c", "a/b/c/z.txt", "a/b/y.txt", "a/x.txt", "d", "d/q.txt"][..],
+        ),
         ("a/**/z.*", &["a", "a/b", "a/b/c", "a/b/c/z.md", "a/b/c/z.txt"]),
         ("a/./**/*.md", &["b", "b/c", "b/c/z.md", "e", "e/n.md"]),
         // What is in a folder that fits comes along.

@@ -120,8 +120,11 @@ mod tests {
         let member = |given: &str, other: &str, last| {
             (Called { given: words(given), other: words(other) }, Ipv4Addr::new(10, 0, 0, last))
         };
-        let members =
-            [member("one web", "host 1a", 2), member("two web", "one 2b", 3), member("x", "host", 4)];
+        let members = [
+            member("one web", "host 1a", 2),
+            member("two web", "one 2b", 3),
+            member("x", "host", 4),
+        ];
         let found = |name| -> Vec<u8> {
             addresses(&members, name).iter().map(|address| address.octets()[3]).collect()
         };
