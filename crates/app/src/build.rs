@@ -4,7 +4,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tandem_backend::BackendError;
 use tandem_build::{
     BuildContext, BuildError, BuildEvent, BuildOptions, Built, ContextSource, build,
 };
@@ -26,7 +25,7 @@ impl App {
         let runner = StepEngine::new(self.program.clone());
         tokio::select! {
             built = build(&self.images, &self.home, &runner, options, events) => Ok(built?),
-            () = cancel.cancelled() => Err(BackendError::Cancelled.into()),
+            () = cancel.cancelled() => Err(BuildError::Cancelled.into()),
         }
     }
 
@@ -60,7 +59,7 @@ impl App {
             let mut line = |text: &str| notice("bootstrap-log", text);
             let made = tokio::select! {
                 made = self.ensure_base(kind, &mut line) => made?,
-                () = cancel.cancelled() => return Err(BackendError::Cancelled.into()),
+                () = cancel.cancelled() => return Err(BuildError::Cancelled.into()),
             };
             notice("bootstrap", &format!("{made} stands in for {base}"));
             let source = ContextSource::Image(made);

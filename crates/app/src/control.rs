@@ -3,7 +3,10 @@ use std::{process::Command, time::Duration};
 use tandem_backend::signal_number;
 use tandem_model::{ExecSpec, InstanceRecord};
 
-use crate::{App, AppError, spec::not_a_signal};
+use crate::{
+    App, AppError,
+    spec::{not_a_signal, signal_of, variable_name},
+};
 
 /// The number of SIGKILL.
 const KILL: i32 = 9;
@@ -35,6 +38,9 @@ impl App {
                 "the working directory `{cwd}` is not absolute: begin it with /"
             )));
         }
+        for variable in &spec.env {
+            variable_name(variable)?;
+        }
         Ok(self.backend(record.spec.backend).exec_command(&record.id, spec).await?)
     }
 
@@ -46,8 +52,13 @@ impl App {
         grace: Option<Duration>,
         signal: Option<&str>,
     ) -> Result<InstanceRecord, AppError> {
-        let stopped = self.stop_with(instance, grace, signal).await?;
-        self.start(stopped.id.as_str()).await
+        let number = signal_of(signal)?;
+        let record = self.instances.find(instance)?;
+        if record.state.is_up() {
+            let backend = self.backend(record.spec.backend);
+            backend.stop_for_start(&record.id, grace, number).await?;
+        }
+        self.start(record.id.as_str()).await
     }
 
     /// Holds every process of a running instance still.

@@ -7,9 +7,9 @@ use std::{
 };
 
 use tandem_container::{
-    FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copy_destination,
+    FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copied_as_it_is, copy_destination,
 };
-use tandem_image::{Extract, LayerError, Limits, extract, pack_tree};
+use tandem_image::{Extract, LayerError, Limits, PlainFiles, extract, pack_tree};
 use tandem_model::{BackendKind, ErrorCode, Failure};
 use tandem_vm::GuestTool;
 
@@ -102,7 +102,9 @@ struct Helper {
 fn source_of(from: &CopyEnd, follow: bool) -> Result<Option<FilesSource>, AppError> {
     let CopyEnd::Host(path) = from else { return Ok(None) };
     let metadata = if follow { fs::metadata(path) } else { fs::symlink_metadata(path) };
-    let metadata = metadata.map_err(|e| AppError::named("copy", path, e))?;
+    let metadata = metadata
+        .and_then(|metadata| copied_as_it_is(&metadata).map(|()| metadata))
+        .map_err(|e| AppError::named("copy", path, e))?;
     // Names that end with dots (`.`, `..`) are found out by resolving them.
     let typed = path.as_os_str().to_string_lossy();
     let mut source = FilesSource::of(&typed, metadata.is_dir());
@@ -204,7 +206,8 @@ impl Asked {
         let result = match (from, source) {
             (CopyEnd::Host(path), Some(source)) => {
                 let out = BufWriter::with_capacity(128 << 10, stdin);
-                pack_tree(path, Path::new(&source.name), follow, out).map_err(layer)
+                let files = PlainFiles::of_this_process().map_err(broken)?;
+                pack_tree(path, Path::new(&source.name), follow, &files, out).map_err(layer)
             }
             _ => pass(io::stdin().lock(), stdin),
         };

@@ -16,7 +16,7 @@ use tandem_backend::BackendError;
 use tandem_container::upper_of;
 use tandem_home::{Draft, make_private_dir, read_json, write_json};
 use tandem_image::{
-    Extract, Limits, Rebase, copy_tree, digest_of_file, extract, pack_layer, pack_tree,
+    Extract, Limits, PlainFiles, Rebase, copy_tree, digest_of_file, extract, pack_layer, pack_tree,
     unpack_layer,
 };
 use tandem_model::{
@@ -160,7 +160,7 @@ impl App {
         let taken = manifest.volumes.iter().find(|name| self.home.volumes().join(name).exists());
         if let Some(volume) = taken {
             return Err(conflict(format!(
-                "there is a volume `{volume}` already: rename or remove it before the import"
+                "there is a volume `{volume}` already: remove it first with `tandem volume rm {volume}`, or import into another home"
             )));
         }
         let made = scratch.path().join("made");
@@ -213,7 +213,8 @@ pub(crate) fn write_exported(out: &Path, manifest: &Manifest, file: &Path) -> Re
     write_json(&out.join("manifest.json"), manifest)?;
     let io = |e| AppError::io("write", file, e);
     let draft = Draft::beside(file, 0o600).map_err(io)?;
-    pack_tree(out, Path::new(FORMAT), false, BufWriter::new(draft.file())).map_err(layer)?;
+    let (name, files) = (Path::new(FORMAT), PlainFiles::of_this_process().map_err(io)?);
+    pack_tree(out, name, false, &files, BufWriter::new(draft.file())).map_err(layer)?;
     draft.file().sync_all().map_err(io)?;
     draft.keep(file).map_err(io)
 }
@@ -261,6 +262,7 @@ fn pack_parts(
         let path = from.join("volumes").join(volume);
         list.push((format!("{prefix}volumes/{volume}.tar"), path, false));
     }
+    let files = PlainFiles::of_this_process().map_err(|e| AppError::io("read", from, e))?;
     for (name, tree, is_upper) in list {
         if !tree.is_dir() {
             continue;
@@ -269,7 +271,7 @@ fn pack_parts(
         if is_upper {
             pack_layer(&tree, create(&path)?).map_err(layer)?;
         } else {
-            pack_tree(&tree, Path::new("data"), false, create(&path)?).map_err(layer)?;
+            pack_tree(&tree, Path::new("data"), false, &files, create(&path)?).map_err(layer)?;
         }
         let digest = digest_of_file(&path).map_err(|e| AppError::io("read", path, e))?;
         parts.insert(name, digest);

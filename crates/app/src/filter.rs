@@ -98,6 +98,20 @@ impl FromStr for InstanceFilter {
     }
 }
 
+/// Whether a name has a piece in it, which `^` and `$` tie to its beginning and
+/// its end, as scripts write for Docker; names begin with a slash there.
+fn is_named(name: &str, piece: &str) -> bool {
+    let (from_start, piece) = piece.strip_prefix('^').map_or((false, piece), |rest| (true, rest));
+    let (to_end, piece) = piece.strip_suffix('$').map_or((false, piece), |rest| (true, rest));
+    let piece = piece.strip_prefix('/').unwrap_or(piece);
+    match (from_start, to_end) {
+        (true, true) => name == piece,
+        (true, false) => name.starts_with(piece),
+        (false, true) => name.ends_with(piece),
+        (false, false) => name.contains(piece),
+    }
+}
+
 fn port(text: &str) -> Option<(u16, Option<Protocol>)> {
     let (number, protocol) = match text.split_once('/') {
         None => (text, None),
@@ -120,7 +134,7 @@ impl InstanceFilter {
         let other = || all.iter().find(|it| it.spec.name == value || it.id.as_str() == value);
         match self.key {
             Key::Id => record.id.as_str().starts_with(value),
-            Key::Name => spec.name.contains(value),
+            Key::Name => is_named(&spec.name, value),
             Key::Label => match value.split_once('=') {
                 Some((name, value)) => spec.labels.get(name).is_some_and(|it| it == value),
                 None => spec.labels.contains_key(value),
@@ -216,6 +230,24 @@ mod tests {
         assert!(problem("status=exitd").contains("did you mean exited?"));
         assert!(problem("exited=x").contains("no exit code"));
         assert!(problem("publish=80/sctp").contains("no port"));
+    }
+
+    #[test]
+    fn a_name_is_found_by_a_piece_or_by_its_ends() {
+        for (value, fits) in [
+            ("web", true),
+            ("eb-1", true),
+            ("^web-1$", true),
+            ("^/web-1$", true),
+            ("^web", true),
+            ("1$", true),
+            ("^web$", false),
+            ("^eb", false),
+            ("web$", false),
+            ("", true),
+        ] {
+            assert_eq!(is_named("web-1", value), fits, "{value}");
+        }
     }
 
     #[test]

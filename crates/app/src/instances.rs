@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tandem_backend::signal_number;
+use tandem_backend::BackendError;
 use tandem_model::{
-    Accelerator, BackendKind, Digest, Exit, HealthStatus, InstanceRecord, InstanceState, Resources,
+    Accelerator, BackendKind, Digest, ErrorCode, Exit, HealthStatus, InstanceRecord, InstanceState,
+    Resources,
 };
 
-use crate::{App, AppError, InstanceFilter, filter, spec::not_a_signal};
+use crate::{App, AppError, InstanceFilter, filter, spec::signal_of};
 
 /// An instance as `tandem ps` lists it.
 #[derive(Debug, Clone, PartialEq, Serialize, ts_rs::TS)]
@@ -122,6 +123,9 @@ impl App {
     /// Gives an instance another name.
     pub async fn rename(&self, instance: &str, name: &str) -> Result<(), AppError> {
         let record = self.instances.find(instance)?;
+        if record.spec.name == name {
+            return Err(BackendError::NameKept(name.to_owned()).into());
+        }
         Ok(self.backend(record.spec.backend).rename(&record.id, name).await?)
     }
 
@@ -150,8 +154,7 @@ impl App {
         grace: Option<Duration>,
         signal: Option<&str>,
     ) -> Result<InstanceRecord, AppError> {
-        let number = |signal| signal_number(signal).ok_or_else(|| not_a_signal(signal));
-        let signal = signal.map(number).transpose()?;
+        let signal = signal_of(signal)?;
         let record = self.instances.find(instance)?;
         if !record.state.is_up() {
             return Ok(record);
@@ -175,9 +178,25 @@ impl App {
         Ok(())
     }
 
+    /// Stops an instance and removes it. One that goes at its end by itself is
+    /// gone then, and that is what was wanted.
+    pub async fn discard(&self, instance: &str, volumes: bool) -> Result<(), AppError> {
+        let stopped = self.stop(instance, None).await?;
+        match self.remove(stopped.id.as_str(), false, volumes).await {
+            Err(e) if stopped.spec.remove && e.code() == ErrorCode::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
     /// Waits until an instance has ended and tells how.
     pub async fn wait(&self, instance: &str) -> Result<Option<Exit>, AppError> {
         let record = self.instances.find(instance)?;
-        Ok(self.ended(&record.id).await?.and_then(|record| record.exit))
+        let ended = self.ended(&record.id).await?;
+        if ended.as_ref().is_some_and(|record| record.state == InstanceState::Created) {
+            let name = record.spec.name;
+            let next = format!("start it first with `tandem start {name}`");
+            return Err(BackendError::WrongState { name, state: "not started yet", next }.into());
+        }
+        Ok(ended.and_then(|record| record.exit))
     }
 }

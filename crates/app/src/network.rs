@@ -10,7 +10,7 @@ use tandem_model::{
 use crate::{App, AppError, PruneFilter, RunOptions};
 
 /// A network as `tandem network ls` and `inspect` show it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NetworkRow {
     /// Its name.
     pub name: String,

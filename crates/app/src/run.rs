@@ -96,7 +96,9 @@ impl App {
         for other in up {
             let taken = |wanted: &PortMap| {
                 other.ports.iter().any(|port| {
-                    port.host_port == wanted.host_port && port.protocol == wanted.protocol
+                    let (its, ours) = (port.host_ip, wanted.host_ip);
+                    let meet = its == ours || its.is_unspecified() || ours.is_unspecified();
+                    meet && port.host_port == wanted.host_port && port.protocol == wanted.protocol
                 })
             };
             let port = record.spec.ports.iter().find(|port| port.host_port != 0 && taken(port));

@@ -197,6 +197,11 @@ const APP_STOP: u32 = 10;
 /// seconds: software emulation on a busy machine is slow.
 const SYSTEM_STOP: u32 = 60;
 
+/// The number of a signal that a person wrote.
+pub(crate) fn signal_of(text: Option<&str>) -> Result<Option<i32>, AppError> {
+    text.map(|text| signal_number(text).ok_or_else(|| not_a_signal(text))).transpose()
+}
+
 /// What a person wrote that is no signal.
 pub(crate) fn not_a_signal(text: &str) -> AppError {
     AppError::Usage(format!(
@@ -209,16 +214,22 @@ fn cores() -> Option<i64> {
     nix::unistd::sysconf(nix::unistd::SysconfVar::_NPROCESSORS_ONLN).ok().flatten()
 }
 
+/// The name of the variable that `NAME[=VALUE]` is about.
+pub(crate) fn variable_name(wish: &str) -> Result<&str, AppError> {
+    let name = wish.split('=').next().unwrap_or_default();
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        // What stands behind the name may be a secret.
+        return Err(AppError::Usage(format!(
+            "`{name}=` sets no variable: write NAME=VALUE, with a name without spaces"
+        )));
+    }
+    Ok(name)
+}
+
 fn merge_env(mut merged: Vec<String>, wishes: &[String]) -> Result<Vec<String>, AppError> {
     let key = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
     for wish in wishes {
-        let name = key(wish);
-        if name.is_empty() || name.contains(char::is_whitespace) {
-            // What stands behind the name may be a secret.
-            return Err(AppError::Usage(format!(
-                "`{name}=` sets no variable: write NAME=VALUE, with a name without spaces"
-            )));
-        }
+        variable_name(wish)?;
         let entry = if wish.contains('=') {
             wish.clone()
         } else {

@@ -227,7 +227,7 @@ async fn restart(
     after: &Resources,
 ) -> Result<(), BackendError> {
     let before = record.spec.resources;
-    backend.stop(&record.id, None).await?;
+    backend.stop_for_start(&record.id, None, None).await?;
     backend.update(&record.id, after).await?;
     if let Err(e) = backend.start(&record.id, &mut |_| {}).await {
         // It ran before; it shall run again.

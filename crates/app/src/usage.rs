@@ -10,7 +10,7 @@ use crate::{App, AppError};
 
 /// What one running instance uses, as `tandem stats` shows it. A number that
 /// cannot be read on this machine or for this kind of instance is absent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct UsageRow {
     /// The instance.
     pub id: String,

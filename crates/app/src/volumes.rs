@@ -12,7 +12,7 @@ use tandem_model::{BackendKind, InstanceOptions, InstanceRecord, MountSource, Mo
 use crate::{App, AppError, PruneFilter};
 
 /// A volume as `tandem volume ls` lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct VolumeRow {
     /// Its name.
     pub name: String,

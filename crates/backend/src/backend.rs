@@ -102,6 +102,17 @@ pub trait Backend: Send + Sync {
         signal: Option<i32>,
     ) -> Result<InstanceRecord, BackendError>;
 
+    /// The same for one that is to be started again: it stays at this end,
+    /// though its specification says that it is removed then.
+    async fn stop_for_start(
+        &self,
+        id: &InstanceId,
+        grace: Option<Duration>,
+        signal: Option<i32>,
+    ) -> Result<InstanceRecord, BackendError> {
+        self.stop_with(id, grace, signal).await
+    }
+
     /// A command that, run with the caller's streams, executes `spec` in a
     /// running instance and ends with its exit code; 125, 126 and 127 with a
     /// sentence on standard error when that cannot be done.

@@ -37,6 +37,9 @@ pub enum ControlRequest {
     /// The owner gives the instance up: it stands on its own from now on, and
     /// is still removed at its end when its specification says so.
     Disown,
+    /// It stays at its next end, though its specification says that it is
+    /// removed then: somebody is about to start it again.
+    Keep,
     /// Hold every process of the app still.
     Pause,
     /// Let them go on.

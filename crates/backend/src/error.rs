@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use tandem_home::HomeError;
-use tandem_model::{ErrorCode, Failure, PortMap, Protocol, Subnet};
+use tandem_model::{ErrorCode, Failure, PortMap, Subnet};
+
+use crate::other_port::other_port;
 
 /// What can go wrong between a request and a running instance.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,9 @@ pub enum BackendError {
         "the name `{0}` is taken by another instance: choose another with --name, or remove that one with `tandem rm {0}`"
     )]
     NameTaken(String),
+    /// The name is the instance's already.
+    #[error("the instance is called `{0}` already: choose another name, or leave it")]
+    NameKept(String),
     /// The name cannot be one.
     #[error(
         "`{0}` cannot name an instance: use letters, digits, `_`, `.` and `-`, beginning with a letter or digit"
@@ -41,10 +46,10 @@ pub enum BackendError {
         next: String,
     },
     /// The host port of a published port is held by somebody.
-    #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}:{}{}", .0.host_ip, .0.host_port, .0.host_port.saturating_add(1), .0.port, protocol_of(.0))]
+    #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}", .0.host_ip, .0.host_port, other_port(.0))]
     PortInUse(PortMap),
     /// The host port of a published port is held by another instance.
-    #[error("port {}:{} is published by instance `{holder}`: stop that one with `tandem stop {holder}`, or publish another port, e.g. -p {}:{}{}", .port.host_ip, .port.host_port, .port.host_port.saturating_add(1), .port.port, protocol_of(.port))]
+    #[error("port {}:{} is published by instance `{holder}`: stop that one with `tandem stop {holder}`, or publish another port, e.g. -p {}", .port.host_ip, .port.host_port, other_port(.port))]
     PortPublished {
         /// The port.
         port: PortMap,
@@ -109,7 +114,9 @@ pub enum BackendError {
         reason: String,
     },
     /// The image has not this user or group.
-    #[error("the image has no user or group `{0}`: use a number or add it in the Dockerfile")]
+    #[error(
+        "the image has no user or group `{0}`: use a number up to 2147483647 or add it in the Dockerfile"
+    )]
     NoUser(String),
     /// No volume has this name.
     #[error("there is no volume `{name}`: {hint}`tandem volume ls` lists them")]
@@ -203,11 +210,6 @@ fn other_place(source: &std::io::Error) -> &'static str {
     }
 }
 
-/// How a port's protocol is written behind it; TCP is understood.
-fn protocol_of(port: &PortMap) -> &'static str {
-    if port.protocol == Protocol::Udp { "/udp" } else { "" }
-}
-
 impl BackendError {
     /// An operating system error; a full disk becomes [`Self::NoSpace`].
     pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
@@ -244,6 +246,7 @@ impl BackendError {
                 ErrorCode::Usage
             }
             Self::NameTaken(_)
+            | Self::NameKept(_)
             | Self::NetworkTaken(_)
             | Self::NetworkInUse { .. }
             | Self::SubnetTaken { .. }
@@ -272,24 +275,5 @@ impl BackendError {
     /// The error as it crosses a process boundary.
     pub fn to_failure(&self) -> Failure {
         Failure::new(self.code(), self.to_string())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-
-    #[test]
-    fn another_port_is_named_with_its_protocol() {
-        let of = |protocol| {
-            let host_ip = Ipv4Addr::LOCALHOST.into();
-            let port = PortMap { host_ip, host_port: 1053, port: 53, protocol };
-            let published = BackendError::PortPublished { port, holder: "dns".to_owned() };
-            [BackendError::PortInUse(port), published].map(|e| e.to_string())
-        };
-        assert!(of(Protocol::Udp).iter().all(|text| text.ends_with("1054:53/udp")));
-        assert!(of(Protocol::Tcp).iter().all(|text| text.ends_with("1054:53")));
     }
 }

@@ -28,6 +28,7 @@ mod fake;
 pub mod fuzz;
 mod launch;
 mod log;
+mod other_port;
 mod standby;
 mod step;
 mod store;

@@ -44,6 +44,11 @@ pub trait Supervised: Send + Sync {
     fn stand_by(&self) -> bool {
         false
     }
+    /// Refuses limits that no instance could start with, or that this machine
+    /// cannot hold.
+    fn check_limits(&self, _resources: &Resources) -> Result<(), BackendError> {
+        Ok(())
+    }
     /// See [`Backend::availability`].
     async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError>;
     /// See [`Backend::prepare`].
@@ -275,6 +280,18 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         }
     }
 
+    async fn stop_for_start(
+        &self,
+        id: &InstanceId,
+        grace: Option<Duration>,
+        signal: Option<i32>,
+    ) -> Result<InstanceRecord, BackendError> {
+        if self.store.load(id)?.spec.remove {
+            call(&self.store.dir(id), &ControlRequest::Keep).await?;
+        }
+        self.stop_with(id, grace, signal).await
+    }
+
     async fn stop_with(
         &self,
         id: &InstanceId,
@@ -327,6 +344,7 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         let Some(_lock) = self.store.lock_ended(id)? else {
             return self.ask(id, &ControlRequest::Update { resources: *resources }).await;
         };
+        self.inner.check_limits(resources)?;
         let mut record = self.store.load(id)?;
         record.spec.resources = *resources;
         self.store.save(&record)

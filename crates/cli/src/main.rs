@@ -33,21 +33,21 @@ fn main() -> ExitCode {
     };
     // Before there is a second thread; everything below works as root of it.
     if let Err(e) = tandem_app::enter(cli.global.home.as_deref()) {
-        eprintln!("tandem: {}", output::message(&e.to_string()));
+        output::complain(&e.to_string());
         return ExitCode::from(exit_code_of(&e.into()));
     }
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
             Ok(runtime) => runtime,
             Err(e) => {
-                eprintln!("tandem: cannot start: {e}");
+                output::complain(&format!("cannot start: {e}"));
                 return ExitCode::from(125);
             }
         };
     let code = match runtime.block_on(commands::run(cli)) {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("tandem: {}", output::message(&sentence(&e)));
+            output::complain(&sentence(&e));
             exit_code_of(&e)
         }
     };

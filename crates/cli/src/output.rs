@@ -1,16 +1,15 @@
 //! Values as text. Results go to standard output, everything else to standard
-//! error. A reader that went away is not an error.
+//! error. A reader that went away is not an error; one that cannot take what
+//! is printed, such as a full disk, is.
 
-use std::io::Write as _;
+use std::io::{self, ErrorKind, Write as _};
 
 use serde::Serialize;
 
 /// Prints a line to standard output.
 pub(crate) fn line(text: &str) {
-    let mut out = std::io::stdout().lock();
-    if writeln!(out, "{text}").is_err() {
-        std::process::exit(0);
-    }
+    let mut out = io::stdout().lock();
+    taken(writeln!(out, "{text}"));
 }
 
 /// Prints text as it is to standard output.
@@ -20,10 +19,36 @@ pub(crate) fn raw(text: &str) {
 
 /// Prints bytes as they are to standard output.
 pub(crate) fn raw_bytes(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
-    if out.write_all(bytes).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+    let mut out = io::stdout().lock();
+    taken(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
+/// Prints text as it is to standard error, as a result: what an app said there.
+pub(crate) fn raw_error(text: &str) {
+    taken(io::stderr().write_all(text.as_bytes()));
+}
+
+/// Ends the program where its output goes no further.
+fn taken(result: io::Result<()>) {
+    match result {
+        Ok(()) => {}
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(e) => {
+            complain(&format!("cannot write the output: {e}; see where it goes"));
+            std::process::exit(125);
+        }
     }
+}
+
+/// Prints a line to standard error. What is to be done is done though nobody
+/// can hear of it.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints what went wrong, as a sentence of this program's.
+pub(crate) fn complain(text: &str) {
+    tell(&format!("tandem: {}", message(text)));
 }
 
 /// Prints one JSON document.

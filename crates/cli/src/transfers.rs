@@ -10,7 +10,7 @@ use std::{
 use tandem_app::Transfer;
 use tandem_report::format_bytes;
 
-use crate::output::plain;
+use crate::output::{plain, tell};
 
 /// Shows transfers on standard error.
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl Board {
             Shown::Nothing => {}
             Shown::Lines => {
                 if let Some(line) = transfer.line() {
-                    eprintln!("{}", plain(&line));
+                    tell(&plain(&line));
                 }
             }
             Shown::Live(live) => live.tell(transfer),

@@ -25,7 +25,7 @@ pub(crate) fn report(error: &Error, words: &[OsString]) -> u8 {
     if let DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand = error.kind() {
         let _ = error.print();
     } else {
-        eprintln!("tandem: {}", output::message(&output::plain(&sentence(error, words))));
+        output::complain(&output::plain(&sentence(error, words)));
     }
     u8::try_from(error.exit_code()).unwrap_or(2)
 }

@@ -50,7 +50,8 @@ pub use checkpoint::{
 pub use container::{ContainerEngine, container_payload};
 pub use exec::{EXEC, exec_main};
 pub use files::{
-    FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copy_destination, files_main,
+    FILES, FilesAnswer, FilesRequest, FilesSource, FilesTask, copied_as_it_is, copy_destination,
+    files_main,
 };
 pub use network::{NETWORK, NetworkStore, network_main};
 pub use process::{ProcessEngine, process_payload};

@@ -33,6 +33,7 @@ mod fetch;
 pub mod fuzz;
 mod image;
 mod layer;
+mod plain_file;
 mod platform;
 mod registry;
 mod store;
@@ -47,9 +48,10 @@ pub use fetch::{Fetched, fetch_file};
 pub use image::{Image, Layer, NewLayer, chain_ids};
 pub use layer::{
     ArchiveMember, ArchiveMembers, DiskUsage, Extract, Kind as MemberKind, LayerError, Limits,
-    OverlayXattrs, Rebase, decompressed_archive, extract, is_compressed, pack_layer, pack_tree,
-    parse_pax, pax::PaxRecord, unpack_layer,
+    OverlayXattrs, Rebase, decompressed_archive, extract, has_single_id, is_compressed, pack_layer,
+    pack_tree, parse_pax, pax::PaxRecord, unpack_layer,
 };
+pub use plain_file::PlainFiles;
 pub use platform::{ParsePlatformError, Platform};
 pub use registry::{
     Access, Credentials, LoginFiles, PullOptions, RegistryError, Transfer, login, logout,

@@ -22,7 +22,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::layer::may_give;
+use crate::{PlainFiles, layer::may_give};
 
 /// What tells whether a file was touched: its number, size and the time of
 /// its last change, which no program can set.
@@ -50,8 +50,14 @@ pub struct Earlier<'a> {
 pub fn copy_tree(from: &Path, to: &Path, earlier: Option<Earlier<'_>>) -> io::Result<Stamps> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = rustix::fs::open(from, flags, Mode::empty())?;
-    let mut copying =
-        Copying { to, earlier, links: HashMap::new(), stamps: Stamps::new(), give: may_give() };
+    let mut copying = Copying {
+        to,
+        earlier,
+        files: PlainFiles::of_this_process()?,
+        links: HashMap::new(),
+        stamps: Stamps::new(),
+        give: may_give(),
+    };
     copying.folder(&root, Path::new("")).map_err(|e| named(e, from))?;
     Ok(copying.stamps)
 }
@@ -81,6 +87,7 @@ fn named(e: io::Error, path: &Path) -> io::Error {
 struct Copying<'a> {
     to: &'a Path,
     earlier: Option<Earlier<'a>>,
+    files: PlainFiles,
     /// First copy of each file with several names.
     links: HashMap<(u64, u64), PathBuf>,
     stamps: Stamps,
@@ -109,7 +116,6 @@ impl Copying<'_> {
     fn file(&mut self, dir: BorrowedFd<'_>, name: &CString, path: &Path) -> io::Result<()> {
         let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let target = self.to.join(path);
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let kind = FileType::from_raw_mode(stat.st_mode);
         if kind != FileType::Directory && stat.st_nlink > 1 {
             let key = (stat.st_dev, stat.st_ino);
@@ -120,12 +126,16 @@ impl Copying<'_> {
         }
         match kind {
             FileType::Directory => {
-                let inner = openat(dir, name, flags | OFlags::DIRECTORY, Mode::empty())?;
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let inner = openat(dir, name, flags, Mode::empty())?;
                 self.folder(&inner, path)
             }
             FileType::RegularFile => {
-                let file = openat(dir, name, flags, Mode::empty())?;
-                self.regular(file, path, &target)
+                // What it has become meanwhile is as good as removed.
+                match self.files.open(dir, name) {
+                    Err(e) if e.kind() == io::ErrorKind::InvalidData => Ok(()),
+                    file => self.regular(&file?, path, &target),
+                }
             }
             FileType::Symlink => {
                 let link = readlinkat(dir, name, Vec::new())?;
@@ -140,11 +150,8 @@ impl Copying<'_> {
         }
     }
 
-    fn regular(&mut self, file: OwnedFd, path: &Path, target: &Path) -> io::Result<()> {
-        let stat = fstat(&file)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Errno::NOENT.into());
-        }
+    fn regular(&mut self, file: &File, path: &Path, target: &Path) -> io::Result<()> {
+        let stat = fstat(file)?;
         let stamp = stamp(&stat);
         self.stamps.insert(path.to_owned(), stamp);
         if let Some(earlier) = self.earlier
@@ -153,9 +160,8 @@ impl Copying<'_> {
         {
             return Ok(());
         }
-        let file = File::from(file);
         let copy = File::create_new(target)?;
-        content(&file, &copy, u64::try_from(stat.st_size).unwrap_or_default())?;
+        content(file, &copy, u64::try_from(stat.st_size).unwrap_or_default())?;
         drop(copy);
         self.dress(target, &stat, Some(file.as_fd()))
     }

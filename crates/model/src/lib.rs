@@ -43,9 +43,9 @@ pub use ledger::{Ledger, LedgerEntry};
 pub use network::{NetworkRecord, ParseNetworkError, ParseSubnetError, Subnet};
 pub use option_text::{
     CAPABILITIES, LogOption, ParseOptionError, SecurityOption, ULIMITS, check_volume_name,
-    parse_alias, parse_capability, parse_duration, parse_host, parse_log_option, parse_moment,
-    parse_mount, parse_restart_policy, parse_security_option, parse_tmpfs, parse_ulimit,
-    parse_volume, ulimit_number,
+    parse_address, parse_alias, parse_capability, parse_duration, parse_host, parse_hostname,
+    parse_log_option, parse_moment, parse_mount, parse_restart_policy, parse_security_option,
+    parse_tmpfs, parse_ulimit, parse_volume, ulimit_number,
 };
 pub use options::{
     CheckResult, Health, HealthCheck, HealthStatus, InstanceOptions, LogLimits, MountSource,

@@ -54,9 +54,7 @@ pub(crate) async fn discard(
     name: String,
     volumes: bool,
 ) -> Result<(), Failure> {
-    let app = shell.app()?;
-    app.stop(&name, None).await.map_err(|e| e.to_failure())?;
-    app.remove(&name, false, volumes).await.map_err(|e| e.to_failure())
+    shell.app()?.discard(&name, volumes).await.map_err(|e| e.to_failure())
 }
 
 /// Opens the app of a running instance in the browser. The page names the

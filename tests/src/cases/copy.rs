@@ -87,7 +87,23 @@ fn folders(world: &World) -> Result<()> {
     ensure!(fs::symlink_metadata(at("followed"))?.is_file(), "-L follows the link");
     let refused = world.tandem(["cp", "dir", "box:/tmp/sub/file"])?.code_is(125)?;
     refused.is_one_sentence(&["folder", "file"])?;
+    // What would be left out silently, and what is missing, is said.
+    let device = world.tandem(["cp", "/dev/null", "box:/tmp/null"])?.code_is(125)?;
+    device.is_one_sentence(&["/dev/null", "a device"])?;
+    let nowhere = world.tandem(["cp", "dir/sub/file", "box:/no/where/file"])?.code_is(125)?;
+    nowhere.is_one_sentence(&["copy to", "/no/where/file", "the folder to copy into"])?;
+    // A folder in the place of a file of ours.
+    world.tandem(["cp", "dir", "box:/etc/hostname"])?.ok()?;
+    let stuck = world.tandem(["start", "box"])?.code_is(125)?;
+    stuck.is_one_sentence(&["/etc/hostname", "it is a folder"])?;
     world.tandem(["rm", "box"])?.ok()?;
+    sleeper(world, "shut", &["--read-only", "--tmpfs", "/tmp"], "")?;
+    let shut = world.tandem(["cp", "dir", "shut:/srv"])?.code_is(125)?;
+    shut.is_one_sentence(&["/srv", "--read-only"])?;
+    world.tandem(["cp", "dir", "shut:/tmp"])?.ok()?;
+    let device = world.tandem(["cp", "shut:/dev/null", "null"])?.code_is(125)?;
+    device.is_one_sentence(&["/dev/null", "a device"])?;
+    world.tandem(["rm", "-f", "shut"])?.ok()?;
     Ok(())
 }
 

@@ -36,6 +36,7 @@ mod registry_trust;
 mod registry_ways;
 mod rootless;
 mod run_errors;
+mod scripts;
 mod security;
 mod snapshot;
 mod snapshot_memory;
@@ -98,6 +99,7 @@ pub fn all() -> Vec<Case> {
         archive::CASES,
         bundle::CASES,
         docker_words::CASES,
+        scripts::CASES,
         engines::CASES,
         images::CASES,
         system::CASES,

@@ -131,6 +131,28 @@ fn single(world: &World) -> Result<()> {
     let id = ["exec", "web", "python", "-c", "import os; print(os.getuid())"];
     ensure!(person.tandem(id)?.ok()?.line() == "0", "the only user is root");
     person.tandem(["rm", "-f", "web"])?.ok()?;
+    // Nor can anything be given away: it stays root's, and that is said.
+    person.write("context/file", "x")?;
+    person.write(
+        "context/Dockerfile",
+        "FROM hello-flask
+COPY --chown=1000:1001 file /given/
+RUN --mount=type=cache,target=/c,uid=1000 --mount=type=secret,id=s,uid=1000 cp /run/secrets/s /c/s
+USER 1000
+WORKDIR /work
+RUN touch /work/mine
+ENTRYPOINT [\"stat\", \"-c\", \"%u:%g %n\"]
+",
+    )?;
+    let secret = person.write("secret", "s")?;
+    let secret = format!("id=s,src={}", secret.display());
+    let built = person.tandem(["build", "-t", "mine", "--secret", &secret, "context"])?.ok()?;
+    built.says(&["given to `1000:1001` belongs to root instead", "given to `1000` belongs"])?;
+    let files = ["/given/file", "/work/mine", "/memory"];
+    let shown = person
+        .tandem([&["run", "--rm", "--tmpfs", "/memory:uid=5", "mine"][..], &files].concat())?
+        .ok()?;
+    ensure!(shown.line() == "0:0 /given/file\n0:0 /work/mine\n0:0 /memory", "{shown}");
     let doctor = person.tandem(["doctor", "--json"])?.ok()?.json()?;
     let rows = doctor.as_array().context("not a list")?;
     let row = rows.iter().find(|row| row["id"] == "user_namespace").context("no such row")?;

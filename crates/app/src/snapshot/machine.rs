@@ -75,7 +75,7 @@ impl App {
         let ran = record.state.is_up();
         if ran {
             // What it has in memory is given up: nothing is gained by asking.
-            backend.stop(&record.id, Some(std::time::Duration::ZERO)).await?;
+            backend.stop_for_start(&record.id, Some(std::time::Duration::ZERO), None).await?;
         }
         let ended = self.ended_lock(&record)?;
         let memory = give_back(&machine, &from, saved, memory)?;

@@ -48,7 +48,8 @@ impl App {
         let ran = record.state.is_up();
         if ran {
             // With its memory replaced, nothing is gained by asking it.
-            backend.stop(&record.id, memory.then_some(Duration::ZERO)).await?;
+            let grace = memory.then_some(Duration::ZERO);
+            backend.stop_for_start(&record.id, grace, None).await?;
         }
         let ended = self.ended_lock(&record)?;
         let scratch = self.home.scratch("restore")?;

@@ -25,8 +25,15 @@ const END: Duration = Duration::from_secs(5);
 /// The health checks of a running app. Dropping the value ends them.
 pub(super) struct HealthChecks {
     results: mpsc::Receiver<Checked>,
-    paused: Rc<Cell<bool>>,
+    hold: Rc<Hold>,
     task: JoinHandle<()>,
+}
+
+/// Whether an app is held still, and how often it was.
+#[derive(Default)]
+struct Hold {
+    paused: Cell<bool>,
+    times: Cell<u64>,
 }
 
 /// A result, and whether a failure counts.
@@ -45,8 +52,8 @@ impl HealthChecks {
     /// Begins to check, the first time after an interval.
     pub(super) fn begin(executor: Executor, check: HealthCheck) -> Self {
         let (sender, results) = mpsc::channel(1);
-        let paused = Rc::new(Cell::new(false));
-        let held = paused.clone();
+        let hold = Rc::new(Hold::default());
+        let held = hold.clone();
         let task = tokio::task::spawn_local(async move {
             let begin = Instant::now();
             let starting = || begin.elapsed() < Duration::from_millis(check.start_period_ms);
@@ -55,18 +62,23 @@ impl HealthChecks {
                 let quick = !succeeded && starting();
                 let interval = if quick { check.start_interval_ms } else { check.interval_ms };
                 sleep(Duration::from_millis(interval)).await;
-                if held.get() {
+                if held.paused.get() {
                     continue;
                 }
                 let counts = succeeded || !starting();
+                let before = held.times.get();
                 let result = run(&executor, &check).await;
+                // Held still with the app, or refused for it, it tells nothing.
+                if held.times.get() != before {
+                    continue;
+                }
                 succeeded |= result.exit_code == Some(0);
                 if sender.send(Checked { result, counts }).await.is_err() {
                     return;
                 }
             }
         });
-        Self { results, paused, task }
+        Self { results, hold, task }
     }
 
     /// The next result. May be dropped while it waits.
@@ -79,7 +91,8 @@ impl HealthChecks {
 
     /// An app that is held still is not checked.
     pub(super) fn pause(&self, paused: bool) {
-        self.paused.set(paused);
+        self.hold.paused.set(paused);
+        self.hold.times.set(self.hold.times.get() + u64::from(paused));
     }
 }
 
@@ -221,6 +234,27 @@ mod tests {
         let missing = HealthCheck { command: vec!["/no/such".into()], ..shell("", 1000) };
         let result = run(&here(), &missing).await;
         assert!(result.exit_code.is_none() && result.output.contains("cannot be started"));
+    }
+
+    #[tokio::test]
+    async fn a_check_that_is_held_still_with_the_app_tells_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let begun = dir.path().join("begun");
+        let script = format!("echo >> {}; sleep 0.3; exit 1", begun.display());
+        let check = HealthCheck { interval_ms: 20, ..shell(&script, 10_000) };
+        let work = async {
+            let mut checks = HealthChecks::begin(here(), check);
+            while !begun.exists() {
+                sleep(Duration::from_millis(5)).await;
+            }
+            // In the middle of the first.
+            checks.pause(true);
+            checks.pause(false);
+            let counted = checks.next().await;
+            let runs = std::fs::read_to_string(&begun).unwrap().lines().count();
+            assert_eq!((counted.result.exit_code, runs), (Some(1), 2));
+        };
+        tokio::task::LocalSet::new().run_until(work).await;
     }
 
     #[tokio::test]

@@ -33,10 +33,21 @@ pub(super) struct Supervisor {
     /// SIGTERM to ourselves.
     pub(super) terminate: Option<Signal>,
     pub(super) owner_gone: bool,
+    /// What becomes of it at its end.
+    pub(super) fate: Fate,
     /// The app was asked to stop.
     pub(super) stop_asked: bool,
     /// A person wants it to end: it is not started again.
     pub(super) last: bool,
+}
+
+/// What becomes of an instance at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes where its specification says so.
+    AsSpecified,
+    /// It stays, to be started again.
+    Stays,
 }
 
 /// A supervisor that has done its work, except telling those attached.
@@ -79,6 +90,7 @@ impl Supervisor {
             output,
             terminate: signal(SignalKind::terminate()).ok(),
             owner_gone: false,
+            fate: Fate::AsSpecified,
             stop_asked: false,
             last: false,
         };
@@ -293,7 +305,9 @@ impl Supervisor {
         }
         let _ = std::fs::remove_file(self.store.dir(&self.record.id).join("control.sock"));
         let owned = self.record.spec.owner.is_some();
-        let removed = if clean && (self.record.spec.remove || (owned && self.owner_gone)) {
+        let goes =
+            self.record.spec.remove && self.fate == Fate::AsSpecified || owned && self.owner_gone;
+        let removed = if clean && goes {
             self.store.delete(&self.record.id)
         } else {
             self.store.save(&self.record)

@@ -10,7 +10,7 @@ use tokio::{
 use super::{
     Running,
     health::{self, Checked, HealthChecks},
-    life::Supervisor,
+    life::{Fate, Supervisor},
     signal_number,
     wake::{ended, terminated, until},
 };
@@ -130,6 +130,7 @@ impl Supervisor {
                     self.clients.admit(stream, wishes);
                 }
                 Some(ControlRequest::Disown) => self.disown(stream).await,
+                Some(ControlRequest::Keep) => self.keep(stream).await,
                 Some(_) => {
                     let failure = self.wrong("about to be started again", "tandem stop");
                     answer(&mut stream, Err(failure)).await;
@@ -148,6 +149,13 @@ impl Supervisor {
     ) -> Option<Duration> {
         let request = tokio::time::timeout(REQUEST, receive(&mut stream)).await.ok().flatten()?;
         let paused = self.record.state == InstanceState::Paused;
+        let holds = matches!(
+            request,
+            ControlRequest::Pause | ControlRequest::Hold | ControlRequest::Checkpoint { .. }
+        );
+        if holds && let Some(checks) = checks {
+            checks.pause(true);
+        }
         match request {
             ControlRequest::Stop { grace_ms, signal } => {
                 self.callers.push(stream);
@@ -162,6 +170,7 @@ impl Supervisor {
             }
             ControlRequest::Signal { number } => self.signal(running, number, stream).await,
             ControlRequest::Disown => self.disown(stream).await,
+            ControlRequest::Keep => self.keep(stream).await,
             ControlRequest::Pause if paused => {
                 answer(&mut stream, Err(self.wrong("paused already", "tandem unpause"))).await;
             }
@@ -220,6 +229,11 @@ impl Supervisor {
             checks.pause(self.record.state == InstanceState::Paused);
         }
         None
+    }
+
+    async fn keep(&mut self, mut stream: UnixStream) {
+        self.fate = Fate::Stays;
+        answer(&mut stream, Ok(())).await;
     }
 
     async fn set_restart(&mut self, policy: RestartPolicy, mut stream: UnixStream) {

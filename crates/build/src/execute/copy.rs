@@ -30,8 +30,6 @@ pub(super) struct Destination {
     pub(super) mode: Option<Chmod>,
     /// Archives are unpacked, as ADD does, within these limits.
     pub(super) unpack: Option<Limits>,
-    /// The folders above a source arrive too.
-    pub(super) parents: bool,
 }
 
 impl Destination {
@@ -50,7 +48,7 @@ impl Destination {
     /// A place, and nothing said about what arrives.
     pub(super) fn folder(path: &str) -> Self {
         let path = path.to_owned();
-        Self { path, owner: None, mode: None, unpack: None, parents: false }
+        Self { path, owner: None, mode: None, unpack: None }
     }
 }
 
@@ -70,14 +68,10 @@ pub(super) fn copy(
             continue;
         }
         let folder = source.is_dir
-            || to.parents
             || to.path.ends_with('/')
             || upper.view().entry(&base)?.is_some_and(|entry| entry.is_dir());
         let owner = to.owner.unwrap_or(Owner::ROOT);
-        let target = if to.parents {
-            upper.ensure_folder(&base, owner)?;
-            parents(upper, tree, source, &base, to)?
-        } else if folder {
+        let target = if folder {
             upper.ensure_folder(&base, owner)?;
             if source.is_dir { base.clone() } else { base.join(&source.name) }
         } else {
@@ -87,7 +81,7 @@ pub(super) fn copy(
         let mut copying = Copying { upper, tree, to, interrupt, links: HashMap::new() };
         for found in &source.found {
             // A source folder stands for its content.
-            if !to.parents && source.is_dir && found.below.as_os_str().is_empty() {
+            if source.is_dir && found.below.as_os_str().is_empty() {
                 continue;
             }
             interrupt.check()?;
@@ -96,31 +90,6 @@ pub(super) fn copy(
         }
     }
     Ok(())
-}
-
-/// Makes the folders above a source as they are there; returns its place.
-fn parents(
-    upper: &mut Upper,
-    tree: &dyn Tree,
-    source: &Source,
-    base: &Path,
-    to: &Destination,
-) -> io::Result<PathBuf> {
-    let kept: Vec<_> = source.place.iter().skip(source.pivot).collect();
-    let (above, skipped) = (kept.len().saturating_sub(1), source.place.iter().take(source.pivot));
-    let (mut from, mut place) = (skipped.collect::<PathBuf>(), base.to_owned());
-    for (at, part) in kept.iter().enumerate() {
-        from.push(part);
-        place.push(part);
-        if at < above && upper.view().entry(&place)?.is_none_or(|entry| !entry.is_dir()) {
-            let real = resolve(tree, &from, true)?;
-            let attributes = tree.entry(&real)?.map(|entry| to.attributes(&entry));
-            if let Some(attributes) = attributes {
-                upper.put_folder(&place, &attributes)?;
-            }
-        }
-    }
-    Ok(place)
 }
 
 /// Writes a small file whose content stands in the Dockerfile.

@@ -96,7 +96,6 @@ impl Builder<'_> {
             source.found.retain(|found| !found.entry.is_dir());
             source.is_dir = false;
             source.name = name.into();
-            source.place = name.into();
         }
         let unpack = transfer.unpack.unwrap_or(false);
         Ok(Batch { tree: Arc::new(tree), sources, unpack })

@@ -13,6 +13,7 @@ mod fetched;
 mod git;
 mod interrupt;
 mod mounts;
+mod parents;
 mod run;
 mod select;
 mod settings;
@@ -246,8 +247,14 @@ fn epoch(options: &BuildOptions) -> Result<Option<i64>, BuildError> {
     let text = options.build_args.get(EPOCH).cloned().or_else(|| std::env::var(EPOCH).ok());
     text.filter(|text| !text.is_empty())
         .map(|text| {
-            text.parse().map_err(|_| {
-                BuildError::Usage(format!("{EPOCH} is `{text}`: expected seconds since 1970"))
+            // What no date can name would be left out, and the next build differ.
+            let seconds = text.parse().ok();
+            let seconds = seconds.filter(|it| jiff::Timestamp::from_second(*it).is_ok());
+            seconds.ok_or_else(|| {
+                let text = format!(
+                    "{EPOCH} is `{text}`: expected seconds since 1970, up to the year 9999"
+                );
+                BuildError::Usage(text)
             })
         })
         .transpose()

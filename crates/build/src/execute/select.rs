@@ -21,10 +21,6 @@ use crate::{
 pub(super) struct Source {
     /// Its last component as written or matched, the name in a folder.
     pub(super) name: OsString,
-    /// Its whole path as written or matched.
-    pub(super) place: PathBuf,
-    /// How many components of that stand before `/./`.
-    pub(super) pivot: usize,
     /// It is a folder, so its content is copied and not itself.
     pub(super) is_dir: bool,
     /// The files, folders first.
@@ -39,10 +35,6 @@ pub(super) fn select(tree: &dyn Tree, written: &str) -> Result<Vec<Source>, Stri
     } else {
         vec![lexical(Path::new(written))]
     };
-    // `COPY --parents` keeps what comes after this point.
-    let pivot = written
-        .split_once("/./")
-        .map_or(0, |(before, _)| lexical(Path::new(before)).components().count());
     let mut sources = Vec::new();
     for path in paths {
         let followed = resolve(tree, &path, true).map_err(failed)?;
@@ -50,8 +42,6 @@ pub(super) fn select(tree: &dyn Tree, written: &str) -> Result<Vec<Source>, Stri
         let Some(first) = found.first() else { continue };
         sources.push(Source {
             name: path.file_name().unwrap_or_default().to_owned(),
-            place: path,
-            pivot,
             is_dir: first.entry.is_dir(),
             found,
         });
@@ -61,7 +51,7 @@ pub(super) fn select(tree: &dyn Tree, written: &str) -> Result<Vec<Source>, Stri
 
 /// The paths that a pattern matches; as in Docker each component matches one
 /// component, and links are not followed on the way.
-fn matches(tree: &dyn Tree, written: &str) -> Result<Vec<PathBuf>, String> {
+pub(super) fn matches(tree: &dyn Tree, written: &str) -> Result<Vec<PathBuf>, String> {
     let failed = |e: io::Error| format!("`{written}` cannot be read: {e}");
     let clean = lexical(Path::new(written));
     let mut places = vec![PathBuf::new()];

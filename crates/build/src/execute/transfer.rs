@@ -4,13 +4,14 @@ use std::{
     sync::Arc,
 };
 
-use tandem_image::Limits;
+use tandem_image::{Limits, has_single_id};
 use tandem_model::{Digest, ErrorCode};
 
 use super::{
     builder::Builder,
     chmod::Chmod,
     copy::{Destination, copy, write_document},
+    parents::select_parents,
     select::{Source, digest, exclude, select},
     shared::Ended,
     state::State,
@@ -74,18 +75,27 @@ impl Builder<'_> {
         }
         let documents = self.documents(state, transfer)?;
         let to = self.destination(state, instruction, transfer)?;
+        if let (Some(word), Some(Owner { uid: 1.., .. } | Owner { gid: 1.., .. })) =
+            (&transfer.chown, to.owner)
+        {
+            self.warn_of_lost_owner(instruction, &word.text);
+        }
         let keep_owners = from.layers.is_some() && to.owner.is_none();
         let is_remote =
             |(_, text): &(Word, String)| name == "ADD" && (is_url(text) || is_git(text));
         let (remote, local): (Vec<_>, Vec<_>) = written.iter().cloned().partition(is_remote);
-        let mut sources = self.sources(instruction, &from, local).await?;
-        exclude(&mut sources, &self.excluded(state, transfer)?);
+        let left_out = self.excluded(state, transfer)?;
+        let parents = transfer.parents.then(|| left_out.clone());
+        let mut sources = self.sources(instruction, &from, local, parents).await?;
+        if !transfer.parents {
+            exclude(&mut sources, &left_out);
+        }
         let unpack = name == "ADD" && transfer.unpack.unwrap_or(true);
         let mut batches = vec![Batch { tree: from.tree, sources, unpack }];
         for (word, url) in remote {
             let batch = if is_git(&url) {
                 let mut batch = self.cloned(state, instruction, transfer, &word, &url).await?;
-                exclude(&mut batch.sources, &self.excluded(state, transfer)?);
+                exclude(&mut batch.sources, &left_out);
                 batch
             } else {
                 self.fetched(state, instruction, transfer, &word, &url, &to).await?
@@ -114,14 +124,8 @@ impl Builder<'_> {
                 Ok((batches, content))
             })
             .await?;
-        let placed: Vec<(PathBuf, usize)> = batches
-            .iter()
-            .filter(|_| transfer.parents)
-            .flat_map(|batch| &batch.sources)
-            .map(|source| (source.place.clone(), source.pivot))
-            .collect();
         let facts = (name, &state.chain, &to.path, to.owner, &to.mode, &content, keep_owners);
-        let key = self.key(&(facts, &documents, transfer.link, placed))?;
+        let key = self.key(&(facts, &documents, transfer.link))?;
         let line = history_line(name, transfer, &written, &to);
         let _turn = self.turn(&key).await;
         if let Some(made) = self.remembered(&key) {
@@ -200,6 +204,9 @@ impl Builder<'_> {
                 user => owner(&view, user)
                     .map_err(|problem| self.stuck(instruction, ErrorCode::Usage, problem))?,
             };
+            if owner.uid != 0 {
+                self.warn_of_lost_owner(instruction, &user);
+            }
             let mut upper = Upper::new(room.upper.clone(), view, state.time);
             upper
                 .ensure_folder(&resolved, owner)
@@ -207,6 +214,16 @@ impl Builder<'_> {
                 .map_err(|e| self.io_stuck(instruction, &e))?;
         }
         self.commit(state, room, &key, line).await
+    }
+
+    /// Says that what is given away stays root's, where root is alone.
+    fn warn_of_lost_owner(&self, instruction: &Instruction, wanted: &str) {
+        if has_single_id() {
+            let message = format!(
+                "what is given to `{wanted}` belongs to root instead, who is you: only one user id is there; `tandem doctor` says how to get more"
+            );
+            self.event(BuildEvent::Warning { line: Some(instruction.span.start.line), message });
+        }
     }
 
     pub(super) async fn origin(
@@ -247,17 +264,23 @@ impl Builder<'_> {
         }
     }
 
+    /// Finds sources; for `--parents` without what that leaves out.
     pub(super) async fn sources(
         &self,
         instruction: &Instruction,
         from: &From,
         written: Vec<(Word, String)>,
+        parents: Option<Ignore>,
     ) -> Result<Vec<Source>, BuildError> {
         let mut sources = Vec::new();
         for (word, text) in written {
             let tree = Arc::clone(&from.tree);
-            let searched = text.clone();
-            let found = self.blocking(move || Ok(select(&*tree, &searched))).await?;
+            let (searched, left_out) = (text.clone(), parents.clone());
+            let find = move || match left_out {
+                Some(left_out) => select_parents(&*tree, &searched, &left_out),
+                None => select(&*tree, &searched),
+            };
+            let found = self.blocking(move || Ok(find())).await?;
             let found = found.map_err(|e| self.stuck(instruction, ErrorCode::Internal, e))?;
             if found.is_empty() && Glob::is_pattern(&text) {
                 // Nothing to copy is no error in Docker when it is a pattern.
@@ -267,8 +290,11 @@ impl Builder<'_> {
                 continue;
             }
             if found.is_empty() {
-                let hint =
-                    if from.name == "the build context" { self.hint(&text) } else { String::new() };
+                let hint = if from.name == "the build context" {
+                    self.hint(&text, parents.is_some())
+                } else {
+                    String::new()
+                };
                 return Err(BuildError::Instruction {
                     place: format!("{}:{}", self.dockerfile.file, word.span.start),
                     instruction: instruction.text.clone(),
@@ -282,10 +308,16 @@ impl Builder<'_> {
     }
 
     /// Why a source may be missing from the context.
-    fn hint(&self, text: &str) -> String {
-        let all = Context::open(&self.options.context, Ignore::default());
-        if all.is_ok_and(|all| select(&all, text).is_ok_and(|found| !found.is_empty())) {
-            return ": .dockerignore leaves it out".to_owned();
+    fn hint(&self, text: &str, parents: bool) -> String {
+        let there = |found: Result<Vec<Source>, String>| found.is_ok_and(|found| !found.is_empty());
+        if let Ok(all) = Context::open(&self.options.context, Ignore::default()) {
+            let plain = there(select(&all, text));
+            if plain && (!parents || there(select_parents(&all, text, &Ignore::default()))) {
+                return ": .dockerignore leaves it out".to_owned();
+            }
+            if plain {
+                return ": --parents follows no link on the way to it".to_owned();
+            }
         }
         format!(" {}: check the path, which begins at that folder", self.options.context.display())
     }
@@ -328,7 +360,7 @@ impl Builder<'_> {
                 })?)
             }
         };
-        Ok(Destination { path, owner, mode, unpack: None, parents: transfer.parents })
+        Ok(Destination { path, owner, mode, unpack: None })
     }
 
     fn documents(

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
-use tandem_image::OverlayXattrs;
+use tandem_image::{OverlayXattrs, has_single_id};
 
 use super::users::Owner;
 use crate::tree::{Entry, Kind, Layers, Tree};
@@ -40,6 +40,8 @@ pub(super) struct Upper {
     /// Files may take the place of folders and folders that of files, as in
     /// unpacking; otherwise that is an error, as in copying.
     pub(super) replace: bool,
+    /// There is nobody to give anything to.
+    alone: bool,
     /// Writing into a folder changes its time, so all are set at the end.
     folders: Vec<(PathBuf, (i64, i64))>,
 }
@@ -50,7 +52,7 @@ impl Upper {
     /// same layer.
     pub(super) fn new(dir: PathBuf, lower: Layers, time: (i64, i64)) -> Self {
         let view = lower.under(dir.clone());
-        Self { dir, lower, view, time, replace: false, folders: Vec::new() }
+        Self { dir, lower, view, time, replace: false, alone: has_single_id(), folders: Vec::new() }
     }
 
     /// What the step sees: the layers so far with its own change on top.
@@ -230,11 +232,20 @@ impl Upper {
 
     fn own(&self, path: &Path, attributes: &Attributes) -> io::Result<()> {
         let (uid, gid) = (attributes.uid, attributes.gid);
+        if self.alone {
+            return Ok(());
+        }
         // Without root, what belongs to the caller is packed as root's.
         if (uid, gid) == (0, 0) && !rustix::process::geteuid().is_root() {
             return Ok(());
         }
-        lchown(self.dir.join(path), Some(uid), Some(gid))
+        lchown(self.dir.join(path), Some(uid), Some(gid)).map_err(|e| match e.kind() {
+            // The kernel's answer where a namespace has no such id.
+            io::ErrorKind::InvalidInput => io::Error::other(format!(
+                "nothing can belong to {uid}:{gid} here, which is beyond your range of subordinate ids: `tandem doctor` says how to get more"
+            )),
+            _ => e,
+        })
     }
 
     fn set_time(&self, path: &Path, mtime: (i64, i64)) -> io::Result<()> {

@@ -114,6 +114,12 @@ impl Glob {
         states[self.pieces.len()]
     }
 
+    /// Whether the path matches, or a folder above it.
+    pub(crate) fn covers(&self, path: &str) -> bool {
+        let mut above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        self.matches(path) || above.any(|folder| self.matches(folder))
+    }
+
     /// Pieces that may match nothing let the next one begin at once.
     fn close(&self, states: &mut [bool]) {
         for (at, piece) in self.pieces.iter().enumerate() {

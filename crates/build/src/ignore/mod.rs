@@ -52,17 +52,11 @@ impl Ignore {
         let mut excluded = false;
         for rule in &self.rules {
             // A rule that would change nothing need not be tried.
-            if rule.exception == excluded && self.covers(rule, path) {
+            if rule.exception == excluded && rule.glob.covers(path) {
                 excluded = !rule.exception;
             }
         }
         excluded
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a sentence")]
-    fn covers(&self, rule: &Rule, path: &str) -> bool {
-        let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
-        rule.glob.matches(path) || parents.into_iter().any(|parent| rule.glob.matches(parent))
     }
 
     /// Whether something below an excluded folder may be seen after all.

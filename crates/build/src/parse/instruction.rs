@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use tandem_model::did_you_mean;
 
 use super::{
@@ -77,7 +79,7 @@ pub(crate) fn instruction(
         "STOPSIGNAL" => Kind::StopSignal(rest.one("a signal, e.g. STOPSIGNAL SIGTERM")?),
         "SHELL" => Kind::Shell(command::shell(&rest)?),
         "HEALTHCHECK" => Kind::Healthcheck(healthcheck::healthcheck(rest, warnings)?),
-        "ONBUILD" => Kind::Onbuild(onbuild(&rest)?),
+        "ONBUILD" => Kind::Onbuild(onbuild(&rest, lines)?),
         _ => Kind::Maintainer(rest.one("a name")?.text),
     };
     Ok(Instruction { span: line.span(0..line.text.len()), text: line.text.clone(), kind })
@@ -194,11 +196,17 @@ fn volumes(rest: &Rest<'_>) -> Result<Vec<super::Word>, SyntaxError> {
     Ok(words)
 }
 
-fn onbuild(rest: &Rest<'_>) -> Result<String, SyntaxError> {
-    let word = rest.one("an instruction, e.g. ONBUILD RUN make")?;
+fn onbuild(rest: &Rest<'_>, lines: &mut Lines<'_>) -> Result<String, SyntaxError> {
+    let mut word = rest.one("an instruction, e.g. ONBUILD RUN make")?;
     let name = word.text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
     if ["ONBUILD", "FROM", "MAINTAINER"].contains(&name.as_str()) {
         return Err(rest.error_at(word.span, format!("{name} cannot be an ONBUILD trigger")));
+    }
+    // Here-documents belong to the trigger, which carries them along.
+    if ["ADD", "COPY", "RUN"].contains(&name.as_str()) {
+        for document in heredoc::take(rest, lines)? {
+            let _ = write!(word.text, "\n{}{}", document.content, document.name);
+        }
     }
     // The trigger must be sound where it is written, not where it is used.
     parse_trigger(rest, &word.text)?;

@@ -144,7 +144,7 @@ impl Session<'_> {
         let name = if again { "KILL".to_owned() } else { number.to_string() };
         // It may end at the same moment.
         if self.app.signal(self.instance, &name).await.is_ok() && wish && !again {
-            eprintln!("tandem: passed on to the app; once more kills it");
+            crate::output::complain("passed on to the app; once more kills it");
         }
     }
 }

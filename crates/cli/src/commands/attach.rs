@@ -6,6 +6,7 @@ use super::{Context, exec::no_terminal};
 use crate::{
     attach::{DetachKeys, Left, Session, Signals},
     grammar::Attach,
+    output::complain,
 };
 
 /// `tandem attach`.
@@ -106,13 +107,13 @@ fn code_of(record: &InstanceRecord, exit: Option<&Exit>) -> u8 {
     if exit.out_of_memory {
         let limit = record.spec.resources.memory_bytes.map(tandem_model::format::format_bytes);
         let limit = limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
-        eprintln!(
-            "tandem: {} ran out of memory at its limit{limit} and was killed: give more with --memory",
+        complain(&format!(
+            "{} ran out of memory at its limit{limit} and was killed: give more with --memory",
             record.spec.name
-        );
+        ));
     }
     if let Some(error) = &exit.error {
-        eprintln!("tandem: {error}");
+        complain(&error.to_string());
     }
     u8::try_from(exit.code & 0xff).unwrap_or(125)
 }

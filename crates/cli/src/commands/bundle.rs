@@ -6,7 +6,7 @@ use tandem_report::format_bytes;
 use super::Context;
 use crate::{
     grammar::{Bundle, CreateBundle},
-    output::{json, plain, table},
+    output::{json, plain, table, tell},
     signals::cancel_on_interrupt,
     transfers::Board,
 };
@@ -58,8 +58,8 @@ async fn open(context: &Context, file: &Path, wants_json: bool) -> anyhow::Resul
 fn teller(context: &Context, board: &Board) -> impl Fn(BundleEvent) + Send + Sync + 'static {
     let (board, quiet, verbose) = (board.clone(), context.quiet, context.verbose);
     move |event| match event {
-        BundleEvent::Note(line) if !quiet => eprintln!("{}", plain(&line)),
-        BundleEvent::Log(line) if verbose => eprintln!("  {}", plain(&line)),
+        BundleEvent::Note(line) if !quiet => tell(&plain(&line)),
+        BundleEvent::Log(line) if verbose => tell(&format!("  {}", plain(&line))),
         BundleEvent::Moved(transfer) => board.tell(transfer),
         BundleEvent::Note(_) | BundleEvent::Log(_) => {}
     }

@@ -3,11 +3,11 @@ use tandem_image::bootstrap::BaseKind;
 use tandem_model::Digest;
 use tandem_report::format_bytes;
 
-use super::Context;
+use super::{Context, instances::Each};
 use crate::{
     format::views,
     grammar::{Base, Image, Images},
-    output::{ago, json, line, plain, table},
+    output::{ago, json, line, plain, raw, table},
     prompt::confirmed,
 };
 
@@ -63,9 +63,7 @@ pub(super) fn list(context: &Context, wanted: &Images) -> anyhow::Result<u8> {
     }
     if let Some(template) = &wanted.format {
         let views: Vec<_> = images.iter().map(views::image).collect();
-        for text in template.lines(&views)? {
-            line(&plain(&text.replace('\t', "   ")));
-        }
+        raw(&template.shown(&views)?);
         return Ok(0);
     }
     let rows: Vec<_> = images
@@ -161,15 +159,22 @@ fn show_tree(tree: &ImageTree, files: bool) {
 }
 
 fn remove(context: &Context, images: &[String], force: bool) -> anyhow::Result<u8> {
+    let mut each = Each::default();
     for image in images {
-        let removed = context.app.remove_image(image, force)?;
+        let removed = match context.app.remove_image(image, force) {
+            Ok(removed) => removed,
+            Err(error) => {
+                each.fail(error.into());
+                continue;
+            }
+        };
         removed.names.iter().for_each(|name| line(name));
         if let Some(digest) = removed.digest {
             let freed = format_bytes(removed.freed_bytes);
             context.say(&format!("{digest} is gone, {freed} given back"));
         }
     }
-    Ok(0)
+    each.end()
 }
 
 async fn bootstrap(context: &Context, kind: Base) -> anyhow::Result<u8> {

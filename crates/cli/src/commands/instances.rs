@@ -7,7 +7,7 @@ use super::Context;
 use crate::{
     format::views,
     grammar::Ps,
-    output::{ago, json, line, plain, table},
+    output::{ago, json, line, raw, table},
 };
 
 pub(super) fn list(context: &Context, wanted: &Ps) -> anyhow::Result<u8> {
@@ -35,9 +35,7 @@ pub(super) fn list(context: &Context, wanted: &Ps) -> anyhow::Result<u8> {
             // A name that is none is told whether something runs or not.
             template.check(&views::instance(&example(), None, "", ""))?;
         }
-        for text in template.lines(&views)? {
-            line(&plain(&text.replace('\t', "   ")));
-        }
+        raw(&template.shown(&views)?);
         return Ok(0);
     }
     let rows: Vec<_> = instances.into_iter().map(|instance| row(instance, letters)).collect();
@@ -147,7 +145,7 @@ impl Each {
     /// Keeps an error for the end, and tells the one before.
     pub(super) fn fail(&mut self, error: anyhow::Error) {
         if let Some(earlier) = self.failed.replace(error) {
-            eprintln!("tandem: {}", crate::output::message(&earlier.to_string()));
+            crate::output::complain(&earlier.to_string());
         }
     }
 

@@ -1,10 +1,8 @@
-use std::io::{self, Write as _};
-
 use tandem_app::LogOptions;
 use tandem_backend::{LogLine, Stream};
 
 use super::Context;
-use crate::output::raw;
+use crate::output::{raw, raw_bytes, raw_error};
 
 pub(super) async fn run(
     context: &Context,
@@ -27,8 +25,7 @@ pub(super) async fn boot(context: &Context, instance: &str, follow: bool) -> any
     let mut silent = true;
     let mut show = |piece: &[u8]| {
         silent &= piece.is_empty();
-        let mut out = io::stdout().lock();
-        let _ = out.write_all(piece).and_then(|()| out.flush());
+        raw_bytes(piece);
     };
     tokio::select! {
         result = context.app.boot_log(instance, follow, &mut show) => result?,
@@ -45,6 +42,6 @@ fn print(line: &LogLine, timestamps: bool) {
     let text = if timestamps { format!("{} {}", line.time, line.text) } else { line.text.clone() };
     match line.stream {
         Stream::Stdout => raw(&text),
-        Stream::Stderr => eprint!("{text}"),
+        Stream::Stderr => raw_error(&text),
     }
 }

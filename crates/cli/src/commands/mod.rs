@@ -35,7 +35,7 @@ use tandem_app::{App, LogOptions};
 
 use crate::{
     grammar::{Cli, Command, Global, Image, Sample},
-    output::message,
+    output::{message, tell},
 };
 
 /// What every command works with.
@@ -59,7 +59,7 @@ impl Context {
     /// Says something to the person, not to a script.
     pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{}", message(text));
+            tell(&message(text));
         }
     }
 }

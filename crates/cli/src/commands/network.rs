@@ -1,7 +1,8 @@
 use super::{Context, instances::Each, run::labels};
 use crate::{
+    format::views,
     grammar::{Network, Networking},
-    output::{json, line, table},
+    output::{json, line, raw, table},
 };
 
 /// `tandem port` and `tandem network …`.
@@ -26,7 +27,7 @@ pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Resul
         }
         Networking::Network(Network::Ls(wanted)) => {
             let networks = context.app.networks().await?;
-            if wanted.json {
+            if wanted.json.json {
                 json(&networks)?;
                 return Ok(0);
             }
@@ -34,6 +35,10 @@ pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Resul
                 for network in &networks {
                     line(&network.name);
                 }
+                return Ok(0);
+            }
+            if let Some(template) = &wanted.format {
+                raw(&template.text(&networks, views::network_row)?);
                 return Ok(0);
             }
             let row = |network: tandem_app::NetworkRow| {

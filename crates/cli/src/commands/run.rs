@@ -19,7 +19,7 @@ use super::{
 use crate::{
     attach::Signals,
     grammar::{PullWhen, Run},
-    output::{line, plain},
+    output::{line, plain, tell},
 };
 
 pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
     let mut phase = |phase: Phase| {
         if context.verbose {
             let spent = tandem_report::format_duration(phase.end.since(phase.start));
-            eprintln!("{}: {spent}", phase.name);
+            tell(&format!("{}: {spent}", phase.name));
         }
     };
     let launch = async {

@@ -1,7 +1,8 @@
 use super::{Context, instances::Each, run::labels};
 use crate::{
+    format::views,
     grammar::Volume,
-    output::{ago, json, line, table},
+    output::{ago, json, line, raw, table},
 };
 
 pub(super) fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
@@ -11,7 +12,7 @@ pub(super) fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
         }
         Volume::Ls(wanted) => {
             let volumes = context.app.volumes()?;
-            if wanted.json {
+            if wanted.json.json {
                 json(&volumes)?;
                 return Ok(0);
             }
@@ -19,6 +20,10 @@ pub(super) fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
                 for one in &volumes {
                     line(&one.name);
                 }
+                return Ok(0);
+            }
+            if let Some(template) = &wanted.format {
+                raw(&template.text(&volumes, views::volume)?);
                 return Ok(0);
             }
             let rows: Vec<_> = volumes

@@ -14,6 +14,7 @@ mod words;
 use serde_json::Value;
 
 use self::parse::Node;
+use crate::output::plain;
 
 /// A template that was read.
 #[derive(Debug, Clone)]
@@ -53,6 +54,25 @@ impl Template {
             Err(e) if e.0.starts_with(run::NO_FIELD) => Err(e),
             _ => Ok(()),
         }
+    }
+
+    /// The text for rows, a line each, as a terminal may show it. That a field
+    /// is none is told without rows too.
+    pub(crate) fn text<T: Default>(
+        &self,
+        rows: &[T],
+        view: impl Fn(&T) -> Value,
+    ) -> Result<String, FormatError> {
+        if rows.is_empty() {
+            self.check(&view(&T::default()))?;
+        }
+        self.shown(&rows.iter().map(view).collect::<Vec<_>>())
+    }
+
+    /// The text for values, a line each, as a terminal may show it.
+    pub(crate) fn shown(&self, values: &[Value]) -> Result<String, FormatError> {
+        let lines = self.lines(values)?;
+        Ok(lines.iter().map(|line| plain(&line.replace('\t', "   ")) + "\n").collect())
     }
 
     /// A line for each value, below headings where the template asks for them.

@@ -1,7 +1,9 @@
 //! What templates see: the words of Docker's command line beside our own.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
-use tandem_app::{ImageRow, InstanceRow};
+use tandem_app::{ImageRow, InstanceRow, NetworkRow, UsageRow, VolumeRow};
 use tandem_model::{
     HealthStatus, InstanceRecord, InstanceState, MountSource, MountSpec, NetworkChoice,
     RestartPolicy, format::format_bytes,
@@ -18,8 +20,6 @@ pub(crate) fn instance(
     status: &str,
 ) -> Value {
     let spec = record.map(|record| &record.spec);
-    let labels = spec.into_iter().flat_map(|spec| &spec.labels);
-    let labels: Vec<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();
     let mounts = spec.into_iter().flat_map(|spec| &spec.options.mounts);
     let mounts: Vec<&str> = mounts.map(|mount| mount.target.as_str()).collect();
     with(
@@ -34,7 +34,7 @@ pub(crate) fn instance(
             "Ports": row.ports.join(", "),
             "State": row.state,
             "Status": status,
-            "Labels": labels.join(","),
+            "Labels": spec.map(|spec| labelled(&spec.labels)).unwrap_or_default(),
             "Mounts": mounts.join(","),
             "Networks": spec.map(|spec| network(&spec.options.network)),
         }),
@@ -55,6 +55,62 @@ pub(crate) fn image(row: &ImageRow) -> Value {
             "Size": format_bytes(row.size_bytes),
         }),
     )
+}
+
+/// What an instance uses, as `docker stats --format` names its fields.
+pub(crate) fn usage(row: &UsageRow) -> Value {
+    let pair = |a: Option<u64>, b: Option<u64>| match (a, b) {
+        (Some(a), Some(b)) => format!("{} / {}", format_bytes(a), format_bytes(b)),
+        _ => "--".to_owned(),
+    };
+    let memory = row.memory_bytes.unwrap_or(row.memory_pss_bytes);
+    with(
+        row,
+        json!({
+            "ID": row.id,
+            "Container": row.id,
+            "Name": row.name,
+            "CPUPerc": row.cpu_percent.map_or_else(|| "--".to_owned(), |it| format!("{it:.2}%")),
+            "MemUsage": pair(Some(memory), Some(row.memory_limit_bytes)),
+            "MemPerc": format!("{:.2}%", row.memory_percent),
+            "NetIO": pair(row.net_received_bytes, row.net_sent_bytes),
+            "BlockIO": pair(row.io_read_bytes, row.io_written_bytes),
+            "PIDs": row.pids,
+        }),
+    )
+}
+
+/// A volume of a list, as `docker volume ls --format` names its fields.
+pub(crate) fn volume(row: &VolumeRow) -> Value {
+    with(
+        row,
+        json!({
+            "Name": row.name,
+            "Driver": "local",
+            "Scope": "local",
+            "Mountpoint": row.path,
+            "Labels": labelled(&row.labels),
+        }),
+    )
+}
+
+/// A network of a list, as `docker network ls --format` names its fields.
+pub(crate) fn network_row(row: &NetworkRow) -> Value {
+    with(
+        row,
+        json!({
+            "Name": row.name,
+            "Driver": row.kind,
+            "Scope": "local",
+            "Internal": row.internal,
+            "CreatedAt": row.created_at.map(|time| time.to_string()),
+            "Labels": labelled(&row.labels),
+        }),
+    )
+}
+
+fn labelled(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
 /// An instance as `docker inspect` names what both engines have.

@@ -272,6 +272,16 @@ pub(crate) struct Json {
     pub(crate) json: bool,
 }
 
+/// How the rows of a list are printed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Listing {
+    /// A template of Go's for each, e.g. {{.Name}}, below headings behind `table `, or json
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "json")]
+    pub(crate) format: Option<crate::format::Template>,
+    #[command(flatten)]
+    pub(crate) json: Json,
+}
+
 /// `tandem sample …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sample {

@@ -2,9 +2,11 @@ use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
 use tandem_app::PruneFilter;
-use tandem_model::{HostAddress, NetworkChoice, PortMaps, Subnet, parse_alias, parse_host};
+use tandem_model::{
+    HostAddress, NetworkChoice, PortMaps, Subnet, parse_address, parse_alias, parse_host,
+};
 
-use super::Json;
+use super::{Json, Listing};
 
 /// Options of `run` and `create` about networks.
 #[derive(Debug, Args)]
@@ -25,7 +27,7 @@ pub(crate) struct NetworkOptions {
     #[arg(long, value_parser = parse_host, value_name = "NAME:IP")]
     pub(crate) add_host: Vec<(HostAddress, String)>,
     /// Name server in place of the host's
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_parser = parse_address, value_name = "IP")]
     pub(crate) dns: Vec<IpAddr>,
 }
 
@@ -75,7 +77,7 @@ pub(crate) enum Network {
         name: String,
     },
     /// List the networks
-    Ls(Json),
+    Ls(Listing),
     /// Print everything known of networks, as JSON
     Inspect {
         /// Names

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tandem_model::{AcceleratorChoice, BackendKind, Profile, parse_cpus, parse_size};
+use tandem_model::{
+    AcceleratorChoice, BackendKind, Profile, parse_cpus, parse_hostname, parse_size,
+};
 
 use super::{
     network::NetworkOptions,
@@ -100,7 +102,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) security: super::security::SecurityArguments,
     /// Host name inside
-    #[arg(short = 'h', long)]
+    #[arg(short = 'h', long, value_parser = parse_hostname, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
     /// Memory limit, e.g. 256m
     #[arg(short, long, value_parser = parse_size, value_name = "SIZE")]

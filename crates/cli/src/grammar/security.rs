@@ -13,10 +13,10 @@ pub(crate) struct SecurityArguments {
     /// Let the app change nothing but what is mounted
     #[arg(long)]
     read_only: bool,
-    /// Give a capability, or ALL
+    /// Give a capability (`man 7 capabilities`), or ALL
     #[arg(long, value_parser = parse_capability, value_name = "CAPABILITY")]
     cap_add: Vec<String>,
-    /// Take a capability, or ALL
+    /// Take a capability (`man 7 capabilities`), or ALL
     #[arg(long, value_parser = parse_capability, value_name = "CAPABILITY")]
     cap_drop: Vec<String>,
     /// seccomp=unconfined, seccomp=FILE or no-new-privileges=true|false

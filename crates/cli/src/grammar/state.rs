@@ -7,7 +7,7 @@ use tandem_model::{
     parse_restart_policy, parse_size,
 };
 
-use super::Json;
+use super::{Json, Listing};
 
 /// Commands that look at or change what an instance is.
 #[derive(Debug, Subcommand)]
@@ -20,7 +20,7 @@ pub(crate) enum State {
         #[arg(long)]
         no_stream: bool,
         #[command(flatten)]
-        json: Json,
+        listing: Listing,
         /// Names or ids [default: all that run]
         instances: Vec<String>,
     },

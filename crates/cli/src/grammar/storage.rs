@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use tandem_app::PruneFilter;
 use tandem_model::{MountSource, MountSpec, parse_mount, parse_size, parse_tmpfs, parse_volume};
 
-use super::Json;
+use super::Listing;
 
 /// Options of `run` and `create` about files.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ pub(crate) enum Volume {
         name: Option<String>,
     },
     /// List the volumes
-    Ls(Json),
+    Ls(Listing),
     /// Print everything known of volumes, as JSON
     Inspect {
         /// Names

@@ -18,6 +18,9 @@ pub(crate) fn cpu_quota(milli_cpus: u32) -> i64 {
 /// The smallest memory limit that is worth trying, bytes (Docker's).
 const SMALLEST_MEMORY: u64 = 6 << 20;
 
+/// The smallest limit of processes: while an app's is made, another is there.
+const FEWEST_PIDS: u32 = 2;
+
 /// Refuses limits that this machine has no controller for, and such as no app
 /// could start with, before anything is made.
 pub(crate) fn refuse_impossible(
@@ -29,6 +32,13 @@ pub(crate) fn refuse_impossible(
             what: format!("a memory limit of {}", tandem_model::format::format_bytes(bytes)),
             why: "no app starts with so little".into(),
             fix: "give at least 6m".into(),
+        });
+    }
+    if let Some(pids) = resources.pids.filter(|pids| *pids < FEWEST_PIDS) {
+        return Err(BackendError::Unavailable {
+            what: format!("a limit of {pids} processes"),
+            why: "no app starts with so few".into(),
+            fix: format!("give at least {FEWEST_PIDS}"),
         });
     }
     let wanted = [
@@ -114,6 +124,9 @@ mod tests {
         assert!(error.to_string().contains("pids"), "{error}");
         let tiny = Resources { memory_bytes: Some(4096), ..Resources::default() };
         assert!(refuse_impossible(&layout, &tiny).is_err());
+        let few = Resources { pids: Some(1), ..Resources::default() };
+        let error = refuse_impossible(&layout, &few).unwrap_err();
+        assert!(error.to_string().contains("no app starts with so few"), "{error}");
         let fine = Resources { memory_bytes: Some(64 << 20), milli_cpus: Some(500), pids: None };
         assert!(refuse_impossible(&layout, &fine).is_ok());
     }

@@ -5,7 +5,7 @@ use tandem_backend::{Availability, BackendError, Supervised};
 use tandem_home::Home;
 use tandem_model::{
     BackendKind, Capability, CapabilityStatus, ExecSpec, InstanceRecord, InstanceSpec, Lane,
-    Ledger, Sample,
+    Ledger, Resources, Sample,
 };
 use tandem_rootless::Standing;
 
@@ -43,6 +43,14 @@ impl Supervised for ContainerEngine {
     fn stand_by(&self) -> bool {
         cgroup::warm_up_once();
         true
+    }
+
+    fn check_limits(&self, resources: &Resources) -> Result<(), BackendError> {
+        match Layout::detect() {
+            Ok(layout) => cgroup::refuse_impossible(&layout, resources),
+            // Told when it is started.
+            Err(_) => Ok(()),
+        }
     }
 
     async fn capabilities(&self) -> Vec<Capability> {

@@ -16,6 +16,7 @@
 mod engine;
 mod executor;
 mod payload;
+mod places;
 mod probe;
 mod resume;
 mod security;

@@ -21,6 +21,7 @@ use tandem_probe::{identity, now};
 use super::{
     ENGINE,
     executor::AppExecutor,
+    places::check_places,
     resume::Resumed,
     security::{Security, check_ulimits},
 };
@@ -125,6 +126,7 @@ impl Payload for ContainerPayload {
 
         let files = network.write_files(&self.dirs.bundle())?;
         let files = files_of(launch.record, files)?;
+        check_places(&self.dirs.rootfs(), &files)?;
         let (pid, ends) = match &resumed {
             Some((images, checkpoint)) => {
                 let saved = Resumed { images, checkpoint };

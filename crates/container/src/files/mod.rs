@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tandem_model::{Failure, InstanceId};
 
-pub use helper::{copy_destination, files_main};
+pub use helper::{copied_as_it_is, copy_destination, files_main};
 
 /// First argument of the hidden entry point: `tandem __files`.
 pub const FILES: &str = "__files";

@@ -12,6 +12,7 @@ use std::{
 use nix::mount::{MsFlags, mount};
 use rustix::fs::{Mode, OFlags, StatVfsMountFlags};
 use tandem_backend::{StepMount, StepSource};
+use tandem_rootless::Standing;
 
 use super::stubs::Stubs;
 use crate::{
@@ -96,7 +97,9 @@ fn secret(at: &Path, content: &[u8], mode: u32, owner: (u32, u32)) -> io::Result
     mount(Some("tmpfs"), at, Some("tmpfs"), hard, Some("mode=700"))?;
     let file = at.join(SECRET);
     fs::write(&file, content)?;
-    chown(&file, Some(owner.0), Some(owner.1))?;
+    if !Standing::of_process().is_single() {
+        chown(&file, Some(owner.0), Some(owner.1))?;
+    }
     fs::set_permissions(&file, fs::Permissions::from_mode(mode))?;
     Ok(file)
 }

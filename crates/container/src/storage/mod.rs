@@ -59,7 +59,10 @@ pub(crate) fn mount_all(
             MountSource::Tmpfs { size_bytes, mode, uid, gid, exec } => {
                 let mode = mode.unwrap_or(0o1777);
                 let size = size_bytes.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
-                let owner = |key, id: &Option<u32>| id.map(|id| format!(",{key}={id}"));
+                // Alone there is nobody whose it could be.
+                let alone = Standing::of_process().is_single();
+                let owner =
+                    |key, id: &Option<u32>| id.filter(|_| !alone).map(|id| format!(",{key}={id}"));
                 let (uid, gid) = (owner("uid", uid), owner("gid", gid));
                 let (uid, gid) = (uid.unwrap_or_default(), gid.unwrap_or_default());
                 let data = format!("mode={mode:o}{size}{uid}{gid}");

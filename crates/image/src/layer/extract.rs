@@ -219,7 +219,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pack_tree;
+    use crate::{PlainFiles, pack_tree};
+
+    fn packed(path: &Path, name: &str) -> Vec<u8> {
+        let (mut tar, files) = (Vec::new(), PlainFiles::of_this_process().unwrap());
+        pack_tree(path, Path::new(name), false, &files, &mut tar).unwrap();
+        tar
+    }
 
     fn options(rebase: Rebase) -> Extract {
         Extract { rebase, owner: None, privileges: false, limits: Limits::default() }
@@ -235,8 +241,7 @@ mod tests {
             .unwrap();
         fs::hard_link(from.join("deep/.wh.kept"), from.join("second")).unwrap();
         symlink("/etc/passwd", from.join("link")).unwrap();
-        let mut tar = Vec::new();
-        pack_tree(&from, Path::new("from"), false, &mut tar).unwrap();
+        let tar = packed(&from, "from");
         let to = dir.path().join("to");
         fs::create_dir(&to).unwrap();
         extract(&tar[..], &to, &options(Rebase::As(b"new".to_vec()))).unwrap();
@@ -259,12 +264,10 @@ mod tests {
         let from = dir.path().join("out");
         fs::create_dir(&from).unwrap();
         fs::write(from.join("file"), "x").unwrap();
-        let mut tar = Vec::new();
-        pack_tree(&from, Path::new("out"), false, &mut tar).unwrap();
+        let tar = packed(&from, "out");
         assert!(extract(&tar[..], &inside, &options(Rebase::Keep)).is_err());
         assert_eq!(fs::read_dir(&canary).unwrap().count(), 0);
-        let mut tar = Vec::new();
-        pack_tree(&from.join("file"), Path::new("folder"), false, &mut tar).unwrap();
+        let tar = packed(&from.join("file"), "folder");
         assert!(extract(&tar[..], &inside, &options(Rebase::Keep)).is_err());
     }
 

@@ -36,6 +36,7 @@ pub use header::Kind;
 pub use limits::Limits;
 pub use members::{ArchiveMember, ArchiveMembers};
 pub use overlay::OverlayXattrs;
+pub use overlay::has_single_id;
 pub(crate) use overlay::may_give;
 pub(crate) use pack::pack;
 pub use pack::{pack_layer, pack_tree};

@@ -28,7 +28,13 @@ impl OverlayXattrs {
 /// Whether files can be given to others: by root, unless it is alone in its
 /// user namespace.
 pub(crate) fn may_give() -> bool {
-    rustix::process::geteuid().is_root() && !Standing::of_process().is_single()
+    rustix::process::geteuid().is_root() && !has_single_id()
+}
+
+/// Whether this process is root of a user namespace with nobody else in it, so
+/// that every file belongs to root there, whoever it was meant for.
+pub fn has_single_id() -> bool {
+    Standing::of_process().is_single()
 }
 
 /// The mark within the overlay's own attributes, e.g. `opaque`.

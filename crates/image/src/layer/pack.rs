@@ -5,12 +5,12 @@ use std::{
     io::{self, Read as _, Write},
     os::unix::{
         ffi::{OsStrExt as _, OsStringExt as _},
-        fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
+        fs::{FileTypeExt as _, MetadataExt as _},
     },
     path::{Path, PathBuf},
 };
 
-use rustix::fs::OFlags;
+use rustix::fs::CWD;
 use tar::{EntryType, Header};
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
     overlay::{OPAQUE, WHITEOUT, is_portable, overlay_mark},
     pax::{Time, push_record},
 };
+use crate::PlainFiles;
 
 /// Packs a folder in overlayfs form as an uncompressed layer archive. The
 /// same files give the same bytes: names in byte order, no names of users, no
@@ -25,9 +26,11 @@ use super::{
 /// Without root, what belongs to the caller is stored as root's.
 pub(crate) fn pack(dir: &Path, out: impl Write) -> Result<(), LayerError> {
     let user = rustix::process::geteuid();
+    let files = PlainFiles::of_this_process().map_err(LayerError::io("open", b"/proc/self/fd"))?;
     let mut packing = Packing {
         root: dir,
         out,
+        files: &files,
         links: HashMap::new(),
         own: (!user.is_root()).then(|| (user.as_raw(), rustix::process::getegid().as_raw())),
         plain: None,
@@ -46,11 +49,13 @@ pub fn pack_layer(dir: &Path, out: impl Write) -> Result<(), LayerError> {
 /// Packs a file or a folder with all in it under a name of its own, as files
 /// and not as a layer: nothing in it means a deletion. Sockets are left out,
 /// and so is what kernel file systems (proc, sysfs, control groups) show.
-/// `follow` packs what a link at the path leads to.
+/// `follow` packs what a link at the path leads to. What becomes another thing
+/// meanwhile is not opened.
 pub fn pack_tree(
     path: &Path,
     name: &Path,
     follow: bool,
+    files: &PlainFiles,
     out: impl Write,
 ) -> Result<(), LayerError> {
     let shown = path.as_os_str().as_bytes();
@@ -61,6 +66,7 @@ pub fn pack_tree(
     let mut packing = Packing {
         root: path,
         out,
+        files,
         links: HashMap::new(),
         own: None,
         plain: Some(Plain { name: name.to_owned(), device: metadata.dev() }),
@@ -81,6 +87,7 @@ struct Plain {
 struct Packing<'a, W> {
     root: &'a Path,
     out: W,
+    files: &'a PlainFiles,
     /// First name of each file with several.
     links: HashMap<(u64, u64), PathBuf>,
     /// The caller's own ids, stored as 0.
@@ -197,15 +204,7 @@ impl<W: Write> Packing<'_, W> {
 
     fn content(&mut self, full: &Path, path: &Path, size: u64) -> Result<(), LayerError> {
         let shown = path.as_os_str().as_bytes();
-        // What was a file may have become a link or a pipe by now.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).unwrap_or_default();
-        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(full);
-        let file = file.map_err(|e| LayerError::io("read", shown)(e))?;
-        if !file.metadata().is_ok_and(|now| now.is_file()) {
-            let other = io::Error::other("it became something else while it was read");
-            return Err(LayerError::io("pack", shown)(other));
-        }
+        let file = self.files.open(CWD, full).map_err(|e| LayerError::io("pack", shown)(e))?;
         let copied = self.copy(&mut file.take(size)).map_err(LayerError::io("pack", shown))?;
         if copied != size {
             let shorter = io::Error::other("the file became shorter while it was read");

@@ -16,6 +16,8 @@ use std::{
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
+use super::behind::Behind;
+
 /// Blobs are read back at once and seldom travel: speed before size.
 const LEVEL: Compression = Compression::new(1);
 
@@ -36,7 +38,7 @@ const MOST: usize = 4;
 
 /// Packs what is written to it.
 pub(super) struct Gzip<W> {
-    out: W,
+    out: Out<W>,
     unit: Vec<u8>,
     crc: Crc,
     /// Begun with the second unit: most layers are small.
@@ -45,17 +47,57 @@ pub(super) struct Gzip<W> {
     pending: VecDeque<mpsc::Receiver<Packed>>,
 }
 
+/// Where packed bytes go: to a thread, as soon as there are workers.
+enum Out<W> {
+    Here(W),
+    Behind(Behind<W>),
+    /// It has failed, and that was told.
+    Failed,
+}
+
 /// A packed unit, and the sum over what it was.
 struct Packed {
     bytes: Vec<u8>,
     crc: Crc,
 }
 
-impl<W: Write> Gzip<W> {
+impl<W: Write + Send + 'static> Out<W> {
+    fn write(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        let taken = match self {
+            Self::Here(out) => return out.write_all(&bytes),
+            Self::Behind(out) => out.write(bytes),
+            Self::Failed => false,
+        };
+        if taken {
+            return Ok(());
+        }
+        Err(std::mem::replace(self, Self::Failed).finish().err().unwrap_or_else(failed))
+    }
+
+    fn go_behind(&mut self) {
+        if let Self::Here(out) = std::mem::replace(self, Self::Failed) {
+            *self = Self::Behind(Behind::new(out));
+        }
+    }
+
+    fn finish(self) -> io::Result<W> {
+        match self {
+            Self::Here(out) => Ok(out),
+            Self::Behind(out) => out.finish(),
+            Self::Failed => Err(failed()),
+        }
+    }
+}
+
+fn failed() -> io::Error {
+    io::Error::other("the writer has failed before")
+}
+
+impl<W: Write + Send + 'static> Gzip<W> {
     pub(super) fn new(mut out: W) -> io::Result<Self> {
         out.write_all(&HEADER)?;
         let (unit, crc) = (Vec::with_capacity(UNIT), Crc::new());
-        Ok(Self { out, unit, crc, workers: None, pending: VecDeque::new() })
+        Ok(Self { out: Out::Here(out), unit, crc, workers: None, pending: VecDeque::new() })
     }
 
     /// Writes all that is left, and gives the writer back.
@@ -66,16 +108,20 @@ impl<W: Write> Gzip<W> {
         }
         if !last.is_empty() {
             let packed = pack(&mut Compress::new(LEVEL, false), &last)?;
-            self.write_packed(&packed)?;
+            self.write_packed(packed)?;
         }
-        self.out.write_all(&END)?;
-        self.out.write_all(&self.crc.sum().to_le_bytes())?;
-        self.out.write_all(&self.crc.amount().to_le_bytes())?;
-        Ok(self.out)
+        let mut end = END.to_vec();
+        end.extend(self.crc.sum().to_le_bytes());
+        end.extend(self.crc.amount().to_le_bytes());
+        self.out.write(end)?;
+        self.out.finish()
     }
 
     /// Gives a full unit to the workers.
     fn hand_over(&mut self) -> io::Result<()> {
+        if self.workers.is_none() {
+            self.out.go_behind();
+        }
         let workers = self.workers.get_or_insert_with(Workers::begin);
         let unit = std::mem::replace(&mut self.unit, Vec::with_capacity(UNIT));
         let most = 2 * workers.count;
@@ -89,16 +135,16 @@ impl<W: Write> Gzip<W> {
     fn write_next(&mut self) -> io::Result<()> {
         let Some(next) = self.pending.pop_front() else { return Ok(()) };
         let packed = next.recv().map_err(|_| io::Error::other("a thread that packs has ended"))?;
-        self.write_packed(&packed)
+        self.write_packed(packed)
     }
 
-    fn write_packed(&mut self, packed: &Packed) -> io::Result<()> {
+    fn write_packed(&mut self, packed: Packed) -> io::Result<()> {
         self.crc.combine(&packed.crc);
-        self.out.write_all(&packed.bytes)
+        self.out.write(packed.bytes)
     }
 }
 
-impl<W: Write> Write for Gzip<W> {
+impl<W: Write + Send + 'static> Write for Gzip<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.unit.len() == UNIT {
             self.hand_over()?;
@@ -108,9 +154,9 @@ impl<W: Write> Write for Gzip<W> {
         Ok(count)
     }
 
-    /// What is not a whole unit yet stays.
+    /// All comes out at the end.
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The store: names, images, layers on disk.
 
 mod batch;
+mod behind;
 mod blob;
 mod check;
 mod commit;

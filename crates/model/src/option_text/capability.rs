@@ -49,7 +49,8 @@ pub const CAPABILITIES: [&str; 41] = [
 /// `CAP_NET_ADMIN`, or `ALL`.
 ///
 /// # Errors
-/// The nearest name, or all of them.
+/// The nearest name, or those with what was written in them, or where the list
+/// is.
 pub fn parse_capability(text: &str) -> Result<String, ParseOptionError> {
     let upper = text.to_ascii_uppercase();
     let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
@@ -62,7 +63,13 @@ pub fn parse_capability(text: &str) -> Result<String, ParseOptionError> {
     }
     let shown: Vec<&str> =
         CAPABILITIES.iter().map(|name| name.trim_start_matches("CAP_")).collect();
-    let advice = advice(bare, &shown, &format!("there are {} and ALL", shown.join(", ")));
+    let part = |name: &&&str| bare.len() > 2 && name.contains(bare);
+    let near: Vec<&str> = shown.iter().filter(part).copied().take(3).collect();
+    let list = match near.as_slice() {
+        [] => "write one that `man 7 capabilities` lists, e.g. NET_ADMIN, or ALL".to_owned(),
+        near => format!("did you mean {}?", near.join(" or ")),
+    };
+    let advice = advice(bare, &shown, &list);
     Err(ParseOptionError(format!("`{text}` is no capability: {advice}")))
 }
 
@@ -78,8 +85,15 @@ mod tests {
         assert_eq!(parse_capability("all").unwrap(), "ALL");
         let error = parse_capability("NET_ADMN").unwrap_err().to_string();
         assert!(error.contains("did you mean NET_ADMIN?"), "{error}");
+        let error = parse_capability("cap_ptrace").unwrap_err().to_string();
+        assert_eq!(error, "`cap_ptrace` is no capability: did you mean SYS_PTRACE?");
+        // A list of forty names is no sentence.
+        for unlike in ["everything", "net", "a", ""] {
+            let error = parse_capability(unlike).unwrap_err().to_string();
+            assert!(error.len() < 120, "{error}");
+        }
         let error = parse_capability("everything").unwrap_err().to_string();
-        assert!(error.contains("SYS_PTRACE") && error.contains("ALL"), "{error}");
+        assert!(error.contains("`man 7 capabilities` lists") && error.contains("ALL"), "{error}");
     }
 
     proptest::proptest! {

@@ -16,7 +16,7 @@ pub use duration::parse_duration;
 pub use log::{LogOption, parse_log_option};
 pub use moment::parse_moment;
 pub use mount::{check_volume_name, parse_mount, parse_volume};
-pub use names::{parse_alias, parse_host};
+pub use names::{parse_address, parse_alias, parse_host, parse_hostname};
 pub use restart::parse_restart_policy;
 pub use security::{SecurityOption, parse_security_option};
 pub use tmpfs::parse_tmpfs;

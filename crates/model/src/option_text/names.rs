@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::ParseOptionError;
 use crate::HostAddress;
 
@@ -17,6 +19,34 @@ pub fn parse_alias(text: &str) -> Result<String, ParseOptionError> {
     Err(ParseOptionError(format!(
         "`{shown}` cannot be a name on a network: use letters, digits, `_`, `.` and `-`, beginning with a letter or digit"
     )))
+}
+
+/// The longest host name that the kernel takes, in bytes (uname(2)).
+const LONGEST_HOST: usize = 64;
+
+/// Reads what stands behind `--hostname`.
+///
+/// # Errors
+/// What a name looks like.
+pub fn parse_hostname(text: &str) -> Result<String, ParseOptionError> {
+    if text.len() <= LONGEST_HOST && parse_alias(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    let shown: String = text.chars().take(80).collect();
+    Err(ParseOptionError(format!(
+        "`{shown}` cannot be a host name: use at most {LONGEST_HOST} letters, digits, `_`, `.` and `-`, beginning with a letter or digit"
+    )))
+}
+
+/// Reads what stands behind `--dns`: an address of either version.
+///
+/// # Errors
+/// What an address looks like.
+pub fn parse_address(text: &str) -> Result<IpAddr, ParseOptionError> {
+    let shown: String = text.chars().take(64).collect();
+    let wrong =
+        |_| ParseOptionError(format!("`{shown}` is no address: write e.g. 10.0.0.1 or ::1"));
+    text.parse().map_err(wrong)
 }
 
 /// Reads what stands behind `--add-host`: `NAME:IP` or `NAME=IP`, an address
@@ -40,6 +70,19 @@ pub fn parse_host(text: &str) -> Result<(HostAddress, String), ParseOptionError>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_name_is_one_that_the_kernel_takes() {
+        assert_eq!(parse_hostname("web_1.example").unwrap(), "web_1.example");
+        assert!(parse_hostname(&"a".repeat(64)).is_ok());
+        for text in ["", "two words", "-x", &"a".repeat(65), "a\u{1b}"] {
+            let error = parse_hostname(text).unwrap_err().to_string();
+            assert!(error.contains("cannot be a host name"), "{error}");
+        }
+        assert!(parse_address("::1").is_ok());
+        let error = parse_address("foo").unwrap_err().to_string();
+        assert_eq!(error, "`foo` is no address: write e.g. 10.0.0.1 or ::1");
+    }
 
     #[test]
     fn hosts_are_read_and_slips_answered() {

@@ -92,7 +92,7 @@ impl Builder<'_> {
     ) -> Result<Vec<Source>, BuildError> {
         let span = mount.span;
         let word = Word { text: path.to_owned(), span };
-        self.sources(instruction, from, vec![(word, path.to_owned())]).await
+        self.sources(instruction, from, vec![(word, path.to_owned())], None).await
     }
 
     fn word(&self, state: &State, word: Option<&Word>) -> Result<Option<String>, BuildError> {

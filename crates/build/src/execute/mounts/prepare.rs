@@ -10,6 +10,7 @@ use std::{
 use sha2::{Digest as _, Sha256};
 use tandem_backend::{StepMount, StepSource};
 use tandem_home::{Lock, make_private_dir};
+use tandem_image::has_single_id;
 use tandem_model::Digest;
 
 use super::{
@@ -147,7 +148,11 @@ impl Builder<'_> {
             self.fill(making.clone(), tree, sources).await?;
         }
         let result = fs::set_permissions(&making, fs::Permissions::from_mode(mode))
-            .and_then(|()| chown(&making, Some(owner.uid), Some(owner.gid)))
+            .and_then(|()| {
+                // Alone there is nobody to give it to.
+                let alone = has_single_id();
+                if alone { Ok(()) } else { chown(&making, Some(owner.uid), Some(owner.gid)) }
+            })
             .and_then(|()| fs::rename(&making, data));
         match result {
             // Another build was quicker.

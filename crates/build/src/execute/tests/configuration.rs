@@ -143,3 +143,17 @@ async fn triggers_of_the_base_run_first_and_once() {
     let config = bench.store.config_document(&built.image).unwrap();
     assert_eq!(config["config"].get("OnBuild"), None);
 }
+
+#[tokio::test]
+async fn a_trigger_carries_its_here_documents_along() {
+    let bench = Bench::new();
+    let base = "FROM scratch\nONBUILD COPY <<-EOF <<'EOT' /d/\n\tone $NAME\n\tEOF\ntwo $NAME\nEOT\nONBUILD RUN <<EOF\nwrite /ran x\nEOF\nLABEL after=it";
+    bench.base("base", base).await;
+    let built = bench.build("ARG NAME=n\nFROM base\nARG NAME\n").await;
+    let files = bench.files(&built);
+    assert_eq!((&*files["d/EOF"], &*files["d/EOT"]), ("644 one \n", "644 two $NAME\n"));
+    let ran = bench.runner.ran.lock().unwrap().last().unwrap().clone();
+    assert_eq!(ran.args.last().unwrap(), "write /ran x\n");
+    let message = bench.refused("FROM scratch\nONBUILD RUN <<EOF\ntrue").await.to_string();
+    assert!(message.contains("Dockerfile:2:13: the here-document has no end"), "{message}");
+}

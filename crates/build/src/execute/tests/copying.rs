@@ -134,3 +134,49 @@ async fn a_stage_gives_files_to_another() {
     assert_eq!(bench.files(&built), files(&[("b", "644 A"), ("m", "644 M"), ("made", "644 M")]));
     assert_eq!(built.image.layers.len(), 2);
 }
+
+#[tokio::test]
+async fn parents_are_kept_below_what_a_pattern_names() {
+    let bench = Bench::new();
+    for name in ["a/x.txt", "a/b/y.txt", "a/b/c/z.txt", "a/b/c/z.md", "a/e/n.md", "d/q.txt"] {
+        bench.file(name, "");
+    }
+    symlink("a", bench.context().join("link")).unwrap();
+    symlink("x.txt", bench.context().join("a/up")).unwrap();
+    let all = ["a", "a/b", "a/b/c", "a/b/c/z.md", "a/b/c/z.txt", "a/b/y.txt"];
+    for (sources, expected) in [
+        // Any number of folders, none too.
+        (
+            "**/*.txt",
+            &["a", "a/b", "a/b/c", "a/b/c/z.txt", "a/b/y.txt", "a/x.txt", "d", "d/q.txt"][..],
+        ),
+        ("a/**/z.*", &["a", "a/b", "a/b/c", "a/b/c/z.md", "a/b/c/z.txt"]),
+        ("a/./**/*.md", &["b", "b/c", "b/c/z.md", "e", "e/n.md"]),
+        // What is in a folder that fits comes along.
+        ("*/b", &all),
+        ("a/b/", &all),
+        ("./a/./b/c", &["b", "b/c", "b/c/z.md", "b/c/z.txt"]),
+        ("d/./", &["q.txt"]),
+        // A link is taken as one, and followed before the point only.
+        ("a/u*", &["a", "a/up"]),
+        ("link/./x.txt", &["x.txt"]),
+        // Left out by paths from where names begin.
+        ("--exclude=a/b/c --exclude=**/y.* a/b d", &["a", "a/b", "d", "d/q.txt"]),
+        ("--exclude=*.txt --exclude=b/c d/q.txt a/./b", &["b", "b/y.txt", "d", "d/q.txt"]),
+        ("--exclude=** d/q.txt", &[]),
+    ] {
+        let found = copied(&bench, &format!("FROM scratch\nCOPY --parents {sources} /")).await;
+        assert_eq!(found.keys().collect::<Vec<_>>(), expected, "{sources}");
+    }
+    let found = copied(&bench, "FROM scratch\nCOPY --parents a/up /").await;
+    assert_eq!(found["a/up"], "-> x.txt");
+    for (source, part) in [
+        ("a/none", "`a/none` is not in the build context"),
+        ("link/x.txt", "--parents follows no link"),
+        ("a/x.txt/./y", "is not in the build context"),
+    ] {
+        let text = format!("FROM scratch\nCOPY --parents {source} /");
+        let message = bench.refused(&text).await.to_string();
+        assert!(message.contains(part), "{source}: {message}");
+    }
+}

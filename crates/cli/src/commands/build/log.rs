@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use tandem_build::BuildEvent;
 
 use super::super::Context;
-use crate::{grammar::Progress, output::plain};
+use crate::{
+    grammar::Progress,
+    output::{plain, tell},
+};
 
 /// Writes what happens to standard error.
 pub(super) struct Log<'a> {
@@ -24,7 +27,7 @@ impl<'a> Log<'a> {
 
     pub(super) fn write(&mut self, event: &BuildEvent) {
         if self.progress == Progress::Json {
-            eprintln!("{}", serde_json::to_string(event).unwrap_or_default());
+            tell(&serde_json::to_string(event).unwrap_or_default());
             return;
         }
         match event {

@@ -46,8 +46,8 @@ pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8>
         State::Commit(wanted) => commit::run(context, wanted).await,
         State::Snapshot(command) => snapshot::run(context, command).await,
         State::Update(wanted) => update::run(context, &wanted).await,
-        State::Stats { no_stream, json, instances } => {
-            usage::run(context, &instances, json, no_stream).await
+        State::Stats { no_stream, listing, instances } => {
+            usage::run(context, &instances, &listing, no_stream).await
         }
         State::Top { json, instance } => top::run(context, &instance, json).await,
     }

@@ -8,7 +8,8 @@ use tandem_model::format::format_bytes;
 
 use crate::{
     commands::Context,
-    grammar::Json,
+    format::views,
+    grammar::Listing,
     output::{json, lay_out, raw},
     signals::interrupted,
 };
@@ -19,23 +20,27 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) async fn run(
     context: &Context,
     instances: &[String],
-    wanted: Json,
+    wanted: &Listing,
     no_stream: bool,
 ) -> anyhow::Result<u8> {
-    if wanted.json {
+    if wanted.json.json {
         json(&context.app.usage_now(instances).await?)?;
         return Ok(0);
     }
+    let text = |rows: &[UsageRow]| match &wanted.format {
+        Some(template) => template.text(rows, views::usage),
+        None => Ok(table(rows)),
+    };
     let mut rows = context.app.usage_now(instances).await?;
     if no_stream || !std::io::stdout().is_terminal() {
-        raw(&text(&rows));
+        raw(&text(&rows)?);
         return Ok(0);
     }
     let mut drawn = 0;
     let end = interrupted();
     tokio::pin!(end);
     loop {
-        drawn = draw(&text(&rows), drawn)?;
+        drawn = draw(&text(&rows)?, drawn)?;
         tokio::select! {
             () = &mut end => break,
             () = tokio::time::sleep(EVERY) => {}
@@ -66,7 +71,7 @@ fn guest(row: &UsageRow) -> String {
     format!("{used} / {total}, {} processes", guest.processes)
 }
 
-fn text(rows: &[UsageRow]) -> String {
+fn table(rows: &[UsageRow]) -> String {
     let pair = |a: Option<u64>, b: Option<u64>| match (a, b) {
         (Some(a), Some(b)) => format!("{} / {}", format_bytes(a), format_bytes(b)),
         _ => "–".to_owned(),

@@ -12,8 +12,8 @@ pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 2);
 struct Web;
 
 impl Names for Web {
-    fn address(&self, name: &str) -> Option<Ipv4Addr> {
-        (name == NAME).then_some(ADDRESS)
+    fn addresses(&self, name: &str) -> Vec<Ipv4Addr> {
+        (name == NAME).then_some(ADDRESS).into_iter().collect()
     }
 
     fn name(&self, address: Ipv4Addr) -> Option<String> {

@@ -10,8 +10,8 @@ use simple_dns::{
 
 /// Who knows the containers of a network.
 pub(super) trait Names {
-    /// The address of a container; the name is in lower case.
-    fn address(&self, name: &str) -> Option<Ipv4Addr>;
+    /// The addresses of the containers with a name, which is in lower case.
+    fn addresses(&self, name: &str) -> Vec<Ipv4Addr>;
     /// The name of the container with this address.
     fn name(&self, address: Ipv4Addr) -> Option<String>;
 }
@@ -47,20 +47,28 @@ pub(super) fn judge(message: &[u8], names: &dyn Names) -> Verdict {
         return Verdict::Forward;
     }
     let name = question.qname.to_string().to_ascii_lowercase();
-    let answer = if let Some(address) = reversed(&name) {
+    let answers: Vec<RData<'_>> = if let Some(address) = reversed(&name) {
         let Some(found) = names.name(address) else { return Verdict::Forward };
         let wanted = matches!(question.qtype, QTYPE::TYPE(TYPE::PTR) | QTYPE::ANY);
         let found = wanted.then(|| Name::new(&found).map(Name::into_owned).ok()).flatten();
-        found.map(|found| RData::PTR(PTR(found)))
+        found.map(|found| RData::PTR(PTR(found))).into_iter().collect()
     } else {
-        let Some(address) = names.address(&name) else { return Verdict::Forward };
+        let mut found = names.addresses(&name);
+        if found.is_empty() {
+            return Verdict::Forward;
+        }
+        // Most take the first: with each question, whose number is random, it
+        // is another's turn.
+        let turn = usize::from(query.id()) % found.len();
+        found.rotate_left(turn);
         // It has no address of version 6 and nothing else either, and that is
         // an answer too.
         let wanted = matches!(question.qtype, QTYPE::TYPE(TYPE::A) | QTYPE::ANY);
-        wanted.then(|| RData::A(A { address: address.to_bits() }))
+        found.retain(|_| wanted);
+        found.iter().map(|address| RData::A(A { address: address.to_bits() })).collect()
     };
     let mut reply = reply_to(&query, question);
-    if let Some(data) = answer {
+    for data in answers {
         let name = question.qname.clone();
         reply.answers.push(ResourceRecord::new(name, CLASS::IN, LIFETIME, data));
     }
@@ -141,8 +149,12 @@ mod tests {
     struct Web;
 
     impl Names for Web {
-        fn address(&self, name: &str) -> Option<Ipv4Addr> {
-            (name == "web").then_some(Ipv4Addr::new(10, 200, 0, 2))
+        fn addresses(&self, name: &str) -> Vec<Ipv4Addr> {
+            match name {
+                "web" => vec![Ipv4Addr::new(10, 200, 0, 2)],
+                "both" => vec![Ipv4Addr::new(10, 200, 0, 2), Ipv4Addr::new(10, 200, 0, 3)],
+                _ => Vec::new(),
+            }
         }
 
         fn name(&self, address: Ipv4Addr) -> Option<String> {
@@ -175,6 +187,8 @@ mod tests {
     fn a_container_is_found_by_name_and_address() {
         assert_eq!(answers("web", TYPE::A), ["10.200.0.2"]);
         assert_eq!(answers("WEB", TYPE::A), ["10.200.0.2"]);
+        // By the question's number, 7, it is the second one's turn.
+        assert_eq!(answers("both", TYPE::A), ["10.200.0.3", "10.200.0.2"]);
         assert_eq!(answers("web", TYPE::AAAA), Vec::<String>::new());
         assert_eq!(answers("2.0.200.10.in-addr.arpa", TYPE::PTR), ["web"]);
     }

@@ -33,7 +33,7 @@ use tokio::{
 
 use self::{
     message::{Verdict, judge},
-    names::{Neighbours, names_of},
+    names::{Called, Neighbours, Own},
     upstream::{Upstream, read_framed, write_framed},
 };
 use super::{namespace, nat::Nft};
@@ -85,7 +85,7 @@ impl Resolver {
         let names = Neighbours {
             store: store.clone(),
             network: options.network.clone(),
-            own: (names_of(record), address),
+            own: Own { id: record.id.clone(), called: Called::of(record), address },
         };
         let upstream = if cut_off { Upstream::Nobody } else { Upstream::new(&options.dns) };
         let (sockets, translation) = namespace::inside(namespace, || {
@@ -217,7 +217,11 @@ mod tests {
     /// A resolver that nobody answers, and where it asks.
     async fn resolver(dir: &std::path::Path) -> (Server, UdpSocket) {
         let store = InstanceStore::new(Home::open(Some(dir)).unwrap());
-        let own = (vec!["web".to_owned()], Ipv4Addr::new(10, 200, 0, 2));
+        let own = Own {
+            id: "0123456789ab".parse().unwrap(),
+            called: Called::default(),
+            address: Ipv4Addr::new(10, 200, 0, 2),
+        };
         let names = Rc::new(Neighbours { store, network: NetworkChoice::Bridge, own });
         let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let upstream = Upstream::Given(vec![silent.local_addr().unwrap()]);
