@@ -110,7 +110,7 @@ impl BundleError {
             | Self::Unfit { .. }
             | Self::Changed { .. }
             | Self::Nothing => ErrorCode::Internal,
-            Self::Place { .. } => ErrorCode::Usage,
+            Self::Place { .. } => ErrorCode::Unavailable,
             Self::DiskFull { .. } => ErrorCode::NoSpace,
             Self::Stopped => ErrorCode::Cancelled,
         }
