@@ -67,7 +67,7 @@ impl Place {
         let overlay = Overlay::mount(self.dir.path(), &[self.store.layer_dir(&base.chain_id)])?;
         change(overlay.root())?;
         let shown = see(overlay.root())?;
-        let upper = overlay.unmount();
+        let upper = overlay.unmount()?;
         let top = self.store.commit_layer_dir(&upper, Some(&base.chain_id))?;
         Ok((self.image(&[base, top])?, shown))
     }
@@ -127,7 +127,7 @@ fn an_overlay_comes_back() -> Result<()> {
     let installed: Vec<_> = dirs.iter().map(|dir| see(dir)).collect::<Result<_>>()?;
     let overlay = Overlay::mount(place.dir.path(), &dirs)?;
     ensure!(differences(&see(overlay.root())?, &shown).is_empty(), "moved into place");
-    overlay.unmount();
+    overlay.unmount()?;
 
     for dir in &dirs {
         fs::remove_dir_all(dir)?;
@@ -144,7 +144,7 @@ fn an_overlay_comes_back() -> Result<()> {
     let ping = fs::metadata(overlay.root().join("home/app"))?;
     ensure!((ping.uid(), ping.gid()) == (1000, 70_000_000));
     ensure!(xattr::get(overlay.root().join("etc/a"), "security.capability")?.is_some());
-    overlay.unmount();
+    overlay.unmount()?;
     Ok(())
 }
 

@@ -6,9 +6,15 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, ensure};
+use rustix::mount::UnmountFlags;
+
+/// How long an unmounted folder may be held by programs that just start.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is seen of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,15 +136,21 @@ impl Overlay {
     }
 
     /// Unmounts and gives the upper folder.
-    pub(crate) fn unmount(self) -> PathBuf {
-        let upper = self.dir.join("upper");
-        drop(self);
-        upper
+    pub(crate) fn unmount(self) -> Result<PathBuf> {
+        // A program that another test just starts holds our files open until
+        // it is executed.
+        let begin = Instant::now();
+        while let Err(e) = rustix::mount::unmount(&self.root, UnmountFlags::empty()) {
+            ensure!(begin.elapsed() < PATIENCE, "unmount {}: {e}", self.root.display());
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(self.dir.join("upper"))
     }
 }
 
 impl Drop for Overlay {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.root).status();
+        // Of a test that failed half-way; otherwise nothing is mounted any more.
+        let _ = rustix::mount::unmount(&self.root, UnmountFlags::DETACH);
     }
 }
