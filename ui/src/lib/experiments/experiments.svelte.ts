@@ -12,7 +12,7 @@ import type { ResultView } from "../bindings/ResultView";
 import type { RunEvent } from "../bindings/RunEvent";
 import { pictureWidth } from "../chart/picture-width";
 import { command, experimentCommand } from "../command";
-import { type Host, toFailure } from "../host";
+import { type Host, failureOf } from "../host";
 import { isCount } from "../lab/options";
 import { say } from "../messages";
 
@@ -209,11 +209,7 @@ export class Experiments {
 
   async #try(work: () => Promise<void>): Promise<void> {
     this.failure = null;
-    try {
-      await work();
-    } catch (thrown) {
-      const failure = toFailure(thrown);
-      if (failure.code !== "cancelled") this.failure = failure;
-    }
+    const failure = await failureOf(work);
+    if (failure && failure.code !== "cancelled") this.failure = failure;
   }
 }

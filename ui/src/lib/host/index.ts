@@ -216,6 +216,16 @@ export interface Host {
   logout(registry: string): Promise<void>;
 }
 
+/** Why work failed; null when it was done. */
+export async function failureOf(work: () => Promise<unknown>): Promise<Failure | null> {
+  try {
+    await work();
+    return null;
+  } catch (thrown) {
+    return toFailure(thrown);
+  }
+}
+
 /** Anything thrown on the way to the program, as a failure to show. */
 export function toFailure(thrown: unknown): Failure {
   if (typeof thrown === "object" && thrown !== null && "code" in thrown && "message" in thrown) {

@@ -8,7 +8,7 @@ import type { Pulling } from "../bindings/Pulling";
 import type { RunWish } from "../bindings/RunWish";
 import { command, runCommand } from "../command";
 import { bytes, text } from "../format";
-import { type Host, toFailure } from "../host";
+import { type Host, failureOf } from "../host";
 import { say } from "../messages";
 
 export class Images {
@@ -162,16 +162,11 @@ export class Images {
 
   async #try(work: () => Promise<void>): Promise<boolean> {
     this.failure = null;
-    try {
-      await work();
-      return true;
-    } catch (thrown) {
-      const failure = toFailure(thrown);
-      // A cancel is what was asked for.
-      if (failure.code === "cancelled") this.note = say.images.cancelled;
-      else this.failure = failure;
-      return false;
-    }
+    const failure = await failureOf(work);
+    // A cancel is what was asked for.
+    if (failure?.code === "cancelled") this.note = say.images.cancelled;
+    else if (failure) this.failure = failure;
+    return !failure;
   }
 }
 

@@ -8,7 +8,7 @@ import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import type { SubjectInfo } from "../bindings/SubjectInfo";
 import { compareCommand } from "../command";
-import { type Host, toFailure } from "../host";
+import { type Host, failureOf } from "../host";
 import { isCount, MOST_TRIALS, MOST_WARMUPS } from "./options";
 import { apply, begun, idle, isActive, type LaneState, type RunState } from "./run";
 
@@ -153,13 +153,9 @@ export class Lab {
   }
 
   async #try(work: () => Promise<void>): Promise<boolean> {
-    try {
-      await work();
-      return true;
-    } catch (thrown) {
-      this.failure = toFailure(thrown);
-      return false;
-    }
+    const failure = await failureOf(work);
+    if (failure) this.failure = failure;
+    return !failure;
   }
 }
 

@@ -13,7 +13,7 @@ import type { ResultView } from "../bindings/ResultView";
 import type { SaidBy } from "../bindings/SaidBy";
 import type { Spot } from "../bindings/Spot";
 import { command } from "../command";
-import { type Host, toFailure } from "../host";
+import { type Host, failureOf } from "../host";
 import { say } from "../messages";
 import { shown } from "../messages/language.svelte";
 import { plainText } from "../workbench/build";
@@ -269,12 +269,8 @@ export class Lessons {
 
   async #try(work: () => Promise<void>): Promise<void> {
     this.failure = null;
-    try {
-      await work();
-    } catch (thrown) {
-      const failure = toFailure(thrown);
-      if (failure.code !== "cancelled") this.failure = failure;
-    }
+    const failure = await failureOf(work);
+    if (failure && failure.code !== "cancelled") this.failure = failure;
   }
 }
 

@@ -8,7 +8,7 @@ import type { ResultRow } from "../bindings/ResultRow";
 import type { ResultView } from "../bindings/ResultView";
 import { pictureWidth } from "../chart/picture-width";
 import { command } from "../command";
-import { type Host, toFailure } from "../host";
+import { type Host, failureOf } from "../host";
 import { say } from "../messages";
 import { Fit } from "./fit.svelte";
 import { type ExportFormat, formatOf } from "./formats";
@@ -161,13 +161,9 @@ export class Results {
 
   async #try(work: () => Promise<void>): Promise<boolean> {
     this.failure = null;
-    try {
-      await work();
-      return true;
-    } catch (thrown) {
-      this.failure = toFailure(thrown);
-      return false;
-    }
+    const failure = await failureOf(work);
+    if (failure) this.failure = failure;
+    return !failure;
   }
 }
 

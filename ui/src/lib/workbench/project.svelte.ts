@@ -4,7 +4,7 @@ import type { Building } from "../bindings/Building";
 import type { Failure } from "../bindings/Failure";
 import type { Project } from "../bindings/Project";
 import { command } from "../command";
-import { type Host, toFailure } from "../host";
+import { type Host, failureOf, toFailure } from "../host";
 import { say } from "../messages";
 import { begun, type Build, take } from "./build";
 import { Drafts, type Kept } from "./drafts";
@@ -224,13 +224,9 @@ export class ProjectDesk {
 
   protected async attempt(work: () => Promise<unknown>): Promise<boolean> {
     this.failure = null;
-    try {
-      await work();
-      return true;
-    } catch (thrown) {
-      this.failure = toFailure(thrown);
-      return false;
-    }
+    const failure = await failureOf(work);
+    if (failure) this.failure = failure;
+    return !failure;
   }
 }
 
