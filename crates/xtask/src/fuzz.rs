@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{build, shell};
+use crate::{build, fuzz_ledger, shell};
 
 const FOLDER: &str = "tests/fuzz";
 
@@ -84,6 +84,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for name in targets {
         let search = search(name, &place, &memory, options.seconds)?;
         println!("{name:<16} {search}");
+        if search.seconds >= fuzz_ledger::LONG {
+            let hours = fuzz_ledger::add(&search.entry(name))? as f64 / 3600.0;
+            println!("{:<16} {hours:.2} h of long searches in all", "");
+        }
         found += u32::from(search.find.is_some());
     }
     Ok(if found == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -202,6 +206,13 @@ fn seeds(name: &str) -> PathBuf {
 }
 
 impl Search {
+    fn entry<'a>(&self, target: &'a str) -> fuzz_ledger::Entry<'a> {
+        let Self { runs, covered, seconds, find } = self;
+        let found = find.is_some();
+        let (seconds, runs, branches) = (*seconds, *runs, *covered);
+        fuzz_ledger::Entry { target, seconds, runs, branches, found }
+    }
+
     /// Reads one line of libFuzzer's, or of a panic.
     fn take(&mut self, line: &str) {
         let number = |text: &str| text.split_whitespace().next()?.parse().ok();

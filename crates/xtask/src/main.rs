@@ -9,6 +9,7 @@ mod bindings;
 mod build;
 mod cargo_deny;
 mod fuzz;
+mod fuzz_ledger;
 mod licence;
 mod package;
 mod peers;
