@@ -21,7 +21,7 @@ export interface Window {
 }
 
 /** Rows that are drawn above and below what is seen, and by which the window moves on. */
-const MARGIN = 24;
+const MARGIN = 8;
 
 /** Characters of a longer line that stand on one line. */
 const LONGEST = 4000;
