@@ -10,8 +10,8 @@ use tandem_lab::{
     run_with,
 };
 use tandem_model::{
-    CacheState, InstanceOptions, Lane, PortMap, Prediction, Protocol, Resources, ResultDocument,
-    RunEvent, closest,
+    BackendKind, CacheState, InstanceOptions, Lane, PortMap, Prediction, Protocol, Resources,
+    ResultDocument, RunEvent, closest,
 };
 
 use crate::{
@@ -69,11 +69,7 @@ impl ExperimentRequest {
             trials: describe(experiment).map_or(10, |description| description.trials),
             warmup: u32::from(["startup", "size", COMPARE].contains(&experiment)),
             seed: None,
-            resources: Resources {
-                memory_bytes: Some(512 << 20),
-                milli_cpus: Some(1000 * processors().min(2)),
-                pids: None,
-            },
+            resources: usual_limits(),
             cache: CacheState::Warm,
             instances: 8,
             port: None,
@@ -94,6 +90,14 @@ impl ExperimentRequest {
         let expected = self.prediction.as_deref().map(str::trim).filter(|text| !text.is_empty())?;
         let question = describe(&self.experiment).map_or("", |it| it.prediction).to_owned();
         Some(Prediction { question, expected: expected.to_owned(), explanation: None })
+    }
+}
+
+fn usual_limits() -> Resources {
+    Resources {
+        memory_bytes: Some(512 << 20),
+        milli_cpus: Some(1000 * processors().min(2)),
+        pids: None,
     }
 }
 
@@ -277,7 +281,7 @@ impl App {
             profile: lane.profile,
             accelerator: lane.accelerator,
             ports: vec![PortMap { host_ip, host_port: 0, port, protocol: Protocol::Tcp }],
-            resources: request.resources,
+            resources: self.limits(lane.backend, request.resources),
             options: InstanceOptions { template: lane.template, ..InstanceOptions::default() },
             ..RunOptions::new(ready.subject.image.clone(), lane.backend)
         };
@@ -286,6 +290,25 @@ impl App {
         setup.files = self.shared_files();
         setup.sizes = self.sizes(&ready.image)?;
         Ok(setup)
+    }
+
+    /// A lane's limits. An ordinary user to whom no control groups were
+    /// delegated can have none in a container, and shall see the usual
+    /// comparison all the same: parity then says that it is unequal. Limits
+    /// that somebody asked for are refused where they cannot be.
+    fn limits(&self, backend: BackendKind, asked: Resources) -> Resources {
+        if asked != usual_limits() {
+            return asked;
+        }
+        let backend = self.backend(backend);
+        let given = |one: Resources| backend.check_limits(&one).is_ok();
+        let none = Resources::default();
+        let (memory, cpus) = (asked.memory_bytes, asked.milli_cpus);
+        Resources {
+            memory_bytes: memory.filter(|_| given(Resources { memory_bytes: memory, ..none })),
+            milli_cpus: cpus.filter(|_| given(Resources { milli_cpus: cpus, ..none })),
+            ..none
+        }
     }
 
     /// What an image takes that no launch changes: packed, unpacked, and how

@@ -39,6 +39,12 @@ pub trait Backend: Send + Sync {
     /// What would run the lane, or [`BackendError::Unavailable`].
     async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError>;
 
+    /// Refuses limits that no instance could start with, or that this machine
+    /// cannot hold.
+    fn check_limits(&self, _resources: &Resources) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Does the work that all instances of the image share: unpacked layers,
     /// a VM's base disk, a kernel. Done before any clock starts; quick when it
     /// was done before. `progress` gets a line for people now and then.

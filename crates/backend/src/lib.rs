@@ -55,7 +55,7 @@ pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
 pub use supervisor::{
     Executor, Launch, Payload, Remainder, Running, Serve, keep_descriptors, signal_number,
-    stand_by, supervise,
+    stand_by, supervise, take_standard_input,
 };
 pub use terminal::{RawMode, WindowSize};
 pub use usage::{memory_ledger, push_supervisor, sample};

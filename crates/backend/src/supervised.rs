@@ -44,8 +44,7 @@ pub trait Supervised: Send + Sync {
     fn stand_by(&self) -> bool {
         false
     }
-    /// Refuses limits that no instance could start with, or that this machine
-    /// cannot hold.
+    /// See [`Backend::check_limits`].
     fn check_limits(&self, _resources: &Resources) -> Result<(), BackendError> {
         Ok(())
     }
@@ -210,6 +209,10 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
 
     async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError> {
         self.inner.availability(lane).await
+    }
+
+    fn check_limits(&self, resources: &Resources) -> Result<(), BackendError> {
+        self.inner.check_limits(resources)
     }
 
     fn stand_by(&self) {

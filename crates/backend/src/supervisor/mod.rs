@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 
 pub use self::{
     signal::signal_number,
-    start::{keep_descriptors, stand_by, supervise},
+    start::{keep_descriptors, stand_by, supervise, take_standard_input},
 };
 use crate::{BackendError, InstanceStore, LaunchEvent, Output, Peer, WindowSize};
 

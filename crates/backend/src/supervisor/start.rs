@@ -133,7 +133,7 @@ pub fn keep_descriptors() {
 
 /// Takes the connection that was handed over, and leaves nothing to be
 /// inherited by what we start.
-fn take_standard_input() -> io::Result<net::UnixStream> {
+pub fn take_standard_input() -> io::Result<net::UnixStream> {
     let stdin = io::stdin();
     let own = stdin.as_fd().try_clone_to_owned()?;
     // Nobody has read from it.
