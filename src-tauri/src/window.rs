@@ -1,40 +1,49 @@
-//! The window, with what it shows first.
+//! The window, with what it shows first, and its end.
 
 use std::{path::Path, thread::JoinHandle};
 
 use anyhow::Context as _;
-use tandem_app::Beginning;
-use tauri::WebviewWindowBuilder;
+use tauri::{AppHandle, Manager as _, WebviewWindowBuilder};
 
-use crate::{commands::compare::defaults, shell::Shell};
+use crate::bridge::Bridge;
 
-/// What a person sees first to compare.
-const FIRST_SUBJECT: &str = "hello-flask";
-
-/// Looks for what the page shows first, while the toolkit makes itself ready.
+/// Asks for what the page shows first, while the toolkit makes itself ready.
 /// Where that fails the page asks, and shows why.
-pub(crate) fn beginning(shell: &Shell) -> JoinHandle<Option<Beginning>> {
-    let app = shell.app();
-    std::thread::spawn(move || {
-        let subjects = app.ok()?.subjects().ok()?;
-        let request = defaults(FIRST_SUBJECT.to_owned());
-        Some(Beginning { request, subjects })
+pub(crate) fn beginning(bridge: &'static Bridge) -> JoinHandle<Option<String>> {
+    std::thread::spawn(|| {
+        let begins = String::from_utf8(bridge.ask("beginning").ok()?).ok()?;
+        Some(begins).filter(|it| it != "null")
     })
 }
 
 /// Opens the window that the configuration describes.
 pub(crate) fn open(
     app: &tauri::App,
-    beginning: JoinHandle<Option<Beginning>>,
+    bridge: &'static Bridge,
+    beginning: JoinHandle<Option<String>>,
 ) -> anyhow::Result<()> {
     let config = app.config().app.windows.first().context("no window is configured")?;
     let mut window = WebviewWindowBuilder::from_config(app, config)?;
-    if let Ok(Some(beginning)) = beginning.join() {
-        let data = serde_json::to_string(&beginning)?;
+    if let Ok(Some(data)) = beginning.join() {
         window = window.initialization_script(format!("window.tandemBegins = {data};"));
     }
-    window.build()?;
+    bridge.show_in(window.build()?);
     Ok(())
+}
+
+/// Ends the program after what goes on, if anything, was cancelled and cleaned
+/// up. A window that is closed stays for so long.
+pub(crate) fn end(handle: AppHandle, bridge: &'static Bridge) {
+    std::thread::spawn(move || {
+        bridge.leave(|measures| {
+            if let Some(window) = handle.get_webview_window("main") {
+                // Without work to cancel there is nothing to look at any more.
+                let _ =
+                    if measures { window.set_title("Tandem: cleaning up") } else { window.hide() };
+            }
+        });
+        handle.exit(0);
+    });
 }
 
 /// Has the page painted by the processor where there is no graphics processor:

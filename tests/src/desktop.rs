@@ -6,7 +6,7 @@
 use std::{
     future::Future,
     io::{BufRead as _, BufReader},
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::chown, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -24,7 +24,7 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-use crate::{World, poll, world::programs};
+use crate::{Person, World, poll, world::programs};
 
 /// How long the window may take to open on a busy machine.
 const OPENING: Duration = Duration::from_mins(2);
@@ -70,9 +70,23 @@ impl Desktop {
 
     /// Opens the window of another program among those built.
     pub(crate) fn open_program(world: &World, look: Look, name: &str) -> Result<Self> {
+        Self::open_for(world, None, look, name)
+    }
+
+    /// Opens the window as an ordinary user does.
+    pub(crate) fn open_as(world: &World, person: &Person<'_>, look: Look) -> Result<Self> {
+        Self::open_for(world, Some(person), look, WINDOW)
+    }
+
+    fn open_for(
+        world: &World,
+        person: Option<&Person<'_>>,
+        look: Look,
+        name: &str,
+    ) -> Result<Self> {
         let (display, number) = start_display(world)?;
         let port = world.free_port()?;
-        let driver = start_driver(world, look, number, port)?;
+        let driver = start_driver(world, person, look, number, port)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let path = world.program(name);
         let client = runtime.block_on(connect(&path, port))?;
@@ -83,6 +97,18 @@ impl Desktop {
     /// The window's program, which the view's own processes descend from.
     pub(crate) fn program(&self) -> u32 {
         self.program.as_raw().unsigned_abs()
+    }
+
+    /// The process that does the window's work, which the window has started.
+    pub(crate) fn service(&self) -> Result<Pid> {
+        let file = format!("/proc/{0}/task/{0}/children", self.program);
+        let children = std::fs::read_to_string(&file).with_context(|| file.clone())?;
+        let serves = |pid: &&str| {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            words.split(|byte| *byte == 0).any(|word| word == b"__window")
+        };
+        let found = children.split_whitespace().find(serves).context("nobody does the work")?;
+        Ok(Pid::from_raw(found.parse()?))
     }
 
     /// The element with this `data-testid`, once it is there.
@@ -281,9 +307,22 @@ fn start_display(world: &World) -> Result<(Group, u32)> {
     Ok((display, number))
 }
 
-fn start_driver(world: &World, look: Look, display: u32, port: u16) -> Result<Group> {
-    let mut command = Command::new("dbus-run-session");
-    world.prepare(&mut command);
+fn start_driver(
+    world: &World,
+    person: Option<&Person<'_>>,
+    look: Look,
+    display: u32,
+    port: u16,
+) -> Result<Group> {
+    const PROGRAM: &str = "dbus-run-session";
+    let mut command = match person {
+        Some(person) => person.program(PROGRAM),
+        None => Command::new(PROGRAM),
+    };
+    if person.is_none() {
+        world.prepare(&mut command);
+    }
+    let own = person.map_or(world.scratch(), Person::folder);
     command.args(["--", "WebKitWebDriver", "--host=127.0.0.1"]).arg(format!("--port={port}"));
     command
         .env("DISPLAY", format!(":{display}"))
@@ -307,12 +346,18 @@ fn start_driver(world: &World, look: Look, display: u32, port: u16) -> Result<Gr
         // The view's own temporary files are not Tandem's.
         ("TMPDIR", "user/tmp"),
     ] {
-        let folder = world.scratch().join(folder);
+        let folder = own.join(folder);
         std::fs::create_dir_all(&folder)?;
+        if let Some(person) = person {
+            let user = own.join("user");
+            for it in [&user, &folder] {
+                chown(it, Some(person.uid()), Some(person.uid()))?;
+            }
+        }
         command.env(variable, folder);
     }
     // Programs of a case's own, such as a credential helper, come first.
-    let own = world.scratch().join("user/bin");
+    let own = own.join("user/bin");
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::iter::once(own).chain(std::env::split_paths(&path));
     command.env("PATH", std::env::join_paths(folders)?);

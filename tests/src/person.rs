@@ -78,16 +78,18 @@ impl<'w> Person<'w> {
 
     /// The images of the world's home, as the user's own.
     pub fn take_images(&self) -> Result<()> {
-        let target = self.home().join("images");
-        let copied = Command::new("cp")
-            .arg("-r")
-            .arg(self.world.home().join("images"))
-            .arg(&target)
-            .status()?;
-        anyhow::ensure!(copied.success(), "the images cannot be copied");
+        self.take("images")
+    }
+
+    /// A folder of the world's home, as the user's own.
+    pub(crate) fn take(&self, name: &str) -> Result<()> {
+        let target = self.home().join(name);
+        let copied =
+            Command::new("cp").arg("-r").arg(self.world.home().join(name)).arg(&target).status()?;
+        anyhow::ensure!(copied.success(), "{name} cannot be copied");
         let owned =
             Command::new("chown").arg("-R").arg(format!("{UID}:{UID}")).arg(&target).status()?;
-        anyhow::ensure!(owned.success(), "the images cannot be given away");
+        anyhow::ensure!(owned.success(), "{name} cannot be given away");
         Ok(())
     }
 
@@ -111,6 +113,13 @@ impl<'w> Person<'w> {
 
     /// A `tandem` command of the user's.
     pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.program(self.world.program("tandem"));
+        command.args(args);
+        command
+    }
+
+    /// Any program, run by the user.
+    pub(crate) fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let scratch = self.world.scratch().display();
         let enrol: Vec<String> = self
             .groups
@@ -142,10 +151,7 @@ impl<'w> Person<'w> {
         if self.alone {
             command.arg("--net");
         }
-        command
-            .args(["--", "sh", "-c", &script, "sh"])
-            .arg(self.world.program("tandem"))
-            .args(args);
+        command.args(["--", "sh", "-c", &script, "sh"]).arg(program);
         self.world.prepare(&mut command);
         command
             .env("TANDEM_HOME", self.home())

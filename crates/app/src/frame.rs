@@ -22,6 +22,8 @@ pub struct Opening {
     pub machine: Machine,
     /// What a crash had left and was cleaned now, a short line each.
     pub cleaned: Vec<String>,
+    /// The process before this one ended while the window was open.
+    pub again: bool,
 }
 
 /// An event and when it happened.

@@ -128,7 +128,7 @@ pub use subject::{SubjectInfo, SubjectKind};
 pub use system::{
     CheckReport, DfReport, DfRow, Finding, Outside, PruneRequest, Pruned, SystemInfo,
 };
-pub use tandem_backend::keep_descriptors;
+pub use tandem_backend::{keep_descriptors, take_standard_input};
 pub use tandem_container::{Change, ChangeKind};
 pub use tandem_image::{ArchiveFormat, ArchiveSource, LayerChangeKind, Transfer};
 pub use tandem_lab::{

@@ -26,6 +26,9 @@ fn main() -> ExitCode {
     if let Some(code) = tandem_app::helper::dispatch(&arguments) {
         return code;
     }
+    if arguments.first().is_some_and(|word| word == tandem_wire::ENTRY) {
+        return tandem_service::main(&arguments[1..]);
+    }
     tandem_app::keep_descriptors();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -59,6 +59,7 @@ mod window_lessons;
 mod window_look;
 mod window_postgres;
 mod window_results;
+mod window_service;
 mod window_terminal;
 mod window_trouble;
 mod window_work;
@@ -134,6 +135,7 @@ pub fn all() -> Vec<Case> {
         window_class::CASES,
         window_trouble::CASES,
         window_again::CASES,
+        window_service::CASES,
         window_files::CASES,
         window_work::CASES,
         window_experiments::CASES,

@@ -38,19 +38,24 @@ pub(super) const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> C
 pub(super) const SOON: Duration = Duration::from_secs(90);
 /// Building (from the cache), checking parity, and a launch in each lane, with
 /// the virtual machine emulated on a busy machine.
-const COMPARISON: Duration = Duration::from_mins(8);
+pub(super) const COMPARISON: Duration = Duration::from_mins(8);
 /// Cancelling what runs, cleaning up, and ending.
 pub(super) const ENDING: Duration = Duration::from_mins(3);
 
 /// Opens the window and waits until there is something to launch.
 pub(super) fn open(world: &World, look: Look) -> Result<Desktop> {
     let desktop = Desktop::open(world, look)?;
+    ready(&desktop)?;
+    Ok(desktop)
+}
+
+/// Waits until there is something to launch.
+pub(super) fn ready(desktop: &Desktop) -> Result<()> {
     desktop.wait("lab-launch", SOON)?;
     let ready = "return !document.querySelector('[data-testid=lab-launch]').disabled";
     desktop.until("a subject to launch", SOON, async |page| {
         Ok((page.execute(ready, Vec::new()).await? == true).then_some(()))
-    })?;
-    Ok(desktop)
+    })
 }
 
 /// Waits until a script of the page returns true.
@@ -73,7 +78,7 @@ fn stage(desktop: &Desktop) -> Result<String> {
 }
 
 /// Waits for one of these stages; any other end of the run is an error.
-fn wait_for_stage(desktop: &Desktop, wanted: &[&str], limit: Duration) -> Result<()> {
+pub(super) fn wait_for_stage(desktop: &Desktop, wanted: &[&str], limit: Duration) -> Result<()> {
     let ended = desktop.until(&format!("{wanted:?}"), limit, async |page| {
         let script = "return document.querySelector('[data-testid=lab-status]').dataset.stage";
         let stage = page.execute(script, Vec::new()).await?;
@@ -99,7 +104,7 @@ pub(super) fn racing(desktop: &Desktop) -> Result<()> {
 }
 
 /// The text of a test id inside a lane's card.
-fn in_lane(desktop: &Desktop, lane: &str, id: &str) -> Result<String> {
+pub(super) fn in_lane(desktop: &Desktop, lane: &str, id: &str) -> Result<String> {
     let selector = format!("[data-testid={lane}] [data-testid={id}]");
     let script = format!("return document.querySelector('{selector}')?.innerText ?? ''");
     let text = desktop.script(&script)?;
@@ -107,7 +112,7 @@ fn in_lane(desktop: &Desktop, lane: &str, id: &str) -> Result<String> {
 }
 
 /// `0.34s`, `12 ms` in seconds.
-fn seconds(text: &str) -> Result<f64> {
+pub(super) fn seconds(text: &str) -> Result<f64> {
     let at =
         text.find(|c: char| c.is_alphabetic()).with_context(|| format!("`{text}`: no unit"))?;
     let number: f64 = text[..at].trim().parse().with_context(|| format!("`{text}`: no number"))?;

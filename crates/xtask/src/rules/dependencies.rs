@@ -62,8 +62,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tandem-rootless",
         ],
     ),
+    ("tandem-wire", &[]),
+    ("tandem-service", &["tandem-app", "tandem-model", "tandem-wire"]),
     ("tandem-cli", SHELL),
-    ("tandem-desktop", SHELL),
+    // The window knows no use case: what the page asks goes to the service.
+    ("tandem-desktop", &["tandem-model", "tandem-wire"]),
     // The end-to-end tests run the programs; only words and measures are shared.
     // The benchmark times the drawing of charts, which no program does alone.
     ("tandem-tests", &["tandem-model", "tandem-stats", "tandem-probe", "tandem-report"]),
@@ -89,6 +92,9 @@ const SHELL: &[&str] = &[
     "tandem-build",
     "tandem-lesson",
     "tandem-report",
+    // The window's half of it starts the command with a hidden word.
+    "tandem-service",
+    "tandem-wire",
 ];
 
 /// Crates that only the window's program may name.

@@ -12,4 +12,8 @@ machine: Machine,
 /**
  * What a crash had left and was cleaned now, a short line each.
  */
-cleaned: Array<string>, };
+cleaned: Array<string>, 
+/**
+ * The process before this one ended while the window was open.
+ */
+again: boolean, };

@@ -27,6 +27,8 @@ export class Shell {
   failure: Failure | null = $state.raw(null);
   /** What a crash had left and was cleaned when the program opened. */
   reaped: string[] = $state.raw([]);
+  /** The process behind the window ended, and another took its place. */
+  again = $state(false);
 
   #host: Host;
 
@@ -41,6 +43,7 @@ export class Shell {
       const opening = await this.#host.opening();
       this.machine = opening.machine;
       this.reaped = opening.cleaned;
+      this.again = opening.again;
     } catch (thrown) {
       this.failure = toFailure(thrown);
     }

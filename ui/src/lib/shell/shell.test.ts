@@ -26,7 +26,7 @@ describe("the shell", () => {
 
   it("says what a crash had left, and goes on when probing fails", async () => {
     const host = {
-      opening: () => Promise.resolve({ machine: MACHINE, cleaned: ["a mount"] }),
+      opening: () => Promise.resolve({ machine: MACHINE, cleaned: ["a mount"], again: false }),
       doctor: vi.fn().mockRejectedValue({ code: "internal", message: "no" }),
     } as unknown as Host;
     const shell = new Shell(host);

@@ -12,6 +12,7 @@ export const shell: Catalogue["shell"] = {
     settings: "Einstellungen",
   },
   pagesLabel: "Seiten",
+  again: "Der Prozess, der die Arbeit des Fensters tut, war zu Ende und wurde neu gestartet. Instanzen und Messungen sind noch da; was gerade lief, muss neu begonnen werden.",
   thisMachine: "Dieser Rechner",
   running: "läuft",
   ctrl: "Strg",

@@ -12,6 +12,7 @@ export const shell = {
     settings: "Settings",
   },
   pagesLabel: "Pages",
+  again: "The process that does the window's work ended and was started anew. Instances and what was measured are kept; what was going on has to be begun again.",
   thisMachine: "This machine",
   running: "running",
   /** The key beside a letter or digit, and how the two are written together. */

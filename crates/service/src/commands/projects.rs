@@ -1,23 +1,19 @@
 use std::pin::Pin;
 
-use serde_json::Value;
 use tandem_app::{AppError, Building, Cancel, Errand, Project, TextFault};
 use tandem_model::Failure;
-use tauri::{State, ipc::Channel};
 use tokio::sync::mpsc;
 
-use crate::{shell::Shell, work::batched};
+use crate::{call::Outlet, shell::Shell, work::batched};
 
 /// Opens a folder with a Dockerfile.
-#[tauri::command(async)]
-pub(crate) fn open_project(shell: State<'_, Shell>, folder: String) -> Result<Project, Failure> {
+pub(super) fn open_project(shell: &Shell, folder: String) -> Result<Project, Failure> {
     shell.app()?.open_project(&folder).map_err(|e| e.to_failure())
 }
 
 /// Makes a project from a sample.
-#[tauri::command(async)]
-pub(crate) fn new_project(
-    shell: State<'_, Shell>,
+pub(super) fn new_project(
+    shell: &Shell,
     sample: String,
     folder: String,
 ) -> Result<Project, Failure> {
@@ -25,9 +21,8 @@ pub(crate) fn new_project(
 }
 
 /// Writes a file of a project, in which `before` stood.
-#[tauri::command(async)]
-pub(crate) fn save_project_file(
-    shell: State<'_, Shell>,
+pub(super) fn save_project_file(
+    shell: &Shell,
     folder: String,
     name: String,
     text: String,
@@ -37,9 +32,8 @@ pub(crate) fn save_project_file(
 }
 
 /// The first line of a Dockerfile that cannot be read as one.
-#[tauri::command(async)]
-pub(crate) fn check_dockerfile(
-    shell: State<'_, Shell>,
+pub(super) fn check_dockerfile(
+    shell: &Shell,
     name: String,
     text: String,
 ) -> Result<Option<TextFault>, Failure> {
@@ -48,15 +42,14 @@ pub(crate) fn check_dockerfile(
 
 /// Builds a project, and tells what happens as lists of [`Building`]; the
 /// image's digest.
-#[tauri::command]
-pub(crate) async fn build_project(
-    shell: State<'_, Shell>,
+pub(super) async fn build_project(
+    shell: &Shell,
     folder: String,
-    events: Channel<Value>,
+    events: Outlet,
 ) -> Result<String, Failure> {
     let app = shell.app()?;
     let errand = Errand::Build { folder: folder.clone() };
-    build(&shell, errand, events, move |tell, cancel| {
+    build(shell, errand, events, move |tell, cancel| {
         Box::pin(async move { app.build_project(&folder, false, tell, cancel).await })
     })
     .await
@@ -72,7 +65,7 @@ pub(super) type Built<'a> = Pin<Box<dyn Future<Output = Result<String, AppError>
 pub(super) async fn build(
     shell: &Shell,
     errand: Errand,
-    events: Channel<Value>,
+    events: Outlet,
     work: impl for<'a> FnOnce(&'a mut Tell, &'a Cancel) -> Built<'a>,
 ) -> Result<String, Failure> {
     let piece = shell.work().begin(errand, events)?;

@@ -1,44 +1,40 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
 use tandem_app::{
     BundleEvent, BundleReport, BundleRequest, Bundling, ClassFormat, ClassView, ClassWish, Errand,
     Theme, export_class, new_path, whole_path, wished_class,
 };
 use tandem_model::Failure;
-use tauri::{State, ipc::Channel};
 
 use super::results::write_new;
 use crate::{
+    call::Outlet,
     shell::Shell,
     work::{Piece, while_ticking},
 };
 
 /// A class's results, with a metric drawn.
-#[tauri::command(async)]
-pub(crate) fn view_class(wish: ClassWish, width: u32, theme: Theme) -> Result<ClassView, Failure> {
-    tandem_app::view_class(&wish, width.clamp(320, 4000), theme).map_err(|e| e.to_failure())
+pub(super) fn view_class(wish: &ClassWish, width: u32, theme: Theme) -> Result<ClassView, Failure> {
+    tandem_app::view_class(wish, width.clamp(320, 4000), theme).map_err(|e| e.to_failure())
 }
 
 /// Writes a class's results to a new file: what the experiments are about.
-#[tauri::command(async)]
-pub(crate) fn export_class_results(
-    wish: ClassWish,
+pub(super) fn export_class_results(
+    wish: &ClassWish,
     format: ClassFormat,
-    file: String,
+    file: &str,
 ) -> Result<(), Failure> {
-    let text = wished_class(&wish).and_then(|class| export_class(&class, false, format));
-    write_new(&file, text.map_err(|e| e.to_failure())?.as_bytes())
+    let text = wished_class(wish).and_then(|class| export_class(&class, false, format));
+    write_new(file, text.map_err(|e| e.to_failure())?.as_bytes())
 }
 
 /// Makes a bundle for a class as a new file, and tells how far it has come, as
 /// [`Bundling`].
-#[tauri::command]
-pub(crate) async fn create_bundle(
-    shell: State<'_, Shell>,
+pub(super) async fn create_bundle(
+    shell: &Shell,
     request: BundleRequest,
     file: String,
-    progress: Channel<Value>,
+    progress: Outlet,
 ) -> Result<BundleReport, Failure> {
     let path = new_path(&file).map_err(|e| e.to_failure())?;
     shell.reaped().await?;
@@ -52,11 +48,10 @@ pub(crate) async fn create_bundle(
 }
 
 /// Takes a bundle over, and tells how far it has come, as [`Bundling`].
-#[tauri::command]
-pub(crate) async fn open_bundle(
-    shell: State<'_, Shell>,
+pub(super) async fn open_bundle(
+    shell: &Shell,
     file: String,
-    progress: Channel<Value>,
+    progress: Outlet,
 ) -> Result<BundleReport, Failure> {
     shell.reaped().await?;
     let app = shell.app()?;

@@ -64,7 +64,7 @@ impl Session {
         view: ChartView,
     ) -> Result<(), Failure> {
         let (cancel, kept) = self.begin(&request, view)?;
-        tauri::async_runtime::spawn(async move {
+        tokio::spawn(async move {
             self.discard(&app, kept).await;
             let mut record = |event| self.record(event);
             let ended = app.experiment(&request, &mut record, &cancel).await;

@@ -10,10 +10,9 @@ use std::{
 
 use tandem_app::App;
 use tandem_model::Failure;
-use tauri::{AppHandle, Manager as _};
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard};
 
-use crate::{program, session::Session, terminals::Terminals, work::Work};
+use crate::{session::Session, terminals::Terminals, work::Work};
 
 /// Cleaning up after a cancel is given this long when the window closes.
 const CLEAN_UP: Duration = Duration::from_secs(45);
@@ -35,6 +34,8 @@ pub(crate) struct Shell {
     work_going_on: Work,
     terminals: Terminals,
     reaped: OnceCell<Vec<String>>,
+    /// The process before this one ended while the window was open.
+    pub(crate) again: bool,
     /// Number of the page load whose instances are followed.
     followers: Arc<AtomicU64>,
     /// Held for reading by what must not be cut off when the window closes.
@@ -42,15 +43,15 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// Opens the home that `TANDEM_HOME` names, or the usual one.
-    pub(crate) fn open() -> Self {
-        let app = App::open(None, program::tandem()).map_err(|e| e.to_failure());
+    /// Works in the home that was opened.
+    pub(crate) fn new(app: Result<Arc<App>, Failure>, again: bool) -> Self {
         Self {
             app,
             session: Arc::default(),
             work_going_on: Work::default(),
             terminals: Terminals::default(),
             reaped: OnceCell::new(),
+            again,
             followers: Arc::default(),
             work: RwLock::default(),
         }
@@ -93,33 +94,26 @@ impl Shell {
         let reap = || async { app.reap().await.map_err(|e| e.to_failure()) };
         self.reaped.get_or_try_init(reap).await.cloned()
     }
-}
 
-/// Ends the program after the comparison that runs, if any, was cancelled and
-/// cleaned up.
-pub(crate) fn end(handle: AppHandle) {
-    let session = handle.state::<Shell>().session();
-    if let Some(window) = handle.get_webview_window("main") {
-        // Without work to cancel there is nothing to look at any more.
-        let _ = if session.is_active() {
-            window.set_title("Tandem: cleaning up")
-        } else {
-            window.hide()
-        };
+    /// Asks all that goes on to stop and clean up; whether a comparison is
+    /// among it.
+    pub(crate) fn leave(&self) -> bool {
+        let measures = self.session.is_active();
+        self.session.cancel();
+        self.work_going_on.cancel_all();
+        measures
     }
-    session.cancel();
-    handle.state::<Shell>().work_going_on.cancel_all();
-    tauri::async_runtime::spawn(async move {
-        // Whatever is left after that belongs to supervisors, which see that
-        // their owner is gone.
-        handle.state::<Shell>().terminals().close_all().await;
-        let _ = tokio::time::timeout(CLEAN_UP, session.settled()).await;
-        let _ = tokio::time::timeout(PROBES, handle.state::<Shell>().work.write()).await;
+
+    /// Resolves when that is done, within reason. Whatever is left then belongs
+    /// to supervisors, which see that their owner is gone.
+    pub(crate) async fn left(&self) {
+        self.terminals.close_all().await;
+        let _ = tokio::time::timeout(CLEAN_UP, self.session.settled()).await;
+        let _ = tokio::time::timeout(PROBES, self.work.write()).await;
         // What cannot be asked to stop, such as the first fetch of a kernel,
         // leaves nothing behind either.
-        if let Ok(app) = handle.state::<Shell>().app() {
+        if let Ok(app) = self.app() {
             app.abandon();
         }
-        handle.exit(0);
-    });
+    }
 }

@@ -12,10 +12,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tandem_app::{AppError, Cancel, Errand};
 use tandem_model::{ErrorCode, Failure};
-use tauri::ipc::Channel;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::journal::{Journal, Tell};
+use crate::{
+    call::Outlet,
+    journal::{Journal, Tell},
+};
 
 /// Time between two messages to the page.
 const TICK: Duration = Duration::from_millis(100);
@@ -53,8 +55,8 @@ pub(crate) struct Piece {
 impl Work {
     /// Begins work of a kind of which only one piece goes on at a time, and
     /// tells `page` of it.
-    pub(crate) fn begin(&self, errand: Errand, page: Channel<Value>) -> Result<Piece, Failure> {
-        self.take_on(errand, Box::new(move |message| drop(page.send(message))))
+    pub(crate) fn begin(&self, errand: Errand, page: Outlet) -> Result<Piece, Failure> {
+        self.take_on(errand, page.teller())
     }
 
     fn take_on(&self, errand: Errand, tell: Tell) -> Result<Piece, Failure> {
@@ -110,7 +112,7 @@ impl Work {
 
     /// Tells `page` of this work from its beginning, instead of the page that
     /// it was told before; its outcome.
-    pub(crate) async fn join(&self, kind: &str, page: Channel<Value>) -> Result<Value, Failure> {
+    pub(crate) async fn join(&self, kind: &str, page: Tell) -> Result<Value, Failure> {
         let found = lock(&self.running)
             .get(kind)
             .and_then(|it| it.errand.as_ref())
@@ -119,7 +121,7 @@ impl Work {
             let text = format!("no {kind} is going on any more: look at what came of it");
             return Err(Failure::new(ErrorCode::NotFound, text));
         };
-        journal.join(Box::new(move |message| drop(page.send(message)))).await
+        journal.join(page).await
     }
 
     /// Asks the work of this kind, if any, to stop.
@@ -259,11 +261,8 @@ mod tests {
         piece.tell(&vec!["FROM python"]);
         let heard = Arc::new(Mutex::new(Vec::new()));
         let page = Arc::clone(&heard);
-        let channel = Channel::new(move |body| {
-            page.lock().unwrap().push(body.deserialize::<Value>()?);
-            Ok(())
-        });
-        let joined = async { work.join("build", channel).await };
+        let hear = Box::new(move |message| page.lock().unwrap().push(message));
+        let joined = async { work.join("build", hear).await };
         let carried = async {
             tokio::task::yield_now().await;
             let done = piece.carry(async { Ok("sha256:1".to_owned()) }).await;
@@ -275,7 +274,7 @@ mod tests {
         assert_eq!(*heard.lock().unwrap(), [serde_json::json!(["FROM python"])]);
         assert_eq!(work.errands(), [pull()]);
         assert_eq!(
-            work.join("build", Channel::new(|_| Ok(()))).await.map_err(|e| e.code),
+            work.join("build", nowhere()).await.map_err(|e| e.code),
             Err(ErrorCode::NotFound)
         );
     }

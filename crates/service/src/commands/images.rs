@@ -1,52 +1,37 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
 use tandem_app::{Errand, ImageDetail, ImageRow, Pulling, RemovedImage, RunWish};
 use tandem_model::{Failure, ImageRef};
-use tauri::{State, ipc::Channel};
 
-use crate::{shell::Shell, work::while_ticking};
+use crate::{call::Outlet, shell::Shell, work::while_ticking};
 
 /// The local images.
-#[tauri::command(async)]
-pub(crate) fn images(shell: State<'_, Shell>) -> Result<Vec<ImageRow>, Failure> {
+pub(super) fn images(shell: &Shell) -> Result<Vec<ImageRow>, Failure> {
     shell.app()?.images(true).map_err(|e| e.to_failure())
 }
 
 /// Layers, history and settings of an image.
-#[tauri::command]
-pub(crate) async fn image_detail(
-    shell: State<'_, Shell>,
-    name: String,
-) -> Result<ImageDetail, Failure> {
+pub(super) async fn image_detail(shell: &Shell, name: String) -> Result<ImageDetail, Failure> {
     shell.app()?.image_detail(&name).await.map_err(|e| e.to_failure())
 }
 
 /// Gives an image a further name.
-#[tauri::command(async)]
-pub(crate) fn tag_image(shell: State<'_, Shell>, from: String, to: String) -> Result<(), Failure> {
+pub(super) fn tag_image(shell: &Shell, from: String, to: String) -> Result<(), Failure> {
     shell.app()?.tag_image(&from, &to).map_err(|e| e.to_failure())
 }
 
 /// Takes a name away from an image, and the image with its last.
-#[tauri::command(async)]
-pub(crate) fn remove_image(shell: State<'_, Shell>, name: String) -> Result<RemovedImage, Failure> {
+pub(super) fn remove_image(shell: &Shell, name: String) -> Result<RemovedImage, Failure> {
     shell.app()?.remove_image(&name, false).map_err(|e| e.to_failure())
 }
 
 /// Removes what no image needs any more.
-#[tauri::command(async)]
-pub(crate) fn prune_images(shell: State<'_, Shell>) -> Result<RemovedImage, Failure> {
+pub(super) fn prune_images(shell: &Shell) -> Result<RemovedImage, Failure> {
     shell.app()?.prune_images(false, &[]).map_err(|e| e.to_failure())
 }
 
 /// Fetches an image, and tells how far it has come, as [`Pulling`].
-#[tauri::command]
-pub(crate) async fn pull(
-    shell: State<'_, Shell>,
-    name: String,
-    progress: Channel<Value>,
-) -> Result<(), Failure> {
+pub(super) async fn pull(shell: &Shell, name: String, progress: Outlet) -> Result<(), Failure> {
     let app = shell.app()?;
     let reference: ImageRef = name
         .trim()
@@ -72,8 +57,7 @@ pub(crate) async fn pull(
 }
 
 /// Runs an image as it was filled in; the instance's name.
-#[tauri::command]
-pub(crate) async fn run_image(shell: State<'_, Shell>, wish: RunWish) -> Result<String, Failure> {
+pub(super) async fn run_image(shell: &Shell, wish: RunWish) -> Result<String, Failure> {
     shell.reaped().await?;
     shell.app()?.run_wish(&wish).await.map_err(|e| e.to_failure())
 }

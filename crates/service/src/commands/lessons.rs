@@ -1,41 +1,29 @@
-use serde_json::Value;
 use tandem_app::{
     CheckOutcome, CommandEnd, Errand, Language, LessonProgress, LessonRow, LessonView, SaidBy, Spot,
 };
 use tandem_model::{ErrorCode, Failure};
-use tauri::{State, ipc::Channel};
 use tokio::sync::mpsc;
 
-use super::{instances::browse, results::write_new};
-use crate::{shell::Shell, work::batched};
+use super::results::write_new;
+use crate::{call::Outlet, shell::Shell, work::batched};
 
 /// The lessons and how far each is done.
-#[tauri::command(async)]
-pub(crate) fn lessons(
-    shell: State<'_, Shell>,
-    language: Language,
-) -> Result<Vec<LessonRow>, Failure> {
+pub(super) fn lessons(shell: &Shell, language: Language) -> Result<Vec<LessonRow>, Failure> {
     shell.app()?.lessons(language).map_err(|e| e.to_failure())
 }
 
 /// One of them.
-#[tauri::command(async)]
-pub(crate) fn lesson(
-    shell: State<'_, Shell>,
-    id: String,
-    language: Language,
-) -> Result<LessonView, Failure> {
+pub(super) fn lesson(shell: &Shell, id: String, language: Language) -> Result<LessonView, Failure> {
     shell.app()?.lesson(&id, language).map_err(|e| e.to_failure())
 }
 
 /// Runs a command of a lesson, and tells what it says as lists of [`SaidBy`].
-#[tauri::command]
-pub(crate) async fn run_lesson_command(
-    shell: State<'_, Shell>,
+pub(super) async fn run_lesson_command(
+    shell: &Shell,
     id: String,
     spot: Spot,
     number: u32,
-    lines: Channel<Value>,
+    lines: Outlet,
 ) -> Result<CommandEnd, Failure> {
     shell.reaped().await?;
     let app = shell.app()?;
@@ -50,9 +38,8 @@ pub(crate) async fn run_lesson_command(
 }
 
 /// Looks the checks of a lesson up.
-#[tauri::command]
-pub(crate) async fn check_lesson(
-    shell: State<'_, Shell>,
+pub(super) async fn check_lesson(
+    shell: &Shell,
     id: String,
     spot: Spot,
 ) -> Result<CheckOutcome, Failure> {
@@ -60,9 +47,8 @@ pub(crate) async fn check_lesson(
 }
 
 /// Takes an answer.
-#[tauri::command(async)]
-pub(crate) fn answer_lesson(
-    shell: State<'_, Shell>,
+pub(super) fn answer_lesson(
+    shell: &Shell,
     id: String,
     spot: Spot,
     choice: u32,
@@ -71,15 +57,13 @@ pub(crate) fn answer_lesson(
 }
 
 /// Forgets how far a lesson is done.
-#[tauri::command(async)]
-pub(crate) fn reset_lesson(shell: State<'_, Shell>, id: String) -> Result<LessonProgress, Failure> {
+pub(super) fn reset_lesson(shell: &Shell, id: String) -> Result<LessonProgress, Failure> {
     shell.app()?.reset_lesson(&id).map_err(|e| e.to_failure())
 }
 
 /// Writes a worksheet to a new file.
-#[tauri::command(async)]
-pub(crate) fn export_lesson(
-    shell: State<'_, Shell>,
+pub(super) fn export_lesson(
+    shell: &Shell,
     id: String,
     language: Language,
     answers: bool,
@@ -89,16 +73,11 @@ pub(crate) fn export_lesson(
     write_new(&file, sheet.as_bytes())
 }
 
-/// Opens a link of a lesson in the browser, and no other address.
-#[tauri::command(async)]
-pub(crate) fn open_lesson_link(
-    shell: State<'_, Shell>,
-    id: String,
-    url: String,
-) -> Result<(), Failure> {
+/// A link of a lesson, which the window opens in the browser; no other address.
+pub(super) fn open_lesson_link(shell: &Shell, id: String, url: String) -> Result<String, Failure> {
     let view = shell.app()?.lesson(&id, Language::default()).map_err(|e| e.to_failure())?;
     if !view.lesson.links().any(|link| link == url) {
         return Err(Failure::new(ErrorCode::Usage, format!("the lesson has no link to {url}")));
     }
-    browse(&url)
+    Ok(url)
 }

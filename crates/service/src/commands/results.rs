@@ -1,24 +1,20 @@
-use serde_json::Value;
 use tandem_app::{
     BesideView, Errand, ExperimentInfo, ExperimentRequest, Guide, ResultFormat, ResultRow,
     ResultView, Theme, write_named_file,
 };
 use tandem_model::{Failure, ResultDocument, RunEvent};
-use tauri::{State, ipc::Channel};
 use tokio::sync::mpsc;
 
-use crate::{shell::Shell, work::batched};
+use crate::{call::Outlet, shell::Shell, work::batched};
 
 /// The runs that are kept.
-#[tauri::command(async)]
-pub(crate) fn results(shell: State<'_, Shell>) -> Result<Vec<ResultRow>, Failure> {
+pub(super) fn results(shell: &Shell) -> Result<Vec<ResultRow>, Failure> {
     shell.app()?.list_results().map_err(|e| e.to_failure())
 }
 
 /// One of them with its charts.
-#[tauri::command(async)]
-pub(crate) fn view_result(
-    shell: State<'_, Shell>,
+pub(super) fn view_result(
+    shell: &Shell,
     id: String,
     width: u32,
     theme: Theme,
@@ -27,9 +23,8 @@ pub(crate) fn view_result(
 }
 
 /// Several of them side by side, with a metric drawn.
-#[tauri::command(async)]
-pub(crate) fn view_beside(
-    shell: State<'_, Shell>,
+pub(super) fn view_beside(
+    shell: &Shell,
     ids: Vec<String>,
     metric: Option<String>,
     width: u32,
@@ -41,9 +36,8 @@ pub(crate) fn view_beside(
 }
 
 /// Writes one of them to a new file; the theme is that of a picture.
-#[tauri::command(async)]
-pub(crate) fn export_result(
-    shell: State<'_, Shell>,
+pub(super) fn export_result(
+    shell: &Shell,
     id: String,
     format: ResultFormat,
     theme: Theme,
@@ -59,15 +53,13 @@ pub(super) fn write_new(file: &str, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Removes one of them.
-#[tauri::command(async)]
-pub(crate) fn remove_result(shell: State<'_, Shell>, id: String) -> Result<(), Failure> {
+pub(super) fn remove_result(shell: &Shell, id: String) -> Result<(), Failure> {
     shell.app()?.remove_result(&id).map(drop).map_err(|e| e.to_failure())
 }
 
 /// Writes down why one of them came out as it did; as it is now.
-#[tauri::command(async)]
-pub(crate) fn explain_result(
-    shell: State<'_, Shell>,
+pub(super) fn explain_result(
+    shell: &Shell,
     id: String,
     text: String,
 ) -> Result<ResultDocument, Failure> {
@@ -75,52 +67,42 @@ pub(crate) fn explain_result(
 }
 
 /// Takes in the results that come with the program; the ids of the new ones.
-#[tauri::command(async)]
-pub(crate) fn import_recorded(shell: State<'_, Shell>) -> Result<Vec<String>, Failure> {
+pub(super) fn import_recorded(shell: &Shell) -> Result<Vec<String>, Failure> {
     shell.app()?.import_recorded().map_err(|e| e.to_failure())
 }
 
 /// The catalogue of experiments.
-#[tauri::command]
-pub(crate) fn experiments(shell: State<'_, Shell>) -> Result<Vec<ExperimentInfo>, Failure> {
+pub(super) fn experiments(shell: &Shell) -> Result<Vec<ExperimentInfo>, Failure> {
     Ok(shell.app()?.experiments().to_vec())
 }
 
 /// An experiment as it is set when nothing was changed.
-#[tauri::command]
-pub(crate) fn experiment_defaults(id: String) -> ExperimentRequest {
+pub(super) fn experiment_defaults(id: String) -> ExperimentRequest {
     ExperimentRequest::new(&id)
 }
 
 /// Runs an experiment, and tells what happens as lists of [`RunEvent`]; its
 /// result.
-#[tauri::command]
-pub(crate) async fn run_experiment(
-    shell: State<'_, Shell>,
+pub(super) async fn run_experiment(
+    shell: &Shell,
     request: ExperimentRequest,
-    events: Channel<Value>,
+    events: Outlet,
 ) -> Result<ResultDocument, Failure> {
     measured(shell, Asked::New(request), events).await
 }
 
 /// Goes on with a run that was stopped or killed, and tells the same; its
 /// result.
-#[tauri::command]
-pub(crate) async fn resume_experiment(
-    shell: State<'_, Shell>,
+pub(super) async fn resume_experiment(
+    shell: &Shell,
     id: String,
-    events: Channel<Value>,
+    events: Outlet,
 ) -> Result<ResultDocument, Failure> {
     measured(shell, Asked::Resumed(id), events).await
 }
 
 /// How many instances fit on this machine, by its own results.
-#[tauri::command(async)]
-pub(crate) fn fit_guide(
-    shell: State<'_, Shell>,
-    subject: String,
-    class: u32,
-) -> Result<Guide, Failure> {
+pub(super) fn fit_guide(shell: &Shell, subject: String, class: u32) -> Result<Guide, Failure> {
     shell.app()?.fit_guide(subject.trim(), class).map_err(|e| e.to_failure())
 }
 
@@ -141,11 +123,7 @@ impl Asked {
     }
 }
 
-async fn measured(
-    shell: State<'_, Shell>,
-    asked: Asked,
-    events: Channel<Value>,
-) -> Result<ResultDocument, Failure> {
+async fn measured(shell: &Shell, asked: Asked, events: Outlet) -> Result<ResultDocument, Failure> {
     shell.reaped().await?;
     let app = shell.app()?;
     shell.session().leaves_calm()?;
