@@ -216,9 +216,10 @@ impl App {
 }
 
 /// Makes an ordinary user's process root of the home's user namespace; root
-/// stays what it is. Comes first in `main`, while there is a single thread.
-pub fn enter(home: Option<&Path>) -> Result<(), AppError> {
-    Ok(tandem_rootless::enter(&Home::open(home)?)?)
+/// stays what it is. Comes first in `main`, while there is a single thread. Who
+/// `starts` apps needs control groups for their limits.
+pub fn enter(home: Option<&Path>, starts: bool) -> Result<(), AppError> {
+    Ok(tandem_rootless::enter(&Home::open(home)?, starts)?)
 }
 
 /// This process, as the owner of instances that are to end with it.

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Err(e) => return ExitCode::from(usage::report(&e, &arguments)),
     };
     // Before there is a second thread; everything below works as root of it.
-    if let Err(e) = tandem_app::enter(cli.global.home.as_deref()) {
+    if let Err(e) = tandem_app::enter(cli.global.home.as_deref(), cli.command.starts()) {
         output::complain(&e.to_string());
         return ExitCode::from(exit_code_of(&e.into()));
     }

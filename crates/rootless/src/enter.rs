@@ -3,7 +3,7 @@ use std::{fs, io, sync::OnceLock};
 use nix::sched::{CloneFlags, setns};
 use tandem_home::{Home, HomeError};
 
-use crate::{Standing, ids, maps, members};
+use crate::{Standing, ids, maps, members, scope};
 
 /// Why an ordinary user's commands cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -37,10 +37,14 @@ pub fn why_not() -> Option<&'static str> {
 /// Enters the user namespace of a home: that of a living process of it, or a
 /// new one. Root stays where it is. Where the system allows no user namespace
 /// the process stays an ordinary one, and [`why_not`] says why; much works
-/// without. The process must have a single thread.
-pub fn enter(home: &Home) -> Result<(), RootlessError> {
+/// without. The process must have a single thread. Who `starts` apps is given
+/// control groups by the person's systemd before, where that is there.
+pub fn enter(home: &Home, starts: bool) -> Result<(), RootlessError> {
     if Standing::of_process() != Standing::Ordinary {
         return Ok(());
+    }
+    if starts {
+        scope::settle();
     }
     let members = members::Members::open(home)?;
     let refused = |action| move |source: io::Error| RootlessError::Refused { action, source };

@@ -22,6 +22,7 @@ mod enter;
 mod ids;
 mod maps;
 mod members;
+mod scope;
 mod standing;
 
 pub use capability::{capability, mend};

@@ -69,7 +69,7 @@ fn opened(arguments: &[OsString]) -> Result<Arc<App>, Failure> {
         return Err(Failure::new(ErrorCode::Unavailable, text));
     }
     let open = || {
-        tandem_app::enter(None)?;
+        tandem_app::enter(None, true)?;
         let program = std::env::current_exe().unwrap_or_else(|_| "tandem".into());
         App::open(None, program)
     };

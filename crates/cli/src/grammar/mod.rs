@@ -251,6 +251,22 @@ pub(crate) enum Command {
     Sample(Sample),
 }
 
+impl Command {
+    /// Whether apps may be started by it, or joined: they want control groups.
+    pub(crate) fn starts(&self) -> bool {
+        matches!(
+            self,
+            Self::Run(_)
+                | Self::Start { .. }
+                | Self::Live(Live::Restart { .. } | Live::Exec(_))
+                | Self::State(State::Update(_) | State::Snapshot(_))
+                | Self::Compare(_)
+                | Self::Experiment(_)
+                | Self::Lesson(_)
+        )
+    }
+}
+
 /// How many lines of a log to show; all when `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tail(pub(crate) Option<usize>);
