@@ -255,16 +255,19 @@ impl Target {
     /// Writes the folder `out` with its manifest.
     pub(crate) async fn write(self, out: PathBuf, manifest: Manifest) -> Result<(), AppError> {
         let Self { file, draft } = self;
-        blocking("writing the file", move |stop| {
+        let shown = file.clone();
+        let draft = blocking("writing the file", move |stop| {
             write_json(&out.join("manifest.json"), &manifest)?;
-            let io = |e| AppError::unwritten(&file, &e);
+            let io = |e| AppError::unwritten(&shown, &e);
             let (name, files) = (Path::new(FORMAT), PlainFiles::of_this_process().map_err(io)?);
             let to = BufWriter::new(Stoppable::new(draft.file(), stop));
             pack_tree(&out, name, false, &files, to).map_err(layer)?;
             draft.file().sync_all().map_err(io)?;
-            draft.keep(&file).map_err(io)
+            Ok(draft)
         })
-        .await
+        .await?;
+        // Here, where nobody can have given up: who did gets no file.
+        draft.keep(&file).map_err(|e| AppError::unwritten(&file, &e))
     }
 }
 
