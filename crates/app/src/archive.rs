@@ -1,8 +1,10 @@
 //! Images as one file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use tandem_image::{ArchiveFormat, ArchiveSource, Image, Transfer, load, save, save_into};
+use tandem_image::{
+    ArchiveFormat, ArchiveSource, Image, ImageError, Transfer, load, save, save_into,
+};
 
 use crate::{App, AppError, work::blocking};
 
@@ -23,16 +25,18 @@ impl App {
                 images.push(image);
             }
         }
+        if let Some(folder) = file.as_deref().filter(|file| file.is_dir()) {
+            let source = std::io::ErrorKind::IsADirectory.into();
+            return Err(AppError::unwritten(folder, &source));
+        }
         let store = self.images.clone();
-        blocking("saving images", move |stop| {
-            let saved = match file {
-                Some(file) => save(&store, &images, format, &file, stop, &on_progress),
-                None => {
-                    let out = std::io::stdout().lock();
-                    save_into(&store, &images, format, out, stop, &on_progress)
-                }
-            };
-            Ok(saved?)
+        blocking("saving images", move |stop| match file {
+            Some(file) => save(&store, &images, format, &file, stop, &on_progress)
+                .map_err(|e| or_unwritten(e, &file)),
+            None => {
+                let out = std::io::stdout().lock();
+                save_into(&store, &images, format, out, stop, &on_progress).map_err(Into::into)
+            }
         })
         .await
     }
@@ -46,5 +50,13 @@ impl App {
     ) -> Result<Vec<Image>, AppError> {
         let store = self.images.clone();
         blocking("loading images", move |stop| Ok(load(&store, &source, stop, &on_progress)?)).await
+    }
+}
+
+/// The error, with what to do about it where it is the file's.
+fn or_unwritten(error: ImageError, file: &Path) -> AppError {
+    match error {
+        ImageError::Io { path, source, .. } if path == file => AppError::unwritten(file, &source),
+        other => other.into(),
     }
 }

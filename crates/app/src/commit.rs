@@ -1,12 +1,12 @@
-use std::path::Path;
+use std::path::PathBuf;
 
 use tandem_backend::{BackendError, Held, hold};
 use tandem_build::{Commit, commit_document, name_of_content};
 use tandem_container::{Change, changes, tidy_changes, upper_of};
-use tandem_image::{Image, Layer, copy_tree};
+use tandem_image::{Image, Layer, copy_tree_until};
 use tandem_model::{ErrorCode, Failure, ImageRef, InstanceRecord};
 
-use crate::{App, AppError};
+use crate::{App, AppError, work::blocking};
 
 /// An image to be made of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,8 @@ impl App {
     }
 
     /// Makes an image of an instance: its image's layers, and one of what it
-    /// changed. Volumes are no part of it.
+    /// changed. Volumes are no part of it. Dropping the future ends the work
+    /// and leaves nothing of it.
     pub async fn commit(&self, request: &CommitRequest) -> Result<Image, AppError> {
         let record = self.instances.find(&request.instance)?;
         let upper = upper_of(&self.home, &record)?;
@@ -50,10 +51,14 @@ impl App {
         let copy = scratch.path().join("upper");
         let held =
             if request.pause { self.held(&record).await.map_err(or_as_it_runs)? } else { None };
-        copied(&upper, &copy)?;
+        copied(upper, copy.clone()).await?;
         drop(held);
         tidy_changes(&self.home, &record, &copy)?;
-        let layer = self.images.commit_layer_dir(&copy, base.top_chain_id().as_ref())?;
+        let (images, parent) = (self.images.clone(), base.top_chain_id());
+        let layer = blocking("packing the layer", move |stop| {
+            Ok(images.commit_layer_dir_until(&copy, parent.as_ref(), stop)?)
+        })
+        .await?;
         let mut layers = base.layers.clone();
         layers.push(Layer::from(layer));
         let document = commit_document(&document, &layers, &commit)?;
@@ -82,13 +87,17 @@ fn or_as_it_runs(error: AppError) -> AppError {
     Failure::new(ErrorCode::Unavailable, text).into()
 }
 
-/// Copies a folder; one that is not there counts as empty.
-fn copied(from: &Path, to: &Path) -> Result<(), AppError> {
+/// Copies a folder; one that is not there counts as empty. Dropping the future
+/// ends the work.
+pub(crate) async fn copied(from: PathBuf, to: PathBuf) -> Result<(), AppError> {
     if !from.is_dir() {
-        return std::fs::create_dir(to).map_err(|e| AppError::io("make", to, e));
+        return std::fs::create_dir(&to).map_err(|e| AppError::io("make", to, e));
     }
-    let copy = copy_tree(from, to, None);
-    copy.map(drop).map_err(|e| BackendError::io("copy", from, e).into())
+    blocking("copying files", move |stop| {
+        let copy = copy_tree_until(&from, &to, None, stop);
+        copy.map(drop).map_err(|e| BackendError::io("copy", from, e).into())
+    })
+    .await
 }
 
 /// What the instance was started with.

@@ -1,9 +1,9 @@
 use std::{collections::BTreeMap, fs::File, path::PathBuf};
 
-use tandem_backend::BackendError;
+use tandem_backend::{BackendError, InstanceStore};
 use tandem_model::{
-    AcceleratorChoice, BackendKind, Digest, ErrorCode, Failure, InstanceOptions, InstanceRecord,
-    InstanceSpec, PortMap, Profile, Resources,
+    AcceleratorChoice, BackendKind, Digest, ErrorCode, Failure, InstanceId, InstanceOptions,
+    InstanceRecord, InstanceSpec, PortMap, Profile, Resources,
 };
 use tandem_vm::{CarryError, ForeignDisk, ForeignFormat, look_at_disk, take_disk};
 
@@ -38,7 +38,7 @@ const NO_IMAGE: &str = "imported-disk";
 
 impl App {
     /// Makes a machine of a disk that somebody else made; nothing stays when it
-    /// fails.
+    /// fails, or when the future is dropped.
     pub async fn import_disk(&self, wishes: DiskWishes) -> Result<InstanceRecord, AppError> {
         let file = &wishes.file;
         File::open(file).map_err(|e| AppError::named("open", file, e))?;
@@ -47,10 +47,8 @@ impl App {
         // instance which the next command takes away.
         let owner = tandem_probe::identity(std::process::id());
         let mut record = self.instances.create(InstanceSpec { owner, ..spec(&wishes, &disk) })?;
+        let mut half = Half { store: &self.instances, id: record.id.clone(), is_whole: false };
         let made = take_disk(&disk, &self.instances.dir(&record.id)).await;
-        if made.is_err() {
-            self.instances.delete(&record.id)?;
-        }
         made.map_err(|e| match e {
             CarryError::Unfit(why) => unfit(CarryError::Unfit(format!(
                 "{} cannot be imported: {why}",
@@ -60,6 +58,7 @@ impl App {
         })?;
         record.spec.owner = None;
         self.instances.save(&record)?;
+        half.is_whole = true;
         Ok(record)
     }
 
@@ -76,6 +75,22 @@ impl App {
             fix: format!("`tandem export --disk qcow2 -o FILE {name}` writes the disk"),
         }
         .into())
+    }
+}
+
+/// An instance that goes again unless it becomes whole.
+struct Half<'a> {
+    store: &'a InstanceStore,
+    id: InstanceId,
+    is_whole: bool,
+}
+
+impl Drop for Half<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            // What cannot go now the next command takes away.
+            let _ = self.store.delete(&self.id);
+        }
     }
 }
 

@@ -215,6 +215,18 @@ impl AppError {
         Failure::new(code, format!("cannot {action} {path}: {source}; {next}")).into()
     }
 
+    /// A file that a person named cannot be written.
+    pub(crate) fn unwritten(path: &Path, source: &Error) -> Self {
+        let code = match source.kind() {
+            ErrorKind::NotFound => ErrorCode::NotFound,
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => ErrorCode::Unavailable,
+            ErrorKind::StorageFull => ErrorCode::NoSpace,
+            _ => ErrorCode::Internal,
+        };
+        let (path, next) = (path.display(), next_place(source));
+        Failure::new(code, format!("cannot write {path}: {source}: {next}")).into()
+    }
+
     /// What somebody can act on.
     pub fn code(&self) -> ErrorCode {
         match self {

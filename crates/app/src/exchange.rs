@@ -7,8 +7,9 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{BufReader, BufWriter},
+    io::{self, BufReader, BufWriter},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -16,8 +17,8 @@ use tandem_backend::BackendError;
 use tandem_container::upper_of;
 use tandem_home::{Draft, make_private_dir, read_json, write_json};
 use tandem_image::{
-    Extract, Limits, PlainFiles, Rebase, copy_tree, digest_of_file, extract, pack_layer, pack_tree,
-    unpack_layer,
+    Extract, Limits, PlainFiles, Rebase, Stop, Stoppable, digest_of_file, extract, pack_layer,
+    pack_tree, unpack_layer,
 };
 use tandem_model::{
     BackendKind, Digest, ErrorCode, Failure, InstanceRecord, InstanceSpec, MountSource,
@@ -28,7 +29,10 @@ use tandem_vm::Carried;
 
 use crate::{
     App, AppError,
+    commit::copied,
+    machine_exchange::unpack_machine,
     snapshot::{RECORD, Snapshot, all, check_name, conflict, rename},
+    work::blocking,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,11 +66,13 @@ fn layer(e: tandem_image::LayerError) -> AppError {
 
 impl App {
     /// Writes an instance with its image, volumes and snapshots to a file. One
-    /// that runs is held still while it is copied.
+    /// that runs is held still while it is copied. Dropping the future ends
+    /// the work and leaves nothing of it.
     pub async fn export_instance(&self, instance: &str, file: &Path) -> Result<(), AppError> {
         let record = self.instances.find(instance)?;
+        let to = Target::begin(file)?;
         if record.spec.backend == BackendKind::Vm {
-            return self.export_machine(record, file).await;
+            return self.export_machine(record, to).await;
         }
         let upper = upper_of(&self.home, &record)?;
         let volumes = self.volumes_of(&record.spec);
@@ -79,25 +85,32 @@ impl App {
         }
         let held = self.held(&record).await?;
         let ended = if held.is_none() { Some(self.ended_lock(&record)?) } else { None };
-        copied(&upper, &copies.join("upper"))?;
+        copied(upper, copies.join("upper")).await?;
         for volume in &volumes {
-            copied(&self.volume_data(volume), &copies.join("volumes").join(volume))?;
+            copied(self.volume_data(volume), copies.join("volumes").join(volume)).await?;
         }
         drop((held, ended));
-        let mut parts = BTreeMap::new();
-        pack_parts(&copies, &volumes, &out, "", &mut parts)?;
         let dir = self.snapshots_dir(&record)?;
         let _snapshots = tandem_home::Lock::exclusive(&dir.join(".lock"))?;
         let snapshots = all(&dir)?;
+        let mut trees = vec![(copies, String::new(), volumes.clone())];
         for snapshot in &snapshots {
             let prefix = format!("snapshots/{}/", snapshot.name);
             make_private_dir(&out.join(&prefix).join("volumes"))?;
-            let from = dir.join(&snapshot.name);
-            pack_parts(&from, &snapshot.volumes, &out, &prefix, &mut parts)?;
+            trees.push((dir.join(&snapshot.name), prefix, snapshot.volumes.clone()));
         }
+        let folder = out.clone();
+        let parts = blocking("packing the instance", move |stop| {
+            let mut parts = BTreeMap::new();
+            for (from, prefix, volumes) in &trees {
+                pack_parts(from, volumes, &folder, prefix, &mut parts, stop)?;
+            }
+            Ok(parts)
+        })
+        .await?;
         let manifest = self.manifest(record.spec, &out, parts)?;
         let snapshots = snapshots.into_iter().map(without_memory).collect();
-        write_exported(&out, &Manifest { volumes, snapshots, ..manifest }, file)
+        to.write(out, Manifest { volumes, snapshots, ..manifest }).await
     }
 
     /// The snapshots whose memory an export leaves behind: CRIU would give
@@ -139,20 +152,28 @@ impl App {
         })
     }
 
-    /// Makes the instance of a file again; nothing stays when it fails.
-    pub fn import_instance(
+    /// Makes the instance of a file again; nothing stays when it fails, or
+    /// when the future is dropped.
+    pub async fn import_instance(
         &self,
         file: &Path,
         name: Option<&str>,
     ) -> Result<InstanceRecord, AppError> {
         let scratch = self.home.scratch("import")?;
-        let from = scratch.path().join("in");
+        let (dir, from) = (scratch.path().to_owned(), scratch.path().join("in"));
         let archive = File::open(file).map_err(|e| AppError::named("open", file, e))?;
         let limits = Limits::of(&self.home)?;
-        unpacked(&mut BufReader::new(archive), scratch.path(), "in", limits).map_err(refused)?;
-        let manifest: Option<Manifest> = read_json(&from.join("manifest.json")).map_err(refused)?;
-        let manifest = manifest.ok_or_else(|| refused("it has no manifest"))?;
-        check(&manifest, &from)?;
+        let manifest = blocking("reading the file", move |stop| {
+            let archive = Stoppable::new(archive, stop);
+            unpacked(&mut BufReader::new(archive), &dir, "in", limits).map_err(refused)?;
+            let from = dir.join("in");
+            let manifest: Option<Manifest> =
+                read_json(&from.join("manifest.json")).map_err(refused)?;
+            let manifest = manifest.ok_or_else(|| refused("it has no manifest"))?;
+            check(&manifest, &from, stop)?;
+            Ok(Arc::new(manifest))
+        })
+        .await?;
         let mut spec = InstanceSpec { owner: None, remove: false, ..manifest.spec.clone() };
         if let Some(name) = name {
             name.clone_into(&mut spec.name);
@@ -165,18 +186,24 @@ impl App {
         }
         let made = scratch.path().join("made");
         make_private_dir(&made.join("volumes"))?;
-        if manifest.machine.is_some() {
-            self.unpack_machine(&from, &manifest, &made)?;
-        } else {
-            unpack_container(&from, &manifest, &made, limits)?;
-        }
         let _lease = self.images.lease()?;
-        for digest in &manifest.blobs {
-            let path = from.join("blobs").join(digest.hex());
-            let blob =
-                File::open(&path).map_err(|_| refused(format!("blob {digest} is missing")))?;
-            self.images.add_blob(digest, blob)?;
-        }
+        let (home, images) = (self.home.clone(), self.images.clone());
+        let (whole, to) = (Arc::clone(&manifest), made.clone());
+        blocking("unpacking the instance", move |stop| {
+            if whole.machine.is_some() {
+                unpack_machine(&home, &from, &whole, &to, stop)?;
+            } else {
+                unpack_container(&from, &whole, &to, limits, stop)?;
+            }
+            for digest in &whole.blobs {
+                let path = from.join("blobs").join(digest.hex());
+                let blob =
+                    File::open(&path).map_err(|_| refused(format!("blob {digest} is missing")))?;
+                images.add_blob(digest, Stoppable::new(blob, stop))?;
+            }
+            Ok(())
+        })
+        .await?;
         self.images.adopt_image(&spec.image.parse()?, &spec.digest)?;
         let record = self.instances.create(spec)?;
         let placed = self.place(&record, &made, &manifest.volumes);
@@ -208,15 +235,40 @@ impl App {
     }
 }
 
-/// Writes the folder `out` with its manifest as one file, whole or not at all.
-pub(crate) fn write_exported(out: &Path, manifest: &Manifest, file: &Path) -> Result<(), AppError> {
-    write_json(&out.join("manifest.json"), manifest)?;
-    let io = |e| AppError::io("write", file, e);
-    let draft = Draft::beside(file, 0o600).map_err(io)?;
-    let (name, files) = (Path::new(FORMAT), PlainFiles::of_this_process().map_err(io)?);
-    pack_tree(out, name, false, &files, BufWriter::new(draft.file())).map_err(layer)?;
-    draft.file().sync_all().map_err(io)?;
-    draft.keep(file).map_err(io)
+/// The file that an instance is written to, whole or not at all. It is begun
+/// first of all: whether it can be written is known before an app is held.
+pub(crate) struct Target {
+    file: PathBuf,
+    draft: Draft,
+}
+
+impl Target {
+    pub(crate) fn begin(file: &Path) -> Result<Self, AppError> {
+        let unwritten = |e: io::Error| AppError::unwritten(file, &e);
+        if file.is_dir() {
+            return Err(unwritten(io::ErrorKind::IsADirectory.into()));
+        }
+        let draft = Draft::beside(file, 0o600).map_err(unwritten)?;
+        Ok(Self { file: file.to_owned(), draft })
+    }
+
+    /// Writes the folder `out` with its manifest.
+    pub(crate) async fn write(self, out: PathBuf, manifest: Manifest) -> Result<(), AppError> {
+        let Self { file, draft } = self;
+        let shown = file.clone();
+        let draft = blocking("writing the file", move |stop| {
+            write_json(&out.join("manifest.json"), &manifest)?;
+            let io = |e| AppError::unwritten(&shown, &e);
+            let (name, files) = (Path::new(FORMAT), PlainFiles::of_this_process().map_err(io)?);
+            let to = BufWriter::new(Stoppable::new(draft.file(), stop));
+            pack_tree(&out, name, false, &files, to).map_err(layer)?;
+            draft.file().sync_all().map_err(io)?;
+            Ok(draft)
+        })
+        .await?;
+        // Here, where nobody can have given up: who did gets no file.
+        draft.keep(&file).map_err(|e| AppError::unwritten(&file, &e))
+    }
 }
 
 fn unpack_container(
@@ -224,13 +276,14 @@ fn unpack_container(
     manifest: &Manifest,
     made: &Path,
     limits: Limits,
+    stop: Stop<'_>,
 ) -> Result<(), AppError> {
-    unpack_parts(from, "", &manifest.volumes, made, limits)?;
+    unpack_parts(from, "", &manifest.volumes, made, limits, stop)?;
     for snapshot in &manifest.snapshots {
         let dir = made.join("snapshots").join(&snapshot.name);
         make_private_dir(&dir.join("volumes"))?;
         let prefix = format!("snapshots/{}/", snapshot.name);
-        unpack_parts(from, &prefix, &snapshot.volumes, &dir, limits)?;
+        unpack_parts(from, &prefix, &snapshot.volumes, &dir, limits, stop)?;
         write_json(&dir.join(RECORD), &without_memory(snapshot.clone()))?;
     }
     Ok(())
@@ -241,21 +294,17 @@ fn without_memory(snapshot: Snapshot) -> Snapshot {
     Snapshot { checkpoint: false, ..snapshot }
 }
 
-/// Copies a folder; one that is not there counts as empty.
-fn copied(from: &Path, to: &Path) -> Result<(), AppError> {
-    let done = if from.is_dir() { copy_tree(from, to, None).map(drop) } else { fs::create_dir(to) };
-    done.map_err(|e| BackendError::io("copy", from, e).into())
-}
-
 fn pack_parts(
     from: &Path,
     volumes: &[String],
     out: &Path,
     prefix: &str,
     parts: &mut BTreeMap<String, Digest>,
+    stop: Stop<'_>,
 ) -> Result<(), AppError> {
     let create = |path: &PathBuf| {
-        File::create_new(path).map(BufWriter::new).map_err(|e| AppError::io("make", path, e))
+        let file = File::create_new(path).map_err(|e| AppError::io("make", path, e))?;
+        Ok::<_, AppError>(BufWriter::new(Stoppable::new(file, stop)))
     };
     let mut list = vec![(format!("{prefix}upper.tar"), from.join("upper"), true)];
     for volume in volumes {
@@ -296,8 +345,12 @@ fn unpack_parts(
     volumes: &[String],
     to: &Path,
     limits: Limits,
+    stop: Stop<'_>,
 ) -> Result<(), AppError> {
-    let open = |name: String| File::open(from.join(name)).ok().map(BufReader::new);
+    let open = |name: String| {
+        let file = File::open(from.join(name)).ok()?;
+        Some(BufReader::new(Stoppable::new(file, stop)))
+    };
     let upper = to.join("upper");
     fs::create_dir(&upper).map_err(|e| AppError::io("make", &upper, e))?;
     if let Some(part) = open(format!("{prefix}upper.tar")) {
@@ -313,7 +366,7 @@ fn unpack_parts(
 
 /// Refuses what is not whole, what would reach outside, and what asks for more
 /// than an instance gets by itself: nobody at this machine has agreed to that.
-fn check(manifest: &Manifest, from: &Path) -> Result<(), AppError> {
+fn check(manifest: &Manifest, from: &Path, stop: Stop<'_>) -> Result<(), AppError> {
     if (manifest.format.as_str(), manifest.version) != (FORMAT, VERSION) {
         return Err(refused(format!("version {} is not known", manifest.version)));
     }
@@ -326,6 +379,9 @@ fn check(manifest: &Manifest, from: &Path) -> Result<(), AppError> {
         harmless(spec)?;
     }
     for (path, digest) in &manifest.parts {
+        if stop() {
+            return Err(BackendError::Cancelled.into());
+        }
         let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
         if !path.split('/').all(plain) {
             return Err(refused(format!("`{path}` is not one of its parts")));

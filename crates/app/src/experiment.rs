@@ -1,6 +1,6 @@
 //! Experiments as a person asks for them.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
@@ -276,11 +276,10 @@ impl App {
             .or_else(|| exposed_port(&ready.image.config))
             .or(ready.port)
             .ok_or_else(|| AppError::NoPort(ready.subject.image.clone()))?;
-        let host_ip = Ipv4Addr::LOCALHOST.into();
         let options = RunOptions {
             profile: lane.profile,
             accelerator: lane.accelerator,
-            ports: vec![PortMap { host_ip, host_port: 0, port, protocol: Protocol::Tcp }],
+            ports: vec![PortMap::anywhere(port, Protocol::Tcp)],
             resources: self.limits(lane.backend, request.resources),
             options: InstanceOptions { template: lane.template, ..InstanceOptions::default() },
             ..RunOptions::new(ready.subject.image.clone(), lane.backend)

@@ -155,12 +155,12 @@ impl InstanceFilter {
                 };
                 named || mount.target == value
             }),
-            Key::Network => match &spec.options.network {
+            Key::Network => spec.options.all_networks().any(|network| match &network {
                 NetworkChoice::Bridge => value == "bridge",
                 NetworkChoice::None => value == "none",
                 NetworkChoice::Host => value == "host",
                 NetworkChoice::Named(name) => name == value,
-            },
+            }),
             Key::Publish => spec.ports.iter().chain(&record.ports).any(|it| publishes(it, value)),
             Key::Health => {
                 let health = record.health.as_ref().map(|health| health.status);
@@ -179,7 +179,7 @@ fn is_image(record: &InstanceRecord, value: &str) -> bool {
 
 fn publishes(map: &PortMap, value: &str) -> bool {
     let wanted = |(number, protocol): (u16, Option<Protocol>)| {
-        [map.port, map.host_port].contains(&number)
+        (map.port == number || map.candidates().contains(&number))
             && protocol.is_none_or(|protocol| protocol == map.protocol)
     };
     port(value).is_some_and(wanted)

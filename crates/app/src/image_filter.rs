@@ -1,18 +1,29 @@
 use std::str::FromStr;
 
-use tandem_model::did_you_mean;
+use jiff::Timestamp;
+use tandem_model::{did_you_mean, parse_moment};
 
-use crate::{App, AppError, ImageRow};
+use crate::{App, AppError, ImageRow, LabelWish};
 
-/// A condition on images, as it is typed: `KEY=VALUE` (of those of `docker
-/// images --filter` the two that need no more than a list).
+/// A condition on images, as it is typed: `KEY=VALUE`, as behind `docker images
+/// --filter`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageFilter {
     /// Whether it lost its name.
     Dangling(bool),
     /// Its name fits a pattern in which `*` stands for any letters but `/`.
     Reference(String),
+    /// It has a label.
+    Label(LabelWish),
+    /// It was made before that image.
+    Before(String),
+    /// It was made after that image.
+    Since(String),
+    /// It was made before this moment.
+    Until(Timestamp),
 }
+
+const KEYS: [&str; 6] = ["dangling", "reference", "label", "before", "since", "until"];
 
 impl FromStr for ImageFilter {
     type Err = String;
@@ -23,20 +34,17 @@ impl FromStr for ImageFilter {
             Some(("dangling", "false" | "0")) => Ok(Self::Dangling(false)),
             Some(("dangling", _)) => Err("`dangling` is true or false".to_owned()),
             Some(("reference", pattern)) => Ok(Self::Reference(pattern.to_owned())),
+            Some(("label", label)) => label.parse().map(Self::Label),
+            Some(("before", image)) => Ok(Self::Before(image.to_owned())),
+            Some(("since", image)) => Ok(Self::Since(image.to_owned())),
+            Some(("until", moment)) => {
+                parse_moment(moment).map(Self::Until).map_err(|e| e.to_string())
+            }
             Some((key, _)) => {
-                let near = did_you_mean(key, &["dangling", "reference"]);
-                Err(format!("`{key}` is no filter{near} (there are dangling, reference)"))
+                let near = did_you_mean(key, &KEYS);
+                Err(format!("`{key}` is no filter{near} (there are {})", KEYS.join(", ")))
             }
             None => Err(format!("`{text}` is no filter: write KEY=VALUE, e.g. dangling=true")),
-        }
-    }
-}
-
-impl ImageFilter {
-    fn holds(&self, row: &ImageRow) -> bool {
-        match self {
-            Self::Dangling(lost) => (row.name == "<none>") == *lost,
-            Self::Reference(pattern) => named(row, pattern),
         }
     }
 }
@@ -78,10 +86,39 @@ impl App {
     ) -> Result<Vec<ImageRow>, AppError> {
         let lost = filters.contains(&ImageFilter::Dangling(true));
         let mut rows = self.images(all || lost)?;
-        rows.retain(|row| {
-            name.is_none_or(|name| named(row, name)) && filters.iter().all(|it| it.holds(row))
-        });
+        rows.retain(|row| name.is_none_or(|name| named(row, name)));
+        for filter in filters {
+            match filter {
+                ImageFilter::Dangling(lost) => rows.retain(|row| (row.name == "<none>") == *lost),
+                ImageFilter::Reference(pattern) => rows.retain(|row| named(row, pattern)),
+                ImageFilter::Label(wish) => rows.retain(|row| self.has_label(row, wish)),
+                ImageFilter::Before(image) => {
+                    let moment = self.made(image)?;
+                    rows.retain(|row| row.created_at.is_some() && row.created_at < moment);
+                }
+                ImageFilter::Since(image) => {
+                    let moment = self.made(image)?;
+                    rows.retain(|row| moment.is_some() && row.created_at > moment);
+                }
+                ImageFilter::Until(moment) => {
+                    rows.retain(|row| row.created_at.is_some_and(|made| made < *moment));
+                }
+            }
+        }
         Ok(rows)
+    }
+
+    /// When an image was made, as far as it says.
+    fn made(&self, image: &str) -> Result<Option<Timestamp>, AppError> {
+        let digest = self.image_digest(image)?;
+        let all = self.images(true)?;
+        Ok(all.iter().find(|row| row.digest == digest).and_then(|row| row.created_at))
+    }
+
+    fn has_label(&self, row: &ImageRow, wish: &LabelWish) -> bool {
+        let Ok(image) = self.image(row.digest.as_str()) else { return false };
+        let labels = image.config.config().as_ref().and_then(|config| config.labels().as_ref());
+        wish.fits(labels.and_then(|labels| labels.get(wish.name())))
     }
 }
 
@@ -114,7 +151,10 @@ mod tests {
             ("dangling", "KEY=VALUE"),
             ("dangling=perhaps", "true or false"),
             ("danglin=true", "did you mean dangling?"),
-            ("label=x", "reference"),
+            ("lable=x", "did you mean label?"),
+            ("label=", "has a name"),
+            ("until=then", "no moment"),
+            ("size=3", "since"),
         ] {
             let error = text.parse::<ImageFilter>().unwrap_err();
             assert!(error.contains(says), "{text}: {error}");

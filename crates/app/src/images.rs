@@ -80,6 +80,11 @@ impl App {
         Ok(self.images.config_document(&self.image(name)?)?)
     }
 
+    /// The digest of an image's manifest.
+    pub fn image_digest(&self, name: &str) -> Result<Digest, AppError> {
+        Ok(self.image(name)?.digest)
+    }
+
     /// Gives an image a further name.
     pub fn tag_image(&self, from: &str, to: &str) -> Result<(), AppError> {
         let reference = self.image(from)?.reference;

@@ -39,7 +39,9 @@ mod image_detail;
 mod image_filter;
 mod images;
 mod instances;
+mod label_wish;
 mod lesson;
+mod list_filter;
 mod live;
 mod logs;
 mod machine_disk;
@@ -58,6 +60,7 @@ mod registry;
 mod results;
 mod run;
 mod run_wish;
+mod size;
 mod snapshot;
 mod so_far;
 mod spec;
@@ -111,9 +114,11 @@ pub use image_detail::{ChangedPath, HistoryStep, ImageDetail, LayerDetail};
 pub use image_filter::ImageFilter;
 pub use images::{ImageRow, ImageTree, RemovedImage};
 pub use instances::InstanceRow;
+pub use label_wish::LabelWish;
 pub use lesson::{
     CheckOutcome, CommandEnd, Done, LessonProgress, LessonRow, LessonView, Looked, SaidBy, Spot,
 };
+pub use list_filter::ListFilter;
 pub use live::{ChartView, Charts, Curve, LineChart, Live};
 pub use logs::{LogOptions, LogRow};
 pub use network::{Member, NetworkRow, PortRow};
@@ -122,11 +127,13 @@ pub use prune_filter::PruneFilter;
 pub use pulling::{Pulling, PullingLayer, PullingState};
 pub use results::{ResultFormat, ResultView, ShownResult};
 pub use run_wish::RunWish;
+pub use size::InstanceSize;
 pub use snapshot::{Restored, SnapshotRow, Taken};
 pub use spec::{PullWhen, RunOptions};
 pub use subject::{SubjectInfo, SubjectKind};
 pub use system::{
-    CheckReport, DfReport, DfRow, Finding, Outside, PruneRequest, Pruned, SystemInfo,
+    CheckReport, DfDetail, DfImage, DfInstance, DfReport, DfRow, DfVolume, Finding, Outside,
+    PruneRequest, Pruned, SystemInfo,
 };
 pub use tandem_backend::{keep_descriptors, take_standard_input};
 pub use tandem_container::{Change, ChangeKind};

@@ -46,7 +46,7 @@ impl App {
             Some(taken) => (taken.saved.chain, None),
             None => (layers_of(&machine)?, Some(self.ended_lock(&record)?)),
         };
-        let failed = |e| AppError::io("write", file, e);
+        let failed = |e| AppError::unwritten(file, &e);
         let draft = Draft::beside(file, 0o600).map_err(failed)?;
         let to = draft.file();
         write_flat(&self.home, &machine, &record, &chain, format, nothing.path(), to).await?;

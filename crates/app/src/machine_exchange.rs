@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tandem_home::{Lock, make_private_dir, write_json};
-use tandem_image::digest_of_file;
+use tandem_home::{Home, Lock, make_private_dir, write_json};
+use tandem_image::{Stop, digest_of_file};
 use tandem_model::{Digest, InstanceRecord};
 use tandem_vm::{
     CarryError, Chain, MEMORY, MEMORY_PART, layers_of, pack_disk, pack_file, save_running,
@@ -17,8 +17,9 @@ use tandem_vm::{
 
 use crate::{
     App, AppError,
-    exchange::{Manifest, refused, write_exported},
+    exchange::{Manifest, Target, refused},
     snapshot::{RECORD, Snapshot, all, refuse_volumes, rename},
+    work::blocking,
 };
 
 /// Where the disk's parts lie in the file.
@@ -38,7 +39,7 @@ impl App {
     pub(crate) async fn export_machine(
         &self,
         record: InstanceRecord,
-        file: &Path,
+        target: Target,
     ) -> Result<(), AppError> {
         refuse_volumes(&record, "an export")?;
         self.refuse_foreign(&record)?;
@@ -58,47 +59,22 @@ impl App {
                 (layers_of(&machine)?, Some(ended))
             }
         };
-        let others = chains(&snapshots);
-        let carried = pack_disk(&self.home, &machine, chain, &others, &out.join(DISK))?;
-        for snapshot in snapshots.iter().filter(|it| has_memory(it)) {
-            let to = out.join("snapshots").join(&snapshot.name);
-            make_private_dir(&to)?;
-            pack_file(&dir.join(&snapshot.name).join(MEMORY), &to.join(MEMORY_PART))?;
-        }
-        let parts = parts_in(&out)?;
-        let manifest = self.manifest(record.spec, &out, parts)?;
-        write_exported(&out, &Manifest { snapshots, machine: Some(carried), ..manifest }, file)
-    }
-
-    /// Unpacks the disk and the snapshots of a machine into the folder `made`.
-    pub(crate) fn unpack_machine(
-        &self,
-        from: &Path,
-        manifest: &Manifest,
-        made: &Path,
-    ) -> Result<(), AppError> {
-        let Some(carried) = &manifest.machine else { return Err(refused("it has no disk")) };
-        let mut parts = parts_in(from)?.into_keys();
-        if let Some(part) = parts.find(|part| !manifest.parts.contains_key(part)) {
-            return Err(refused(format!("{part} has no digest")));
-        }
-        let scratch = made.join("scratch");
-        let disk = made.join(DISK);
-        make_private_dir(&scratch)?;
-        make_private_dir(&disk)?;
-        let others = chains(&manifest.snapshots);
-        unpack_disk(&self.home, &from.join(DISK), carried, &others, &disk, &scratch)
-            .map_err(unfit)?;
-        for snapshot in &manifest.snapshots {
-            let dir = made.join("snapshots").join(&snapshot.name);
-            make_private_dir(&dir)?;
-            write_json(&dir.join(RECORD), snapshot)?;
-            if has_memory(snapshot) {
-                let part = from.join("snapshots").join(&snapshot.name).join(MEMORY_PART);
-                unpack_file(&part, &dir.join(MEMORY)).map_err(unfit)?;
+        let (home, to) = (self.home.clone(), out.clone());
+        let (parts, carried, snapshots) = blocking("packing the machine", move |stop| {
+            let others = chains(&snapshots);
+            let carried = pack_disk(&home, &machine, chain, &others, &to.join(DISK), stop)?;
+            for snapshot in snapshots.iter().filter(|it| has_memory(it)) {
+                let to = to.join("snapshots").join(&snapshot.name);
+                make_private_dir(&to)?;
+                let memory = dir.join(&snapshot.name).join(MEMORY);
+                pack_file(&memory, &to.join(MEMORY_PART), stop)?;
             }
-        }
-        Ok(())
+            Ok((parts_in(&to)?, carried, snapshots))
+        })
+        .await?;
+        let manifest = self.manifest(record.spec, &out, parts)?;
+        let machine = Some(carried);
+        target.write(out, Manifest { snapshots, machine, ..manifest }).await
     }
 
     /// Gives a new instance what was unpacked for it.
@@ -115,6 +91,37 @@ impl App {
         let snapshots = made.join("snapshots");
         if snapshots.is_dir() { rename(&snapshots, &dir.join("snapshots")) } else { Ok(()) }
     }
+}
+
+/// Unpacks the disk and the snapshots of a machine into the folder `made`.
+pub(crate) fn unpack_machine(
+    home: &Home,
+    from: &Path,
+    manifest: &Manifest,
+    made: &Path,
+    stop: Stop<'_>,
+) -> Result<(), AppError> {
+    let Some(carried) = &manifest.machine else { return Err(refused("it has no disk")) };
+    let mut parts = parts_in(from)?.into_keys();
+    if let Some(part) = parts.find(|part| !manifest.parts.contains_key(part)) {
+        return Err(refused(format!("{part} has no digest")));
+    }
+    let scratch = made.join("scratch");
+    let disk = made.join(DISK);
+    make_private_dir(&scratch)?;
+    make_private_dir(&disk)?;
+    let others = chains(&manifest.snapshots);
+    unpack_disk(home, &from.join(DISK), carried, &others, &disk, &scratch, stop).map_err(unfit)?;
+    for snapshot in &manifest.snapshots {
+        let dir = made.join("snapshots").join(&snapshot.name);
+        make_private_dir(&dir)?;
+        write_json(&dir.join(RECORD), snapshot)?;
+        if has_memory(snapshot) {
+            let part = from.join("snapshots").join(&snapshot.name).join(MEMORY_PART);
+            unpack_file(&part, &dir.join(MEMORY), stop).map_err(unfit)?;
+        }
+    }
+    Ok(())
 }
 
 fn unfit(e: CarryError) -> AppError {

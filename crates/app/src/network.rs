@@ -4,10 +4,11 @@ use serde::Serialize;
 use tandem_backend::BackendError;
 use tandem_container::NetworkStore;
 use tandem_model::{
-    InstanceRecord, InstanceSpec, NetworkChoice, NetworkRecord, PortMap, Protocol, Subnet,
+    BackendKind, ErrorCode, Failure, InstanceRecord, InstanceSpec, Membership, NetworkChoice,
+    NetworkRecord, PortMap, Protocol, Subnet,
 };
 
-use crate::{App, AppError, PruneFilter, RunOptions};
+use crate::{App, AppError, ListFilter, PruneFilter, RunOptions};
 
 /// A network as `tandem network ls` and `inspect` show it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -83,6 +84,20 @@ impl App {
         Ok(rows)
     }
 
+    /// The networks for which all filters hold, in the same order. Those that
+    /// are always there are nobody's to remove, and so never dangling.
+    pub async fn networks_where(
+        &self,
+        filters: &[ListFilter],
+    ) -> Result<Vec<NetworkRow>, AppError> {
+        let mut rows = self.networks().await?;
+        rows.retain(|row| {
+            let dangling = row.created_at.is_some() && row.instances.is_empty();
+            ListFilter::all_hold(filters, &row.name, &row.labels, dangling)
+        });
+        Ok(rows)
+    }
+
     /// Everything known of a network.
     pub async fn network(&self, name: &str) -> Result<NetworkRow, AppError> {
         let choice: NetworkChoice =
@@ -92,6 +107,74 @@ impl App {
             _ => None,
         };
         self.row(&choice, made, &self.instances.list()?).await
+    }
+
+    /// Puts a container on a further network, at once where it runs. Others on
+    /// it know the container by its name and the aliases.
+    pub async fn connect_network(
+        &self,
+        network: &str,
+        instance: &str,
+        aliases: Vec<String>,
+    ) -> Result<(), AppError> {
+        let record = self.instances.find(instance)?;
+        let (name, options) = (&record.spec.name, &record.spec.options);
+        if record.spec.backend != BackendKind::Container {
+            return Err(AppError::Usage(format!(
+                "instance `{name}` is no container of Tandem's own, and only those are on several networks: leave it as it is"
+            )));
+        }
+        if let NetworkChoice::None | NetworkChoice::Host = options.network {
+            return Err(AppError::Usage(format!(
+                "instance `{name}` was made with --network {}, beside which there is no other: make it anew without that",
+                if options.network == NetworkChoice::Host { "host" } else { "none" }
+            )));
+        }
+        let choice = self.choice(network)?;
+        if options.all_networks().any(|it| it == choice) {
+            let text = format!(
+                "instance `{name}` is on the network `{network}` already: leave it as it is"
+            );
+            return Err(Failure::new(ErrorCode::Conflict, text).into());
+        }
+        let NetworkChoice::Named(network) = choice else {
+            return Err(AppError::Usage(format!(
+                "an instance is on the network `{network}` from its beginning or never: make one with `tandem network create NAME`"
+            )));
+        };
+        let store = self.network_store();
+        let _held = store.hold()?;
+        store.load(&network)?;
+        let membership = Membership { name: network, aliases };
+        Ok(self.backend(record.spec.backend).join_network(&record.id, &membership).await?)
+    }
+
+    /// Takes a container off a network that it was connected to.
+    pub async fn disconnect_network(&self, network: &str, instance: &str) -> Result<(), AppError> {
+        let record = self.instances.find(instance)?;
+        let (name, options) = (&record.spec.name, &record.spec.options);
+        let choice = self.choice(network)?;
+        if options.network == choice {
+            return Err(AppError::Usage(format!(
+                "instance `{name}` was made on the network `{network}`, where its ports and its way out are: make it anew with another --network"
+            )));
+        }
+        if !options.all_networks().any(|it| it == choice) {
+            let text = format!(
+                "instance `{name}` is not on the network `{network}`: `tandem network inspect {network}` lists those that are"
+            );
+            return Err(Failure::new(ErrorCode::NotFound, text).into());
+        }
+        Ok(self.backend(record.spec.backend).leave_network(&record.id, network).await?)
+    }
+
+    fn choice(&self, network: &str) -> Result<NetworkChoice, AppError> {
+        let choice: NetworkChoice =
+            network.parse().map_err(|_| BackendError::NoNetwork(network.to_owned()))?;
+        if let NetworkChoice::Named(name) = &choice {
+            self.network_store().load(name)?;
+        }
+        Ok(choice)
     }
 
     /// Removes a network that no instance uses.
@@ -106,7 +189,10 @@ impl App {
         let choice = NetworkChoice::Named(name.to_owned());
         let user = || {
             let records = self.instances.list()?;
-            let user = records.into_iter().find(|record| record.spec.options.network == choice);
+            let uses = |record: &InstanceRecord| {
+                record.spec.options.all_networks().any(|network| network == choice)
+            };
+            let user = records.into_iter().find(uses);
             Ok(user.map(|record| record.spec.name))
         };
         Ok(self.network_store().remove(name, user)?)
@@ -199,11 +285,11 @@ impl App {
         let member = |record: &InstanceRecord| Member {
             id: record.id.to_string(),
             name: record.spec.name.clone(),
-            address: record.runtime.ip.filter(|_| record.state.is_up()),
+            address: address_on(choice, record).filter(|_| record.state.is_up()),
         };
         let uses = |record: &&InstanceRecord| {
-            record.spec.backend == tandem_model::BackendKind::Container
-                && record.spec.options.network == *choice
+            record.spec.backend == BackendKind::Container
+                && record.spec.options.all_networks().any(|network| network == *choice)
         };
         Ok(NetworkRow {
             name: name.to_owned(),
@@ -216,6 +302,16 @@ impl App {
             labels: made.map(|made| made.labels).unwrap_or_default(),
             instances: records.iter().filter(uses).map(member).collect(),
         })
+    }
+}
+
+/// The address of an instance on one of its networks.
+fn address_on(network: &NetworkChoice, record: &InstanceRecord) -> Option<std::net::IpAddr> {
+    match network {
+        NetworkChoice::Named(name) if record.spec.options.network != *network => {
+            record.runtime.addresses.get(name).copied()
+        }
+        _ => record.runtime.ip,
     }
 }
 
@@ -249,6 +345,12 @@ pub(crate) fn check(options: &mut RunOptions) -> Result<Option<&'static str>, Ap
             )));
         }
     }
+    let has_range = options.ports.iter().any(|port| port.host_last.is_some());
+    if has_range && options.backend == BackendKind::Podman {
+        let text = "Podman takes no range of the host's ports for one inside: write one port, \
+                    e.g. -p 8000:80, or leave the choice to it with -p 80";
+        return Err(AppError::Usage(text.to_owned()));
+    }
     let publishes = !options.ports.is_empty() || options.publish_all;
     match options.options.network {
         NetworkChoice::None if publishes => Err(AppError::Usage(
@@ -268,8 +370,6 @@ pub(crate) fn check(options: &mut RunOptions) -> Result<Option<&'static str>, Ap
 
 #[cfg(test)]
 mod tests {
-    use tandem_model::BackendKind;
-
     use super::*;
 
     #[test]
@@ -284,6 +384,9 @@ mod tests {
         assert!(ask(NetworkChoice::Bridge, &["80:80", "80:81"]).is_err());
         assert!(ask(NetworkChoice::None, &["80:80"]).is_err());
         assert_eq!(ask(NetworkChoice::Host, &["80:80"]).unwrap(), (true, 0));
+        let mut options = RunOptions::new("x", BackendKind::Podman);
+        options.ports = vec!["80-90:80".parse().unwrap()];
+        assert!(check(&mut options).unwrap_err().to_string().contains("no range"));
     }
 
     #[test]

@@ -103,6 +103,28 @@ impl App {
         }
     }
 
+    /// The image that is here, as long as it is for the platform asked for.
+    pub(crate) fn image_here(
+        &self,
+        name: &str,
+        platform: Option<&str>,
+        backend: BackendKind,
+    ) -> Result<Image, AppError> {
+        let Some(text) = platform else { return self.image(name) };
+        let wanted = parse(text)?;
+        check(name, &wanted, backend)?;
+        let found = self.image(name)?;
+        match found.platform().filter(|it| !wanted.accepts(it)) {
+            None => Ok(found),
+            Some(other) => Err(AppError::OtherPlatform {
+                image: name.to_owned(),
+                found: other.to_string(),
+                wanted: wanted.to_string(),
+                reason: "that is not to be tried (--pull never)".to_owned(),
+            }),
+        }
+    }
+
     /// The local image of this name, or the registry's.
     pub(crate) async fn image_or_pull(
         &self,

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, str::FromStr};
 use jiff::Timestamp;
 use tandem_model::{did_you_mean, parse_moment};
 
-use crate::AppError;
+use crate::{AppError, LabelWish};
 
 /// A condition on what is removed, as it is typed behind `--filter` of a
 /// `prune`: Docker's two. All of several must hold.
@@ -11,10 +11,10 @@ use crate::AppError;
 pub enum PruneFilter {
     /// Made before this moment.
     Until(Timestamp),
-    /// Has a label, with this value where there is one.
-    Label(String, Option<String>),
+    /// Has a label.
+    Label(LabelWish),
     /// Has not.
-    NotLabel(String, Option<String>),
+    NotLabel(LabelWish),
 }
 
 impl FromStr for PruneFilter {
@@ -24,17 +24,10 @@ impl FromStr for PruneFilter {
         let Some((key, value)) = text.split_once('=') else {
             return Err(format!("`{text}` is no filter: write KEY=VALUE, e.g. until=24h"));
         };
-        let label = || match value.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (value.to_owned(), None),
-        };
         match key {
             "until" => parse_moment(value).map(Self::Until).map_err(|e| e.to_string()),
-            "label" | "label!" if label().0.is_empty() => {
-                Err("a label has a name: write label=NAME or label=NAME=VALUE".to_owned())
-            }
-            "label" => Ok(Self::Label(label().0, label().1)),
-            "label!" => Ok(Self::NotLabel(label().0, label().1)),
+            "label" => value.parse().map(Self::Label),
+            "label!" => value.parse().map(Self::NotLabel),
             _ => {
                 let near = did_you_mean(key, &["until", "label", "label!"]);
                 Err(format!("`{key}` is no filter{near} (there are until, label, label!)"))
@@ -45,14 +38,11 @@ impl FromStr for PruneFilter {
 
 impl PruneFilter {
     fn holds(&self, created: Option<Timestamp>, labels: &BTreeMap<String, String>) -> bool {
-        let has = |name: &String, value: &Option<String>| {
-            labels.get(name).is_some_and(|own| value.as_ref().is_none_or(|value| value == own))
-        };
         match self {
             // What has no date is not known to be older.
             Self::Until(moment) => created.is_some_and(|created| created < *moment),
-            Self::Label(name, value) => has(name, value),
-            Self::NotLabel(name, value) => !has(name, value),
+            Self::Label(wish) => wish.holds(labels),
+            Self::NotLabel(wish) => !wish.holds(labels),
         }
     }
 

@@ -30,7 +30,7 @@ impl App {
             PullWhen::Missing => {
                 self.image_to_run(&options.image, platform, backend, progress).await?
             }
-            PullWhen::Never => self.image(&options.image)?,
+            PullWhen::Never => self.image_here(&options.image, platform, backend)?,
         };
         let backend = self.backend(options.backend).clone();
         let spec = self.spec(&image, options)?;
@@ -98,10 +98,13 @@ impl App {
                 other.ports.iter().any(|port| {
                     let (its, ours) = (port.host_ip, wanted.host_ip);
                     let meet = its == ours || its.is_unspecified() || ours.is_unspecified();
-                    meet && port.host_port == wanted.host_port && port.protocol == wanted.protocol
+                    meet && its.is_ipv4() == ours.is_ipv4()
+                        && port.host_port == wanted.host_port
+                        && port.protocol == wanted.protocol
                 })
             };
-            let port = record.spec.ports.iter().find(|port| port.host_port != 0 && taken(port));
+            let certain = |port: &&PortMap| port.host_port != 0 && port.host_last.is_none();
+            let port = record.spec.ports.iter().filter(certain).find(|port| taken(port));
             if let Some(port) = port {
                 let holder = other.spec.name.clone();
                 return BackendError::PortPublished { port: *port, holder };

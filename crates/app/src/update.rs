@@ -6,7 +6,7 @@ use tandem_model::{
     BackendKind, ErrorCode, InstanceRecord, InstanceState, Resources, RestartPolicy,
 };
 use tandem_probe::{downtime_ns, now};
-use tandem_vm::{GuestSize, guest_size};
+use tandem_vm::{GuestSize, guest_size, machine_size};
 
 use crate::{
     App, AppError,
@@ -62,9 +62,9 @@ pub struct UpdateReport {
     /// after); negative when the machine took more, absent for a container.
     #[ts(type = "number | null")]
     pub returned_bytes: Option<i64>,
-    /// Limits before.
+    /// Limits before; of a virtual machine the size that it had.
     pub before: Resources,
-    /// Limits now.
+    /// Limits now; of a virtual machine its size.
     pub after: Resources,
     /// When it is started again now; absent when that was not to change.
     #[ts(skip)]
@@ -156,6 +156,12 @@ impl App {
             }
             _ => None,
         };
+        let had = |limits: Resources| match record.spec.backend {
+            // One without a limit has a size all the same.
+            BackendKind::Vm => machine_size(&limits),
+            _ => limits,
+        };
+        let (before, after) = (had(before), had(after));
         Ok(UpdateReport {
             id: record.id.to_string(),
             name: record.spec.name,

@@ -9,7 +9,7 @@ use tandem_home::Lock;
 use tandem_image::Image;
 use tandem_model::{BackendKind, InstanceOptions, InstanceRecord, MountSource, MountSpec};
 
-use crate::{App, AppError, PruneFilter};
+use crate::{App, AppError, ListFilter, PruneFilter};
 
 /// A volume as `tandem volume ls` lists it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -44,6 +44,15 @@ impl App {
     pub fn volumes(&self) -> Result<Vec<VolumeRow>, AppError> {
         let all = self.volume_store().list()?;
         all.into_iter().map(|volume| self.volume_row(volume)).collect()
+    }
+
+    /// The volumes for which all filters hold, by name.
+    pub fn volumes_where(&self, filters: &[ListFilter]) -> Result<Vec<VolumeRow>, AppError> {
+        let mut rows = self.volumes()?;
+        rows.retain(|row| {
+            ListFilter::all_hold(filters, &row.name, &row.labels, row.instances.is_empty())
+        });
+        Ok(rows)
     }
 
     /// One volume.

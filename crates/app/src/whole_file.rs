@@ -12,7 +12,7 @@ use crate::AppError;
 /// complete. What is there already is replaced, and keeps its permissions; a
 /// link goes on to lead there, and a device or pipe is written into.
 pub fn write_file(file: &Path, bytes: &[u8]) -> Result<(), AppError> {
-    let failed = |e| AppError::io("write", file, e);
+    let failed = |e| AppError::unwritten(file, &e);
     let Ok(found) = fs::metadata(file) else {
         return draft(file, bytes).and_then(|draft| draft.keep(file)).map_err(failed);
     };
@@ -123,7 +123,9 @@ mod tests {
         assert!(taken.contains(file.to_str().unwrap()), "{taken}");
         assert_eq!(fs::read(&file).unwrap(), b"mine");
         assert!(write_file(dir.path(), b"two").is_err());
-        assert!(write_file(&dir.path().join("missing/out"), b"two").is_err());
+        let lost = write_file(&dir.path().join("missing/out"), b"two").unwrap_err();
+        assert_eq!(lost.code(), ErrorCode::NotFound);
+        assert!(lost.to_string().ends_with("make the folder first, or choose one that is there"));
         only(dir.path(), &["out"]);
         write_new_file(&dir.path().join("new"), b"two").unwrap();
         only(dir.path(), &["new", "out"]);

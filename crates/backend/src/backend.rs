@@ -3,7 +3,7 @@ use std::{process::Command, time::Duration};
 use async_trait::async_trait;
 use tandem_model::{
     Accelerator, BackendKind, Capability, ExecSpec, InstanceId, InstanceRecord, InstanceSpec, Lane,
-    Ledger, Phase, Resources, RestartPolicy, Sample,
+    Ledger, Membership, Phase, Resources, RestartPolicy, Sample,
 };
 use tokio::time::{Instant, sleep};
 
@@ -145,6 +145,17 @@ pub trait Backend: Send + Sync {
 
     /// Gives an instance another name, which nobody else has.
     async fn rename(&self, id: &InstanceId, name: &str) -> Result<(), BackendError>;
+
+    /// Joins a network beside the one that the instance was made with, at once
+    /// where it runs.
+    async fn join_network(&self, _: &InstanceId, _: &Membership) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("a second network"))
+    }
+
+    /// Leaves a network that was joined so.
+    async fn leave_network(&self, _: &InstanceId, _network: &str) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("a second network"))
+    }
 
     /// Removes a stopped instance with its files.
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError>;

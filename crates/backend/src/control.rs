@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tandem_model::{Failure, Resources, RestartPolicy};
+use tandem_model::{Failure, Membership, Resources, RestartPolicy};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
@@ -67,6 +67,16 @@ pub enum ControlRequest {
     Rename {
         /// The new name, which nobody else has.
         name: String,
+    },
+    /// Join a network beside the one that the app was started on.
+    Join {
+        /// Which, and under which names.
+        membership: Membership,
+    },
+    /// Leave a network that was joined so.
+    Leave {
+        /// Its name.
+        network: String,
     },
     /// Be attached: after the answer the connection carries frames.
     Attach {

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
 use tandem_home::HomeError;
 use tandem_model::{ErrorCode, Failure, PortMap, Subnet};
@@ -46,10 +46,18 @@ pub enum BackendError {
         next: String,
     },
     /// The host port of a published port is held by somebody.
-    #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}", .0.host_ip, .0.host_port, other_port(.0))]
+    #[error("port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}", host(.0), .0.host_port, other_port(.0))]
     PortInUse(PortMap),
+    /// The same of every port of a range.
+    #[error("all ports from {}:{} to {} are in use: stop a program that has one, or publish other ports, e.g. -p {}", host(.port), .port.host_port, .last, other_port(.port))]
+    PortsInUse {
+        /// The port, which begins the range.
+        port: PortMap,
+        /// The range's last port.
+        last: u16,
+    },
     /// The host port of a published port is held by another instance.
-    #[error("port {}:{} is published by instance `{holder}`: stop that one with `tandem stop {holder}`, or publish another port, e.g. -p {}", .port.host_ip, .port.host_port, other_port(.port))]
+    #[error("port {}:{} is published by instance `{holder}`: stop that one with `tandem stop {holder}`, or publish another port, e.g. -p {}", host(.port), .port.host_port, other_port(.port))]
     PortPublished {
         /// The port.
         port: PortMap,
@@ -57,7 +65,7 @@ pub enum BackendError {
         holder: String,
     },
     /// Binding the host port was refused for another reason.
-    #[error("cannot listen on {}:{}: {source}; {}", .port.host_ip, .port.host_port, other_place(.source))]
+    #[error("cannot listen on {}:{}: {source}; {}", host(.port), .port.host_port, other_place(.source))]
     PortRefused {
         /// The port.
         port: PortMap,
@@ -201,6 +209,14 @@ pub enum BackendError {
     Reported(#[from] Failure),
 }
 
+/// An address of the host before a port.
+fn host(port: &PortMap) -> String {
+    match port.host_ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
 /// What to do about a port that cannot be had.
 fn other_place(source: &std::io::Error) -> &'static str {
     if source.kind() == std::io::ErrorKind::AddrNotAvailable {
@@ -211,6 +227,14 @@ fn other_place(source: &std::io::Error) -> &'static str {
 }
 
 impl BackendError {
+    /// All ports of the host that would do are somebody else's.
+    pub fn in_use(port: PortMap) -> Self {
+        match port.host_last {
+            Some(last) => Self::PortsInUse { port, last },
+            None => Self::PortInUse(port),
+        }
+    }
+
     /// An operating system error; a full disk becomes [`Self::NoSpace`].
     pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         let path = path.into();
@@ -252,7 +276,9 @@ impl BackendError {
             | Self::SubnetTaken { .. }
             | Self::VolumeInUse { .. }
             | Self::WrongState { .. } => ErrorCode::Conflict,
-            Self::PortInUse(_) | Self::PortPublished { .. } => ErrorCode::PortInUse,
+            Self::PortInUse(_) | Self::PortsInUse { .. } | Self::PortPublished { .. } => {
+                ErrorCode::PortInUse
+            }
             Self::CommandNotFound(_) => ErrorCode::CommandNotFound,
             Self::NotExecutable { .. } => ErrorCode::NotExecutable,
             Self::Unavailable { .. } | Self::Unsupported(_) | Self::NeedsRestart(_) => {

@@ -14,8 +14,8 @@ use std::{
 use async_trait::async_trait;
 use tandem_model::{
     BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceRecord, InstanceSpec,
-    InstanceState, Lane, Ledger, MemoryUse, Phase, PortMap, ProcessIdentity, Resources,
-    RestartPolicy, Runtime, Sample,
+    InstanceState, Lane, Ledger, MemoryUse, Phase, ProcessIdentity, Resources, RestartPolicy,
+    Runtime, Sample,
 };
 use tandem_probe::now;
 
@@ -163,8 +163,7 @@ impl Backend for FakeBackend {
                 record.state = InstanceState::Exited;
                 record.exit = Some(Exit { code, out_of_memory: false, error: None });
             }
-            record.ports =
-                record.spec.ports.iter().map(|map| PortMap { host_port: port, ..*map }).collect();
+            record.ports = record.spec.ports.iter().map(|map| map.at(port)).collect();
         })
     }
 

@@ -54,7 +54,7 @@ pub use step::{StepMount, StepRunner, StepSource, StepSpec};
 pub use store::InstanceStore;
 pub use supervised::{Supervised, SupervisedBackend};
 pub use supervisor::{
-    Executor, Launch, Payload, Remainder, Running, Serve, keep_descriptors, signal_number,
+    Executor, Joined, Launch, Payload, Remainder, Running, Serve, keep_descriptors, signal_number,
     stand_by, supervise, take_standard_input,
 };
 pub use terminal::{RawMode, WindowSize};

@@ -15,7 +15,8 @@ pub(crate) fn other_port(taken: &PortMap) -> String {
             Protocol::Udp => UdpSocket::bind(place).is_ok(),
         }
     };
-    let next = taken.host_port.saturating_add(1)..=taken.host_port.saturating_add(TRIED);
+    let last = *taken.candidates().end();
+    let next = last.saturating_add(1)..=last.saturating_add(TRIED);
     let host = next.clone().find(free).map(|port| port.to_string()).unwrap_or_default();
     let ip = match taken.host_ip {
         ip if ip.to_string() == "127.0.0.1" => String::new(),
@@ -40,7 +41,7 @@ mod tests {
             })
             .unwrap();
         let host_ip = "127.0.0.2".parse().unwrap();
-        let map = PortMap { host_ip, host_port: taken, port: 53, protocol: Protocol::Udp };
+        let map = PortMap { host_ip, ..PortMap::anywhere(53, Protocol::Udp) }.at(taken);
         let text = other_port(&map);
         let proposed: u16 = text
             .strip_prefix("127.0.0.2:")
@@ -48,8 +49,7 @@ mod tests {
             .unwrap_or_else(|| panic!("{text}"));
         assert!(proposed > taken + 1, "{text}");
         drop((first, second));
-        let host_ip = "127.0.0.1".parse().unwrap();
-        let last = PortMap { host_ip, host_port: u16::MAX, port: 80, protocol: Protocol::Tcp };
+        let last = PortMap::anywhere(80, Protocol::Tcp).at(u16::MAX);
         let _held = TcpListener::bind(("127.0.0.1", u16::MAX));
         assert_eq!(other_port(&last), ":80");
     }

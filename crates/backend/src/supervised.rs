@@ -1,7 +1,9 @@
+mod part;
+
 use std::{
     collections::VecDeque,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -11,8 +13,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tandem_model::{
     BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceOptions, InstanceRecord,
-    InstanceSpec, InstanceState, Lane, Ledger, MountSource, MountSpec, Phase, Resources,
-    RestartPolicy, Sample,
+    InstanceSpec, InstanceState, Lane, Ledger, Membership, MountSource, MountSpec, Phase,
+    Resources, RestartPolicy, Sample,
 };
 use tandem_probe::alive;
 use tokio::{net::UnixStream, time::sleep};
@@ -23,79 +25,7 @@ use crate::{
     store::LAST_MOMENT,
 };
 
-/// What a backend with supervisors adds to what all of them share.
-#[async_trait]
-pub trait Supervised: Send + Sync {
-    /// See [`Backend::kind`].
-    fn kind(&self) -> BackendKind;
-    /// See [`Backend::capabilities`].
-    async fn capabilities(&self) -> Vec<Capability>;
-    /// Whether it honours all of [`tandem_model::InstanceOptions`]. A backend
-    /// that does not refuses those that only containers have.
-    fn honours_options(&self) -> bool {
-        false
-    }
-    /// Whether it has named volumes although it does not honour all options.
-    fn has_volumes(&self) -> bool {
-        false
-    }
-    /// See [`Backend::stand_by`]. Returns whether a supervisor is to be started
-    /// already, which then waits to be told whose.
-    fn stand_by(&self) -> bool {
-        false
-    }
-    /// See [`Backend::check_limits`].
-    fn check_limits(&self, _resources: &Resources) -> Result<(), BackendError> {
-        Ok(())
-    }
-    /// See [`Backend::availability`].
-    async fn availability(&self, lane: &Lane) -> Result<Availability, BackendError>;
-    /// See [`Backend::prepare`].
-    async fn prepare(
-        &self,
-        spec: &InstanceSpec,
-        progress: &mut (dyn for<'l> FnMut(&'l str) + Send),
-    ) -> Result<(), BackendError>;
-    /// See [`Backend::sample`].
-    async fn sample(&self, record: &InstanceRecord) -> Result<Sample, BackendError>;
-    /// See [`Backend::memory_ledger`].
-    async fn memory_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
-    /// See [`Backend::keepers`].
-    fn keepers(&self, _record: &InstanceRecord) -> Vec<u32> {
-        Vec::new()
-    }
-    /// See [`Backend::disk_ledger`].
-    async fn disk_ledger(&self, record: &InstanceRecord) -> Result<Ledger, BackendError>;
-
-    /// See [`Backend::exec_command`]; `program` is the `tandem` executable.
-    fn exec_command(
-        &self,
-        _program: &Path,
-        _record: &InstanceRecord,
-        _spec: &ExecSpec,
-    ) -> Result<Command, BackendError> {
-        Err(BackendError::Unsupported("executing further commands"))
-    }
-
-    /// Takes away what a killed supervisor left of this instance: processes,
-    /// mounts, network devices, cgroups. Returns a line for each thing taken
-    /// away. Called with the instance's lock held; must be safe to repeat.
-    async fn reap(&self, record: &InstanceRecord) -> Result<Vec<String>, BackendError>;
-
-    /// Takes away what a killed supervisor left of a
-    /// [`Payload::remainder`](crate::Payload::remainder). Returns a line for
-    /// each thing taken away.
-    async fn sweep(&self) -> Result<Vec<String>, BackendError> {
-        Ok(Vec::new())
-    }
-
-    /// Takes away what an instance that does not run has outside its folder,
-    /// before the folder is deleted. Called with the instance's lock held; must
-    /// be safe to repeat.
-    async fn discard(&self, _record: &InstanceRecord) -> Result<(), BackendError> {
-        Ok(())
-    }
-}
+pub use part::Supervised;
 
 /// A [`Backend`] whose instances have a supervisor process each.
 pub struct SupervisedBackend<T> {
@@ -121,6 +51,22 @@ impl<T: Supervised> SupervisedBackend<T> {
             self.nobody_listens(id, begin).await?;
         }
         Ok(())
+    }
+
+    /// Has the supervisor change what it holds, or changes the record of an
+    /// instance that has none.
+    async fn change(
+        &self,
+        id: &InstanceId,
+        request: &ControlRequest,
+        change: impl FnOnce(&mut InstanceSpec) + Send,
+    ) -> Result<(), BackendError> {
+        let Some(_lock) = self.store.lock_ended(id)? else {
+            return self.ask(id, request).await;
+        };
+        let mut record = self.store.load(id)?;
+        change(&mut record.spec);
+        self.store.save(&record)
     }
 
     /// Nobody listened to somebody who asks since `begin`: the instance does not
@@ -358,22 +304,31 @@ impl<T: Supervised> Backend for SupervisedBackend<T> {
         id: &InstanceId,
         policy: RestartPolicy,
     ) -> Result<(), BackendError> {
-        let Some(_lock) = self.store.lock_ended(id)? else {
-            return self.ask(id, &ControlRequest::Restart { policy }).await;
-        };
-        let mut record = self.store.load(id)?;
-        record.spec.options.restart = policy;
-        self.store.save(&record)
+        let request = ControlRequest::Restart { policy };
+        self.change(id, &request, |spec| spec.options.restart = policy).await
     }
 
     async fn rename(&self, id: &InstanceId, name: &str) -> Result<(), BackendError> {
         let _names = self.store.hold_name(name)?;
-        let Some(_lock) = self.store.lock_ended(id)? else {
-            return self.ask(id, &ControlRequest::Rename { name: name.to_owned() }).await;
+        let request = ControlRequest::Rename { name: name.to_owned() };
+        self.change(id, &request, |spec| name.clone_into(&mut spec.name)).await
+    }
+
+    async fn join_network(
+        &self,
+        id: &InstanceId,
+        membership: &Membership,
+    ) -> Result<(), BackendError> {
+        let request = ControlRequest::Join { membership: membership.clone() };
+        self.change(id, &request, |spec| spec.options.networks.push(membership.clone())).await
+    }
+
+    async fn leave_network(&self, id: &InstanceId, network: &str) -> Result<(), BackendError> {
+        let request = ControlRequest::Leave { network: network.to_owned() };
+        let leave = |spec: &mut InstanceSpec| {
+            spec.options.networks.retain(|it| it.name != network);
         };
-        let mut record = self.store.load(id)?;
-        name.clone_into(&mut record.spec.name);
-        self.store.save(&record)
+        self.change(id, &request, leave).await
     }
 
     async fn remove(&self, id: &InstanceId) -> Result<(), BackendError> {

@@ -1,13 +1,15 @@
 //! The `tandem` command: everything the window does, for scripts and CI.
 //!
 //! `grammar` says what can be typed, `commands` has one file for each command,
-//! `output` turns values into text, `usage` wrong words into a sentence. The
+//! `output` turns values into text, `usage` wrong words into a sentence, and
+//! `dockers` knows what Docker's words are here. The
 //! hidden entry points of the engines are dispatched before anything else,
 //! while there is a single thread; for an ordinary user that is also when the
 //! home's user namespace is entered.
 
 mod attach;
 mod commands;
+mod dockers;
 mod format;
 mod grammar;
 mod output;
@@ -16,7 +18,7 @@ mod signals;
 mod transfers;
 mod usage;
 
-use std::{env, ffi::OsString, process::ExitCode};
+use std::{env, ffi::OsString, iter, process::ExitCode};
 
 use clap::Parser as _;
 use grammar::Cli;
@@ -30,9 +32,11 @@ fn main() -> ExitCode {
         return tandem_service::main(&arguments[1..]);
     }
     tandem_app::keep_descriptors();
-    let cli = match Cli::try_parse() {
+    let words = dockers::ours(arguments);
+    let typed = iter::once(OsString::from("tandem")).chain(words.iter().cloned());
+    let cli = match Cli::try_parse_from(typed) {
         Ok(cli) => cli,
-        Err(e) => return ExitCode::from(usage::report(&e, &arguments)),
+        Err(e) => return ExitCode::from(usage::report(&e, &words)),
     };
     // Before there is a second thread; everything below works as root of it.
     if let Err(e) = tandem_app::enter(cli.global.home.as_deref(), cli.command.starts()) {

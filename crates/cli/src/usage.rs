@@ -14,7 +14,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use crate::{grammar::Cli, output};
+use crate::{dockers, grammar::Cli, output};
 
 /// Longer usages are for the help.
 const SHORT: usize = 80;
@@ -41,10 +41,13 @@ fn sentence(error: &Error, words: &[OsString]) -> String {
     let value = text(ContextKind::InvalidValue).unwrap_or_default();
     match (error.kind(), wrong) {
         (ErrorKind::UnknownArgument, Some(word)) if word.starts_with('-') => {
-            let next = match text(ContextKind::SuggestedArg) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => help,
-            };
+            let next =
+                match (dockers::instead_of_option(&command, word), text(ContextKind::SuggestedArg))
+                {
+                    (Some(instead), _) => instead.to_owned(),
+                    (None, Some(near)) => format!("did you mean `{near}`?"),
+                    (None, None) => help,
+                };
             format!("`{command}` has no option `{}`: {next}", short(word))
         }
         (ErrorKind::UnknownArgument, Some(word)) => {
@@ -54,7 +57,11 @@ fn sentence(error: &Error, words: &[OsString]) -> String {
             let word = text(ContextKind::InvalidSubcommand).unwrap_or_default();
             // The likeliest is the last.
             let near = strings(error, ContextKind::SuggestedSubcommand).pop();
-            let next = near.map_or(help, |near| format!("did you mean `{near}`?"));
+            let next = match (dockers::instead_of_command(&command, word), near) {
+                (Some(instead), _) => instead.to_owned(),
+                (None, Some(near)) => format!("did you mean `{near}`?"),
+                (None, None) => help,
+            };
             format!("`{command}` has no command `{}`: {next}", short(word))
         }
         (ErrorKind::MissingSubcommand, _) => {
@@ -204,6 +211,14 @@ mod tests {
             (
                 "run --publsh 1 a",
                 "`tandem run` has no option `--publsh`: did you mean `--publish`?",
+            ),
+            (
+                "run --gpus all a",
+                "`tandem run` has no option `--gpus`: devices of the machine are given to no instance",
+            ),
+            (
+                "search x",
+                "`tandem` has no command `search`: look on the registry's own page, and take an image with `tandem pull`",
             ),
             ("ps me", "`tandem ps` takes no further word `me`: see `tandem ps --help`"),
             (

@@ -6,7 +6,7 @@ use nix::sys::stat::{Mode, umask};
 use tandem_backend::{BackendError, InstanceStore};
 use tandem_home::Home;
 use tandem_image::{Image, Store};
-use tandem_model::{InstanceRecord, InstanceSpec};
+use tandem_model::{InstanceRecord, InstanceSpec, PortMap};
 
 use crate::{
     bundle::environment,
@@ -108,10 +108,16 @@ pub(crate) fn is_fleeting(record: &InstanceRecord) -> bool {
     record.spec.remove || record.spec.owner.is_some()
 }
 
-/// Binds the published ports of an instance and writes down which were taken.
+/// Binds the published ports of an instance and writes down which were taken,
+/// in the order in which they were asked for.
 pub(crate) fn bind_ports(record: &mut InstanceRecord) -> Result<Vec<Published>, BackendError> {
-    let bound: Vec<_> =
-        record.spec.ports.iter().map(|port| Published::bind(*port)).collect::<Result<_, _>>()?;
+    let ports = &record.spec.ports;
+    let mut bound = Vec::new();
+    for at in PortMap::order(ports) {
+        bound.push((at, Published::bind(ports[at])?));
+    }
+    bound.sort_by_key(|(at, _)| *at);
+    let bound: Vec<_> = bound.into_iter().map(|(_, published)| published).collect();
     record.ports = bound.iter().map(|published| published.port).collect();
     Ok(bound)
 }

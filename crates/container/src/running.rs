@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use rustix::process::{
     Gid, Pid, PidfdFlags, Uid, WaitId, WaitIdOptions, WaitIdStatus, pidfd_open, waitid,
 };
-use tandem_backend::{BackendError, Output, Running, WindowSize};
-use tandem_model::{Exit, Resources};
+use tandem_backend::{BackendError, Joined, Output, Running, WindowSize};
+use tandem_model::{Exit, InstanceRecord, Resources};
 use tokio::{
     io::{AsyncWriteExt as _, Interest, unix::AsyncFd},
     signal::unix::{SignalKind, signal},
@@ -26,6 +26,7 @@ use crate::{
     checkpoint::Subject,
     confine::User,
     descendants,
+    network::Networks,
     stdio::{Carried, Ends, Input, Terminal},
     task::Task,
 };
@@ -56,6 +57,8 @@ pub(crate) struct RunningApp {
     tasks: Vec<JoinHandle<()>>,
     /// Whose memory may be asked for.
     subject: Option<Subject>,
+    /// What joins further networks, where it is on one that allows it.
+    networks: Option<Networks>,
     /// Proxies and the like, which end with it.
     _beside: Vec<Task>,
 }
@@ -92,13 +95,24 @@ impl RunningApp {
         }));
         let input = Mutex::new(input);
         let subject = None;
-        Ok(Self { pidfd, kin, input, terminal, ended, tasks, subject, _beside: beside })
+        let networks = None;
+        Ok(Self { pidfd, kin, input, terminal, ended, tasks, subject, networks, _beside: beside })
     }
 
     /// The same with what a dump of its memory has to know.
     pub(crate) fn with_memory_of(mut self, subject: Subject) -> Self {
         self.subject = Some(subject);
         self
+    }
+
+    /// The same with what joins further networks.
+    pub(crate) fn on_networks(mut self, networks: Option<Networks>) -> Self {
+        self.networks = networks;
+        self
+    }
+
+    fn networks(&self) -> Result<&Networks, BackendError> {
+        self.networks.as_ref().ok_or(BackendError::Unsupported("a second network"))
     }
 
     /// Sends a signal, also one of those without a name (signal(7)).
@@ -160,6 +174,22 @@ impl Running for RunningApp {
             (Kin::Group(folders), Some(subject)) => subject.hold_and_dump(folders, into).await,
             _ => Err(BackendError::Unsupported("a snapshot with memory")),
         }
+    }
+
+    async fn join_network(
+        &self,
+        record: &InstanceRecord,
+        network: &str,
+    ) -> Result<Joined, BackendError> {
+        self.networks()?.join(record, network).await
+    }
+
+    async fn leave_network(
+        &self,
+        record: &InstanceRecord,
+        network: &str,
+    ) -> Result<(), BackendError> {
+        self.networks()?.leave(record, network).await
     }
 
     async fn update(&self, resources: &Resources) -> Result<(), BackendError> {

@@ -159,7 +159,7 @@ pub(crate) fn note(record: &mut InstanceRecord, found: &Value) {
         let of = |one: &Value| one["HostPort"].as_str()?.parse().ok();
         let same = |one: &&Value| one["HostIp"] == wanted.host_ip.to_string().as_str();
         let host_port = bound.iter().find(same).or(bound.first()).and_then(of)?;
-        Some(PortMap { host_port, ..*wanted })
+        Some(wanted.at(host_port))
     };
     record.ports = record.spec.ports.iter().map(|it| taken(it).unwrap_or(*it)).collect();
 }

@@ -22,8 +22,12 @@ pub(crate) fn request(record: &InstanceRecord, image: &str, home: &str) -> Value
     for port in &spec.ports {
         let bound = json!({
             "HostIp": port.host_ip.to_string(),
-            // Empty asks for any free one.
-            "HostPort": if port.host_port == 0 { String::new() } else { port.host_port.to_string() },
+            // Empty asks for any free one, a range for one of its own.
+            "HostPort": match (port.host_port, port.host_last) {
+                (0, _) => String::new(),
+                (first, Some(last)) => format!("{first}-{last}"),
+                (only, None) => only.to_string(),
+            },
         });
         let key = format!("{}/{}", port.port, port.protocol);
         match ports.entry(key).or_insert_with(|| json!([])) {

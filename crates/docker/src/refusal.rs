@@ -12,7 +12,7 @@ pub(crate) fn of_start(error: &ApiError, spec: &InstanceSpec) -> BackendError {
     if has(&["port is already allocated", "address already in use"]) {
         let wanted = spec.ports.iter().find(|map| text.contains(&map.host_port.to_string()));
         if let Some(port) = wanted.or(spec.ports.first()) {
-            return BackendError::PortInUse(*port);
+            return BackendError::in_use(*port);
         }
     }
     if has(&["executable file not found", "no such file or directory"]) && text.contains("exec") {

@@ -36,6 +36,7 @@ mod layer;
 mod plain_file;
 mod platform;
 mod registry;
+mod stoppable;
 mod store;
 mod tree_copy;
 
@@ -57,8 +58,9 @@ pub use registry::{
     Access, Credentials, LoginFiles, PullOptions, RegistryError, Transfer, login, logout,
     outside_settings, pull, push,
 };
+pub use stoppable::{Stop, Stoppable};
 pub use store::{
     CheckOptions, DiskUse, Finding, FindingKind, HistoryEntry, ImageSummary, LayerChange,
     LayerChangeKind, Lease, Removed, Store, TreeLayer, digest_of_file, layer_of_disk,
 };
-pub use tree_copy::{Earlier, Stamp, Stamps, copy_tree, stamps};
+pub use tree_copy::{Earlier, Stamp, Stamps, copy_tree, copy_tree_until, stamps};

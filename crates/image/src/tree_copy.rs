@@ -22,7 +22,11 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{PlainFiles, layer::may_give};
+use crate::{
+    PlainFiles,
+    layer::may_give,
+    stoppable::{Stop, go_on},
+};
 
 /// What tells whether a file was touched: its number, size and the time of
 /// its last change, which no program can set.
@@ -48,6 +52,16 @@ pub struct Earlier<'a> {
 /// link to that. Links are never followed, whatever happens to the original
 /// meanwhile. Returns the stamps of the original.
 pub fn copy_tree(from: &Path, to: &Path, earlier: Option<Earlier<'_>>) -> io::Result<Stamps> {
+    copy_tree_until(from, to, earlier, &|| false)
+}
+
+/// [`copy_tree`] that ends with an error soon after `stop` says so.
+pub fn copy_tree_until(
+    from: &Path,
+    to: &Path,
+    earlier: Option<Earlier<'_>>,
+    stop: Stop<'_>,
+) -> io::Result<Stamps> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = rustix::fs::open(from, flags, Mode::empty())?;
     let mut copying = Copying {
@@ -57,6 +71,7 @@ pub fn copy_tree(from: &Path, to: &Path, earlier: Option<Earlier<'_>>) -> io::Re
         links: HashMap::new(),
         stamps: Stamps::new(),
         give: may_give(),
+        stop,
     };
     copying.folder(&root, Path::new("")).map_err(|e| named(e, from))?;
     Ok(copying.stamps)
@@ -92,6 +107,7 @@ struct Copying<'a> {
     links: HashMap<(u64, u64), PathBuf>,
     stamps: Stamps,
     give: bool,
+    stop: Stop<'a>,
 }
 
 impl Copying<'_> {
@@ -114,6 +130,7 @@ impl Copying<'_> {
     }
 
     fn file(&mut self, dir: BorrowedFd<'_>, name: &CString, path: &Path) -> io::Result<()> {
+        go_on(self.stop)?;
         let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let target = self.to.join(path);
         let kind = FileType::from_raw_mode(stat.st_mode);
@@ -161,7 +178,7 @@ impl Copying<'_> {
             return Ok(());
         }
         let copy = File::create_new(target)?;
-        content(file, &copy, u64::try_from(stat.st_size).unwrap_or_default())?;
+        content(file, &copy, u64::try_from(stat.st_size).unwrap_or_default(), self.stop)?;
         drop(copy);
         self.dress(target, &stat, Some(file.as_fd()))
     }
@@ -216,18 +233,22 @@ fn attributes(from: BorrowedFd<'_>, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Bytes that are copied at once: after them it is asked whether to go on.
+const PIECE: u64 = 64 << 20;
+
 /// The blocks that hold something; holes stay holes (lseek(2)).
-fn content(from: &File, to: &File, size: u64) -> io::Result<()> {
+fn content(from: &File, to: &File, size: u64, stop: Stop<'_>) -> io::Result<()> {
     if size == 0 || rustix::fs::ioctl_ficlone(to, from).is_ok() {
         return Ok(());
     }
     let mut at = 0;
     while at < size {
+        go_on(stop)?;
         at = match seek(from, SeekFrom::Data(at)) {
             Err(Errno::NXIO) => break,
             other => other?,
         };
-        let end = seek(from, SeekFrom::Hole(at))?.min(size);
+        let end = seek(from, SeekFrom::Hole(at))?.min(size).min(at.saturating_add(PIECE));
         seek(from, SeekFrom::Start(at))?;
         seek(to, SeekFrom::Start(at))?;
         io::copy(&mut from.take(end.saturating_sub(at)), &mut &*to)?;
@@ -270,5 +291,27 @@ mod tests {
         assert_ne!(ino(first.join("changing")), ino(second.join("changing")));
         assert_eq!(fs::read_to_string(first.join("changing")).unwrap(), "before");
         assert_eq!(fs::read_to_string(second.join("changing")).unwrap(), "after!");
+    }
+
+    #[test]
+    fn a_copy_ends_within_a_file_when_it_should() {
+        use std::sync::atomic::{AtomicU64, Ordering};
+
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs::create_dir(&from).unwrap();
+        let bytes = vec![7; 3 << 20];
+        fs::write(from.join("file"), &bytes).unwrap();
+        let asked = AtomicU64::new(0);
+        let counting = |most: u64| {
+            asked.store(0, Ordering::Relaxed);
+            let counted = || asked.fetch_add(1, Ordering::Relaxed) >= most;
+            copy_tree_until(&from, &to, None, &counted).map(drop)
+        };
+        assert!(counting(0).is_err());
+        assert!(!to.join("file").exists());
+        fs::remove_dir_all(&to).unwrap();
+        counting(u64::MAX).unwrap();
+        assert_eq!(fs::read(to.join("file")).unwrap(), bytes);
     }
 }

@@ -157,6 +157,10 @@ pub struct Runtime {
     pub links: Vec<String>,
     /// Address inside its network.
     pub ip: Option<std::net::IpAddr>,
+    /// Addresses on the networks that it joined beside that one, by their
+    /// names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<String, std::net::IpAddr>,
     /// Accelerator that runs it; `vm` only.
     pub accelerator: Option<Accelerator>,
     /// Why this accelerator was chosen; `vm` only.

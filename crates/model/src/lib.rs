@@ -48,8 +48,8 @@ pub use option_text::{
     parse_tmpfs, parse_ulimit, parse_volume, ulimit_number,
 };
 pub use options::{
-    CheckResult, Health, HealthCheck, HealthStatus, InstanceOptions, LogLimits, MountSource,
-    MountSpec, NetworkChoice, RestartPolicy, SeccompChoice, SecurityOptions, Ulimit,
+    CheckResult, Health, HealthCheck, HealthStatus, InstanceOptions, LogLimits, Membership,
+    MountSource, MountSpec, NetworkChoice, RestartPolicy, SeccompChoice, SecurityOptions, Ulimit,
 };
 pub use outside::{OutsideKind, OutsideSetting};
 pub use phase::{HostInstant, Phase};

@@ -21,6 +21,8 @@ pub struct InstanceOptions {
     pub network: NetworkChoice,
     /// Further names that others on its network know it by.
     pub aliases: Vec<String>,
+    /// Networks that it joined beside that one.
+    pub networks: Vec<Membership>,
     /// Name servers in place of the host's.
     pub dns: Vec<IpAddr>,
     /// Lines of `/etc/hosts` beyond the usual ones, address and name.
@@ -59,6 +61,7 @@ impl InstanceOptions {
             (!self.mounts.is_empty(), "a volume or mount"),
             (self.network != plain.network, "--network"),
             (!self.aliases.is_empty(), "--network-alias"),
+            (!self.networks.is_empty(), "network connect"),
             (!self.dns.is_empty(), "--dns"),
             (!self.hosts.is_empty(), "--add-host"),
             (self.shm_bytes.is_some(), "--shm-size"),
@@ -73,6 +76,12 @@ impl InstanceOptions {
 }
 
 impl InstanceOptions {
+    /// Every network that it is on, the one that it was made with first.
+    pub fn all_networks(&self) -> impl Iterator<Item = NetworkChoice> {
+        let further = self.networks.iter().map(|it| NetworkChoice::Named(it.name.clone()));
+        std::iter::once(self.network.clone()).chain(further)
+    }
+
     /// The first setting that only a virtual machine has, as it is typed.
     pub fn machine_only(&self) -> Option<&'static str> {
         [
@@ -131,6 +140,15 @@ pub enum MountSource {
         #[serde(default)]
         exec: bool,
     },
+}
+
+/// A network that a container joined beside the one that it was made with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The network's name.
+    pub name: String,
+    /// Further names that others on it know the container by.
+    pub aliases: Vec<String>,
 }
 
 /// The network an instance joins.
@@ -325,6 +343,11 @@ mod tests {
         assert_eq!(InstanceOptions::default().container_only(), None);
         let asked = InstanceOptions { network: NetworkChoice::None, ..Default::default() };
         assert_eq!(asked.container_only(), Some("--network"));
+        let networks = vec![Membership { name: "back".to_owned(), aliases: Vec::new() }];
+        let asked = InstanceOptions { networks, ..Default::default() };
+        assert_eq!(asked.container_only(), Some("network connect"));
+        let all: Vec<_> = asked.all_networks().collect();
+        assert_eq!(all, [NetworkChoice::Bridge, NetworkChoice::Named("back".to_owned())]);
         let mut asked = InstanceOptions::default();
         asked.security.read_only = true;
         assert_eq!(asked.container_only(), Some("--read-only"));

@@ -1,5 +1,5 @@
 use std::{
-    fmt,
+    fmt, io,
     net::{IpAddr, Ipv4Addr},
     ops::RangeInclusive,
     str::FromStr,
@@ -35,6 +35,11 @@ pub struct PortMap {
     pub host_ip: IpAddr,
     /// Port on the host; zero asks for any free one when an instance starts.
     pub host_port: u16,
+    /// The last of a range of the host's ports, of which the first free one
+    /// from `host_port` on is taken at a start; none where only that one will
+    /// do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_last: Option<u16>,
     /// Port inside.
     pub port: u16,
     /// Transport.
@@ -44,14 +49,53 @@ pub struct PortMap {
 impl PortMap {
     /// A port inside on any free port of the host, for the host alone.
     pub fn anywhere(port: u16, protocol: Protocol) -> Self {
-        Self { host_ip: IpAddr::V4(Ipv4Addr::LOCALHOST), host_port: 0, port, protocol }
+        let host_ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        Self { host_ip, host_port: 0, host_last: None, port, protocol }
     }
 
-    /// Whether both want the same port of the host.
+    /// The same on exactly this port of the host; on any free one for zero.
+    #[must_use]
+    pub fn at(self, host_port: u16) -> Self {
+        Self { host_port, host_last: None, ..self }
+    }
+
+    /// The ports of the host that will do, the one to try first in front.
+    pub fn candidates(&self) -> RangeInclusive<u16> {
+        self.host_port..=self.host_last.unwrap_or(self.host_port)
+    }
+
+    /// Takes the first port of the host that `take` finds free, which gets each
+    /// candidate in turn.
+    ///
+    /// # Errors
+    /// Those of `take`: the first that is no `AddrInUse`, else the last.
+    pub fn first_free<T>(&self, mut take: impl FnMut(Self) -> io::Result<T>) -> io::Result<T> {
+        let mut result = Err(io::ErrorKind::AddrInUse.into());
+        for port in self.candidates() {
+            result = take(self.at(port));
+            if !matches!(&result, Err(e) if e.kind() == io::ErrorKind::AddrInUse) {
+                break;
+            }
+        }
+        result
+    }
+
+    /// In which order ports are taken: first those that want one certain port
+    /// of the host, then ranges, then those that any will do for. Positions in
+    /// `ports`.
+    pub fn order(ports: &[Self]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..ports.len()).collect();
+        order.sort_by_key(|at| (ports[*at].host_port == 0, ports[*at].host_last.is_some()));
+        order
+    }
+
+    /// Whether both want the same port of the host, and no other will do.
     pub fn collides(&self, other: &Self) -> bool {
         let everywhere = self.host_ip.is_unspecified() || other.host_ip.is_unspecified();
         self.protocol == other.protocol
             && self.host_port == other.host_port
+            && self.host_last.is_none()
+            && other.host_last.is_none()
             && self.host_port != 0
             && self.host_ip.is_ipv4() == other.host_ip.is_ipv4()
             && (everywhere || self.host_ip == other.host_ip)
@@ -61,13 +105,13 @@ impl PortMap {
 impl fmt::Display for PortMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host_ip {
-            IpAddr::V4(ip) => {
-                write!(f, "{ip}:{}->{}/{}", self.host_port, self.port, self.protocol)
-            }
-            IpAddr::V6(ip) => {
-                write!(f, "[{ip}]:{}->{}/{}", self.host_port, self.port, self.protocol)
-            }
+            IpAddr::V4(ip) => write!(f, "{ip}:{}", self.host_port)?,
+            IpAddr::V6(ip) => write!(f, "[{ip}]:{}", self.host_port)?,
         }
+        if let Some(last) = self.host_last {
+            write!(f, "-{last}")?;
+        }
+        write!(f, "->{}/{}", self.port, self.protocol)
     }
 }
 
@@ -102,7 +146,8 @@ impl FromStr for PortMaps {
     type Err = ParsePortError;
 
     /// Reads `[[IP:][HOST]:]PORT[/tcp|/udp]`, where HOST and PORT may be ranges
-    /// of the same length. Without HOST a free port is taken.
+    /// of the same length. Of a range of the host for one PORT the first free
+    /// port is taken; without HOST any.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = |why| ParsePortError { text: text.chars().take(64).collect(), why };
         let (bare, protocol) = match text.rsplit_once('/') {
@@ -128,12 +173,18 @@ impl FromStr for PortMaps {
             None => ports.map(|_| 0).collect(),
             // `0:80` takes any free one.
             Some(host) if host == (0..=0) => ports.map(|_| 0).collect(),
+            Some(host) if inside.len() == 1 && host.len() > 1 => {
+                let (host_port, host_last) = (*host.start(), Some(*host.end()));
+                let port = *inside.start();
+                return Ok(Self(vec![PortMap { host_ip, host_port, host_last, port, protocol }]));
+            }
             Some(host) => host.collect(),
         };
         if host.len() != inside.len() {
             return Err(wrong("both ranges must have the same length"));
         }
-        let map = |(host_port, port)| PortMap { host_ip, host_port, port, protocol };
+        let map =
+            |(host_port, port)| PortMap { host_ip, host_port, host_last: None, port, protocol };
         Ok(Self(host.into_iter().zip(inside).map(map).collect()))
     }
 }
@@ -210,7 +261,10 @@ mod tests {
         assert_eq!(maps("8000-8001:80-81"), ["127.0.0.1:8000->80/tcp", "127.0.0.1:8001->81/tcp"]);
         assert_eq!(maps("80-81/udp"), ["127.0.0.1:0->80/udp", "127.0.0.1:0->81/udp"]);
         assert_eq!(maps("0:80-81"), ["127.0.0.1:0->80/tcp", "127.0.0.1:0->81/tcp"]);
-        assert!(why("8000-8005:80").contains("same length"));
+        assert_eq!(maps("8000-8005:80"), ["127.0.0.1:8000-8005->80/tcp"]);
+        assert_eq!(maps("[::1]:8000-8005:80/udp"), ["[::1]:8000-8005->80/udp"]);
+        assert_eq!(maps("8000-8000:80"), ["127.0.0.1:8000->80/tcp"]);
+        assert!(why("8000-8005:80-81").contains("same length"));
         assert!(why("8005-8000:80-85").contains("lower port"));
         assert!("8000-8001:80-81".parse::<PortMap>().is_err());
     }
@@ -246,6 +300,49 @@ mod tests {
         assert!(!collide("80:1", "127.0.0.2:80:1"));
         assert!(!collide("0:1", "0:1"));
         assert!(!collide("80:1", "[::]:80:1"));
+        assert!(!collide("80:1", "80-81:2"), "another of the range will do");
+    }
+
+    #[test]
+    fn the_first_free_port_of_a_range_is_taken() {
+        let range: PortMap = "8000-8003:80".parse().unwrap();
+        let take = |busy: &[u16], other: &[u16]| {
+            let mut asked = Vec::new();
+            let taken = range.first_free(|map| {
+                asked.push(map.host_port);
+                assert_eq!((map.port, map.host_last), (80, None));
+                let port = map.host_port;
+                if busy.contains(&port) {
+                    Err(io::ErrorKind::AddrInUse.into())
+                } else if other.contains(&port) {
+                    Err(io::ErrorKind::PermissionDenied.into())
+                } else {
+                    Ok(port)
+                }
+            });
+            (taken.map_err(|e| e.kind()), asked)
+        };
+        assert_eq!(take(&[], &[]), (Ok(8000), vec![8000]));
+        assert_eq!(take(&[8000, 8001], &[]), (Ok(8002), vec![8000, 8001, 8002]));
+        let all: Vec<u16> = (8000..=8003).collect();
+        assert_eq!(take(&all, &[]), (Err(io::ErrorKind::AddrInUse), all.clone()));
+        let denied = Err(io::ErrorKind::PermissionDenied);
+        assert_eq!(take(&[8000], &[8001]), (denied, vec![8000, 8001]));
+    }
+
+    #[test]
+    fn who_is_choosy_comes_first() {
+        let ports: Vec<PortMap> =
+            ["0:1", "80-90:2", "80:3", "81:4"].map(|text| text.parse().unwrap()).into();
+        assert_eq!(PortMap::order(&ports), [2, 3, 1, 0]);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_version_is_one_port() {
+        let text = r#"{"host_ip":"127.0.0.1","host_port":80,"port":81,"protocol":"tcp"}"#;
+        let map: PortMap = serde_json::from_str(text).unwrap();
+        assert_eq!(map, "80:81".parse().unwrap());
+        assert_eq!(serde_json::to_string(&map).unwrap(), text);
     }
 
     proptest! {
@@ -263,7 +360,7 @@ mod tests {
             host_port in any::<u16>(), port in 1u16.., udp in any::<bool>(),
         ) {
             let protocol = if udp { Protocol::Udp } else { Protocol::Tcp };
-            let map = PortMap { host_ip: ip, host_port, port, protocol };
+            let map = PortMap { host_ip: ip, host_port, host_last: None, port, protocol };
             let ip = if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
             prop_assert_eq!(format!("{ip}:{host_port}:{port}/{protocol}").parse(), Ok(map));
         }

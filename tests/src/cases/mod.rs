@@ -12,6 +12,7 @@ mod compare;
 mod container;
 mod copy;
 mod crash;
+mod docker_groups;
 mod docker_words;
 mod engines;
 mod exec;
@@ -24,6 +25,7 @@ mod faults_vm;
 mod hostile;
 mod hostile_images;
 mod images;
+mod interrupt;
 mod lesson;
 mod limits;
 mod listeners;
@@ -100,11 +102,13 @@ pub fn all() -> Vec<Case> {
         archive::CASES,
         bundle::CASES,
         docker_words::CASES,
+        docker_groups::CASES,
         scripts::CASES,
         engines::CASES,
         images::CASES,
         system::CASES,
         state::CASES,
+        interrupt::CASES,
         copy::CASES,
         snapshot::CASES,
         snapshot_memory::CASES,

@@ -1,7 +1,8 @@
 //! Networks: published ports, names, isolation, the way out.
 
 use std::{
-    net::UdpSocket,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream, UdpSocket},
     process::Command,
     time::{Duration, Instant},
 };
@@ -14,9 +15,11 @@ use crate::{Case, Need, Start, World, poll};
 pub(super) const CASES: &[Case] = &[
     case("network::udp_goes_both_ways", udp),
     case("network::ranges_and_free_ports_are_published", ranges),
+    case("network::the_first_free_port_of_a_range_is_published", first_free),
     case("network::none_and_host", none_and_host),
     case("network::containers_know_each_other_by_name", names),
     case("network::networks_are_apart", apart),
+    case("network::a_container_joins_and_leaves_networks", joined),
     case("network::a_network_in_use_stays", in_use),
     case("network::name_servers_can_be_chosen", dns),
     Case {
@@ -108,6 +111,61 @@ fn ranges(world: &World) -> Result<()> {
     world.tandem(["rm", "-f", "web"])?.ok()?;
     let twice = world.tandem(["run", "-p", "81:1", "-p", "81:2", "hello-flask"])?;
     ensure!(twice.code == Some(2) && twice.stderr.contains("twice"), "{twice}");
+    Ok(())
+}
+
+fn first_free(world: &World) -> Result<()> {
+    // A port that is taken, with a few behind it.
+    let held = TcpListener::bind("127.0.0.1:0")?;
+    let base = held.local_addr()?.port();
+    ensure!(base < u16::MAX - 8, "no room behind {base}");
+    let range = format!("{base}-{}:8080", base + 8);
+    let port_of = |name: &str| -> Result<u16> {
+        let shown = world.tandem(["port", name, "8080"])?.ok()?;
+        let port = shown.line().rsplit_once(':').context("no port")?.1.parse()?;
+        ensure!((base + 1..=base + 8).contains(&port), "{shown}");
+        Ok(port)
+    };
+    let mut taken = Vec::new();
+    for name in ["range-one", "range-two"] {
+        world.tandem(["run", "-d", "--name", name, "-p", &range, "hello-flask"])?.ok()?;
+        taken.push(port_of(name)?);
+    }
+    ensure!(taken[0] != taken[1], "{taken:?}");
+    ensure!(poll::first_body(taken[1], LIMIT)? == GREETING);
+    // Each start asks anew.
+    world.tandem(["stop", "range-one"])?.ok()?;
+    world.tandem(["start", "range-one"])?.ok()?;
+    ensure!(port_of("range-one")? != taken[1]);
+    world.tandem(["rm", "-f", "range-one", "range-two"])?.ok()?;
+    // None is free.
+    let held: Vec<_> =
+        (base + 1..=base + 2).map(|port| TcpListener::bind(("127.0.0.1", port))).collect();
+    let range = format!("{base}-{}:8080", base + 2);
+    let refused = world.tandem(["run", "--rm", "-p", &range, "hello-flask"])?.code_is(125)?;
+    refused.is_one_sentence(&["all ports from", &base.to_string(), "-p "])?;
+    drop(held);
+    // The other address family, and the port that somebody certain wants.
+    if TcpListener::bind("[::1]:0").is_ok() {
+        let sure = world.free_port()?;
+        let range = format!("{sure}-{}:8080", sure.saturating_add(8));
+        let words = ["-p", "[::1]::8080", "-p", &range, "-p", &format!("{sure}:8081")];
+        let run = [&["run", "-d", "--name", "range-six"], &words[..], &["hello-flask"]].concat();
+        world.tandem(run)?.ok()?;
+        let shown = world.tandem(["port", "range-six"])?.ok()?;
+        ensure!(shown.stdout.contains(&format!("8081/tcp -> 127.0.0.1:{sure}\n")), "{shown}");
+        let six = shown.stdout.lines().find_map(|line| line.strip_prefix("8080/tcp -> [::1]:"));
+        let mut stream = poll::until("a listener", LIMIT, || {
+            let stream = TcpStream::connect(("::1", six?.parse().ok()?)).ok()?;
+            (&stream).write_all(b"GET / HTTP/1.0\r\n\r\n").ok()?;
+            let mut first = [0; 4];
+            (&stream).read_exact(&mut first).ok().map(|()| stream)
+        })?;
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest)?;
+        ensure!(rest.contains(GREETING), "{rest}");
+        world.tandem(["rm", "-f", "range-six"])?.ok()?;
+    }
     Ok(())
 }
 
@@ -301,5 +359,78 @@ ls /run >&2
     ensure!(output.line() == "from outside", "{output}");
     ensure!(!output.stderr.contains("-A FORWARD"), "a rule of ours stayed\n{output}");
     ensure!(!output.stderr.contains("tandem-forward"), "a note of ours stayed\n{output}");
+    Ok(())
+}
+
+/// A container on the shared bridge joins a network while it runs, is known
+/// there, keeps it over a restart, and leaves it.
+fn joined(world: &World) -> Result<()> {
+    for name in ["join-back", "join-front"] {
+        world.tandem(["network", "create", name])?.ok()?;
+    }
+    world.tandem(["run", "-d", "--name", "join-web", "-p", "8080", "hello-flask"])?.ok()?;
+    let sleep = "import time; time.sleep(600)";
+    let back = python(&["-d", "--name", "join-db", "--network", "join-back"], sleep);
+    world.tandem(back)?.ok()?;
+    let ask = |of: &str, url: &str| -> Result<String> {
+        let words = ["exec", of, "python", "-c", &fetch(url)];
+        Ok(world.tandem(words)?.ok()?.line().to_owned())
+    };
+    let unknown =
+        "import socket\ntry: socket.gethostbyname('{}')\nexcept OSError: print('unknown')";
+    let is_unknown = |of: &str, name: &str| -> Result<bool> {
+        let words = ["exec", of, "python", "-c", &unknown.replace("{}", name)];
+        Ok(world.tandem(words)?.ok()?.line() == "unknown")
+    };
+    ensure!(is_unknown("join-db", "join-web")?);
+    world.tandem(["network", "connect", "--alias", "www", "join-back", "join-web"])?.ok()?;
+    ensure!(ask("join-db", "http://www:8080/")? == GREETING);
+    ensure!(ask("join-db", "http://join-web.join-back:8080/")? == GREETING);
+    ensure!(!is_unknown("join-web", "join-db")?, "it knows the others too");
+    // Its first network is as it was.
+    let port = world.tandem(["port", "join-web", "8080"])?.ok()?;
+    let port = port.line().rsplit_once(':').context("no port")?.1.parse()?;
+    ensure!(poll::first_body(port, LIMIT)? == GREETING);
+    let shown = world.tandem(["network", "inspect", "join-back"])?.ok()?.json()?;
+    let members = shown[0]["instances"].as_array().context("no members")?;
+    ensure!(members.len() == 2 && members.iter().all(|it| it["address"].is_string()), "{shown}");
+    let all =
+        "{{range $name, $at := .NetworkSettings.Networks}}{{$name}}={{$at.IPAddress}} {{end}}";
+    let all = world.tandem(["inspect", "-f", all, "join-web"])?.ok()?;
+    ensure!(all.stdout.matches("=10.").count() == 2, "{all}");
+
+    // What makes no sense is one sentence, and changes nothing.
+    for (words, code, says) in [
+        (["network", "connect", "join-back", "join-web"], 125, "already"),
+        (["network", "connect", "join-back", "join-db"], 125, "already"),
+        (["network", "connect", "host", "join-web"], 2, "from its beginning"),
+        (["network", "connect", "join-none", "join-web"], 125, "join-none"),
+        (["network", "disconnect", "join-front", "join-web"], 125, "is not on"),
+        (["network", "disconnect", "bridge", "join-web"], 2, "was made on"),
+    ] {
+        world.tandem(words)?.code_is(code)?.is_one_sentence(&[says])?;
+    }
+    world.tandem(["network", "rm", "join-back"])?.code_is(125)?.is_one_sentence(&["is used by"])?;
+
+    // It is there again after a start, and what joined meanwhile too.
+    world.tandem(["stop", "-t", "1", "join-web"])?.ok()?;
+    world.tandem(["network", "connect", "join-front", "join-web"])?.ok()?;
+    world.tandem(["start", "join-web"])?.ok()?;
+    ensure!(ask("join-db", "http://www:8080/")? == GREETING);
+    let front = python(&["--rm", "--network", "join-front"], &fetch("http://join-web:8080/"));
+    ensure!(world.tandem(front)?.ok()?.line() == GREETING);
+
+    world.tandem(["network", "disconnect", "join-back", "join-web"])?.ok()?;
+    ensure!(is_unknown("join-db", "www")? && is_unknown("join-web", "join-db")?);
+    world.tandem(["network", "disconnect", "join-front", "join-web"])?.ok()?;
+    world.tandem(["rm", "-f", "join-web", "join-db"])?.ok()?;
+    world.tandem(["network", "rm", "join-back", "join-front"])?.ok()?;
+    let alone = python(&["-d", "--name", "join-none", "--network", "none"], sleep);
+    world.tandem(alone)?.ok()?;
+    world.tandem(["network", "create", "join-back"])?.ok()?;
+    let refused = world.tandem(["network", "connect", "join-back", "join-none"])?.code_is(2)?;
+    refused.is_one_sentence(&["--network none"])?;
+    world.tandem(["rm", "-f", "join-none"])?.ok()?;
+    world.tandem(["network", "rm", "join-back"])?.ok()?;
     Ok(())
 }

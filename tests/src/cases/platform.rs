@@ -78,6 +78,9 @@ fn foreign(world: &World) -> Result<()> {
 
     // The right one is pulled in place of the one that is here, as Docker does.
     there(&["image", "tag", "box:1", &name])?.ok()?;
+    there(&["run", "--rm", "--platform", HERE, "--pull", "never", &name])?
+        .code_is(125)?
+        .is_one_sentence(&["is here for", &platform, "--pull never"])?;
     let ran = there(&["run", "--rm", "--network", "none", "--platform", HERE, &name])?.ok()?;
     ensure!(ran.line() == "hello from the box", "{ran}");
     ran.says(&["is here for", &platform, "pulling"])?;

@@ -277,6 +277,13 @@ else: raise last";
     let output = person.tandem([&fixed[..], &[ask]].concat())?.ok()?;
     ensure!(output.line() == GREETING, "{output}");
     person.tandem(["rm", "-f", "web"])?.ok()?;
+    // The same by one that joins it while it runs.
+    person.tandem(["run", "-d", "--name", "late", "hello-flask"])?.ok()?;
+    person.tandem(["network", "connect", "--alias", "web", "back", "late"])?.ok()?;
+    let output = person.tandem([&fixed[..], &[ask]].concat())?.ok()?;
+    ensure!(output.line() == GREETING, "{output}");
+    person.tandem(["network", "disconnect", "back", "late"])?.ok()?;
+    person.tandem(["rm", "-f", "late"])?.ok()?;
     person.tandem(["network", "rm", "back"])?.ok()?;
     person.end()
 }

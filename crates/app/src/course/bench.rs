@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -94,9 +94,8 @@ impl Bench<'_> {
     /// another, and waits for its first answer.
     pub(super) async fn launch(&self, mut options: RunOptions) -> Result<Launched, String> {
         let port = self.port.ok_or("the image exposes no port that could be asked")?;
-        let host_ip = Ipv4Addr::LOCALHOST.into();
         if options.ports.is_empty() {
-            options.ports = vec![PortMap { host_ip, host_port: 0, port, protocol: Protocol::Tcp }];
+            options.ports = vec![PortMap::anywhere(port, Protocol::Tcp)];
         }
         let record = self.app.run(options, &mut |_| {}, &mut |_| {}).await.map_err(told)?;
         let (record, _, body) = self.answered(record).await?;

@@ -158,7 +158,7 @@ async fn elsewhere(
     let other = bench.open_elsewhere(scratch)?;
     share(&bench.app.home.kernels(), &other.home.kernels())
         .map_err(|e| format!("cannot give the second home a kernel: {e}"))?;
-    let record = other.import_instance(&file, None).map_err(told)?;
+    let record = other.import_instance(&file, None).await.map_err(told)?;
     let there = bench.there(&other);
     // A checkpoint decides what processes may do, so it never leaves its home.
     let memory = with_memory && record.spec.backend == BackendKind::Vm;

@@ -120,7 +120,7 @@ async fn elsewhere(
     metrics: &mut Metrics,
 ) -> Result<(), String> {
     let begin = now();
-    let record = other.import_instance(file, None).map_err(told)?;
+    let record = other.import_instance(file, None).await.map_err(told)?;
     metrics.insert("import_time".into(), json!(now().since(begin)));
     metrics.insert("digest".into(), json!(record.spec.digest.to_string()));
     other.start(name).await.map_err(told)?;

@@ -81,8 +81,7 @@ async fn answers(
         // It shares the host's network: asked without anything between, for it
         // is what the others are compared with, and out of reach of others.
         (ip, port) = ("127.0.0.1", free_port().map_err(|e| format!("no port is free: {e}"))?);
-        let host_ip = Ipv4Addr::LOCALHOST.into();
-        ports.push(PortMap { host_ip, host_port: port, port, protocol: Protocol::Tcp });
+        ports.push(PortMap::anywhere(port, Protocol::Tcp).at(port));
     }
     let name = bench.name("serve", lane, index);
     let address = format!("{ip}:{port}");

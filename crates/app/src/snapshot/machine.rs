@@ -62,7 +62,7 @@ impl App {
         if let Some(into) = into {
             let mut spec = InstanceSpec { name: into.to_owned(), owner: None, ..snapshot.spec };
             for port in &mut spec.ports {
-                port.host_port = 0;
+                *port = port.at(0);
             }
             let new = self.instances.create(spec)?;
             let given = give_to_new(&machine, &from, saved, &self.instances.dir(&new.id), memory);

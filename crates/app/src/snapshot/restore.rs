@@ -105,7 +105,7 @@ impl App {
             spec.hostname = checkpoint.map(|it| it.hostname).or(spec.hostname);
         }
         for port in &mut spec.ports {
-            port.host_port = 0;
+            *port = port.at(0);
         }
         let scratch = self.home.scratch("restore")?;
         let copy = |tree: &str, to: &Path| {

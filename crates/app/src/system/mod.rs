@@ -2,12 +2,14 @@
 
 mod check;
 mod df;
+mod df_detail;
 mod info;
 mod outside;
 mod prune;
 
 pub use check::{CheckReport, Finding};
 pub use df::{DfReport, DfRow};
+pub use df_detail::{DfDetail, DfImage, DfInstance, DfVolume};
 pub use info::SystemInfo;
 pub use outside::Outside;
 pub use prune::{PruneRequest, Pruned};

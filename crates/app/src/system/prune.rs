@@ -42,20 +42,11 @@ impl App {
             PruneFilter::check_volumes(filters)?;
         }
         let before = self.disk_use()?.bytes;
-        let mut pruned = Pruned::default();
-        for record in self.instances.list()? {
-            let fits = PruneFilter::all_hold(filters, Some(record.created_at), &record.spec.labels);
-            if record.state.is_up() || !fits {
-                continue;
-            }
-            match self.remove(record.id.as_str(), false, false).await {
-                Ok(()) => pruned.instances.push(record.spec.name),
-                // Removed, or started, in this moment.
-                Err(_) if self.instances.load(&record.id).map_or(true, |it| it.state.is_up()) => {}
-                Err(e) => return Err(e),
-            }
-        }
-        pruned.networks = self.prune_networks(filters)?;
+        let mut pruned = Pruned {
+            instances: self.remove_ended(filters).await?,
+            networks: self.prune_networks(filters)?,
+            ..Pruned::default()
+        };
         if request.volumes {
             pruned.volumes = self.prune_volumes(false, filters)?;
         }
@@ -67,6 +58,32 @@ impl App {
         let after = self.disk_use()?.bytes;
         pruned.freed_bytes = before.saturating_sub(after);
         Ok(pruned)
+    }
+
+    /// Removes the instances that do not run and for which the filters hold,
+    /// and nothing else.
+    pub async fn prune_instances(&self, filters: &[PruneFilter]) -> Result<Pruned, AppError> {
+        let before = self.disk_use()?.bytes;
+        let instances = self.remove_ended(filters).await?;
+        let freed_bytes = before.saturating_sub(self.disk_use()?.bytes);
+        Ok(Pruned { instances, freed_bytes, ..Pruned::default() })
+    }
+
+    async fn remove_ended(&self, filters: &[PruneFilter]) -> Result<Vec<String>, AppError> {
+        let mut removed = Vec::new();
+        for record in self.instances.list()? {
+            let fits = PruneFilter::all_hold(filters, Some(record.created_at), &record.spec.labels);
+            if record.state.is_up() || !fits {
+                continue;
+            }
+            match self.remove(record.id.as_str(), false, false).await {
+                Ok(()) => removed.push(record.spec.name),
+                // Removed, or started, in this moment.
+                Err(_) if self.instances.load(&record.id).map_or(true, |it| it.state.is_up()) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(removed)
     }
 
     /// Forgets what build steps made: all of it, or what is of no use any more

@@ -9,7 +9,7 @@ mod signal;
 mod start;
 mod wake;
 
-use std::{io::Write as _, path::Path, pin::Pin, process::Command, time::Duration};
+use std::{io::Write as _, net::IpAddr, path::Path, pin::Pin, process::Command, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -110,6 +110,24 @@ pub trait Running {
         Ok(())
     }
 
+    /// Joins a network beside those that `record` names.
+    async fn join_network(
+        &self,
+        _record: &InstanceRecord,
+        _network: &str,
+    ) -> Result<Joined, BackendError> {
+        Err(BackendError::Unsupported("a second network"))
+    }
+
+    /// Leaves a network that `record` names.
+    async fn leave_network(
+        &self,
+        _record: &InstanceRecord,
+        _network: &str,
+    ) -> Result<(), BackendError> {
+        Err(BackendError::Unsupported("a second network"))
+    }
+
     /// What serves a connection to `peer`, beside everything else.
     fn connect(&self, _: Peer) -> Result<Serve, BackendError> {
         Err(BackendError::Unsupported("a console or an agent"))
@@ -125,6 +143,15 @@ pub trait Running {
     ) -> Result<Value, BackendError> {
         Err(BackendError::Unsupported("this request"))
     }
+}
+
+/// What joining a network gave.
+#[derive(Debug)]
+pub struct Joined {
+    /// The app's address on it.
+    pub address: IpAddr,
+    /// The link on the host.
+    pub link: String,
 }
 
 /// Takes a connection over and serves it in a task of its own.

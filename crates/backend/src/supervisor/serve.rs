@@ -1,14 +1,14 @@
 use std::{path::Path, time::Duration};
 
 use serde_json::json;
-use tandem_model::{Exit, Failure, InstanceState, RestartPolicy};
+use tandem_model::{Exit, Failure, InstanceState, Membership, RestartPolicy};
 use tokio::{
     net::{UnixListener, UnixStream},
     time::Instant,
 };
 
 use super::{
-    Running,
+    Joined, Running,
     health::{self, Checked, HealthChecks},
     life::{Fate, Supervisor},
     signal_number,
@@ -212,6 +212,16 @@ impl Supervisor {
             }
             ControlRequest::Restart { policy } => self.set_restart(policy, stream).await,
             ControlRequest::Rename { name } => self.rename(name, stream).await,
+            ControlRequest::Join { membership } => {
+                let joined = running.join_network(&self.record, &membership.name).await;
+                let result = joined.and_then(|joined| self.joined(membership, joined));
+                answer(&mut stream, result.map_err(|e| e.to_failure())).await;
+            }
+            ControlRequest::Leave { network } => {
+                let left = running.leave_network(&self.record, &network).await;
+                let result = left.and_then(|()| self.left(&network));
+                answer(&mut stream, result.map_err(|e| e.to_failure())).await;
+            }
             ControlRequest::Attach { wishes } => {
                 answer(&mut stream, Ok(())).await;
                 self.clients.admit(stream, wishes);
@@ -246,6 +256,21 @@ impl Supervisor {
         self.record.spec.name = name;
         let saved = self.store.save(&self.record).map_err(|e| e.to_failure());
         answer(&mut stream, saved).await;
+    }
+
+    /// Takes note of a further network.
+    fn joined(&mut self, membership: Membership, joined: Joined) -> Result<(), BackendError> {
+        let runtime = &mut self.record.runtime;
+        runtime.addresses.insert(membership.name.clone(), joined.address);
+        runtime.links.push(joined.link);
+        self.record.spec.options.networks.push(membership);
+        self.store.save(&self.record)
+    }
+
+    fn left(&mut self, network: &str) -> Result<(), BackendError> {
+        self.record.spec.options.networks.retain(|it| it.name != network);
+        self.record.runtime.addresses.remove(network);
+        self.store.save(&self.record)
     }
 
     async fn signal(&mut self, running: &dyn Running, number: i32, mut stream: UnixStream) {

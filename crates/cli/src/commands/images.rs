@@ -3,7 +3,7 @@ use tandem_image::bootstrap::BaseKind;
 use tandem_model::Digest;
 use tandem_report::format_bytes;
 
-use super::{Context, instances::Each};
+use super::{Context, inspect, instances::Each};
 use crate::{
     format::views,
     grammar::{Base, Image, Images},
@@ -14,7 +14,15 @@ use crate::{
 pub(super) async fn run(context: &Context, command: Image) -> anyhow::Result<u8> {
     match command {
         Image::Ls(wanted) => return list(context, &wanted),
-        Image::Inspect { image } => json(&context.app.image_configuration(&image)?)?,
+        Image::Inspect { format, images } => {
+            let all = images.iter().map(|name| inspect::image(context, name, format.is_some()));
+            let found = all.collect::<anyhow::Result<Vec<_>>>()?;
+            match found.as_slice() {
+                // Of one the configuration itself, as in the image.
+                [one] if format.is_none() => json(one)?,
+                all => inspect::show(all, format.as_ref())?,
+            }
+        }
         Image::History(wanted) => {
             return history(context, &wanted.image, wanted.no_trunc, wanted.json.json);
         }

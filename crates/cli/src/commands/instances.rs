@@ -1,20 +1,32 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use tandem_app::{AppError, InstanceRow};
-use tandem_model::{BackendKind, Digest, HealthStatus, InstanceState, Resources};
+use serde::Serialize;
+use tandem_app::{AppError, InstanceRow, InstanceSize, PruneFilter};
+use tandem_model::{
+    BackendKind, Digest, HealthStatus, InstanceState, Resources, format::format_bytes,
+};
 
 use super::Context;
 use crate::{
     format::views,
     grammar::Ps,
     output::{ago, json, line, raw, table},
+    prompt::confirmed,
 };
 
 pub(super) fn list(context: &Context, wanted: &Ps) -> anyhow::Result<u8> {
     let last = if wanted.latest { Some(1) } else { wanted.last };
     let instances = context.app.instances_where(wanted.all, &wanted.filter, last)?;
+    let asked = wanted.size || wanted.format.as_ref().is_some_and(|it| it.mentions("Size"));
+    let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
+    let sizes = if asked { context.app.instance_sizes(&ids)? } else { BTreeMap::new() };
     if wanted.json.json {
-        json(&instances)?;
+        let weighed = |instance| Weighed { instance, size: sizes.get(&instance.id) };
+        if wanted.size {
+            json(&instances.iter().map(weighed).collect::<Vec<_>>())?;
+        } else {
+            json(&instances)?;
+        }
         return Ok(0);
     }
     if context.quiet {
@@ -28,19 +40,66 @@ pub(super) fn list(context: &Context, wanted: &Ps) -> anyhow::Result<u8> {
         let view = |instance: &InstanceRow| {
             let record = context.app.inspect(&instance.id).ok();
             let command = views::command(&instance.command, letters);
-            views::instance(instance, record.as_ref(), &command, &status(instance))
+            let mut view = views::instance(instance, record.as_ref(), &command, &status(instance));
+            if asked {
+                view["Size"] = size(sizes.get(&instance.id)).into();
+            }
+            view
         };
         let views: Vec<_> = instances.iter().map(view).collect();
         if views.is_empty() {
             // A name that is none is told whether something runs or not.
-            template.check(&views::instance(&example(), None, "", ""))?;
+            let mut view = views::instance(&example(), None, "", "");
+            view["Size"] = "".into();
+            template.check(&view)?;
         }
         raw(&template.shown(&views)?);
         return Ok(0);
     }
-    let rows: Vec<_> = instances.into_iter().map(|instance| row(instance, letters)).collect();
-    table(&["ID", "NAME", "BACKEND", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS"], &rows);
+    let mut headings =
+        vec!["ID", "NAME", "BACKEND", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS"];
+    headings.extend(wanted.size.then_some("SIZE"));
+    let row = |instance: InstanceRow| {
+        let taken = wanted.size.then(|| size(sizes.get(&instance.id)));
+        let mut row = row(instance, letters);
+        row.extend(taken);
+        row
+    };
+    table(&headings, &instances.into_iter().map(row).collect::<Vec<_>>());
     Ok(0)
+}
+
+/// What an instance takes on the disk; nothing where that is another engine's.
+fn size(size: Option<&InstanceSize>) -> String {
+    size.map_or_else(
+        || "-".to_owned(),
+        |size| {
+            let [own, all] = [size.own_bytes, size.virtual_bytes].map(format_bytes);
+            format!("{own} (virtual {all})")
+        },
+    )
+}
+
+pub(super) async fn prune(
+    context: &Context,
+    filter: &[PruneFilter],
+    force: bool,
+) -> anyhow::Result<u8> {
+    if !confirmed("Remove all instances that do not run?", force).await? {
+        return Ok(0);
+    }
+    let pruned = context.app.prune_instances(filter).await?;
+    pruned.instances.iter().for_each(|name| line(name));
+    context.say(&format!("{} given back", format_bytes(pruned.freed_bytes)));
+    Ok(0)
+}
+
+/// An instance with what it takes on the disk.
+#[derive(Serialize)]
+struct Weighed<'a> {
+    #[serde(flatten)]
+    instance: &'a InstanceRow,
+    size: Option<&'a InstanceSize>,
 }
 
 /// An instance that there could be.

@@ -34,7 +34,7 @@ use anyhow::Context as _;
 use tandem_app::{App, LogOptions};
 
 use crate::{
-    grammar::{Cli, Command, Global, Image, Sample},
+    grammar::{Cli, Command, Container, Global, Image, Sample},
     output::{message, tell},
 };
 
@@ -113,11 +113,17 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
             instances::remove(&context, force, volumes, &instances).await
         }
         Command::System(command) => system::run(&context, command).await,
-        Command::Volume(command) => volumes::run(&context, command),
+        Command::Volume(command) => volumes::run(&context, command).await,
         Command::Ps(wanted) => instances::list(&context, &wanted),
         Command::Tag { image, name } => images::run(&context, Image::Tag { image, name }).await,
         Command::Rmi { force, images } => images::run(&context, Image::Rm { force, images }).await,
-        Command::Inspect { format, names } => inspect::run(&context, format.as_ref(), &names),
+        Command::Inspect { kind, size, format, names } => {
+            let wanted = inspect::Wanted { format: format.as_ref(), kind, size };
+            inspect::run(&context, &wanted, &names).await
+        }
+        Command::Container(Container::Prune { filter, force }) => {
+            instances::prune(&context, &filter, force).await
+        }
         Command::History(wanted) => images::run(&context, Image::History(wanted)).await,
         Command::Rename { instance, name } => {
             context.app.rename(&instance, &name).await?;

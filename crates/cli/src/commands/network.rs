@@ -1,7 +1,7 @@
-use super::{Context, instances::Each, run::labels};
+use super::{Context, inspect, instances::Each, run::labels};
 use crate::{
     format::views,
-    grammar::{Network, Networking},
+    grammar::{Kind, Network, Networking},
     output::{json, line, raw, table},
 };
 
@@ -21,12 +21,12 @@ pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Resul
                 }
             }
         }
-        Networking::Network(Network::Create { subnet, internal, label, name }) => {
+        Networking::Network(Network::Create { subnet, internal, label, name, .. }) => {
             context.app.create_network(&name, subnet, internal, labels(&label)?).await?;
             line(&name);
         }
-        Networking::Network(Network::Ls(wanted)) => {
-            let networks = context.app.networks().await?;
+        Networking::Network(Network::Ls { filter, listing: wanted }) => {
+            let networks = context.app.networks_where(&filter).await?;
             if wanted.json.json {
                 json(&networks)?;
                 return Ok(0);
@@ -53,15 +53,17 @@ pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Resul
             let rows: Vec<_> = networks.into_iter().map(row).collect();
             table(&["NAME", "KIND", "SUBNET", "INTERNAL", "INSTANCES"], &rows);
         }
-        Networking::Network(Network::Inspect { networks }) => {
-            let mut found = Vec::new();
-            for name in &networks {
-                found.push(context.app.network(name).await?);
-            }
-            json(&found)?;
+        Networking::Network(Network::Inspect { format, networks }) => {
+            return inspect::of_kind(context, Kind::Network, format.as_ref(), &networks).await;
         }
         Networking::Network(Network::Prune { filter, .. }) => {
             context.app.prune_networks(&filter)?.iter().for_each(|name| line(name));
+        }
+        Networking::Network(Network::Connect { alias, network, instance }) => {
+            context.app.connect_network(&network, &instance, alias).await?;
+        }
+        Networking::Network(Network::Disconnect { network, instance, .. }) => {
+            context.app.disconnect_network(&network, &instance).await?;
         }
         Networking::Network(Network::Rm { networks }) => {
             let mut each = Each::default();

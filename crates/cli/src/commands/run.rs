@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use tandem_app::{AppError, RunOptions};
 use tandem_backend::AttachWishes;
 use tandem_model::{
-    BackendKind, InstanceOptions, InstanceRecord, Phase, PortMaps, Profile, Resources,
+    BackendKind, InstanceOptions, InstanceRecord, MountSource, MountSpec, Phase, PortMaps, Profile,
+    Resources,
 };
 
 use super::{
@@ -28,7 +29,7 @@ pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
     if input && run.streams.tty && !detach {
         attach::refuse_pipes()?;
     }
-    let mut options = options(run)?;
+    let mut options = options(context, run)?;
     if !detach && remove {
         // If we are killed it ends with us.
         options.owner = tandem_app::own_identity();
@@ -113,7 +114,7 @@ impl Drop for IdFile {
 pub(super) async fn create(context: &Context, run: Run) -> anyhow::Result<u8> {
     let mut progress = |text: &str| context.say(&plain(text));
     let cidfile = run.cidfile.clone().map(IdFile::make).transpose()?;
-    let record = context.app.create(options(run)?, &mut progress).await?;
+    let record = context.app.create(options(context, run)?, &mut progress).await?;
     if let Some(file) = cidfile {
         file.write(&record)?;
     }
@@ -121,12 +122,14 @@ pub(super) async fn create(context: &Context, run: Run) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn options(run: Run) -> anyhow::Result<RunOptions> {
+fn options(context: &Context, run: Run) -> anyhow::Result<RunOptions> {
     if run.backend != BackendKind::Vm && run.profile.is_some() {
         return Err(AppError::Usage("--profile needs --backend vm".to_owned()).into());
     }
     let mut env = variables_in(&run.env_file)?;
     env.extend(run.env);
+    let (from, shm_bytes) = (run.storage.volumes_from.clone(), run.storage.shm_size);
+    let mounts = with_those_of(context, &from, run.storage.mounts()?)?;
     Ok(RunOptions {
         platform: run.platform,
         pull: match run.pull {
@@ -157,13 +160,14 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
         options: InstanceOptions {
             network: run.network.network,
             aliases: run.network.network_alias,
+            networks: Vec::new(),
             dns: run.network.dns,
             hosts: run.network.add_host,
-            shm_bytes: run.storage.shm_size,
+            shm_bytes,
             security: run.security.security()?,
             ulimits: run.security.ulimit,
             init: run.security.init,
-            mounts: run.storage.mounts()?,
+            mounts,
             terminal: run.streams.tty,
             stdin: run.streams.interactive,
             restart: run.supervision.restart,
@@ -175,6 +179,43 @@ fn options(run: Run) -> anyhow::Result<RunOptions> {
         health: run.supervision.health(),
         ..RunOptions::new(run.image, run.backend)
     })
+}
+
+/// The mounts with the volumes and folders that other instances have; what is
+/// mounted at the same place already goes before, and the last instance before
+/// those named earlier, as in Docker.
+fn with_those_of(
+    context: &Context,
+    instances: &[String],
+    mut mounts: Vec<MountSpec>,
+) -> anyhow::Result<Vec<MountSpec>> {
+    for text in instances.iter().rev() {
+        let (name, read_only) = match text.rsplit_once(':') {
+            None => (text.as_str(), false),
+            Some((name, "ro")) => (name, true),
+            Some((name, "rw")) => (name, false),
+            Some(_) => {
+                let text = format!(
+                    "`{text}` names no instance: write INSTANCE or INSTANCE:ro behind --volumes-from"
+                );
+                return Err(AppError::Usage(text).into());
+            }
+        };
+        for mut mount in context.app.inspect(name)?.spec.options.mounts {
+            if mounts.iter().any(|own| own.target == mount.target) {
+                continue;
+            }
+            match &mut mount.source {
+                // It stays with the instance that it was made for.
+                MountSource::Volume { anonymous, .. } => *anonymous = false,
+                MountSource::Bind { .. } => {}
+                MountSource::Tmpfs { .. } => continue,
+            }
+            mount.read_only |= read_only;
+            mounts.push(mount);
+        }
+    }
+    Ok(mounts)
 }
 
 /// The variables in files, one a line; empty lines and those that begin with

@@ -1,4 +1,5 @@
-use tandem_app::{PruneRequest, SystemInfo};
+use serde::Serialize;
+use tandem_app::{DfDetail, DfImage, DfInstance, DfReport, DfVolume, PruneRequest, SystemInfo};
 use tandem_model::{OutsideKind, OutsideSetting};
 use tandem_report::format_bytes;
 
@@ -11,7 +12,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, command: System) -> anyhow::Result<u8> {
     match command {
-        System::Df(wanted) => disk_use(context, wanted),
+        System::Df { each, json } => disk_use(context, each || context.verbose, json),
         System::Prune { all, volumes, filter, force, json: wanted } => {
             let request = PruneRequest { all, volumes, filters: filter };
             prune(context, request, force, wanted).await
@@ -29,10 +30,11 @@ pub(super) async fn run(context: &Context, command: System) -> anyhow::Result<u8
     }
 }
 
-fn disk_use(context: &Context, wanted: Json) -> anyhow::Result<u8> {
+fn disk_use(context: &Context, each: bool, wanted: Json) -> anyhow::Result<u8> {
     let report = context.app.disk_use()?;
+    let detail = each.then(|| context.app.disk_use_of_each()).transpose()?;
     if wanted.json {
-        json(&report)?;
+        json(&Use { report, each: detail })?;
         return Ok(0);
     }
     let mut rows: Vec<_> = report
@@ -56,7 +58,45 @@ fn disk_use(context: &Context, wanted: Json) -> anyhow::Result<u8> {
         format_bytes(report.reclaimable_bytes),
     ]);
     table(&["KIND", "COUNT", "IN USE", "SIZE", "CAN BE GIVEN BACK"], &rows);
+    if let Some(detail) = detail {
+        show_each(detail);
+    }
     Ok(0)
+}
+
+/// What the home takes, as a document.
+#[derive(Serialize)]
+struct Use {
+    #[serde(flatten)]
+    report: DfReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    each: Option<DfDetail>,
+}
+
+fn show_each(detail: DfDetail) {
+    let image = |image: DfImage| {
+        let [all, shared, own] =
+            [image.size_bytes, image.shared_bytes, image.unique_bytes].map(format_bytes);
+        let digest = image.digest.short().to_owned();
+        vec![image.name, digest, all, shared, own, image.instances.to_string()]
+    };
+    line("");
+    let headings = ["IMAGE", "DIGEST", "SIZE", "SHARED", "OF ITS OWN", "INSTANCES"];
+    table(&headings, &detail.images.into_iter().map(image).collect::<Vec<_>>());
+    let instance = |instance: DfInstance| {
+        let own = instance.own_bytes.map_or_else(|| "-".to_owned(), format_bytes);
+        let state = format!("{:?}", instance.state).to_lowercase();
+        vec![instance.id, instance.name, instance.image, state, own]
+    };
+    line("");
+    let headings = ["INSTANCE", "NAME", "IMAGE", "STATE", "SIZE"];
+    table(&headings, &detail.instances.into_iter().map(instance).collect::<Vec<_>>());
+    let volume = |volume: DfVolume| {
+        vec![volume.name, volume.instances.join(", "), format_bytes(volume.size_bytes)]
+    };
+    line("");
+    let headings = ["VOLUME", "INSTANCES", "SIZE"];
+    table(&headings, &detail.volumes.into_iter().map(volume).collect::<Vec<_>>());
 }
 
 async fn prune(

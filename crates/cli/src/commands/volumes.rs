@@ -1,17 +1,17 @@
-use super::{Context, instances::Each, run::labels};
+use super::{Context, inspect, instances::Each, run::labels};
 use crate::{
     format::views,
-    grammar::Volume,
+    grammar::{Kind, Volume},
     output::{ago, json, line, raw, table},
 };
 
-pub(super) fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
+pub(super) async fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
     match command {
-        Volume::Create { label, name } => {
+        Volume::Create { label, name, .. } => {
             line(&context.app.create_volume(name, labels(&label)?)?);
         }
-        Volume::Ls(wanted) => {
-            let volumes = context.app.volumes()?;
+        Volume::Ls { filter, listing: wanted } => {
+            let volumes = context.app.volumes_where(&filter)?;
             if wanted.json.json {
                 json(&volumes)?;
                 return Ok(0);
@@ -32,9 +32,8 @@ pub(super) fn run(context: &Context, command: Volume) -> anyhow::Result<u8> {
                 .collect();
             table(&["NAME", "CREATED", "INSTANCES"], &rows);
         }
-        Volume::Inspect { names } => {
-            let found = names.iter().map(|name| context.app.volume(name));
-            json(&found.collect::<Result<Vec<_>, _>>()?)?;
+        Volume::Inspect { format, names } => {
+            return inspect::of_kind(context, Kind::Volume, format.as_ref(), &names).await;
         }
         Volume::Rm { force, names } => {
             let mut each = Each::default();

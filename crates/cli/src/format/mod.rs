@@ -22,6 +22,8 @@ pub(crate) struct Template {
     nodes: Vec<Node>,
     /// Whether rows stand below headings (`table …`).
     table: bool,
+    /// As it was typed.
+    text: String,
 }
 
 /// What a template could not do, one sentence.
@@ -39,7 +41,12 @@ impl Template {
         };
         // Two letters in a shell's quotes, as Docker reads them.
         let text = text.replace("\\t", "\t").replace("\\n", "\n");
-        Ok(Self { nodes: parse::parse(&text)?, table })
+        Ok(Self { nodes: parse::parse(&text)?, table, text })
+    }
+
+    /// Whether it may name this field, which then has to be found out.
+    pub(crate) fn mentions(&self, field: &str) -> bool {
+        self.text.contains(&format!(".{field}"))
     }
 
     /// The text for one value.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tandem_app::{ImageRow, InstanceRow, NetworkRow, UsageRow, VolumeRow};
 use tandem_model::{
-    HealthStatus, InstanceRecord, InstanceState, MountSource, MountSpec, NetworkChoice,
-    RestartPolicy, format::format_bytes,
+    Digest, HealthStatus, InstanceOptions, InstanceRecord, InstanceState, MountSource, MountSpec,
+    NetworkChoice, RestartPolicy, format::format_bytes,
 };
 
 use crate::output::{ago, plain};
@@ -36,7 +36,7 @@ pub(crate) fn instance(
             "Status": status,
             "Labels": spec.map(|spec| labelled(&spec.labels)).unwrap_or_default(),
             "Mounts": mounts.join(","),
-            "Networks": spec.map(|spec| network(&spec.options.network)),
+            "Networks": spec.map(|spec| names_of_networks(&spec.options)),
         }),
     )
 }
@@ -55,6 +55,29 @@ pub(crate) fn image(row: &ImageRow) -> Value {
             "Size": format_bytes(row.size_bytes),
         }),
     )
+}
+
+/// An image's OCI configuration with the fields of `docker image inspect`.
+/// `rows` are its names.
+pub(crate) fn image_configuration(
+    configuration: Value,
+    digest: &Digest,
+    rows: &[&ImageRow],
+) -> Value {
+    let named = rows.iter().filter_map(|row| Some(format!("{}:{}", row.name, row.tag.as_ref()?)));
+    let layers = configuration.pointer("/rootfs/diff_ids").cloned();
+    let theirs = json!({
+        "Id": digest,
+        "RepoTags": named.collect::<Vec<_>>(),
+        "Created": configuration.get("created"),
+        "Author": configuration.get("author"),
+        "Architecture": configuration.get("architecture"),
+        "Os": configuration.get("os"),
+        "Config": configuration.get("config"),
+        "Size": rows.first().map(|row| row.size_bytes),
+        "RootFS": { "Type": "layers", "Layers": layers },
+    });
+    with(&configuration, theirs)
 }
 
 /// What an instance uses, as `docker stats --format` names its fields.
@@ -192,6 +215,11 @@ fn network(choice: &NetworkChoice) -> &str {
     }
 }
 
+fn names_of_networks(options: &InstanceOptions) -> String {
+    let all: Vec<_> = options.all_networks().map(|it| network(&it).to_owned()).collect();
+    all.join(",")
+}
+
 fn restart(policy: RestartPolicy) -> Value {
     let (name, most) = match policy {
         RestartPolicy::No => ("no", None),
@@ -216,14 +244,23 @@ fn networks(record: &InstanceRecord) -> Value {
     let published = if record.ports.is_empty() { &record.spec.ports } else { &record.ports };
     for map in published {
         let key = format!("{}/{}", map.port, map.protocol);
-        let at = json!({ "HostIp": map.host_ip, "HostPort": map.host_port.to_string() });
+        let last = map.host_last.map(|last| format!("-{last}")).unwrap_or_default();
+        let at = json!({ "HostIp": map.host_ip, "HostPort": format!("{}{last}", map.host_port) });
         if let Value::Array(places) = ports.entry(key).or_insert_with(|| json!([])) {
             places.push(at);
         }
     }
+    let options = &record.spec.options;
     let address = record.runtime.ip.map(|ip| ip.to_string()).unwrap_or_default();
-    let name = network(&record.spec.options.network);
-    json!({ "IPAddress": address, "Ports": ports, "Networks": { name: { "IPAddress": address } } })
+    let mut networks = Map::new();
+    let first = json!({ "IPAddress": address, "Aliases": options.aliases });
+    networks.insert(network(&options.network).to_owned(), first);
+    for further in &options.networks {
+        let address = record.runtime.addresses.get(&further.name).map(ToString::to_string);
+        let shown = json!({ "IPAddress": address.unwrap_or_default(), "Aliases": further.aliases });
+        networks.insert(further.name.clone(), shown);
+    }
+    json!({ "IPAddress": address, "Ports": ports, "Networks": networks })
 }
 
 /// Docker's fields beside ours, which begin with small letters.

@@ -13,7 +13,7 @@ pub(crate) struct Images {
     /// Show the whole digests
     #[arg(long, alias = "no-trunc")]
     pub(crate) digests: bool,
-    /// Only those that fit: dangling=true or false, or reference=PATTERN with *
+    /// Only those that fit: dangling=true or false, reference=PATTERN with *, label=NAME[=VALUE], before=IMAGE, since=IMAGE or until=WHEN
     #[arg(short, long, value_name = "KEY=VALUE")]
     pub(crate) filter: Vec<ImageFilter>,
     /// A template of Go's for each, e.g. {{.Repository}}, below headings behind `table `, or json
@@ -42,11 +42,16 @@ pub(crate) struct History {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Image {
     /// List the local images
+    #[command(alias = "list")]
     Ls(Images),
-    /// Print an image's OCI configuration
+    /// Print an image's OCI configuration; of several a list
     Inspect {
-        /// The image
-        image: String,
+        /// A template of Go's over its fields and Docker's, e.g. {{.Config.Cmd}}, or json
+        #[arg(short, long, value_name = "TEMPLATE")]
+        format: Option<Template>,
+        /// The images
+        #[arg(required = true)]
+        images: Vec<String>,
     },
     /// Show the steps that made an image, the last one first
     History(History),
@@ -68,6 +73,7 @@ pub(crate) enum Image {
         name: String,
     },
     /// Take names of images away, and with the last name the image
+    #[command(alias = "remove")]
     Rm {
         /// By digest all names, and also where an instance was made from it
         #[arg(short, long)]

@@ -22,7 +22,8 @@ mod system;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tandem_app::PruneFilter;
 use tandem_model::parse_moment;
 
 use crate::{attach::DetachKeys, format::Template as Form};
@@ -157,6 +158,9 @@ pub(crate) enum Command {
     },
     /// List instances; with --quiet only their ids
     Ps(Ps),
+    /// Docker's word for what is done with instances: container ls is ps, container rm is rm
+    #[command(subcommand)]
+    Container(Container),
     /// Give an image a further name
     Tag {
         /// The image
@@ -175,8 +179,14 @@ pub(crate) enum Command {
     },
     /// Show the steps that made an image, the last one first
     History(History),
-    /// Print everything known of instances or images, as JSON
+    /// Print everything known of instances, images, volumes or networks, as JSON
     Inspect {
+        /// What the names are; otherwise the first that has such a name
+        #[arg(long = "type", value_enum, value_name = "KIND")]
+        kind: Option<Kind>,
+        /// With what instances wrote, and how much that is with their images
+        #[arg(short, long)]
+        size: bool,
         /// A template of Go's over our fields and Docker's, e.g. {{.State.Status}}, or json
         #[arg(short, long, value_name = "TEMPLATE")]
         format: Option<Form>,
@@ -265,6 +275,30 @@ impl Command {
                 | Self::Lesson(_)
         )
     }
+}
+
+/// `tandem container …`; all else that Docker has there is read by [`crate::dockers`].
+#[derive(Debug, Subcommand)]
+pub(crate) enum Container {
+    /// Remove the instances that do not run
+    Prune {
+        /// Only those that fit: until=WHEN, label=NAME[=VALUE] or label!=NAME[=VALUE]
+        #[arg(long, value_name = "KEY=VALUE")]
+        filter: Vec<PruneFilter>,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
+}
+
+/// What can be inspected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    #[value(alias = "container")]
+    Instance,
+    Image,
+    Volume,
+    Network,
 }
 
 /// How many lines of a log to show; all when `None`.
@@ -374,6 +408,13 @@ mod tests {
             "tandem volume prune -a -f",
             "tandem network prune -f",
             "tandem exec --env-file a web ls",
+            "tandem run -p 8000-8010:80 -p [::1]::80 --volumes-from db:ro x",
+            "tandem ps -as",
+            "tandem system df -v",
+            "tandem inspect --type container -s web",
+            "tandem volume list -qf dangling=true",
+            "tandem network create -d bridge x",
+            "tandem image inspect -f {{.Id}} a b",
         ] {
             let typed = Cli::try_parse_from(shlex::split(line).unwrap());
             assert!(typed.is_ok(), "`{line}`: {}", typed.unwrap_err());

@@ -1,17 +1,19 @@
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
-use tandem_app::PruneFilter;
+use tandem_app::{ListFilter, PruneFilter};
 use tandem_model::{
     HostAddress, NetworkChoice, PortMaps, Subnet, parse_address, parse_alias, parse_host,
 };
 
 use super::{Json, Listing};
+use crate::format::Template;
 
 /// Options of `run` and `create` about networks.
 #[derive(Debug, Args)]
 pub(crate) struct NetworkOptions {
-    /// Publish a port, on 127.0.0.1 unless an address is given; without HOST on any free one
+    /// Publish a port, on 127.0.0.1 unless an address is given; without HOST on any free one, and
+    /// of a range of HOST (8000-8010:80) on the first free one
     #[arg(short, long, value_name = "[[IP:]HOST:]PORT[/udp]")]
     pub(crate) publish: Vec<PortMaps>,
     /// Publish every port that the image exposes, each on any free one
@@ -64,6 +66,9 @@ pub(crate) enum Networking {
 pub(crate) enum Network {
     /// Make a network
     Create {
+        /// How its instances are connected: only bridge
+        #[arg(short, long, default_value = "bridge", hide_default_value = true, value_parser = ["bridge"])]
+        driver: String,
         /// Its addresses, e.g. 10.1.0.0/24 [default: any that are free]
         #[arg(long, value_name = "CIDR")]
         subnet: Option<Subnet>,
@@ -77,9 +82,19 @@ pub(crate) enum Network {
         name: String,
     },
     /// List the networks
-    Ls(Listing),
+    #[command(alias = "list")]
+    Ls {
+        /// Only those that fit: dangling=true or false, name=PART or label=NAME[=VALUE]
+        #[arg(short, long, value_name = "KEY=VALUE")]
+        filter: Vec<ListFilter>,
+        #[command(flatten)]
+        listing: Listing,
+    },
     /// Print everything known of networks, as JSON
     Inspect {
+        /// A template of Go's for each, e.g. {{.Driver}}, or json
+        #[arg(short, long, value_name = "TEMPLATE")]
+        format: Option<Template>,
         /// Names
         #[arg(required = true)]
         networks: Vec<String>,
@@ -93,7 +108,28 @@ pub(crate) enum Network {
         #[arg(short, long)]
         force: bool,
     },
+    /// Put a container on a further network, at once where it runs
+    Connect {
+        /// A further name that others on the network know it by
+        #[arg(long, value_parser = parse_alias, value_name = "NAME")]
+        alias: Vec<String>,
+        /// The network
+        network: String,
+        /// Name or id
+        instance: String,
+    },
+    /// Take a container off a network that it was connected to
+    Disconnect {
+        /// As Docker's; nothing more is done with it
+        #[arg(short, long)]
+        force: bool,
+        /// The network
+        network: String,
+        /// Name or id
+        instance: String,
+    },
     /// Remove networks
+    #[command(alias = "remove")]
     Rm {
         /// Names
         #[arg(required = true)]

@@ -6,6 +6,7 @@ use crate::format::Template;
 
 /// `tandem ps`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Ps {
     /// Also those that do not run
     #[arg(short, long)]
@@ -19,6 +20,9 @@ pub(crate) struct Ps {
     /// Only the one that was made last
     #[arg(short, long, conflicts_with = "last")]
     pub(crate) latest: bool,
+    /// Show what each wrote, and how much that is with its image
+    #[arg(short, long)]
+    pub(crate) size: bool,
     /// Show commands and digests whole
     #[arg(long)]
     pub(crate) no_trunc: bool,

@@ -1,5 +1,8 @@
 use clap::{Args, Subcommand};
 
+/// The registry of names without one.
+const HUB: &str = "docker.io";
+
 /// Commands that speak with registries.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registry {
@@ -16,7 +19,8 @@ pub(crate) enum Registry {
     Login(Login),
     /// Forget the login for a registry
     Logout {
-        /// The registry, e.g. docker.io or localhost:5000
+        /// The registry, e.g. localhost:5000
+        #[arg(default_value = HUB)]
         registry: String,
     },
 }
@@ -43,6 +47,7 @@ pub(crate) struct Login {
     /// Read the password from standard input
     #[arg(long)]
     pub(crate) password_stdin: bool,
-    /// The registry, e.g. docker.io or localhost:5000
+    /// The registry, e.g. localhost:5000
+    #[arg(default_value = HUB)]
     pub(crate) registry: String,
 }

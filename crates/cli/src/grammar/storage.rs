@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use tandem_app::PruneFilter;
+use tandem_app::{ListFilter, PruneFilter};
 use tandem_model::{MountSource, MountSpec, parse_mount, parse_size, parse_tmpfs, parse_volume};
 
 use super::Listing;
+use crate::format::Template;
 
 /// Options of `run` and `create` about files.
 #[derive(Debug, Args)]
@@ -12,6 +13,9 @@ pub(crate) struct StorageOptions {
     /// Mount a volume or a folder; SRC is a path when it begins with /, . or ~
     #[arg(short, long, value_parser = parse_volume, value_name = "[SRC:]DST[:ro]")]
     volume: Vec<MountSpec>,
+    /// Mount the volumes and folders that another instance has; own mounts go before
+    #[arg(long, value_name = "INSTANCE[:ro]")]
+    pub(crate) volumes_from: Vec<String>,
     /// Mount something, e.g. type=bind,source=/srv,target=/data,readonly
     #[arg(long, value_parser = parse_mount, value_name = "KEY=VALUE,…")]
     mount: Vec<MountSpec>,
@@ -46,6 +50,9 @@ impl StorageOptions {
 pub(crate) enum Volume {
     /// Make a volume and print its name
     Create {
+        /// Where its files are: only local, a folder of this machine
+        #[arg(short, long, default_value = "local", hide_default_value = true, value_parser = ["local"])]
+        driver: String,
         /// Label of the volume
         #[arg(long, value_name = "K=V")]
         label: Vec<String>,
@@ -53,14 +60,25 @@ pub(crate) enum Volume {
         name: Option<String>,
     },
     /// List the volumes
-    Ls(Listing),
+    #[command(alias = "list")]
+    Ls {
+        /// Only those that fit: dangling=true or false, name=PART or label=NAME[=VALUE]
+        #[arg(short, long, value_name = "KEY=VALUE")]
+        filter: Vec<ListFilter>,
+        #[command(flatten)]
+        listing: Listing,
+    },
     /// Print everything known of volumes, as JSON
     Inspect {
+        /// A template of Go's for each, e.g. {{.Mountpoint}}, or json
+        #[arg(short, long, value_name = "TEMPLATE")]
+        format: Option<Template>,
         /// Names
         #[arg(required = true)]
         names: Vec<String>,
     },
     /// Remove volumes that no instance has
+    #[command(alias = "remove")]
     Rm {
         /// Do not mind those that are not there
         #[arg(short, long)]

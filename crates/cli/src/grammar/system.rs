@@ -7,7 +7,13 @@ use super::Json;
 #[derive(Debug, Subcommand)]
 pub(crate) enum System {
     /// Show what the home takes on the disk, and what can be given back
-    Df(Json),
+    Df {
+        /// Show each image, instance and volume
+        #[arg(short = 'v')]
+        each: bool,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Remove what nothing needs: ended instances, unused images and caches
     Prune {
         /// Also images with a name that no instance was made from, and all

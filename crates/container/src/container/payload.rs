@@ -35,7 +35,7 @@ use crate::{
     init::{self, INIT},
     launch::{Prepared, bind_ports, is_fleeting, prepare_rootfs},
     memory::give_back_later,
-    network::{self, Connected, Ground, Leaving},
+    network::{self, Connected, Ground, Leaving, Networks},
     proxy::Published,
     rootfs::InstanceDirs,
     running::{Kin, RunningApp},
@@ -111,6 +111,9 @@ impl Payload for ContainerPayload {
         let mut network = network::connect(launch.store, launch.record, wish).await?;
         launch.record.runtime.ip = network.address;
         launch.record.runtime.links.clone_from(&network.links);
+        launch.record.runtime.addresses.clone_from(&network.addresses);
+        let networks = Networks::of(&network, launch.store, self.dirs.bundle())
+            .map_err(|e| BackendError::engine("the container's network", e))?;
         let way_to = |published: &Published| {
             let way = network.way_to(published.port.port);
             way.map_err(|e| BackendError::engine("publishing ports", e))
@@ -147,7 +150,8 @@ impl Payload for ContainerPayload {
         };
         let running = RunningApp::watch(pid, kin, ends, launch.output.clone(), beside)
             .map_err(|e| BackendError::engine("watching the app", e))?
-            .with_memory_of(subject);
+            .with_memory_of(subject)
+            .on_networks(networks);
         launch.record.runtime.process = u32::try_from(pid).ok().and_then(identity);
         launch.phase(if resumed.is_some() { "restore" } else { "create" }, start);
         Ok(Box::new(running))

@@ -12,7 +12,7 @@ use std::{
     io,
     net::Ipv4Addr,
     os::{
-        fd::{AsRawFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt as _,
     },
     path::PathBuf,
@@ -92,19 +92,65 @@ pub(super) struct Place {
 pub(super) async fn join(bridge: &Bridge, link: &str) -> Result<Place, BackendError> {
     let host = Netlink::open().map_err(failed)?;
     let (namespace, inside) = namespace::make().map_err(failed)?;
+    let inside = Inside { namespace: namespace.as_fd(), netlink: &inside, link: FIRST };
+    let spot = hang(&host, bridge, link, &inside, !bridge.internal).await?;
+    let Spot { address, gateway, nft, warning } = spot;
+    Ok(Place { namespace, address, gateway, nft, warning })
+}
+
+/// Connects a namespace that has a bridge already to another one. With
+/// `way_out` packets go out there, unless the network is closed.
+pub(super) async fn join_too(
+    bridge: &Bridge,
+    link: &str,
+    namespace: &OwnedFd,
+    way_out: bool,
+) -> Result<Spot, BackendError> {
+    let host = Netlink::open().map_err(failed)?;
+    let inside = namespace::inside(namespace, Netlink::open).map_err(failed)?;
+    let name = inside.free_name().await.map_err(failed)?;
+    let inside = Inside { namespace: namespace.as_fd(), netlink: &inside, link: &name };
+    hang(&host, bridge, link, &inside, way_out && !bridge.internal).await
+}
+
+/// Name of a container's first link as it sees it.
+pub(super) const FIRST: &str = "eth0";
+
+/// The inner end of a pair of links.
+struct Inside<'a> {
+    namespace: BorrowedFd<'a>,
+    netlink: &'a Netlink,
+    link: &'a str,
+}
+
+/// Where a pair of links hangs.
+pub(super) struct Spot {
+    pub(super) address: Ipv4Addr,
+    gateway: Ipv4Addr,
+    pub(super) nft: Option<Nft>,
+    pub(super) warning: Option<String>,
+}
+
+async fn hang(
+    host: &Netlink,
+    bridge: &Bridge,
+    link: &str,
+    inside: &Inside<'_>,
+    way_out: bool,
+) -> Result<Spot, BackendError> {
     let lock = namespace::lock().map_err(failed)?;
-    let Made { index, subnet, ports, nft, warning } = find_or_make(&host, bridge).await?;
+    let Made { index, subnet, ports, nft, warning } = find_or_make(host, bridge).await?;
     let taken = ports.into_iter().flatten().collect();
     let wish = bridge.wish.filter(|it| is_free(subnet, &taken, *it));
     let address = wish
         .or_else(|| free_address(subnet, &taken))
         .ok_or_else(|| failed(format!("all addresses of {subnet} are taken")))?;
-    host.add_pair(link, (&bridge.name, index), address, namespace.as_raw_fd())
-        .await
-        .map_err(failed)?;
+    let end = (inside.link, inside.namespace.as_raw_fd());
+    host.add_pair(link, (&bridge.name, index), address, end).await.map_err(failed)?;
     drop(lock);
-    inside.configure_inside(address, subnet, !bridge.internal).await.map_err(failed)?;
-    Ok(Place { namespace, address, gateway: subnet.gateway(), nft, warning })
+    let configured = inside.netlink.configure_inside(inside.link, address, subnet, way_out).await;
+    configured.map_err(failed)?;
+    Ok(Spot { address, gateway: subnet.gateway(), nft, warning })
 }
 
 /// A bridge that is there.

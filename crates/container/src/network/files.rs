@@ -160,7 +160,7 @@ impl EtcFiles {
     pub(crate) fn write(&self, dir: &Path) -> io::Result<Vec<(PathBuf, &'static str)>> {
         let contents = [
             ("hosts", "/etc/hosts", self.hosts.clone()),
-            ("resolv.conf", "/etc/resolv.conf", self.resolv_conf.clone()),
+            (RESOLV_CONF, "/etc/resolv.conf", self.resolv_conf.clone()),
             ("hostname", "/etc/hostname", format!("{}\n", self.hostname)),
         ];
         let mut files = Vec::new();
@@ -172,6 +172,16 @@ impl EtcFiles {
         Ok(files)
     }
 }
+
+/// Makes the resolver of ours the one that a container asks from now on. The
+/// file stays the same one, which is mounted there.
+pub(crate) fn ask_resolver(dir: &Path) -> io::Result<()> {
+    let host = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    fs::write(dir.join(RESOLV_CONF), resolv_conf_inside(&host))
+}
+
+/// Name of a container's `/etc/resolv.conf` among its files.
+const RESOLV_CONF: &str = "resolv.conf";
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@
 //! ```text
 //! bridge   namespace ── eth0 ═ tdm0123abcd ── tandem0 ── translation ── out
 //! NAME     the same on a bridge of its own, with a resolver that knows names
+//! further  beside a bridge: eth1 and so on, each on a bridge of its own ([`further`])
 //! none     namespace with loopback only
 //! host     no namespace: the host's own
 //! ```
@@ -18,6 +19,7 @@ mod bridge;
 mod dns;
 mod files;
 mod forward;
+mod further;
 mod ground;
 mod keeper;
 mod namespace;
@@ -29,6 +31,7 @@ mod store;
 mod table;
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
@@ -48,6 +51,7 @@ use dns::Resolver;
 pub use dns::fuzz as dns_fuzz;
 use files::EtcFiles;
 pub(crate) use files::name_servers;
+pub(crate) use further::Networks;
 pub(crate) use ground::Ground;
 use ground::Place;
 pub use keeper::{NETWORK, network_main};
@@ -87,6 +91,8 @@ pub(crate) struct Connected {
     reach: Option<IpAddr>,
     /// Links on the host that are its own.
     pub(crate) links: Vec<String>,
+    /// Its addresses on further networks, by their names.
+    pub(crate) addresses: BTreeMap<String, IpAddr>,
     /// Its name, for itself.
     pub(crate) hostname: String,
     files: EtcFiles,
@@ -107,7 +113,14 @@ pub(crate) async fn connect(
     record: &InstanceRecord,
     wish: Option<Ipv4Addr>,
 ) -> Result<Connected, BackendError> {
-    let connected = connect_to(store, record, wish).await?;
+    let mut connected = connect_to(store, record, wish).await?;
+    for network in &record.spec.options.networks {
+        let Some(namespace) = &connected.namespace else { break };
+        let (joined, warnings) = further::join(store, record, &network.name, namespace).await?;
+        connected.addresses.insert(network.name.clone(), joined.address);
+        connected.links.push(joined.link);
+        connected.warnings.extend(warnings);
+    }
     let files = connected.files.knowing(&record.spec.options.hosts, connected.gateway);
     let files = files.ok_or_else(|| {
         let text = "--add-host with host-gateway needs a network that this machine is on: with \
@@ -159,7 +172,8 @@ async fn on_bridge(
     let ground = Ground::take(store.home())?;
     let place = ground::on(ground.as_ref(), async || bridge::join(bridge, &link).await).await?;
     let address = IpAddr::V4(place.address);
-    let named = matches!(record.spec.options.network, NetworkChoice::Named(_));
+    let options = &record.spec.options;
+    let named = matches!(options.network, NetworkChoice::Named(_)) || !options.networks.is_empty();
     // The shared bridge does without a resolver of ours where it can: names
     // are not known there, as in Docker, and a start is quicker.
     let files = (!named)
@@ -210,6 +224,7 @@ impl Connected {
             gateway: None,
             reach: None,
             links: Vec::new(),
+            addresses: BTreeMap::new(),
             hostname,
             files,
             bridge: None,
@@ -284,8 +299,26 @@ pub(crate) async fn leave(
     home: &Home,
     record: &InstanceRecord,
 ) -> Result<Vec<String>, BackendError> {
-    let Some(bridge) = bridge_of(home, record) else { return Ok(Vec::new()) };
-    let link = link_of(&record.id);
+    let mut removed = leave_further(home, record).await?;
+    if let Some(bridge) = bridge_of(home, record) {
+        removed.extend(leave_way(home, (bridge, link_of(&record.id))).await?);
+    }
+    Ok(removed)
+}
+
+async fn leave_further(home: &Home, record: &InstanceRecord) -> Result<Vec<String>, BackendError> {
+    let mut removed = Vec::new();
+    for way in further::ways(home, record) {
+        removed.extend(leave_way(home, way).await?);
+    }
+    Ok(removed)
+}
+
+/// The same for one bridge and the link to it.
+async fn leave_way(
+    home: &Home,
+    (bridge, link): (String, String),
+) -> Result<Vec<String>, BackendError> {
     match Place::of(home)? {
         Place::Present => Leaving::begin(bridge, link)?.finish().await,
         Place::Own(ground) => {
@@ -304,7 +337,10 @@ pub(crate) async fn begin_to_leave(
     record: &InstanceRecord,
 ) -> Result<Option<Leaving>, BackendError> {
     match (bridge_of(home, record), Place::of(home)?) {
-        (Some(bridge), Place::Present) => Leaving::begin(bridge, link_of(&record.id)).map(Some),
+        (Some(bridge), Place::Present) => {
+            leave_further(home, record).await?;
+            Leaving::begin(bridge, link_of(&record.id)).map(Some)
+        }
         _ => leave(home, record).await.map(|_| None),
     }
 }

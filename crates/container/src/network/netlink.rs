@@ -118,25 +118,25 @@ impl Netlink {
     }
 
     /// Makes a pair of links: `name` here, up, on the bridge and in its group;
-    /// `eth0`, down
-    /// (the kernel cannot make it up), in the network namespace behind the
-    /// descriptor.
+    /// `inside.0`, down (the kernel cannot make it up), in the network namespace
+    /// behind the descriptor `inside.1`.
     pub(crate) async fn add_pair(
         &self,
         name: &str,
         bridge: (&str, u32),
         address: Ipv4Addr,
-        namespace: i32,
+        inside: (&str, i32),
     ) -> Result<()> {
+        let (inside, namespace) = inside;
         let (bridge, index) = bridge;
         let mut peer = LinkMessage::default();
         peer.attributes = vec![
-            LinkAttribute::IfName(INSIDE.into()),
+            LinkAttribute::IfName(inside.into()),
             LinkAttribute::Address(hardware_address(0x02, address).to_vec()),
             LinkAttribute::NetNsFd(namespace),
         ];
         peer.attributes.extend(ONE_QUEUE);
-        let pair = LinkMessageBuilder::<LinkVeth>::new(name, INSIDE)
+        let pair = LinkMessageBuilder::<LinkVeth>::new(name, inside)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .address(hardware_address(0x06, address).to_vec())
             .controller(index)
@@ -148,15 +148,27 @@ impl Netlink {
         self.handle.link().add(pair).execute().await
     }
 
-    /// Inside a container's namespace: address, links up, default route where
-    /// there is a `way_out`.
+    /// Inside a container's namespace: a name that none of its links has.
+    pub(crate) async fn free_name(&self) -> Result<String> {
+        for number in 0..MOST_LINKS {
+            let name = format!("eth{number}");
+            if self.index(&name).await?.is_none() {
+                return Ok(name);
+            }
+        }
+        Err(rtnetlink::Error::RequestFailed)
+    }
+
+    /// Inside a container's namespace: address of the link `name`, links up,
+    /// default route where there is a `way_out`.
     pub(crate) async fn configure_inside(
         &self,
+        name: &str,
         address: Ipv4Addr,
         subnet: Subnet,
         way_out: bool,
     ) -> Result<()> {
-        let index = self.index(INSIDE).await?.ok_or(rtnetlink::Error::RequestFailed)?;
+        let index = self.index(name).await?.ok_or(rtnetlink::Error::RequestFailed)?;
         self.handle.address().add(index, address.into(), subnet.prefix()).execute().await?;
         let route = RouteMessageBuilder::<Ipv4Addr>::new()
             .gateway(subnet.gateway())
@@ -227,17 +239,19 @@ impl Netlink {
 const ONE_QUEUE: [LinkAttribute; 2] =
     [LinkAttribute::NumTxQueues(1), LinkAttribute::NumRxQueues(1)];
 
-/// Name of a container's link as it sees it.
-const INSIDE: &str = "eth0";
+/// Links that one container is given at most.
+const MOST_LINKS: u32 = 1024;
 
 /// The number of the group of a bridge's links: any but 0, which is that of
 /// all others.
 fn group_of(bridge: &str) -> u32 {
-    // FNV-1a.
-    let hash = bridge
-        .bytes()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash | 1 << 31
+    hash_of(bridge) | 1 << 31
+}
+
+/// A number for a name, by FNV-1a.
+pub(super) fn hash_of(name: &str) -> u32 {
+    name.bytes()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 fn name_of(link: &LinkMessage) -> Option<&str> {

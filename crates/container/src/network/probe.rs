@@ -3,6 +3,7 @@ use std::{io, os::fd::AsRawFd as _};
 use nix::sched::{CloneFlags, unshare};
 
 use super::{
+    bridge::FIRST,
     namespace,
     nat::{Nft, find, forwards},
     netlink::Netlink,
@@ -29,10 +30,11 @@ pub(crate) fn probe_bridge() -> io::Result<()> {
             let subnet = tandem_model::Subnet::new([10, 200, 0, 0].into(), 22);
             let address = [10, 200, 0, 2].into();
             let bridge = host.add_bridge(super::BRIDGE, subnet).await.map_err(io::Error::other)?;
-            host.add_pair("tdmprobe", (super::BRIDGE, bridge), address, namespace.as_raw_fd())
+            let end = (FIRST, namespace.as_raw_fd());
+            host.add_pair("tdmprobe", (super::BRIDGE, bridge), address, end)
                 .await
                 .map_err(io::Error::other)?;
-            inside.configure_inside(address, subnet, true).await.map_err(io::Error::other)
+            inside.configure_inside(FIRST, address, subnet, true).await.map_err(io::Error::other)
         })
     })
 }

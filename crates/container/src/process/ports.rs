@@ -19,8 +19,8 @@ pub(super) fn publish(record: &mut InstanceRecord) -> Result<Vec<Task>, BackendE
     let mut taken = Vec::new();
     for wanted in record.spec.ports.clone() {
         free(wanted)?;
-        if wanted.host_port == wanted.port {
-            taken.push(wanted);
+        if wanted.candidates().contains(&wanted.port) {
+            taken.push(wanted.at(wanted.port));
             continue;
         }
         let published = Published::bind(wanted)?;
@@ -35,7 +35,7 @@ pub(super) fn publish(record: &mut InstanceRecord) -> Result<Vec<Task>, BackendE
 /// Refuses a port that the app could not bind, lest somebody else's program
 /// be taken for it.
 fn free(wanted: PortMap) -> Result<(), BackendError> {
-    let inside = PortMap { host_port: wanted.port, ..wanted };
+    let inside = wanted.at(wanted.port);
     let place = (Ipv4Addr::UNSPECIFIED, wanted.port);
     let bound = match wanted.protocol {
         Protocol::Tcp => TcpListener::bind(place).map(drop),

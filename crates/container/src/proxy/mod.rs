@@ -7,8 +7,10 @@ mod way;
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener, UdpSocket as StdSocket},
+    os::fd::OwnedFd,
 };
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
 use tandem_backend::BackendError;
 use tandem_model::{PortMap, Protocol};
 use tokio::net::{TcpListener, UdpSocket};
@@ -31,15 +33,18 @@ enum Bound {
 }
 
 impl Published {
-    /// Binds the host's side; port zero takes any free one.
+    /// Binds the host's side; port zero takes any free one, and a range the
+    /// first of its own.
     pub(crate) fn bind(wanted: PortMap) -> Result<Self, BackendError> {
-        let address = SocketAddr::new(wanted.host_ip, wanted.host_port);
-        let bound = match wanted.protocol {
-            Protocol::Tcp => listen(address),
-            Protocol::Udp => receive(address),
-        };
+        let bound = wanted.first_free(|port| {
+            let address = SocketAddr::new(port.host_ip, port.host_port);
+            match port.protocol {
+                Protocol::Tcp => listen(address),
+                Protocol::Udp => receive(address),
+            }
+        });
         let (socket, address) = bound.map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => BackendError::PortInUse(wanted),
+            io::ErrorKind::AddrInUse => BackendError::in_use(wanted),
             io::ErrorKind::PermissionDenied => BackendError::Unavailable {
                 what: format!("port {}", wanted.host_port),
                 why: "only root may publish so low a port here".into(),
@@ -51,7 +56,7 @@ impl Published {
             },
             _ => BackendError::PortRefused { port: wanted, source },
         })?;
-        Ok(Self { socket, port: PortMap { host_port: address.port(), ..wanted } })
+        Ok(Self { socket, port: wanted.at(address.port()) })
     }
 
     /// Passes what comes on to the app.
@@ -63,15 +68,36 @@ impl Published {
     }
 }
 
+/// Connections that wait for the proxy, as many as of the standard library's.
+const BACKLOG: i32 = 128;
+
+/// A socket at this very address: one of version 6 has none of version 4, which
+/// may be published beside it (ipv6(7)).
+fn socket_at(address: SocketAddr, kind: SocketType) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    if kind == SocketType::STREAM {
+        // Connections that are over need not be waited for.
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    Ok(socket)
+}
+
 fn listen(address: SocketAddr) -> io::Result<(Bound, SocketAddr)> {
-    let listener = StdListener::bind(address)?;
+    let socket = socket_at(address, SocketType::STREAM)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    let listener = StdListener::from(socket);
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok((Bound::Tcp(TcpListener::from_std(listener)?), address))
 }
 
 fn receive(address: SocketAddr) -> io::Result<(Bound, SocketAddr)> {
-    let socket = StdSocket::bind(address)?;
+    let socket = StdSocket::from(socket_at(address, SocketType::DGRAM)?);
     socket.set_nonblocking(true)?;
     let address = socket.local_addr()?;
     Ok((Bound::Udp(UdpSocket::from_std(socket)?), address))
@@ -79,8 +105,6 @@ fn receive(address: SocketAddr) -> io::Result<(Bound, SocketAddr)> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::{TcpListener, TcpStream},
@@ -90,8 +114,7 @@ mod tests {
     use super::*;
 
     fn map(host_port: u16) -> PortMap {
-        let host_ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        PortMap { host_ip, host_port, port: 80, protocol: Protocol::Tcp }
+        PortMap::anywhere(80, Protocol::Tcp).at(host_port)
     }
 
     fn proxy_to(app: SocketAddr) -> (Task, SocketAddr) {
@@ -108,6 +131,48 @@ mod tests {
         assert_ne!(first.port.host_port, 0);
         let error = Published::bind(first.port).unwrap_err();
         assert!(matches!(error, BackendError::PortInUse(port) if port == first.port), "{error}");
+    }
+
+    #[test]
+    fn both_versions_have_the_same_port() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        let at = |ip: &str, port| {
+            let host_ip = ip.parse().unwrap();
+            Published::bind(PortMap { host_ip, ..map(port) })
+        };
+        let four = at("0.0.0.0", 0).unwrap();
+        match at("::", four.port.host_port) {
+            // A machine without version 6.
+            Err(BackendError::PortRefused { .. }) => {}
+            six => assert_eq!(six.unwrap().port.host_port, four.port.host_port),
+        }
+        assert!(at("0.0.0.0", four.port.host_port).is_err());
+    }
+
+    #[test]
+    fn of_a_range_the_first_free_port_is_bound() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _inside = runtime.enter();
+        // Two neighbours, of which the first is taken.
+        let (held, range) = std::iter::repeat_with(|| Published::bind(map(0)).unwrap())
+            .take(100)
+            .find_map(|held| {
+                let first = held.port.host_port;
+                let last = first.checked_add(1)?;
+                StdListener::bind(("127.0.0.1", last)).ok()?;
+                Some((held, PortMap { host_last: Some(last), ..map(first) }))
+            })
+            .unwrap();
+        let second = Published::bind(range).unwrap();
+        assert_eq!(second.port, map(held.port.host_port + 1));
+        let error = Published::bind(range).unwrap_err();
+        assert!(matches!(error, BackendError::PortsInUse { port, .. } if port == range), "{error}");
+        let told = error.to_string();
+        assert!(
+            told.starts_with("all ports from 127.0.0.1:") && told.contains(" are in "),
+            "{told}"
+        );
     }
 
     #[tokio::test]

@@ -119,9 +119,7 @@ fn run(spec: &StepSpec, filter: &Filter, socket: &UnixStream) -> Result<i32, Bac
     }
     root.make_dirs(spec.cwd.as_ref())
         .map_err(|e| BackendError::io("make the working directory", &spec.cwd, e))?;
-    let files: &[(&Path, &Path)] =
-        &[("/etc/resolv.conf", "/etc/resolv.conf"), ("/etc/hosts", "/etc/hosts")]
-            .map(|(source, place)| (Path::new(source), Path::new(place)));
+    let files = &there(["/etc/resolv.conf", "/etc/hosts"].map(Path::new));
     let mut stubs = make_stubs(&root, merged, files).map_err(failed)?;
     mount_all(&spec.mounts, &root, merged, &mut stubs).map_err(failed)?;
     // The program may be among what is mounted.
@@ -145,6 +143,12 @@ fn run(spec: &StepSpec, filter: &Filter, socket: &UnixStream) -> Result<i32, Bac
     let _ = umount2(merged, MntFlags::MNT_DETACH);
     stubs.remove(&spec.upper).map_err(failed)?;
     Ok(code)
+}
+
+/// Those of the machine's files that it has, each with its place in the image,
+/// which is the same. Where it has one of them not, the image's own stays.
+fn there<'p>(files: impl IntoIterator<Item = &'p Path>) -> Vec<(&'p Path, &'p Path)> {
+    files.into_iter().filter(|file| file.is_file()).map(|file| (file, file)).collect()
 }
 
 /// Makes the places to mount on while the layer can still be watched. As with
@@ -211,5 +215,24 @@ fn wait(child: &OwnedFd, socket: &UnixStream) -> Result<i32, BackendError> {
         let _ = pidfd_send_signal(child, Signal::KILL);
         let _ = waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
         return Err(BackendError::Cancelled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_the_machine_lacks_is_not_mounted() {
+        let dir = tempfile::tempdir().unwrap();
+        let [hosts, resolv, lost] =
+            ["hosts", "resolv.conf", "lost"].map(|name| dir.path().join(name));
+        std::fs::write(&hosts, "").unwrap();
+        // As a machine without its resolver has it.
+        std::os::unix::fs::symlink("run/stub.conf", &resolv).unwrap();
+        let found = there([&resolv, &lost, &hosts].map(PathBuf::as_path));
+        assert_eq!(found, [(hosts.as_path(), hosts.as_path())]);
     }
 }

@@ -38,5 +38,4 @@ pub use load::load;
 pub use parts::{LayoutPart, PartSource, layout_parts};
 pub use save::{ArchiveFormat, save, save_into};
 
-/// Asked often; whoever says yes ends the work, and nothing of it stays.
-pub(crate) type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
+use crate::Stop;

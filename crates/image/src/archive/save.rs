@@ -51,6 +51,10 @@ pub fn save(
     let draft = tandem_home::Draft::beside(path, 0o644).map_err(io)?;
     save_into(store, images, format, draft.file(), stop, on_progress)?;
     draft.file().sync_all().map_err(io)?;
+    // That may take its time.
+    if stop() {
+        return Err(ArchiveError::Stopped.into());
+    }
     draft.keep(path).map_err(io)
 }
 

@@ -61,20 +61,21 @@ impl Child {
         on_line: &mut dyn FnMut(&str),
         cancelled: &dyn Fn() -> bool,
     ) -> Result<(), BootstrapError> {
-        let mut errors: Vec<String> = Vec::new();
+        let (mut errors, mut last) = (Vec::new(), Vec::new());
         loop {
             if cancelled() {
                 return Err(BootstrapError::Cancelled);
             }
             match self.lines.recv_timeout(ASK) {
                 Ok(line) => {
-                    if line.starts_with("E:") || line.contains("rror") {
-                        errors.push(line.clone());
-                    }
                     let noise = NOISE.iter().any(|noise| line.starts_with(noise))
                         || REFUSED.iter().any(|refused| line.contains(refused));
                     if !noise {
                         on_line(&line);
+                        keep(&mut last, &line);
+                    }
+                    if line.starts_with("E:") || line.contains("rror") {
+                        keep(&mut errors, &line);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -86,8 +87,8 @@ impl Child {
         if status.success() {
             return Ok(());
         }
-        let last = errors.len().saturating_sub(3);
-        let reason = format!("{status}: {}", errors[last..].join("; "));
+        let told = if errors.is_empty() { last } else { errors };
+        let reason = format!("{status}: {}", told.join("; "));
         Err(BootstrapError::Failed { reason: reason.trim_end_matches([':', ' ']).to_owned() })
     }
 
@@ -99,6 +100,18 @@ impl Child {
             let _ = kill_process_group(group, signal);
         }
     }
+}
+
+/// Lines that a message has room for.
+const KEPT: usize = 3;
+
+/// Puts a line behind those before, of which the first goes where there are
+/// too many.
+fn keep(lines: &mut Vec<String>, line: &str) {
+    if lines.len() == KEPT {
+        lines.remove(0);
+    }
+    lines.push(line.to_owned());
 }
 
 impl Drop for Child {
@@ -139,6 +152,9 @@ mod tests {
         assert_eq!(lines, ["one", "two", "E: no mirror"]);
         let text = error.to_string();
         assert!(text.contains("no mirror") && text.contains('3'), "{text}");
+        let script = "for word in a b c d; do echo line $word; done; exit 4";
+        let text = sh(script).run(&mut |_| (), &|| false).unwrap_err().to_string();
+        assert!(text.contains("4: line b; line c; line d)"), "{text}");
     }
 
     #[test]

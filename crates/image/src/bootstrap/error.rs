@@ -16,11 +16,9 @@ pub enum BootstrapError {
         package: &'static str,
     },
     /// The program ended with an error.
-    #[error(
-        "mmdebstrap could not make the base image ({reason}): check that the Debian mirror in apt's sources can be reached (apt-get update)"
-    )]
+    #[error("mmdebstrap could not make the base image ({reason}): {}", next(reason))]
     Failed {
-        /// Its exit status and its last error lines.
+        /// Its exit status and what it complained of, or printed, last.
         reason: String,
     },
     /// The disk is too full to begin.
@@ -56,6 +54,28 @@ pub enum BootstrapError {
     },
 }
 
+/// How apt and its methods begin to say that they cannot get something.
+const MIRROR: [&str; 9] = [
+    "Failed to fetch",
+    "Unable to fetch",
+    "Could not connect",
+    "Could not resolve",
+    "Cannot initiate the connection",
+    "Temporary failure resolving",
+    "does not have a Release file",
+    "is not signed",
+    "Connection failed",
+];
+
+/// What to do about it: only what apt says of the mirror is the mirror's fault.
+fn next(reason: &str) -> &'static str {
+    if MIRROR.iter().any(|words| reason.contains(words)) {
+        "check that the Debian mirror in apt's sources can be reached (apt-get update)"
+    } else {
+        "that is what it printed last; mend that and try again"
+    }
+}
+
 impl BootstrapError {
     /// What somebody can act on.
     pub fn code(&self) -> ErrorCode {
@@ -78,5 +98,20 @@ impl BootstrapError {
     ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mirror_is_blamed_for_what_is_its_fault_only() {
+        let told = |reason: &str| BootstrapError::Failed { reason: reason.to_owned() }.to_string();
+        let far =
+            told("exit status: 25: E: Failed to fetch http://x/Release  Could not resolve 'x'");
+        assert!(far.contains("mirror in apt's sources"), "{far}");
+        let other = told("exit status: 1: E: chroot directory is not empty");
+        assert!(other.contains("is not empty") && !other.contains("mirror"), "{other}");
     }
 }

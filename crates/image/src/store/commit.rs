@@ -9,7 +9,9 @@ use oci_spec::image::MediaType;
 use tandem_model::Digest;
 
 use super::{Store, gzip::Gzip, hash::HashWrite};
-use crate::{ImageError, Layer, LayerError, NewLayer, image::chain_id, layer::pack};
+use crate::{
+    ImageError, Layer, LayerError, NewLayer, Stop, Stoppable, image::chain_id, layer::pack,
+};
 
 impl Store {
     /// Makes a layer of an overlay's upper folder (or of any folder, for a
@@ -24,11 +26,22 @@ impl Store {
         upper: &Path,
         parent_chain: Option<&Digest>,
     ) -> Result<NewLayer, ImageError> {
+        self.commit_layer_dir_until(upper, parent_chain, &|| false)
+    }
+
+    /// [`Self::commit_layer_dir`] that ends with an error soon after `stop`
+    /// says so, and then has made nothing.
+    pub fn commit_layer_dir_until(
+        &self,
+        upper: &Path,
+        parent_chain: Option<&Digest>,
+        stop: Stop<'_>,
+    ) -> Result<NewLayer, ImageError> {
         // What the folder itself looks like is no part of a layer; all
         // unpacked layers have the same.
         let public = fs::Permissions::from_mode(0o755);
         fs::set_permissions(upper, public).map_err(ImageError::io("set the mode of", upper))?;
-        let layer = self.pack_blob(upper)?;
+        let layer = self.pack_blob(upper, stop)?;
         let chain_id = chain_id(parent_chain, &layer.diff_id);
         let _lock = self.lock_layer(&chain_id)?;
         let dir = self.layer_dir(&chain_id);
@@ -40,12 +53,12 @@ impl Store {
         Ok(NewLayer { digest: layer.digest, diff_id: layer.diff_id, size: layer.size, chain_id })
     }
 
-    fn pack_blob(&self, upper: &Path) -> Result<Layer, ImageError> {
+    fn pack_blob(&self, upper: &Path, stop: Stop<'_>) -> Result<Layer, ImageError> {
         let failed = |error: LayerError| ImageError::layer(upper.display())(error);
         let write = |error| failed(LayerError::io("write", b"the archive")(error));
         let gzip = Gzip::new(self.blob_writer()?).map_err(write)?;
         let mut tar = BufWriter::with_capacity(128 << 10, HashWrite::new(gzip));
-        pack(upper, &mut tar).map_err(failed)?;
+        pack(upper, Stoppable::new(&mut tar, stop)).map_err(failed)?;
         tar.flush().map_err(write)?;
         let hashed = tar.into_inner().map_err(|e| write(e.into_error()))?;
         let (gzip, diff_id) = hashed.finish();

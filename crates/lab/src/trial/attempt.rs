@@ -115,7 +115,7 @@ impl<'a> Attempt<'a> {
             IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
             ip => ip,
         };
-        port.host_port = free_port(port.host_ip)?;
+        *port = port.at(free_port(port.host_ip)?);
         let addr = SocketAddr::new(ip, port.host_port);
         spec.name.clone_from(&self.request.name);
         spec.owner = identity(std::process::id());

@@ -42,12 +42,7 @@ pub(crate) fn lane(
 }
 
 pub(crate) fn setup(lane: Lane, backend: Arc<dyn Backend>) -> LaneSetup {
-    let port = PortMap {
-        host_ip: Ipv4Addr::LOCALHOST.into(),
-        host_port: 0,
-        port: 8080,
-        protocol: Protocol::Tcp,
-    };
+    let port = PortMap::anywhere(8080, Protocol::Tcp);
     let spec = InstanceSpec {
         name: format!("hello-{}", lane.backend),
         backend: lane.backend,

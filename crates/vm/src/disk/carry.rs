@@ -10,6 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tandem_backend::BackendError;
 use tandem_home::{Home, Lock, make_private_dir};
+use tandem_image::{Stop, Stoppable};
 
 use super::{BaseRecord, Chain, base::disks, sparse};
 
@@ -41,39 +42,44 @@ pub const MEMORY_PART: &str = "memory.packed";
 
 /// Packs the disk of the instance in `dir`: `chain`, and the layers that
 /// `others` need, into the folder `out`. Nobody may write to them meanwhile.
+/// It ends with an error soon after `stop` says so, as all here does.
 pub fn pack_disk(
     home: &Home,
     dir: &Path,
     chain: Chain,
     others: &[&Chain],
     out: &Path,
+    stop: Stop<'_>,
 ) -> Result<Carried, BackendError> {
     let base = BaseRecord::load(dir)?.ok_or_else(|| {
         let reason = "the instance has never run, so it has no disk: start it once with `tandem start`, and try again";
         BackendError::engine("packing the disk", reason)
     })?;
-    pack_file(&base.find(home)?, &out.join(BASE_PART))?;
+    pack_file(&base.find(home)?, &out.join(BASE_PART), stop)?;
     let all: BTreeSet<_> = others.iter().copied().chain([&chain]).flat_map(Chain::names).collect();
     for name in all {
-        pack_file(&dir.join(name), &out.join(name))?;
+        pack_file(&dir.join(name), &out.join(name), stop)?;
     }
     Ok(Carried { chain, base })
 }
 
 /// Packs one file.
-pub fn pack_file(from: &Path, to: &Path) -> Result<(), BackendError> {
+pub fn pack_file(from: &Path, to: &Path, stop: Stop<'_>) -> Result<(), BackendError> {
     let source = File::open(from).map_err(|e| BackendError::io("open", from, e))?;
-    let packed = File::create_new(to).map(BufWriter::new).and_then(|to| sparse::pack(&source, to));
+    let packed = File::create_new(to).map(BufWriter::new);
+    let packed = packed.and_then(|to| sparse::pack(&source, to, stop));
     packed.map_err(|e| BackendError::io("write", to, e))
 }
 
 /// Unpacks one file.
-pub fn unpack_file(from: &Path, to: &Path) -> Result<(), CarryError> {
+pub fn unpack_file(from: &Path, to: &Path, stop: Stop<'_>) -> Result<(), CarryError> {
     let source = File::open(from).map_err(|e| BackendError::io("open", from, e))?;
     let target = File::create_new(to).map_err(|e| BackendError::io("make", to, e))?;
-    sparse::unpack(BufReader::new(source), &target).map_err(|e| match e.kind() {
-        io::ErrorKind::StorageFull => BackendError::io("write", to, e).into(),
-        _ => CarryError::Unfit(format!("{} cannot be unpacked: {e}", name_of(from))),
+    sparse::unpack(BufReader::new(Stoppable::new(source, stop)), &target).map_err(|e| {
+        match e.kind() {
+            io::ErrorKind::StorageFull => BackendError::io("write", to, e).into(),
+            _ => CarryError::Unfit(format!("{} cannot be unpacked: {e}", name_of(from))),
+        }
     })
 }
 
@@ -91,15 +97,16 @@ pub fn unpack_disk(
     others: &[&Chain],
     to: &Path,
     scratch: &Path,
+    stop: Stop<'_>,
 ) -> Result<(), CarryError> {
     let all: BTreeSet<_> =
         others.iter().copied().chain([&carried.chain]).flat_map(Chain::names).collect();
     for name in all {
         let layer = to.join(name);
-        unpack_file(&from.join(name), &layer)?;
+        unpack_file(&from.join(name), &layer, stop)?;
         harmless(&layer, carried.base.size).map_err(CarryError::Unfit)?;
     }
-    let base = install_base(home, from, &carried.base, scratch)?;
+    let base = install_base(home, from, &carried.base, scratch, stop)?;
     base.save(to)?;
     carried.chain.save(to)?;
     Ok(())
@@ -110,6 +117,7 @@ fn install_base(
     from: &Path,
     wanted: &BaseRecord,
     scratch: &Path,
+    stop: Stop<'_>,
 ) -> Result<BaseRecord, CarryError> {
     make_private_dir(&disks(home)).map_err(BackendError::from)?;
     let _lock = Lock::exclusive(&disks(home).join(".lock")).map_err(BackendError::from)?;
@@ -120,7 +128,7 @@ fn install_base(
         return Ok(wanted.clone());
     }
     let fresh = scratch.join("base");
-    unpack_file(&from.join(BASE_PART), &fresh)?;
+    unpack_file(&from.join(BASE_PART), &fresh, stop)?;
     let mut found = BaseRecord::of(&fresh)?;
     if (found.size, &found.mark) != (wanted.size, &wanted.mark) {
         return Err(CarryError::Unfit("the disk beneath is another one".to_owned()));
@@ -220,8 +228,9 @@ mod tests {
         let first = Chain::load(&from).unwrap();
         let second = first.grow(&from).unwrap();
 
-        let carried = pack_disk(&here, &from, first.clone(), &[&second], &parts).unwrap();
-        unpack_disk(&there, &parts, &carried, &[&second], &to, &scratch).unwrap();
+        let carried =
+            pack_disk(&here, &from, first.clone(), &[&second], &parts, &|| false).unwrap();
+        unpack_disk(&there, &parts, &carried, &[&second], &to, &scratch, &|| false).unwrap();
         assert_eq!(Chain::load(&to).unwrap(), first);
         assert!(to.join(second.top()).exists());
         let found = BaseRecord::load(&to).unwrap().unwrap().find(&there).unwrap();
@@ -234,7 +243,8 @@ mod tests {
             make_private_dir(&to).unwrap();
             let _ = fs::remove_file(scratch.join("base"));
             let carried = Carried { base, ..carried.clone() };
-            unpack_disk(&there, &parts, &carried, &[], &to, &scratch).map_err(|e| e.to_string())
+            unpack_disk(&there, &parts, &carried, &[], &to, &scratch, &|| false)
+                .map_err(|e| e.to_string())
         };
         let base = carried.base.clone();
         let up = BaseRecord { name: "../a".to_owned(), ..base.clone() };
@@ -250,10 +260,10 @@ mod tests {
         bytes[79] = 4;
         fs::write(from.join("disk.qcow2"), bytes).unwrap();
         fs::remove_file(parts.join("disk.qcow2")).unwrap();
-        pack_file(&from.join("disk.qcow2"), &parts.join("disk.qcow2")).unwrap();
+        pack_file(&from.join("disk.qcow2"), &parts.join("disk.qcow2"), &|| false).unwrap();
         fs::remove_dir_all(&to).unwrap();
         make_private_dir(&to).unwrap();
-        let refused = unpack_disk(&there, &parts, &carried, &[], &to, &scratch);
+        let refused = unpack_disk(&there, &parts, &carried, &[], &to, &scratch, &|| false);
         assert!(refused.unwrap_err().to_string().contains("another file"));
     }
 

@@ -26,7 +26,7 @@ pub fn unpack(source: impl io::Read, file: &File) -> io::Result<()> {
 
 /// Packs a file with holes.
 pub fn pack(file: &File, target: impl io::Write) -> io::Result<()> {
-    sparse::pack(file, target)
+    sparse::pack(file, target, &|| false)
 }
 
 /// The size of a disk from elsewhere, by its beginning and its last bytes.

@@ -15,6 +15,7 @@ use std::{
 };
 
 use rustix::fs::{SeekFrom as Rustix, seek};
+use tandem_image::{Stop, Stoppable};
 
 const MAGIC: &[u8; 16] = b"tandem-sparse-1\n";
 
@@ -24,8 +25,8 @@ const LARGEST: u64 = 1 << 44;
 /// zstd's quickest level that still finds repetitions.
 const LEVEL: i32 = 1;
 
-/// Writes `file` with its holes left out.
-pub(crate) fn pack(mut file: &File, target: impl Write) -> io::Result<()> {
+/// Writes `file` with its holes left out, unless `stop` says otherwise.
+pub(crate) fn pack(mut file: &File, target: impl Write, stop: Stop<'_>) -> io::Result<()> {
     let size = file.metadata()?.len();
     let mut target = zstd::Encoder::new(target, LEVEL)?;
     target.write_all(MAGIC)?;
@@ -36,7 +37,7 @@ pub(crate) fn pack(mut file: &File, target: impl Write) -> io::Result<()> {
         target.write_all(&begin.to_le_bytes())?;
         target.write_all(&(end - begin).to_le_bytes())?;
         file.seek(SeekFrom::Start(begin))?;
-        let copied = io::copy(&mut file.take(end - begin), &mut target)?;
+        let copied = io::copy(&mut Stoppable::new(file.take(end - begin), stop), &mut target)?;
         if copied != end - begin {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -135,7 +136,7 @@ mod tests {
         file.write_all_at(&[7; 5000], 1 << 20).unwrap();
         file.write_all_at(&[8; 10], (64 << 20) - 10).unwrap();
         let mut packed = Vec::new();
-        pack(&file, &mut packed).unwrap();
+        pack(&file, &mut packed, &|| false).unwrap();
         assert!(packed.len() < 4096, "{}", packed.len());
         let back = tempfile::tempfile().unwrap();
         unpack(&packed[..], &back).unwrap();
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn an_empty_file_is_one_too() {
         let mut packed = Vec::new();
-        pack(&tempfile::tempfile().unwrap(), &mut packed).unwrap();
+        pack(&tempfile::tempfile().unwrap(), &mut packed, &|| false).unwrap();
         let back = tempfile::tempfile().unwrap();
         unpack(&packed[..], &back).unwrap();
         assert_eq!(back.metadata().unwrap().len(), 0);

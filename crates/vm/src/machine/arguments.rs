@@ -346,7 +346,7 @@ impl Arguments<'_> {
         }
         let mut user = String::from("user,id=net,ipv6=off");
         for port in self.ports {
-            let PortMap { host_ip, host_port, port, protocol } = port;
+            let PortMap { host_ip, host_port, port, protocol, .. } = port;
             let _ = write!(user, ",hostfwd={protocol}:{host_ip}:{host_port}-10.0.2.15:{port}");
         }
         line.option("-netdev", user);

@@ -22,6 +22,7 @@ pub(crate) use nodes::{
 };
 pub(crate) use process::{Machine, Pages, Started};
 pub(crate) use program::{QEMU_FIX, Qemu};
+pub use shape::machine_size;
 pub(crate) use shape::{BLOCK, DEFAULT_MEMORY, LEAST_FOR_SYSTEM, LEAST_MEMORY, Shape};
 pub(crate) use uefi::Uefi;
 pub(crate) use user::User;

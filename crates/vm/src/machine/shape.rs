@@ -4,6 +4,18 @@ use tandem_model::{Accelerator, Resources};
 /// Memory of a machine without a limit of its own, bytes.
 pub(crate) const DEFAULT_MEMORY: u64 = 512 << 20;
 
+/// Thousandths of a processor that it has then.
+const DEFAULT_CPUS: u32 = 1000;
+
+/// What a machine with these limits has: the usual where they say nothing.
+pub fn machine_size(limits: &Resources) -> Resources {
+    Resources {
+        memory_bytes: limits.memory_bytes.or(Some(DEFAULT_MEMORY)),
+        milli_cpus: limits.milli_cpus.or(Some(DEFAULT_CPUS)),
+        ..*limits
+    }
+}
+
 /// The least that the kernel and our init come up with, bytes.
 pub(crate) const LEAST_MEMORY: u64 = 128 << 20;
 
@@ -68,7 +80,7 @@ impl Shape {
             let least = least >> 20;
             return Err(format!("such a virtual machine needs {least} MB of memory at least"));
         }
-        let cpus = resources.milli_cpus.unwrap_or(1000).div_ceil(1000);
+        let cpus = resources.milli_cpus.unwrap_or(DEFAULT_CPUS).div_ceil(1000);
         let most_cpus = room.milli_cpus.map_or(cpus, |milli| milli.div_ceil(1000));
         if cpus.max(most_cpus) > MOST_CPUS {
             return Err(format!("a virtual machine has {MOST_CPUS} processors at most"));
@@ -106,6 +118,10 @@ mod tests {
         };
         let shape = |memory, cpus| Shape { memory, cpus, most_cpus: cpus, ..Shape::default() };
         assert_eq!(of(None, None), Ok(shape(512 << 20, 1)));
+        let usual = machine_size(&Resources::default());
+        assert_eq!(of(usual.memory_bytes, usual.milli_cpus), of(None, None));
+        let given = Resources { memory_bytes: Some(1 << 30), milli_cpus: Some(2), pids: Some(7) };
+        assert_eq!(machine_size(&given), given);
         assert_eq!(of(Some((256 << 20) + 5), Some(1500)), Ok(shape(256 << 20, 2)));
         assert!(of(Some(64 << 20), None).is_err());
         assert!(of(None, Some(1_000_000)).is_err());

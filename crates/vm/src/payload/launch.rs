@@ -228,13 +228,13 @@ impl VmPayload {
                 return Err(BackendError::engine("QEMU", reason));
             }
             let wanted = &launch.record.spec.ports;
-            match wanted.iter().find(|port| port.host_port != 0) {
+            match wanted.iter().find(|port| port.host_port != 0 && port.host_last.is_none()) {
                 None if tries < PORT_TRIES => tries += 1,
                 fixed => {
                     let port = fixed.or(chosen.first());
                     return Err(port.map_or_else(
                         || BackendError::engine("QEMU", reason),
-                        |port| BackendError::PortInUse(*port),
+                        |port| BackendError::in_use(*port),
                     ));
                 }
             }

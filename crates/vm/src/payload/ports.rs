@@ -22,29 +22,30 @@ pub(super) fn check(ports: &[PortMap]) -> Result<(), BackendError> {
     }
 }
 
-/// Tries every port, and puts a free one for zero. QEMU takes them right
-/// afterwards.
+/// Tries every port, and puts a free one for zero and for a range. QEMU takes
+/// them right afterwards.
 pub(super) fn choose(wanted: &[PortMap]) -> Result<Vec<PortMap>, BackendError> {
     let refused = |port: PortMap| {
         move |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => BackendError::PortInUse(port),
+            io::ErrorKind::AddrInUse => BackendError::in_use(port),
             _ => BackendError::PortRefused { port, source },
         }
     };
     let mut held = Vec::new();
-    let mut chosen = Vec::new();
-    for port in wanted {
-        let address = SocketAddr::new(port.host_ip, port.host_port);
-        let (socket, address) = bind(port.protocol, address).map_err(refused(*port))?;
-        chosen.push(PortMap { host_port: address.port(), ..*port });
+    let mut chosen = wanted.to_vec();
+    for at in PortMap::order(wanted) {
+        let port = wanted[at];
+        let (socket, address) = port.first_free(bind).map_err(refused(port))?;
+        chosen[at] = port.at(address.port());
         // Held until all are chosen, so that two zeros get two ports.
         held.push(socket);
     }
     Ok(chosen)
 }
 
-fn bind(protocol: Protocol, address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
-    match protocol {
+fn bind(port: PortMap) -> io::Result<(OwnedFd, SocketAddr)> {
+    let address = SocketAddr::new(port.host_ip, port.host_port);
+    match port.protocol {
         Protocol::Tcp => {
             let listener = TcpListener::bind(address)?;
             let address = listener.local_addr()?;
@@ -67,6 +68,11 @@ mod tests {
         let holder = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken: PortMap = format!("{}:80", holder.local_addr().unwrap().port()).parse().unwrap();
         assert!(matches!(choose(&[taken]), Err(BackendError::PortInUse(port)) if port == taken));
+        let last = taken.host_port.saturating_add(20);
+        let range = PortMap { host_last: Some(last), ..taken };
+        let port = choose(&[range]).unwrap()[0];
+        assert!(port.host_port > taken.host_port && port.host_port <= last, "{port}");
+        assert_eq!(port.host_last, None);
         let any: PortMap = "0:80".parse().unwrap();
         let chosen = choose(&[any, any]).unwrap();
         assert!(chosen[0].host_port != 0 && chosen[0].host_port != chosen[1].host_port);

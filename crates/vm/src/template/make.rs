@@ -53,7 +53,7 @@ fn blueprint(spec: &InstanceSpec, key: &Key) -> InstanceSpec {
     spec.options.health = None::<HealthCheck>;
     spec.ports.retain(|port| port.protocol == Protocol::Tcp);
     for port in &mut spec.ports {
-        *port = PortMap { host_ip: std::net::Ipv4Addr::LOCALHOST.into(), host_port: 0, ..*port };
+        *port = PortMap::anywhere(port.port, port.protocol);
     }
     spec
 }

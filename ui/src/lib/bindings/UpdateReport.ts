@@ -38,10 +38,10 @@ guest: { cpus: number, memory_bytes: number } | null,
  */
 returned_bytes: number | null, 
 /**
- * Limits before.
+ * Limits before; of a virtual machine the size that it had.
  */
 before: Resources, 
 /**
- * Limits now.
+ * Limits now; of a virtual machine its size.
  */
 after: Resources, };

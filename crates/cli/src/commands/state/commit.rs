@@ -4,6 +4,7 @@ use crate::{
     commands::Context,
     grammar::{Commit, Json},
     output::{json, line, plain},
+    signals::unless_interrupted,
 };
 
 pub(super) fn diff(context: &Context, instance: &str, wanted: Json) -> anyhow::Result<u8> {
@@ -32,7 +33,8 @@ pub(super) async fn run(context: &Context, wanted: Commit) -> anyhow::Result<u8>
         changes: wanted.change,
         pause: wanted.pause,
     };
-    let image = context.app.commit(&request).await?;
-    line(image.digest.as_str());
+    let committing = Box::pin(context.app.commit(&request));
+    let Some(image) = unless_interrupted(committing).await else { return Ok(130) };
+    line(image?.digest.as_str());
     Ok(0)
 }

@@ -14,20 +14,22 @@ use super::Context;
 use crate::{
     grammar::{Import, State},
     output::line,
+    signals::unless_interrupted,
 };
 
 pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8> {
     match command {
         State::Export { disk: Some(format), output, instance } => {
-            tokio::select! {
-                done = context.app.export_disk(&instance, format, &output) => done?,
-                () = crate::signals::interrupted() => return Ok(130),
-            }
+            let exporting = Box::pin(context.app.export_disk(&instance, format, &output));
+            let Some(exported) = unless_interrupted(exporting).await else { return Ok(130) };
+            exported?;
             Ok(0)
         }
         State::Export { output, instance, .. } => {
             let left = context.app.memory_left_behind(&instance)?;
-            context.app.export_instance(&instance, &output).await?;
+            let exporting = Box::pin(context.app.export_instance(&instance, &output));
+            let Some(exported) = unless_interrupted(exporting).await else { return Ok(130) };
+            exported?;
             if !left.is_empty() {
                 context.say(&format!(
                     "tandem: the memory of {} stays here: elsewhere nobody could tell what its processes may do",
@@ -38,7 +40,9 @@ pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8>
         }
         State::Import(wanted) if wanted.disk => import_disk(context, wanted).await,
         State::Import(Import { name, file, .. }) => {
-            line(context.app.import_instance(&file, name.as_deref())?.id.as_str());
+            let importing = Box::pin(context.app.import_instance(&file, name.as_deref()));
+            let Some(made) = unless_interrupted(importing).await else { return Ok(130) };
+            line(made?.id.as_str());
             Ok(0)
         }
         State::Cp(wanted) => copy::run(context, wanted).await,
@@ -62,9 +66,8 @@ async fn import_disk(context: &Context, wanted: Import) -> anyhow::Result<u8> {
         ports: wanted.publish.into_iter().flat_map(|PortMaps(maps)| maps).collect(),
         accelerator: wanted.accelerator,
     };
-    tokio::select! {
-        made = context.app.import_disk(wishes) => line(made?.id.as_str()),
-        () = crate::signals::interrupted() => return Ok(130),
-    }
+    let importing = Box::pin(context.app.import_disk(wishes));
+    let Some(made) = unless_interrupted(importing).await else { return Ok(130) };
+    line(made?.id.as_str());
     Ok(0)
 }

@@ -85,7 +85,11 @@ impl Resolver {
         let names = Neighbours {
             store: store.clone(),
             network: options.network.clone(),
-            own: Own { id: record.id.clone(), called: Called::of(record), address },
+            own: Own {
+                id: record.id.clone(),
+                called: Called::on(&options.network, record),
+                address,
+            },
         };
         let upstream = if cut_off { Upstream::Nobody } else { Upstream::new(&options.dns) };
         let (sockets, translation) = namespace::inside(namespace, || {

@@ -5,10 +5,11 @@ use tandem_model::{InstanceId, InstanceRecord, NetworkChoice};
 
 use super::message::Names;
 
-/// The instances of one network as their records tell: nothing is kept, so
+/// The instances of an instance's networks as their records tell: nothing is kept, so
 /// nothing can be out of date.
 pub(super) struct Neighbours {
     pub(super) store: InstanceStore,
+    /// The one that it was started on.
     pub(super) network: NetworkChoice,
     /// The instance that asks, known before its record says that it runs.
     pub(super) own: Own,
@@ -32,37 +33,83 @@ pub(super) struct Called {
 }
 
 impl Called {
-    pub(super) fn of(record: &InstanceRecord) -> Self {
-        let spec = &record.spec;
+    /// What an instance is called on one of its networks.
+    pub(super) fn on(network: &NetworkChoice, record: &InstanceRecord) -> Self {
+        let (spec, options) = (&record.spec, &record.spec.options);
+        let aliases = match network {
+            own if *own == options.network => &options.aliases[..],
+            NetworkChoice::Named(name) => {
+                let further = options.networks.iter().find(|it| it.name == *name);
+                further.map_or(&[][..], |it| &it.aliases)
+            }
+            _ => &[],
+        };
         let lower = |name: &String| name.to_ascii_lowercase();
         Self {
-            given: [&spec.name].into_iter().chain(&spec.options.aliases).map(lower).collect(),
+            given: [&spec.name].into_iter().chain(aliases).map(lower).collect(),
             other: spec.hostname.iter().chain([&record.id.to_string()]).map(lower).collect(),
         }
     }
 }
 
+/// A network with those that are on it, each as it is called there.
+type Known = (NetworkChoice, Vec<(Called, Ipv4Addr)>);
+
 impl Neighbours {
-    /// All that run, this one first.
-    fn members(&self) -> Vec<(Called, Ipv4Addr)> {
-        let own = match self.store.load(&self.own.id) {
-            Ok(record) => Called::of(&record),
-            Err(_) => self.own.called.clone(),
+    /// The networks that this one is on, with all that run there, this one
+    /// first.
+    fn networks(&self) -> Vec<Known> {
+        let Ok(own) = self.store.load(&self.own.id) else {
+            let own = (self.own.called.clone(), self.own.address);
+            return vec![(self.network.clone(), vec![own])];
         };
-        let records = self.store.list().unwrap_or_default().into_iter();
-        let others = records.filter_map(|record| match record.runtime.ip {
-            Some(IpAddr::V4(address)) if self.has(&record) => Some((Called::of(&record), address)),
-            _ => None,
-        });
-        [(own, self.own.address)].into_iter().chain(others).collect()
+        let others: Vec<_> = self.store.list().unwrap_or_default();
+        let others: Vec<_> = others.iter().filter(|record| self.is_other(record)).collect();
+        let known = |network: NetworkChoice| {
+            let called =
+                |record| Some((Called::on(&network, record), address_on(&network, record)?));
+            // Its record does not say at first that it runs.
+            let first = (network == self.network).then_some(self.own.address);
+            let address = first.or_else(|| address_on(&network, &own));
+            let own = address.map(|address| (Called::on(&network, &own), address));
+            let members = own.into_iter().chain(others.iter().copied().filter_map(called));
+            (network.clone(), members.collect())
+        };
+        own.spec.options.all_networks().map(known).collect()
     }
 
-    fn has(&self, record: &InstanceRecord) -> bool {
+    fn is_other(&self, record: &InstanceRecord) -> bool {
         record.id != self.own.id
             && record.state.is_up()
-            && record.spec.options.network == self.network
             && record.runtime.supervisor.is_some_and(tandem_probe::alive)
     }
+}
+
+/// The address of an instance on one of its networks; `None` when it is not
+/// there.
+fn address_on(network: &NetworkChoice, record: &InstanceRecord) -> Option<Ipv4Addr> {
+    let address = match network {
+        own if *own == record.spec.options.network => record.runtime.ip,
+        NetworkChoice::Named(name) => record.runtime.addresses.get(name).copied(),
+        _ => None,
+    };
+    match address {
+        Some(IpAddr::V4(address)) => Some(address),
+        _ => None,
+    }
+}
+
+/// The addresses of a name on several networks, each once.
+fn on_all(networks: &[Known], name: &str) -> Vec<Ipv4Addr> {
+    let mut found = Vec::new();
+    for (network, members) in networks {
+        for address in addresses(members, bare(name, network)) {
+            if !found.contains(&address) {
+                found.push(address);
+            }
+        }
+    }
+    found
 }
 
 /// A name without the network's behind it, which may be written (`web.net`).
@@ -86,11 +133,12 @@ fn addresses(members: &[(Called, Ipv4Addr)], name: &str) -> Vec<Ipv4Addr> {
 
 impl Names for Neighbours {
     fn addresses(&self, name: &str) -> Vec<Ipv4Addr> {
-        addresses(&self.members(), bare(name, &self.network))
+        on_all(&self.networks(), name)
     }
 
     fn name(&self, address: Ipv4Addr) -> Option<String> {
-        let found = self.members().into_iter().find(|(_, its)| *its == address);
+        let members = self.networks().into_iter().flat_map(|(_, members)| members);
+        let found = members.into_iter().find(|(_, its)| *its == address);
         found.and_then(|(called, _)| called.given.into_iter().next())
     }
 }
@@ -112,6 +160,23 @@ mod tests {
             assert_eq!(bare(name, &network), expected);
         }
         assert_eq!(bare("web.bridge", &NetworkChoice::Bridge), "web.bridge");
+    }
+
+    #[test]
+    fn a_name_is_looked_for_on_every_network() {
+        let on = |network: &str, name: &str, last| {
+            let called = Called { given: vec![name.to_owned()], other: Vec::new() };
+            let address = Ipv4Addr::new(10, 0, 0, last);
+            (NetworkChoice::Named(network.to_owned()), vec![(called, address)])
+        };
+        let networks = [on("front", "web", 2), on("back", "db", 3), on("far", "web", 4)];
+        let found = |name| -> Vec<u8> {
+            on_all(&networks, name).iter().map(|address| address.octets()[3]).collect()
+        };
+        assert_eq!(found("db"), [3]);
+        assert_eq!(found("web"), [2, 4]);
+        assert_eq!(found("web.far"), [4], "the network behind it chooses");
+        assert_eq!(found("web.back"), [] as [u8; 0]);
     }
 
     #[test]

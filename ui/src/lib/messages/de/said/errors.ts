@@ -66,6 +66,7 @@ export const errors: readonly Phrase[] = [
   ["`{0}` cannot name an instance: use letters, digits, `_`, `.` and `-`, beginning with a letter or digit", "`{0}` kann keine Instanz benennen: Buchstaben, Ziffern, `_`, `.` und `-` benutzen und mit einem Buchstaben oder einer Ziffer beginnen"],
   ["instance `{name}` is {state}: {next}", "die Instanz `{0}` ist {1}: {2}", { created: "angelegt", starting: "am Starten", running: "am Laufen", paused: "angehalten", restarting: "am Neustarten", exited: "beendet", failed: "gescheitert" }],
   ["port {}:{} is in use by another program: stop that program or publish another port, e.g. -p {}", "Port {0}:{1} benutzt ein anderes Programm: jenes beenden oder einen anderen Port veröffentlichen, etwa -p {2}"],
+  ["all ports from {}:{} to {} are in use: stop a program that has one, or publish other ports, e.g. -p {}", "alle Ports von {0}:{1} bis {2} sind belegt: ein Programm beenden, das einen hat, oder andere Ports veröffentlichen, etwa -p {3}"],
   ["port {}:{} is published by instance `{holder}`: stop that one with `tandem stop {holder}`, or publish another port, e.g. -p {}", "Port {0}:{1} veröffentlicht schon die Instanz `{2}`: jene mit `tandem stop {3}` anhalten, oder einen anderen Port veröffentlichen, etwa -p {4}"],
   ["cannot listen on {}:{}: {source}; {}", "auf {0}:{1} lässt sich nicht hören: {2}; {3}"],
   ["there is no network `{0}`: `tandem network ls` lists them", "es gibt kein Netz `{0}`: `tandem network ls` zeigt sie"],
