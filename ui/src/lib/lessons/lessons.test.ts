@@ -143,6 +143,21 @@ describe("lessons", () => {
     expect(document.querySelector("[data-testid=lesson-no-result]")).toBeNull();
   });
 
+  it("say of a result that it came with the program, and show an own one first", async () => {
+    const finished = { experiment: "startup", finished_at: "2", stopped: null, origin: "recorded" };
+    const rows = [{ ...finished, id: "later", started_at: "2026-11-29T10:00:00Z" }];
+    const machine = { cpu: "Another CPU", os: "Another OS" };
+    const viewResult = (id: string) => Promise.resolve({ document: { id, machine, started_at: "2026-11-29T10:00:00Z", verdicts: [], comparisons: [], warnings: [], predictions: [] }, charts: [], trials: [], why: null, command: null });
+    const lessons = new Lessons(host({ results: () => Promise.resolve(rows), viewResult }), () => false);
+    await lessons.choose("x");
+    await lessons.show(1);
+    expect(await show(lessons)).toContain("A recording: measured on Another CPU, Another OS");
+    rows.push({ ...finished, id: "own", started_at: "2026-01-01T00:00:00Z", origin: null as never });
+    await lessons.refresh();
+    await tick();
+    expect([lessons.results.startup?.document?.id, document.querySelector("[data-testid=result-recorded]")]).toEqual(["own", null]);
+  });
+
   it("open their project in the Workbench once it is there", async () => {
     const copies = structuredClone(VIEW);
     copies.lesson.steps[0]!.blocks[3] = { type: "run", commands: ["tandem ps", "tandem sample copy hello-flask my-app"], any: false };
