@@ -162,8 +162,7 @@ impl Canvas {
         let body = body.borrow();
         let svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
-             width=\"{width}\" height=\"{height}\" role=\"img\" font-family=\"{FONT_FAMILY}\" \
-             style=\"font-variant-numeric:tabular-nums\">\n\
+             width=\"{width}\" height=\"{height}\" role=\"img\" font-family=\"{FONT_FAMILY}\">\n\
              <title>{title}</title>\n<desc>{description}</desc>\n{body}</svg>\n"
         );
         Chart { svg, scales: Scales { width, height, panels }, table }
