@@ -61,6 +61,11 @@ fn done(world: &World) -> Result<()> {
     world.tandem(["lesson", "export", "mine", "-o", "sheet.html"])?.ok()?;
     let sheet = fs::read_to_string(world.scratch().join("sheet.html"))?;
     ensure!(sheet.contains("☐ this") && sheet.contains("the image lesson-app is there"), "{sheet}");
+    let german = ["lesson", "export", "hello-flask", "--language", "de", "-o", "-"];
+    let german = world.tandem(german)?.ok()?.stdout;
+    ensure!(german.contains("lang=\"de\"") && german.contains("Das Dockerfile"), "{german}");
+    let other = ["lesson", "export", "hello-flask", "--language", "fr", "-o", "-"];
+    world.tandem(other)?.code_is(2)?.says(&["possible values: en, de"])?;
     world.tandem(["lesson", "reset", "mine"])?.ok()?;
     ensure!(!folder.join("work/mine").exists(), "the folder is there still");
     world.tandem(["image", "rm", "lesson-app"])?.ok()?;

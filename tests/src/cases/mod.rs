@@ -57,6 +57,8 @@ mod window_again;
 mod window_class;
 mod window_experiments;
 mod window_files;
+mod window_fit;
+mod window_keyboard;
 mod window_lessons;
 mod window_look;
 mod window_postgres;
@@ -143,6 +145,8 @@ pub fn all() -> Vec<Case> {
         window_files::CASES,
         window_work::CASES,
         window_experiments::CASES,
+        window_fit::CASES,
+        window_keyboard::CASES,
         window_lessons::CASES,
         window_look::CASES,
         window_postgres::CASES,

@@ -224,7 +224,7 @@ fn every_view(
 
 /// Waits until nothing of the page has changed for a moment; some things, such
 /// as a clock, change always.
-fn settle(desktop: &Desktop) -> Result<()> {
+pub(super) fn settle(desktop: &Desktop) -> Result<()> {
     let still = "const done = arguments[0];
         let timer = 0;
         const over = () => { seen.disconnect(); done(); };
@@ -255,7 +255,7 @@ fn language(desktop: &Desktop) -> Result<String> {
     Ok(tag.as_str().unwrap_or_default().to_owned())
 }
 
-fn set_language(desktop: &Desktop, tongue: &str) -> Result<()> {
+pub(super) fn set_language(desktop: &Desktop, tongue: &str) -> Result<()> {
     desktop.click("nav-settings")?;
     desktop.wait("settings-language", SOON)?;
     desktop.script(&format!(
@@ -270,7 +270,7 @@ fn set_language(desktop: &Desktop, tongue: &str) -> Result<()> {
 }
 
 /// Makes the text this large, as Ctrl and + do.
-fn set_text(desktop: &Desktop, percent: u32) -> Result<()> {
+pub(super) fn set_text(desktop: &Desktop, percent: u32) -> Result<()> {
     let press = |key: &str| {
         let event = format!(
             "window.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', ctrlKey: true, bubbles: true }}))"
@@ -289,7 +289,7 @@ fn set_text(desktop: &Desktop, percent: u32) -> Result<()> {
 }
 
 /// What reaches out of the page sideways, or does not fit its own box.
-fn cut_off(desktop: &Desktop) -> Result<Vec<String>> {
+pub(super) fn cut_off(desktop: &Desktop) -> Result<Vec<String>> {
     let found = desktop.script(
         "const found = [];
          const wide = (box, name) => {

@@ -30,6 +30,18 @@ export function runCommand(wish: RunWish): string {
   return command(...words, wish.image);
 }
 
+const STANDS_IN = /^(\S+) stands in for (\S+)$/;
+
+/** The build of a folder, on the bases that stood in for others by its notices. */
+export function buildCommand(tag: string, folder: string, notices: readonly string[] = []): string {
+  const words = ["build", "-t", tag];
+  for (const notice of notices) {
+    const [, made, base] = STANDS_IN.exec(notice) ?? [];
+    if (made && base) words.push("--build-context", `${base}=docker-image://${made}`);
+  }
+  return command(...words, folder);
+}
+
 /** A comparison as it is set; what stands as it `usually` does is left out. */
 export function compareCommand(request: ExperimentRequest, usually: ExperimentRequest): string {
   const { lanes, warmup, seed, resources, port, time_limit_s: limit } = request;

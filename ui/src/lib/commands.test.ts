@@ -5,7 +5,7 @@ import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import type { ExperimentRequest } from "./bindings/ExperimentRequest";
 import type { RunWish } from "./bindings/RunWish";
-import { command, compareCommand, experimentCommand, quote, runCommand } from "./command";
+import { buildCommand, command, compareCommand, experimentCommand, quote, runCommand } from "./command";
 import kept from "./commands.json";
 
 const SOURCES: Record<string, string> = import.meta.glob("./**/*.{svelte,ts}", { query: "?raw", import: "default", eager: true });
@@ -50,7 +50,8 @@ function gathered(): string[] {
   const request = { experiment: "startup", subject: "hello-flask", lanes: ["container", "vm/micro@tcg"], trials: 6, prediction: "ten times" } as unknown as ExperimentRequest;
   const usual = { ...request, lanes: ["container", "vm/micro"], warmup: 0, time_limit_s: 120, resources: { memory_bytes: null, milli_cpus: null, pids: null } };
   const compare = { ...request, warmup: 1, seed: 7, resources: { memory_bytes: 2 ** 28, milli_cpus: 1500, pids: null }, port: 8080, time_limit_s: 60, keep: true };
-  return [runCommand(wish), experimentCommand(request), compareCommand(compare, usual), command("update", "--memory", "512m", "--cpus", "1.5", "web"), ...["restart", "pause", "unpause", "start", "stop", "rm"].map((one) => command(one, "web"))];
+  const built = buildCommand("app", "/home/me/app", ["python:3.12-slim cannot be fetched: a base made from Debian packages stands in", "localhost/tandem/python:3.11-bookworm stands in for python:3.12-slim"]);
+  return [built, buildCommand("app", "/home/me/app"), runCommand(wish), experimentCommand(request), compareCommand(compare, usual), command("update", "--memory", "512m", "--cpus", "1.5", "web"), ...["restart", "pause", "unpause"].map((one) => command(one, "web"))];
 }
 
 describe("the commands of the page", () => {

@@ -31,7 +31,10 @@ pub(super) async fn run(context: &Context, command: Lesson) -> anyhow::Result<u8
             }
             Ok(0)
         }
-        Lesson::Export { id, answers, output } => export(context, &id, answers, &output),
+        Lesson::Export { id, answers, language, output } => {
+            let sheet = context.app.lesson_sheet(&id, language, answers)?;
+            export(&sheet, &output)
+        }
     }
 }
 
@@ -52,10 +55,9 @@ fn list(context: &Context, as_json: bool) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn export(context: &Context, id: &str, answers: bool, output: &Path) -> anyhow::Result<u8> {
-    let sheet = context.app.lesson_sheet(id, Language::default(), answers)?;
+fn export(sheet: &str, output: &Path) -> anyhow::Result<u8> {
     if output == Path::new("-") {
-        raw(&sheet);
+        raw(sheet);
     } else {
         write_file(output, sheet.as_bytes())?;
     }

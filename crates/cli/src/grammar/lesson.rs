@@ -1,6 +1,10 @@
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{
+    Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use tandem_lesson::Language;
 
 use super::Json;
 
@@ -41,8 +45,17 @@ pub(crate) enum Lesson {
         /// With the answers and explanations, for the teacher
         #[arg(long)]
         answers: bool,
+        /// The language, where the lesson has it
+        #[arg(long, value_name = "TAG", default_value = "en", value_parser = language())]
+        language: Language,
         /// The file; - is standard output
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+}
+
+fn language() -> impl TypedValueParser<Value = Language> {
+    let all = [Language::En, Language::De];
+    PossibleValuesParser::new(all.map(Language::tag))
+        .map(move |tag| all.into_iter().find(|it| it.tag() == tag).unwrap_or_default())
 }

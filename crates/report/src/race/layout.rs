@@ -17,8 +17,9 @@ use tandem_model::format::format_duration;
 const BAR: f64 = 28.0;
 /// Space between lanes.
 const BETWEEN: f64 = 24.0;
-/// Font size of the value at a bar's end.
-pub(super) const VALUE: f64 = 15.0;
+/// Font size of the value at a bar's end: below it, systems that fit letters
+/// to whole pixels draw bold ones with hairlines, as if they had serifs.
+pub(super) const VALUE: f64 = 16.0;
 /// Font sizes of a lane's name and condition.
 pub(super) const NAME: f64 = 13.0;
 pub(super) const CONDITION: f64 = 12.0;

@@ -11,6 +11,12 @@ describe("parseSvg", () => {
     expect(node?.getAttribute("viewBox")).toBe("0 0 10 10");
   });
 
+  it("leaves the letters to the page, and their sizes to the picture", () => {
+    const node = parseSvg(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1" font-family="serif" style="font-variant-numeric:tabular-nums"><text font-size="16" font-weight="600" font-family="serif">1</text></svg>`);
+    expect(node?.outerHTML).not.toMatch(/family|style/);
+    expect(node?.querySelector("text")?.getAttribute("font-size")).toBe("16");
+  });
+
   it("drops everything that could run, load or link", () => {
     const node = parseSvg(
       wrap(

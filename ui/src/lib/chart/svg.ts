@@ -8,11 +8,12 @@ const ELEMENTS = new Set([
   "svg", "g", "title", "desc", "rect", "line", "path", "polyline", "polygon", "circle", "ellipse", "text", "tspan",
 ]);
 
+/** Without a family: letters in the page are the page's own. */
 const ATTRIBUTES = new Set([
   "viewBox", "width", "height", "role", "aria-label", "data-lane",
   "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "dx", "dy", "d", "points", "transform",
   "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap",
-  "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight", "font-style", "text-anchor",
+  "stroke-linejoin", "opacity", "font-size", "font-weight", "font-style", "text-anchor",
   "dominant-baseline", "letter-spacing",
 ]);
 

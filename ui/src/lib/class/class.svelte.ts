@@ -8,7 +8,7 @@ import type { ClassWish } from "../bindings/ClassWish";
 import type { Failure } from "../bindings/Failure";
 import { pictureWidth } from "../chart/picture-width";
 import { command } from "../command";
-import { type Host, toFailure } from "../host";
+import { failureOf, type Host, toFailure } from "../host";
 import { say } from "../messages";
 
 /** As what a class's results are written, and how such a file ends, which is the format's name on the command line. */
@@ -31,7 +31,12 @@ export class Classroom {
   format: ClassFormat = $state("html");
   /** Where an export goes, as typed. */
   file = $state("");
+  /** The file is being written. */
+  writing = $state(false);
   note: string | null = $state(null);
+
+  /** Each look at the files has its own number. */
+  #look = 0;
 
   #host: Host;
   #isDark: () => boolean;
@@ -77,28 +82,29 @@ export class Classroom {
 
   /** Looks at the files anew, with a metric drawn. */
   async look(metric: string | null = null): Promise<void> {
-    if (!this.ready || this.reading) return;
+    if (!this.ready) return;
+    const look = ++this.#look;
     [this.failure, this.reading] = [null, true];
     try {
-      this.view = await this.#host.viewClass(this.#wish(metric), pictureWidth(), this.#isDark() ? "dark" : "light");
-      this.group = this.view.group;
+      const view = await this.#host.viewClass(this.#wish(metric), pictureWidth(), this.#isDark() ? "dark" : "light");
+      // Something else may be asked for by now, or nothing.
+      if (look === this.#look) [this.view, this.group] = [view, view.group];
     } catch (thrown) {
-      this.failure = toFailure(thrown);
+      if (look === this.#look) this.failure = toFailure(thrown);
     }
-    this.reading = false;
+    if (look === this.#look) this.reading = false;
   }
 
   /** Writes what is shown, of every experiment, to a new file. */
   async save(): Promise<void> {
     const file = this.file.trim();
-    if (!file || !this.view) return;
-    [this.failure, this.note] = [null, null];
-    try {
-      await this.#host.exportClass(this.#wish(null), this.format, file);
-      [this.note, this.file] = [say.common.writtenTo(file), ""];
-    } catch (thrown) {
-      this.failure = toFailure(thrown);
-    }
+    if (!file || !this.view || this.writing) return;
+    [this.failure, this.note, this.writing] = [null, null, true];
+    const failure = await failureOf(() => this.#host.exportClass(this.#wish(null), this.format, file));
+    [this.failure, this.writing] = [failure, false];
+    if (failure) return;
+    this.note = say.common.writtenTo(file);
+    if (this.file.trim() === file) this.file = "";
   }
 
   #wish(metric: string | null): ClassWish {
@@ -106,6 +112,7 @@ export class Classroom {
   }
 
   forget(): void {
-    [this.view, this.texts, this.paths, this.group, this.failure, this.note] = [null, [], "", 0, null, null];
+    this.#look += 1;
+    [this.view, this.texts, this.paths, this.group, this.failure, this.note, this.reading] = [null, [], "", 0, null, null, false];
   }
 }

@@ -92,6 +92,25 @@ describe("a class's results", () => {
     expect(classroom.command).toBe("tandem result class --join /home/t/in");
   });
 
+  it("show what was asked for last, and nothing once it is begun anew", async () => {
+    const late: ((view: ClassView) => void)[] = [];
+    const viewClass = vi.fn(() => new Promise<ClassView>((resolve) => late.push(resolve)));
+    const { classroom } = await shown({ viewClass });
+    classroom.paths = "/home/t/in";
+    const first = classroom.look();
+    classroom.join = true;
+    const second = classroom.look("size");
+    late[1]?.({ ...VIEW, metric: "size" });
+    late[0]?.(VIEW);
+    await Promise.all([first, second]);
+    expect([classroom.view?.metric, classroom.reading]).toEqual(["size", false]);
+    const third = classroom.look();
+    classroom.forget();
+    late[2]?.(VIEW);
+    await third;
+    expect([classroom.view, classroom.reading]).toEqual([null, false]);
+  });
+
   it("keep what was typed when they cannot be read", async () => {
     const { classroom } = await shown({ viewClass: () => Promise.reject({ code: "usage", message: "no such folder" }) });
     classroom.paths = "/nowhere";

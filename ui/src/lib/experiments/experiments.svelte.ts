@@ -24,16 +24,19 @@ export interface Progress {
   id: string;
   /** What goes on, one line. */
   now: string;
-  trials: { lane: string; index: number; outcome: string }[];
+  trials: { name: string; outcome: string }[];
   /** All trials that will be, once known. */
   planned: number | null;
+  /** Launches of each lane that come before those that are measured. */
+  warmups: number;
   warnings: string[];
 }
 
 export class Experiments {
   catalogue: Description[] = $state.raw([]);
   open: Description | null = $state.raw(null);
-  request: ExperimentRequest | null = $state(null);
+  /** What was set, kept by experiment. */
+  requests: Record<string, ExperimentRequest> = $state({});
   /** What a person expects, kept by experiment. */
   predictions: Record<string, string> = $state({});
   running: Progress | null = $state(null);
@@ -48,6 +51,8 @@ export class Experiments {
   /** The run that is gone on with. */
   #resumed: string | null = $state(null);
   #drawing = false;
+  /** Each look at a result of an experiment has its own number. */
+  readonly #looks: Record<string, number> = {};
 
   #host: Host;
   #isDark: () => boolean;
@@ -57,6 +62,11 @@ export class Experiments {
     this.#isDark = isDark;
   }
 
+  /** What is set for the one that is open. */
+  get request(): ExperimentRequest | null {
+    return (this.open && this.requests[this.open.id]) ?? null;
+  }
+
   get command(): string {
     if (this.#resumed) return command("experiment", "resume", this.#resumed);
     return this.request ? experimentCommand(this.#asked(this.request)) : "tandem experiment ls";
@@ -64,8 +74,17 @@ export class Experiments {
 
   /** Whether the one that is open can be run as it is set. */
   get ready(): boolean {
-    const request = this.request;
-    return request !== null && this.running === null && request.lanes.length > 0 && request.subject.trim() !== "" && isCount(request.trials, 1, MOST);
+    return this.request !== null && this.running === null && this.why === null;
+  }
+
+  /** Why the one that is open cannot be run now. */
+  get why(): string | null {
+    const [request, running] = [this.request, this.running];
+    if (running) return running.id === this.open?.id ? null : say.experiments.otherRuns(running.id);
+    if (!request) return null;
+    if (request.lanes.length === 0) return say.lab.noLane;
+    if (request.subject.trim() === "") return say.lab.noSubject;
+    return isCount(request.trials, 1, MOST) ? null : say.lab.noCount(say.experiments.trials, 1, MOST);
   }
 
   async load(): Promise<void> {
@@ -76,15 +95,16 @@ export class Experiments {
 
   async choose(description: Description | null): Promise<void> {
     this.open = description;
-    this.request = null;
     this.failure = null;
     this.history = [];
     if (!description) return;
+    const id = description.id;
     await this.#try(async () => {
-      const request = await this.#host.experimentDefaults(description.id);
-      if (this.open?.id !== description.id) return;
-      this.request = request;
-      await this.#recall(description.id);
+      if (!this.requests[id]) {
+        const request = await this.#host.experimentDefaults(id);
+        this.requests[id] ??= request;
+      }
+      await this.#recall(id);
     });
   }
 
@@ -106,8 +126,11 @@ export class Experiments {
   }
 
   async #view(id: string, result: string): Promise<void> {
+    const look = (this.#looks[id] ?? 0) + 1;
+    this.#looks[id] = look;
     const view = await this.#host.viewResult(result, pictureWidth(), this.#isDark() ? "dark" : "light");
-    this.views = { ...this.views, [id]: view };
+    // Another one may be looked at by now.
+    if (this.#looks[id] === look) this.views = { ...this.views, [id]: view };
   }
 
   /** Draws what the run has so far; what cannot be drawn now comes with the next trial. */
@@ -146,7 +169,8 @@ export class Experiments {
     const result = view.document.id;
     await this.#try(async () => {
       const document = await this.#host.explainResult(result, text);
-      this.views = { ...this.views, [id]: { ...view, document } };
+      const now = this.views[id];
+      if (now?.document?.id === result) this.views = { ...this.views, [id]: { ...now, document } };
     });
   }
 
@@ -172,7 +196,7 @@ export class Experiments {
     if (!description) return;
     await this.choose(description);
     if (errand.what === "experiment") {
-      this.request = errand.request;
+      this.requests[description.id] = errand.request;
       if (errand.request.prediction) this.predictions[description.id] = errand.request.prediction;
     } else this.#resumed = errand.run;
     await this.#measure(description.id, () => this.#host.joinErrand("experiment", (events) => this.take(events)));
@@ -180,7 +204,7 @@ export class Experiments {
   }
 
   async #measure(id: string, work: () => Promise<ResultDocument>): Promise<void> {
-    this.running = { id, now: say.experiments.starting, trials: [], planned: null, warnings: [] };
+    this.running = { id, now: say.experiments.starting, trials: [], planned: null, warmups: 0, warnings: [] };
     this.soFar = [];
     await this.#try(async () => this.#view(id, (await work()).id));
     await this.#recall(id).catch(() => {});
@@ -199,10 +223,12 @@ export class Experiments {
     if (!run) return;
     for (const event of events) {
       if (event.type === "preparing") run.now = event.message;
-      else if (event.type === "planned") run.planned = event.lanes.filter((lane) => lane.unavailable === null).length * (event.trials + event.warmup);
-      else if (event.type === "trial_started") run.now = say.experiments.trialNow(event.lane, event.index);
-      else if (event.type === "trial_finished") run.trials.push({ lane: event.lane, index: event.index, outcome: event.reason ?? say.experiments.outcomes[event.outcome] });
-      else if (event.type === "warning") run.warnings.push(event.message);
+      else if (event.type === "planned") {
+        run.planned = event.lanes.filter((lane) => lane.unavailable === null).length * (event.trials + event.warmup);
+        run.warmups = event.warmup;
+      } else if (event.type === "trial_started") run.now = nameOf(event, run.warmups);
+      else if (event.type === "trial_finished") run.trials.push({ name: nameOf(event, run.warmups), outcome: event.reason ?? say.experiments.outcomes[event.outcome] });
+      else if (event.type === "warning" && !run.warnings.includes(event.message)) run.warnings.push(event.message);
     }
     if (events.some((event) => event.type === "trial_finished")) void this.#drawSoFar();
   }
@@ -212,4 +238,9 @@ export class Experiments {
     const failure = await failureOf(work);
     if (failure && failure.code !== "cancelled") this.failure = failure;
   }
+}
+
+/** What a trial is called: those that are measured are counted from one. */
+function nameOf({ lane, index }: { lane: string; index: number }, warmups: number): string {
+  return index < warmups ? say.experiments.warmupNow(lane) : say.experiments.trialNow(lane, index - warmups + 1);
 }

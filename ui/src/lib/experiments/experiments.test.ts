@@ -49,6 +49,52 @@ it("offers the lanes, and runs none without one", async () => {
   expect(at("experiment-history")).toBeNull();
 });
 
+it("says why nothing runs, and keeps what was set while another is looked at", async () => {
+  let end: (thrown: unknown) => void = () => {};
+  const runExperiment = () => new Promise((_, reject) => (end = reject));
+  const content = document.body;
+  content.className = "content";
+  const scrollTo = vi.fn();
+  content.scrollTo = scrollTo as typeof content.scrollTo;
+  const experiments = await opened({ results: () => Promise.resolve([]), runExperiment });
+  expect([at("experiment-why"), scrollTo.mock.calls.at(-1)]).toEqual([null, [0, 0]]);
+  experiments.request!.trials = 9;
+  experiments.request!.subject = " ";
+  await tick();
+  expect(at("experiment-why")?.textContent).toContain("name what to launch");
+  experiments.request!.subject = "mine";
+  experiments.request!.lanes = [];
+  await tick();
+  expect(at("experiment-why")?.textContent).toContain("choose a lane");
+  experiments.request!.lanes = ["container"];
+  const running = experiments.run();
+  await tick();
+  // What runs is what stands there.
+  expect((at("experiment-trials") as HTMLInputElement).matches(":disabled")).toBe(true);
+  expect((at("experiment-prediction") as HTMLTextAreaElement).readOnly).toBe(true);
+  await experiments.choose({ ...SIZE, id: "other" });
+  await tick();
+  expect(at("experiment-why")?.textContent).toContain("The experiment size runs");
+  expect((at("experiment-run") as HTMLButtonElement).disabled).toBe(true);
+  await experiments.choose(SIZE);
+  expect(experiments.command).toBe("tandem experiment run size --subject mine --lanes container --trials 9");
+  end({ code: "cancelled", message: "" });
+  await running;
+  content.className = "";
+});
+
+it("shows the run that was asked for last, however late another is drawn", async () => {
+  let late: (view: unknown) => void = () => {};
+  const drawn = (id: string) => ({ document: { id, verdicts: [], comparisons: [], warnings: [], summary: [] }, charts: [], trials: [], why: null, command: null });
+  const viewResult = vi.fn((id: string) => (id === "slow" ? new Promise((resolve) => (late = resolve)) : Promise.resolve(drawn(id))));
+  const experiments = await opened({ results: () => Promise.resolve([]), viewResult });
+  const slow = experiments.look(row("slow", "size", true));
+  await experiments.look(row("b", "size", true));
+  late(drawn("slow"));
+  await slow;
+  expect(experiments.views.size?.document?.id).toBe("b");
+});
+
 it("lists its own earlier runs and shows one", async () => {
   const viewResult = vi.fn().mockResolvedValue(SO_FAR);
   await opened({ results: () => Promise.resolve([row("b", "size", true), row("a", "startup", true)]), viewResult });
@@ -93,6 +139,11 @@ it("shows a run that a page before it began, with what was asked and expected", 
   const experiments = new Experiments({ experiments: () => Promise.resolve([SIZE]), experimentDefaults: () => Promise.resolve({ ...REQUEST }), results: () => Promise.resolve([]), joinErrand } as unknown as Host, () => false);
   const joined = experiments.rejoin({ what: "experiment", request: { ...REQUEST, trials: 7, prediction: "twice" } as never });
   await vi.waitFor(() => expect(experiments.running?.id).toBe("size"));
+  const trial = (type: string, index: number) => ({ type, lane: "container", index, outcome: "measured", reason: null }) as unknown as RunEvent;
+  experiments.take([trial("trial_started", 0)]);
+  expect(experiments.running?.now).toBe("container, warm-up");
+  experiments.take([trial("trial_finished", 0), trial("trial_started", 1), trial("trial_finished", 1)]);
+  expect([experiments.running?.now, experiments.running?.trials.map((one) => one.name)]).toEqual(["container, trial 1", ["container, warm-up", "container, trial 1"]]);
   // A lane that is not there has no trials.
   expect([experiments.running?.planned, experiments.request?.trials, experiments.predictions.size, experiments.ready]).toEqual([3, 7, "twice", false]);
   end({ code: "cancelled", message: "" });

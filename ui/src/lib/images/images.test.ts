@@ -1,4 +1,4 @@
-import { mount, unmount } from "svelte";
+import { mount, tick, unmount } from "svelte";
 import { describe, expect, it, vi } from "vitest";
 import type { ImageRow } from "../bindings/ImageRow";
 import type { Pulling } from "../bindings/Pulling";
@@ -26,6 +26,24 @@ describe("the Images page", () => {
     expect(page.command).toBe("tandem image tree '<b>bold</b>:latest'");
     page.prepareRun("<b>bold</b>:latest");
     expect(page.wish?.ports).toEqual(["8080:8080"]);
+    void unmount(view);
+  });
+
+  it("gives the focus back when what was filled in runs", async () => {
+    HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
+      this.open = true;
+    };
+    const page = images({ runImage: vi.fn().mockResolvedValue("web") });
+    await page.refresh();
+    const view = mount(ImagesPage, { target: document.body, props: { images: page, postgres: new Postgres({} as Host), instances: [] } });
+    const button = document.querySelector<HTMLElement>("[data-testid=image-run]")!;
+    button.focus();
+    button.click();
+    await tick();
+    document.querySelector<HTMLElement>("[data-testid=run-name]")?.focus();
+    await page.run();
+    await tick();
+    expect([document.querySelector("dialog"), document.activeElement === button]).toEqual([null, true]);
     void unmount(view);
   });
 

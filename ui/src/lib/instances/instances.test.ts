@@ -1,6 +1,8 @@
+import { mount, tick, unmount } from "svelte";
 import { describe, expect, it, vi } from "vitest";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import type { Host } from "../host";
+import InstanceList from "./InstanceList.svelte";
 import { Instances, isUp, laneWords, stateWords } from "./instances.svelte";
 
 const row = (own: Partial<InstanceRow>): InstanceRow =>
@@ -71,6 +73,17 @@ describe("the instances of the home", () => {
     await first;
     expect(instances.busy).toEqual([]);
     expect(instances.failure?.code).toBe("not_found");
+  });
+
+  it("shows what is asked of one as a command", async () => {
+    const { instances, send } = followed({ start: vi.fn().mockResolvedValue(undefined), discard: vi.fn().mockResolvedValue(undefined) });
+    const onCommand = vi.fn();
+    send([row({ id: "1", image: "app", ports: [] }), row({ id: "2", name: "old", image: "app", ports: [], state: "exited" })]);
+    const view = mount(InstanceList, { target: document.body, props: { instances, onCommand } });
+    await tick();
+    for (const id of ["stop", "start", "remove"]) document.querySelector<HTMLElement>(`[data-testid=instance-${id}]`)?.click();
+    expect(onCommand.mock.calls.flat()).toEqual(["tandem stop web", "tandem start old", "tandem rm old"]);
+    void unmount(view);
   });
 
   it("says state and lane as the command line does", () => {

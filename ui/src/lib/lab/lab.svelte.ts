@@ -7,8 +7,9 @@ import type { Failure } from "../bindings/Failure";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import type { SubjectInfo } from "../bindings/SubjectInfo";
-import { compareCommand } from "../command";
+import { command, compareCommand } from "../command";
 import { type Host, failureOf } from "../host";
+import { say } from "../messages";
 import { isCount, MOST_TRIALS, MOST_WARMUPS } from "./options";
 import { apply, begun, idle, isActive, type LaneState, type RunState } from "./run";
 
@@ -31,6 +32,9 @@ export class Lab {
   /** Lanes whose instance is being stopped. */
   stopping: string[] = $state([]);
 
+  /** What was asked of an instance last, as a command, while `set` is what is set. */
+  #said: { command: string; set: string } | null = $state.raw(null);
+
   #host: Host;
   #view: ChartView | null = null;
 
@@ -38,9 +42,19 @@ export class Lab {
     this.#host = host;
   }
 
-  /** The request as a command to type. */
+  /** What was asked last, or the comparison that is set, as a command to type. */
   get command(): string {
+    const set = this.#set;
+    return this.#said?.set === set ? this.#said.command : set;
+  }
+
+  get #set(): string {
     return this.request && this.usual ? compareCommand(this.request, this.usual) : "";
+  }
+
+  /** Tells what was asked of an instance. */
+  say(asked: string): void {
+    this.#said = { command: asked, set: this.#set };
   }
 
   get active(): boolean {
@@ -49,9 +63,17 @@ export class Lab {
 
   /** Whether what is set can be launched. */
   get ready(): boolean {
+    return this.request !== null && !this.active && this.why === null;
+  }
+
+  /** What is missing before it can be launched. */
+  get why(): string | null {
     const request = this.request;
-    if (!request || this.active || request.subject.trim() === "" || request.lanes.length === 0) return false;
-    return isCount(request.trials, 1, MOST_TRIALS) && isCount(request.warmup, 0, MOST_WARMUPS);
+    if (!request) return null;
+    if (request.subject.trim() === "") return say.lab.noSubject;
+    if (request.lanes.length === 0) return say.lab.noLane;
+    if (!isCount(request.trials, 1, MOST_TRIALS)) return say.lab.noCount(say.lab.trialsInLane, 1, MOST_TRIALS);
+    return isCount(request.warmup, 0, MOST_WARMUPS) ? null : say.lab.noCount(say.lab.warmups, 0, MOST_WARMUPS);
   }
 
   /** The error to show, from the run or from around it. */
@@ -99,7 +121,7 @@ export class Lab {
   async launch(): Promise<void> {
     const request = this.request;
     if (!request || !this.ready) return;
-    this.failure = null;
+    [this.failure, this.#said] = [null, null];
     const before = { run: this.run, charts: this.charts };
     this.run = begun(performance.now());
     this.charts = null;
@@ -125,6 +147,7 @@ export class Lab {
     const kept = lane.kept;
     if (!kept || this.stopping.includes(lane.id)) return;
     this.stopping.push(lane.id);
+    this.say(command("rm", "-f", kept.name));
     if (await this.#try(() => this.#host.discard(kept.name))) lane.kept = null;
     this.stopping = this.stopping.filter((id) => id !== lane.id);
   }

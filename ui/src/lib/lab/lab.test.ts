@@ -114,6 +114,9 @@ describe("the Lab's controller", () => {
     await lab.stop(lab.run.lanes[0]!);
     expect(there.discard).toHaveBeenCalledWith("hello-flask-container");
     expect(lab.run.lanes[0]!.kept).toBeNull();
+    expect(lab.command).toBe("tandem rm -f hello-flask-container");
+    lab.request!.trials = 7;
+    expect(lab.command).toBe("tandem compare hello-flask --trials 7 --keep");
   });
 
   it("follows what others do to an instance that was left running", async () => {
@@ -147,6 +150,7 @@ describe("the Lab's controller", () => {
     for (const wrong of [{ lanes: [] }, { trials: null }, { trials: 0 }, { trials: 1.5 }, { trials: 101 }, { warmup: null }, { warmup: -1 }]) {
       Object.assign(lab.request!, structuredClone(REQUEST), wrong);
       expect(lab.ready, JSON.stringify(wrong)).toBe(false);
+      expect(lab.why, JSON.stringify(wrong)).toMatch(/^Not yet: /);
       await lab.launch();
     }
     expect(there.launch).not.toHaveBeenCalled();

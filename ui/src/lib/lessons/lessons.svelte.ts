@@ -9,7 +9,6 @@ import type { Language } from "../bindings/Language";
 import type { LessonProgress } from "../bindings/LessonProgress";
 import type { LessonRow } from "../bindings/LessonRow";
 import type { LessonView } from "../bindings/LessonView";
-import type { ResultView } from "../bindings/ResultView";
 import type { SaidBy } from "../bindings/SaidBy";
 import type { Spot } from "../bindings/Spot";
 import { command } from "../command";
@@ -17,6 +16,7 @@ import { type Host, failureOf } from "../host";
 import { say } from "../messages";
 import { shown } from "../messages/language.svelte";
 import { plainText } from "../workbench/build";
+import { Drawn } from "./drawn.svelte";
 
 /** A command of a lesson, as it goes or went. */
 export interface Carried {
@@ -45,8 +45,6 @@ export class Lessons {
   carried: Record<string, Carried> = $state({});
   /** What checks found, by lesson and place. */
   outcomes: Record<string, CheckOutcome> = $state.raw({});
-  /** Latest results by experiment; null when there is none. */
-  results: Record<string, ResultView | null> = $state.raw({});
   /** The command that runs. */
   running: string | null = $state(null);
   checking = $state(false);
@@ -57,16 +55,25 @@ export class Lessons {
 
   #host: Host;
   #language: Language = shown.language;
-  #isDark: () => boolean;
+  readonly #drawn: Drawn;
+  /** Each lesson that was asked for has its own number. */
+  #opening = 0;
+  /** So often something was done here since the page is there. */
+  #doings = 0;
 
   constructor(host: Host, isDark: () => boolean) {
     this.#host = host;
-    this.#isDark = isDark;
+    this.#drawn = new Drawn(host, isDark);
+  }
+
+  /** The latest results by experiment; null when there is none. */
+  get results(): Drawn["all"] {
+    return this.#drawn.all;
   }
 
   get command(): string {
     if (!this.view) return "tandem lesson ls";
-    if (this.file.trim()) return command("lesson", "export", this.view.lesson.id, ...(this.answers ? ["--answers"] : []), "-o", this.file.trim());
+    if (this.file.trim()) return command("lesson", "export", this.view.lesson.id, ...(this.answers ? ["--answers"] : []), ...(shown.language === "de" ? ["--language", "de"] : []), "-o", this.file.trim());
     return command("lesson", "run", this.view.lesson.id, "--step", String(this.step + 1));
   }
 
@@ -78,30 +85,40 @@ export class Lessons {
   }
 
   async refresh(): Promise<void> {
-    await this.#try(async () => {
-      this.rows = await this.#host.lessons(this.#language);
+    const language = this.#language;
+    await this.#quietly(async () => {
+      const rows = await this.#host.lessons(language);
+      if (this.#language === language) this.rows = rows;
     });
     // Elsewhere something may have been measured, or done on the command line.
-    this.results = {};
+    this.#drawn.forget();
     const id = this.view?.lesson.id;
     if (id === undefined) return;
-    await this.#try(async () => {
-      const view = await this.#host.lesson(id, this.#language);
-      if (this.view?.lesson.id === id) this.view = view;
+    await this.#quietly(async () => {
+      const doings = this.#doings;
+      const view = await this.#host.lesson(id, language);
+      if (this.view?.lesson.id !== id || this.#language !== language) return;
+      // What was done here meanwhile is not in it.
+      this.view = doings === this.#doings ? view : { ...view, progress: this.view.progress };
     });
-    await this.show(this.step);
+    // A lesson of one's own may have fewer steps by now.
+    await this.show(Math.max(0, Math.min(this.step, (this.view?.lesson.steps.length ?? 1) - 1)));
   }
 
   /** Opens a lesson at the first step with something left to do. */
   async choose(id: string | null): Promise<void> {
-    this.note = null;
+    const opening = ++this.#opening;
+    [this.note, this.failure] = [null, null];
     if (id === null) {
       this.view = null;
       await this.refresh();
       return;
     }
     await this.#try(async () => {
-      this.view = await this.#host.lesson(id, this.#language);
+      const view = await this.#host.lesson(id, this.#language);
+      // Another one may have been chosen meanwhile.
+      if (opening !== this.#opening) return;
+      this.view = view;
       this.outcomes = {};
       const open = this.view.lesson.steps.findIndex((_, at) => this.left(at) > 0);
       await this.show(Math.max(open, 0));
@@ -110,20 +127,20 @@ export class Lessons {
 
   /** Draws what is shown anew, for another theme. */
   async redraw(): Promise<void> {
-    this.results = {};
+    this.#drawn.forget();
     if (this.presenting) await this.present();
     else await this.show(this.step);
   }
 
   async show(step: number): Promise<void> {
     this.step = step;
-    for (const block of this.view?.lesson.steps[step]?.blocks ?? []) if (block.type === "result") await this.#load(block.experiment);
+    for (const block of this.view?.lesson.steps[step]?.blocks ?? []) if (block.type === "result") await this.#quietly(() => this.#drawn.draw(block.experiment));
   }
 
   /** Shows the lesson to a class, with all its results. */
   async present(): Promise<void> {
     const blocks = this.view?.lesson.steps.flatMap((step) => step.blocks) ?? [];
-    for (const block of blocks) if (block.type === "result") await this.#load(block.experiment);
+    for (const block of blocks) if (block.type === "result") await this.#quietly(() => this.#drawn.draw(block.experiment));
     this.presenting = this.view !== null;
   }
 
@@ -136,6 +153,12 @@ export class Lessons {
   left(step: number): number {
     const blocks = this.view?.lesson.steps[step]?.blocks ?? [];
     return blocks.filter((block, at) => TASKS.has(block.type) && !this.isDone({ step, block: at })).length;
+  }
+
+  /** Whether there was something to do in a step, and all of it is done. */
+  wasDone(step: number): boolean {
+    const blocks = this.view?.lesson.steps[step]?.blocks ?? [];
+    return blocks.some((block) => TASKS.has(block.type)) && this.left(step) === 0;
   }
 
   isDone(spot: Spot): boolean {
@@ -187,7 +210,7 @@ export class Lessons {
     this.running = null;
     const block = this.view?.lesson.id === id ? this.view.lesson.steps[spot.step]?.blocks[spot.block] : undefined;
     if (block?.type === "run" && /\b(experiment run|compare)\b/.test(block.commands[number] ?? "")) {
-      this.results = {};
+      this.#drawn.forget();
       await this.show(this.step);
     }
   }
@@ -246,31 +269,26 @@ export class Lessons {
     });
   }
 
-  async #load(experiment: string): Promise<void> {
-    if (experiment in this.results) return;
-    await this.#try(async () => {
-      const rows = await this.#host.results();
-      const latest = rows
-        .filter((row) => row.experiment === experiment && row.finished_at !== null && row.stopped === null)
-        .sort((a, b) => b.started_at.localeCompare(a.started_at))[0];
-      const view = latest ? await this.#host.viewResult(latest.id, 820, this.#isDark() ? "dark" : "light") : null;
-      this.results = { ...this.results, [experiment]: view };
-    });
-  }
-
   #done(spot: Spot) {
     return this.view?.progress.done.find((one) => one.spot.step === spot.step && one.spot.block === spot.block);
   }
 
   /** Another lesson may be open by the time that an answer comes. */
   #progress(id: string, progress: LessonProgress): void {
+    this.#doings += 1;
     if (this.view?.lesson.id === id) this.view = { ...this.view, progress };
   }
 
+  /** What a person asked for: what failed before is over. */
   async #try(work: () => Promise<void>): Promise<void> {
     this.failure = null;
+    await this.#quietly(work);
+  }
+
+  /** What the page asks for by itself: what failed before is said still. */
+  async #quietly(work: () => Promise<void>): Promise<void> {
     const failure = await failureOf(work);
-    if (failure && failure.code !== "cancelled") this.failure = failure;
+    if (failure && failure.code !== "cancelled") this.failure ??= failure;
   }
 }
 

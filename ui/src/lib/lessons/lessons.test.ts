@@ -63,8 +63,8 @@ afterEach(() => {
   view = undefined;
 });
 
-async function show(lessons: Lessons): Promise<string> {
-  view = mount(LessonsPage, { target: document.body, props: { lessons, classroom: new Classroom(lessonHost, () => false), bundles: new Bundles(lessonHost) } });
+async function show(lessons: Lessons, onEdit?: (folder: string) => void): Promise<string> {
+  view = mount(LessonsPage, { target: document.body, props: { lessons, ...(onEdit ? { onEdit } : {}), classroom: new Classroom(lessonHost, () => false), bundles: new Bundles(lessonHost) } });
   await tick();
   return document.body.textContent ?? "";
 }
@@ -82,6 +82,115 @@ describe("lessons", () => {
     await lessons.speak("de");
     expect(lessons.view?.lesson.title).toBe("Auf Deutsch");
     expect(lessons.step).toBe(step);
+  });
+
+  it("stay the one that was chosen last, however late another comes", async () => {
+    let late: (view: LessonView) => void = () => {};
+    const named = (id: string) => ({ ...structuredClone(VIEW), lesson: { ...VIEW.lesson, id } });
+    const lesson = (id: string) => (id === "slow" ? new Promise<LessonView>((resolve) => (late = resolve)) : Promise.resolve(named(id)));
+    const lessons = new Lessons(host({ lesson }), () => false);
+    const slow = lessons.choose("slow");
+    await lessons.choose("quick");
+    late(named("slow"));
+    await slow;
+    expect(lessons.view?.lesson.id).toBe("quick");
+  });
+
+  it("say that a command could not be begun, whatever is drawn after it", async () => {
+    const measures = structuredClone(VIEW);
+    measures.lesson.steps[1]!.blocks.push({ type: "run", commands: ["tandem experiment run size --trials 1"], any: false });
+    const runLessonCommand = vi.fn().mockRejectedValue({ code: "conflict", message: "an experiment runs" });
+    const lessons = new Lessons(host({ runLessonCommand, lesson: () => Promise.resolve(structuredClone(measures)) }), () => false);
+    await lessons.choose("x");
+    await lessons.show(1);
+    await lessons.run({ step: 1, block: 3 }, 0);
+    expect(lessons.failure?.message).toBe("an experiment runs");
+    await lessons.refresh();
+    expect(lessons.failure?.message).toBe("an experiment runs");
+    await lessons.choose(null);
+    expect(lessons.failure).toBeNull();
+  });
+
+  it("keep what was done while they were read again", async () => {
+    let late: (view: LessonView) => void = () => {};
+    const lesson = vi.fn().mockResolvedValueOnce(structuredClone(VIEW)).mockReturnValue(new Promise<LessonView>((resolve) => (late = resolve)));
+    const lessons = new Lessons(host({ lesson, answerLesson: () => Promise.resolve(done(0, 1, { choice: 0 })) }), () => false);
+    await lessons.choose("x");
+    const reading = lessons.refresh();
+    await vi.waitFor(() => expect(lesson).toHaveBeenCalledTimes(2));
+    await lessons.answer({ step: 0, block: 1 }, 0);
+    late(structuredClone(VIEW));
+    await reading;
+    expect(lessons.choice({ step: 0, block: 1 })).toBe(0);
+  });
+
+  it("keep to the steps that there are when a lesson was changed meanwhile", async () => {
+    const short = structuredClone(VIEW);
+    short.lesson.steps.pop();
+    const lesson = vi.fn().mockResolvedValueOnce(structuredClone(VIEW)).mockResolvedValue(short);
+    const lessons = new Lessons(host({ lesson }), () => false);
+    await lessons.choose("x");
+    await lessons.show(1);
+    await lessons.refresh();
+    expect(lessons.step).toBe(0);
+  });
+
+  it("say nothing of a result that could not be looked at", async () => {
+    const lessons = new Lessons(host({ results: () => Promise.reject({ code: "internal", message: "locked" }) }), () => false);
+    await lessons.choose("x");
+    await lessons.show(1);
+    expect(await show(lessons)).toContain("locked");
+    expect(document.querySelector("[data-testid=lesson-no-result]")).toBeNull();
+  });
+
+  it("say of a result that it came with the program, and show an own one first", async () => {
+    const finished = { experiment: "startup", finished_at: "2", stopped: null, origin: "recorded" };
+    const rows = [{ ...finished, id: "later", started_at: "2026-11-29T10:00:00Z" }];
+    const machine = { cpu: "Another CPU", os: "Another OS" };
+    const viewResult = (id: string) => Promise.resolve({ document: { id, machine, started_at: "2026-11-29T10:00:00Z", verdicts: [], comparisons: [], warnings: [], predictions: [] }, charts: [], trials: [], why: null, command: null });
+    const lessons = new Lessons(host({ results: () => Promise.resolve(rows), viewResult }), () => false);
+    await lessons.choose("x");
+    await lessons.show(1);
+    expect(await show(lessons)).toContain("A recording: measured on Another CPU, Another OS");
+    rows.push({ ...finished, id: "own", started_at: "2026-01-01T00:00:00Z", origin: null as never });
+    await lessons.refresh();
+    await tick();
+    expect([lessons.results.startup?.document?.id, document.querySelector("[data-testid=result-recorded]")]).toEqual(["own", null]);
+  });
+
+  it("open their project in the Workbench once it is there", async () => {
+    const copies = structuredClone(VIEW);
+    copies.lesson.steps[0]!.blocks[3] = { type: "run", commands: ["tandem ps", "tandem sample copy hello-flask my-app"], any: false };
+    const runLessonCommand = vi.fn().mockResolvedValue({ code: 0, progress: done(0, 3, { commands: [1] }) });
+    const lessons = new Lessons(host({ runLessonCommand, lesson: () => Promise.resolve(structuredClone(copies)) }), () => false);
+    await lessons.choose("x");
+    const onEdit = vi.fn();
+    await show(lessons, onEdit);
+    const button = () => document.querySelector<HTMLElement>("[data-testid=lesson-edit]");
+    expect(button()).toBeNull();
+    await lessons.run({ step: 0, block: 3 }, 1);
+    await tick();
+    expect(button()?.textContent).toBe("Edit my-app");
+    button()?.click();
+    expect(onEdit).toHaveBeenCalledExactlyOnceWith("/home/lessons/work/x/my-app");
+  });
+
+  it("go on reading at the beginning of the next step", async () => {
+    const lessons = new Lessons(host({}), () => false);
+    await lessons.choose("x");
+    await show(lessons);
+    document.querySelector<HTMLElement>("[data-testid=lesson-next]")?.click();
+    await vi.waitFor(() => expect(document.activeElement?.textContent).toBe("2. Two"));
+  });
+
+  it("show the worksheet's command in the language in which it is written", async () => {
+    const lessons = new Lessons(host({}), () => false);
+    await lessons.choose("x");
+    lessons.file = "/tmp/a.html";
+    expect(lessons.command).toBe("tandem lesson export x -o /tmp/a.html");
+    shown.language = "de";
+    expect(lessons.command).toBe("tandem lesson export x --language de -o /tmp/a.html");
+    shown.language = "en";
   });
 
   it("keep a choice in the step where it was made, however late its answer comes", async () => {
@@ -143,12 +252,39 @@ describe("lessons", () => {
     expect(lessons.left(0)).toBe(1);
   });
 
+  it("keep the focus at a command while it runs, and are not stopped by a second click", async () => {
+    let end: () => void = () => {};
+    const runLessonCommand = vi.fn(() => new Promise((resolve) => (end = () => resolve({ code: 0, progress: done(0, 3, { commands: [0] }) }))));
+    const cancelWork = vi.fn().mockResolvedValue(undefined);
+    const lessons = new Lessons(host({ runLessonCommand, cancelWork } as object), () => false);
+    await lessons.choose("x");
+    await show(lessons);
+    const clock = vi.spyOn(performance, "now").mockReturnValue(5000);
+    const button = document.querySelector<HTMLElement>("[data-testid=lesson-run-3-0]")!;
+    button.focus();
+    button.click();
+    await tick();
+    expect([document.activeElement === button, button.textContent, button.dataset.testid]).toEqual([true, "Cancel", "lesson-cancel"]);
+    button.click();
+    expect(cancelWork).not.toHaveBeenCalled();
+    clock.mockReturnValue(6000);
+    button.click();
+    expect(cancelWork).toHaveBeenCalledExactlyOnceWith("lesson");
+    clock.mockRestore();
+    end();
+    await vi.waitFor(() => expect(button.textContent).toBe("Run again"));
+    expect(document.activeElement).toBe(button);
+  });
+
   it("tell what a check found instead", async () => {
     const checkLesson = vi.fn().mockResolvedValue({ whole: false, found: [{ asks: "the image app is there", instead: "there is none" }], progress: { done: [] } });
     const lessons = new Lessons(host({ checkLesson }), () => false);
     await lessons.choose("x");
     await lessons.show(1);
     await lessons.check({ step: 1, block: 0 });
+    // What has nothing to do is not ticked off.
+    lessons.view = { ...lessons.view!, lesson: { ...lessons.view!.lesson, steps: [...lessons.view!.lesson.steps, { title: "Read", blocks: [] }] } };
+    expect([lessons.left(2), lessons.wasDone(2)]).toEqual([0, false]);
     expect(await show(lessons)).toContain("there is none");
     expect(document.querySelector("[data-testid=lesson-no-result]")).not.toBeNull();
   });

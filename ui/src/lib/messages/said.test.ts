@@ -2,11 +2,13 @@
 // program's sources are read, and a sentence without a phrase is reported.
 
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { bundles } from "./de/said/bundles";
 import { charts } from "./de/said/charts";
 import { checks } from "./de/said/checks";
 import { doctor } from "./de/said/doctor";
 import { errors } from "./de/said/errors";
 import { guide } from "./de/said/guide";
+import { results } from "./de/said/results";
 import { verdicts } from "./de/said/verdicts";
 import { warnings } from "./de/said/warnings";
 import { shown } from "./language.svelte";
@@ -16,7 +18,7 @@ import { fetchSaid, label, said } from "./said.svelte";
 
 const CRATES = "../../../../crates/";
 const TEXTS: Record<string, string> = import.meta.glob(
-  ["../../../../crates/{lab/src/analysis,lab/src/guide,lab/src/merge,app/src/course,app/src/course/judge,app/src/lesson,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
+  ["../../../../crates/{lab/src,lab/src/analysis,lab/src/beside,lab/src/class,lab/src/guide,lab/src/merge,lab/src/store,app/src/bundle,app/src/course,app/src/course/judge,app/src/lesson,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
   { query: "?raw", import: "default", eager: true },
 );
 
@@ -29,6 +31,8 @@ const SOURCES: [readonly Phrase[], string[], string[]][] = [
   [doctor, [], ["container/src/container/probe.rs", "container/src/checkpoint/probe.rs", "rootless/src/capability.rs"]],
   [doctor, FINDINGS, ["container/src/process/engine.rs", "vm/src/engine.rs", "app/src/base.rs", "app/src/doctor.rs"]],
   [checks, [], ["app/src/lesson/check.rs"]],
+  [[...results, ...warnings], [], ["lab/src/error.rs", "lab/src/merge.rs", "lab/src/store/error.rs", "lab/src/beside/apart.rs", "lab/src/beside/mod.rs", "lab/src/class/mod.rs"]],
+  [bundles, [], ["app/src/bundle/error.rs", "app/src/bundle/prepare.rs", "app/src/bundle/read.rs"]],
   [guide, [], ["lab/src/guide/advice.rs", "lab/src/guide/mod.rs", "lab/src/guide/evidence.rs"]],
   [errors, [], ["app/src/error.rs", "backend/src/error.rs", "image/src/error.rs", "image/src/registry/error.rs", "build/src/error.rs"]],
   [charts, [], ["report/src/from_result.rs", "report/src/ledger.rs", "report/src/lines/mod.rs", "report/src/race/layout.rs", "report/src/race/mod.rs", "report/src/distribution/mod.rs", "report/src/amounts/mod.rs", "report/src/matrix.rs", "report/src/timeline/mod.rs", "report/src/pictures/mod.rs", "report/src/pictures/words.rs", "report/src/lines/quantity.rs"]],
@@ -38,6 +42,9 @@ const SOURCES: [readonly Phrase[], string[], string[]][] = [
 const APART = new Set([
   "measured times and sizes are never negative and far below 2^63", "a plot is a few thousand pixels wide",
   "{busy} {} and {}", "{} ({} {low} to {high})", "; its last output:", "came back", "did not", "still there", "answered the same", "did not answer the same", "has a kernel of its own", "shares the host's kernel", "contained in both", "not contained in both", "both marks came back", "not both marks came back",
+  "the first result", "this result", "other machines", "other machines: processor", "control groups", "hypervisor beneath", "page cache", "engine of {}", "limits of {}", "{what}: {x} and {y}", "memory {}, thousandths of a processor {}, processes {}",
+  "{what}: {x} and {y}; {because}", "the experiments differ", "each has its own method", "the images differ", "different bytes are different subjects", "the lanes differ", "trials belong to lanes", "the accelerators of {} differ", "KVM and software emulation are never pooled", "the engines of {} differ", "the difference would be theirs", "the page cache was", "that is a factor of its own", "the machines differ", "compare their ratios side by side, one result a machine",
+  "no difference above 5 %", "not enough evidence", "not enough evidence: fewer than four trials",
   "`as` keeps within the range of the type, which is what is wanted", "Linux {} ({package})", "trying to {action} {}",
 ]);
 
@@ -78,7 +85,7 @@ describe("what the program says", () => {
   }
 
   it("keeps every value, and none that is not there", () => {
-    for (const [sentence, words] of [verdicts, warnings, doctor, errors, checks, guide, charts].flat()) {
+    for (const [sentence, words] of [verdicts, warnings, doctor, errors, checks, guide, charts, results, bundles].flat()) {
       const given = [...sentence.matchAll(/\{[^{}]*\}/g)].length;
       const used = new Set([...words.matchAll(/\{(\d)\}/g)].map((one) => Number(one[1])));
       expect([...used].sort(), sentence).toEqual(Array.from({ length: given }, (_, at) => at));
@@ -104,6 +111,11 @@ describe("what the program says", () => {
     expect(said("there is no socket at /a/b.sock or /c.sock")).toBe("es gibt keinen Socket in /a/b.sock oder /c.sock");
     expect(said("container: 278 fit (memory runs out first), the first answer comes after 0.24 s. Containers share this machine's kernel: choose them where you trust the code, and for many or short-lived instances; a hole in the kernel is a hole in all of them.")).toMatch(/^container: 278 passen \(zuerst geht der Speicher aus\), die erste Antwort kommt nach 0,24 s\. Container teilen sich/);
     expect(said("Beside a neighbour that keeps something busy without end, the slowest answers (p99) took so many times as long in the container and in the VM: processors 1.2 (95 % interval 1.1 to 1.4) and 2 (95 % interval 1.5 to 3); disk 1 (range 1 to 2) and 2.5 (range 1 to 3).")).toMatch(/: Prozessoren 1,2 \(95-%-Intervall 1,1 bis 1,4\) und 2 \(95-%-Intervall 1,5 bis 3\); Platte 1 \(Spanne 1 bis 2\) und 2,5 \(Spanne 1 bis 3\)\.$/);
+    expect(said("it is the run of ann.json once more, and would count twice")).toBe("sie ist noch einmal der Lauf von ann.json und würde doppelt zählen");
+    expect(said("not measured as machine 1 was: page cache: warm and cold")).toBe("nicht gemessen wie Rechner 1: Seitencache: warm und kalt");
+    expect(said("hypervisor beneath: kvm and none")).toBe("Hypervisor darunter: kvm und keiner");
+    expect(said("this result did not measure it")).toBe("dieses Ergebnis hat es nicht gemessen");
+    expect(said("/a/b.tandem is no bundle (it is empty): take a file that `tandem bundle create` made")).toBe("/a/b.tandem ist kein Bündel (es ist leer): eine Datei nehmen, die `tandem bundle create` gemacht hat");
     expect(said("47 GiB are free at /tmp/a b. C")).toBe("47 GiB sind frei in /tmp/a b. C");
     expect(said("hybrid: version 1 with cpu, memory; no limits on pids")).toBe("gemischt: Version 1 mit cpu, memory; keine Grenzen für pids");
     shown.language = "en";

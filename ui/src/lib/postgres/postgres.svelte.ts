@@ -33,6 +33,8 @@ export class Postgres {
   /** What goes on, a few words; null when nothing does. */
   doing: string | null = $state(null);
   pulling: Pulling | null = $state.raw(null);
+  /** A cancel was asked for. */
+  cancelling = $state(false);
   /** The image is being made from packages. */
   making = $state(false);
   lines: string[] = $state.raw([]);
@@ -63,6 +65,15 @@ export class Postgres {
   /** The last action as a command, or the one that stands ready. */
   get command(): string {
     return this.#said ?? (this.image ? runCommand(this.wish) : command("pull", this.reference.trim() || OFFICIAL));
+  }
+
+  /** What is missing before it can be started. */
+  get why(): string | null {
+    if (!this.image) return say.postgres.noImage;
+    if (!this.password) return say.postgres.noPassword;
+    const port = this.port.trim();
+    if (!/^\d+$/.test(port) || Number(port) < 1 || Number(port) > 65_535) return say.postgres.noNumber;
+    return this.kept === "volume" && !this.volume.trim() ? say.postgres.noVolume : null;
   }
 
   get wish(): RunWish {
@@ -117,6 +128,7 @@ export class Postgres {
     const reference = this.reference.trim() || OFFICIAL;
     return this.#work(say.postgres.pulling(reference), command("pull", reference), async () => {
       this.outOfReach = false;
+      this.pulling = { layers: [], note: null };
       try {
         await this.#host.pull(reference, (progress) => (this.pulling = progress));
         await this.#lookAgain();
@@ -151,7 +163,12 @@ export class Postgres {
   }
 
   async cancel(): Promise<void> {
-    await this.#host.cancelWork(this.pulling ? "pull" : "build").catch(() => {});
+    this.cancelling = true;
+    try {
+      await this.#host.cancelWork(this.pulling ? "pull" : "build");
+    } catch (thrown) {
+      [this.failure, this.cancelling] = [toFailure(thrown), false];
+    }
   }
 
   start(): Promise<boolean> {
@@ -230,7 +247,7 @@ export class Postgres {
       return false;
     } finally {
       this.doing = null;
-      [this.making, this.lines] = [false, []];
+      [this.making, this.lines, this.cancelling] = [false, [], false];
     }
   }
 }

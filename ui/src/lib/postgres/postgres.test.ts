@@ -53,6 +53,46 @@ describe("the PostgreSQL try-out", () => {
     expect([page.image, page.outOfReach, page.failure]).toEqual(["localhost/tandem/postgres:latest", false, null]);
   });
 
+  it("shows how far a pull is, and that it is being cancelled", async () => {
+    let end: (thrown: unknown) => void = () => {};
+    const pull = vi.fn((_: string, tell: (progress: object) => void) => {
+      tell({ layers: [{ digest: "sha256:abc", state: "moving", done: 1024, total: 4096 }], note: null });
+      return new Promise<void>((_, reject) => (end = reject));
+    });
+    const { page, host } = postgres({ pull } as unknown as Partial<Host>);
+    const view = mount(PostgresCard, { target: document.body, props: { postgres: page, images: [], instances: [] } });
+    const pulling = page.pull();
+    await tick();
+    const at = (id: string) => document.querySelector<HTMLElement>(`[data-testid=${id}]`);
+    expect(at("pull-progress")?.textContent).toContain("1.0\u00a0KiB of 4.0\u00a0KiB");
+    at("pull-cancel")?.click();
+    await tick();
+    expect(host.cancelWork).toHaveBeenCalledExactlyOnceWith("pull");
+    expect((at("pull-cancel") as HTMLButtonElement).disabled).toBe(true);
+    end({ code: "cancelled", message: "" });
+    await pulling;
+    await tick();
+    expect([at("pull-progress"), page.failure, page.cancelling]).toEqual([null, null, false]);
+    void unmount(view);
+  });
+
+  it("says what is missing before it can be started", async () => {
+    const { page } = postgres();
+    expect(page.why).toContain("an image");
+    await page.offer([image("postgres")]);
+    expect(page.why).toBeNull();
+    for (const port of ["", "x", "0", "65536"]) {
+      page.port = port;
+      expect(page.why, port).toContain("1 to 65535");
+    }
+    [page.port, page.volume] = ["5435", " "];
+    expect(page.why).toContain("volume has a name");
+    page.kept = "none";
+    expect(page.why).toBeNull();
+    page.password = "";
+    expect(page.why).toContain("password");
+  });
+
   it("proves that data in a volume outlive their instance", async () => {
     const { page, host } = postgres();
     await page.offer([image("postgres")]);

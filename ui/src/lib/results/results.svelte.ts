@@ -31,8 +31,15 @@ export class Results {
   dark = $state(false);
   /** Where an export goes, as typed. */
   file = $state("");
+  /** The file is being written. */
+  writing = $state(false);
   /** What fits on this machine, by its results. */
   readonly fit: Fit;
+
+  /** What was done last and shows nothing of its own, as a command. */
+  #said: string | null = $state(null);
+  /** Each comparison that was asked for has its own number. */
+  #compared = 0;
 
   #host: Host;
   #isDark: () => boolean;
@@ -49,7 +56,8 @@ export class Results {
 
   get command(): string {
     if (this.comparing) return command("result", "compare", ...this.picked);
-    if (!this.chosen) return this.fit.guide ? this.fit.command : "tandem result ls";
+    if (this.leaving) return command("result", "rm", this.leaving);
+    if (!this.chosen) return this.#said ?? (this.fit.guide ? this.fit.command : "tandem result ls");
     const { ending, picture } = this.kind;
     if (this.file.trim()) return command("result", "export", this.chosen, "--format", ending, ...(picture && this.dark ? ["--dark"] : []), "-o", this.file.trim());
     return command("result", "show", this.chosen);
@@ -84,7 +92,7 @@ export class Results {
 
   async choose(id: string | null): Promise<void> {
     this.back();
-    [this.chosen, this.leaving] = [id, null];
+    [this.chosen, this.leaving, this.#said] = [id, null, null];
     this.view = null;
     this.note = null;
     if (!id) return;
@@ -99,12 +107,12 @@ export class Results {
   async compare(metric: string | null = null): Promise<void> {
     if (this.picked.length < 2) return;
     this.comparing = true;
-    const picked = this.picked;
+    const [picked, compared] = [this.picked, ++this.#compared];
     await this.#try(async () => {
       const beside = await this.#host.viewBeside(picked, metric, pictureWidth(), this.#isDark() ? "dark" : "light");
-      if (this.comparing && this.picked === picked) this.beside = beside;
+      if (this.comparing && this.#compared === compared) this.beside = beside;
     });
-    if (!this.beside) this.comparing = false;
+    if (!this.beside && this.#compared === compared) this.comparing = false;
   }
 
   /** Makes another of the picked results the one that others are divided by. */
@@ -119,22 +127,24 @@ export class Results {
 
   async save(): Promise<void> {
     const [id, file] = [this.chosen, this.file.trim()];
-    if (!id || !file) return;
-    this.note = null;
+    if (!id || !file || this.writing) return;
+    [this.note, this.writing] = [null, true];
     const done = await this.#try(() => this.#host.exportResult(id, this.format, this.dark ? "dark" : "light", file));
+    this.writing = false;
     if (done) {
       this.note = say.common.writtenTo(file);
-      this.file = "";
+      if (this.file.trim() === file) this.file = "";
     }
   }
 
   /** Writes down why the chosen result came out as it did. */
   async explain(text: string): Promise<void> {
-    const [id, view] = [this.chosen, this.view];
-    if (!id || !view) return;
+    const id = this.chosen;
+    if (!id || !this.view) return;
     await this.#try(async () => {
       const document = await this.#host.explainResult(id, text);
-      if (this.chosen === id) this.view = { ...view, document };
+      // It may be drawn anew by now.
+      if (this.chosen === id && this.view) this.view = { ...this.view, document };
     });
   }
 
@@ -142,6 +152,7 @@ export class Results {
   async takeRecorded(): Promise<void> {
     await this.#try(async () => {
       await this.#host.importRecorded();
+      this.#said = "tandem result import --recorded";
     });
     await this.refresh();
   }
@@ -155,7 +166,10 @@ export class Results {
       return;
     }
     this.leaving = null;
-    if (await this.#try(() => this.#host.removeResult(id))) await this.choose(null);
+    if (await this.#try(() => this.#host.removeResult(id))) {
+      await this.choose(null);
+      this.#said = command("result", "rm", id);
+    }
     await this.refresh();
   }
 

@@ -5,6 +5,8 @@ import type { BesideView } from "../bindings/BesideView";
 import type { Description } from "../bindings/Description";
 import { Experiments } from "../experiments/experiments.svelte";
 import type { Host } from "../host";
+import { shown } from "../messages/language.svelte";
+import { fetchSaid } from "../messages/said.svelte";
 import { isOpen, Results } from "./results.svelte";
 import ResultsPage from "./ResultsPage.svelte";
 
@@ -56,6 +58,61 @@ it("draws what is shown anew for another theme", async () => {
   expect(viewBeside.mock.calls.map((call) => [call[1], call[3]])).toEqual([["m", "dark"], ["m", "light"]]);
 });
 
+it("says of each ratio what ran and how many trials stand behind it", async () => {
+  const estimate = (lane: string, n: number) => ({ lane, metric: "first_response", unit: "ns", n, median: 1, ci95: [1, 1] });
+  const comparison = { metric: "first_response", a: "container", b: "vm/micro", ratio: 24.4, ci95: [20, 30] };
+  const document_ = { id: "r1", verdicts: [], comparisons: [comparison], warnings: [], predictions: [], summary: [estimate("container", 6), estimate("vm/micro", 5)], lanes: [{ id: "container", accelerator: null }, { id: "vm/micro", accelerator: "tcg" }] };
+  const results = new Results({ ...host, viewResult: () => Promise.resolve({ ...VIEW, document: document_ }) } as unknown as Host, () => false);
+  await results.refresh();
+  await results.choose("r1");
+  view = mount(ResultsPage, { target: document.body, props: { results } });
+  await tick();
+  const cells = [...document.querySelectorAll("section.sideways td")].map((cell) => cell.textContent);
+  expect(cells).toEqual(["vm/micro, tcg ÷ container", "24.4", "20.0–30.0", "5 ÷ 6"]);
+});
+
+it("keeps an explanation that was typed and not kept yet while another page is looked at", async () => {
+  const document_ = { id: "r1", verdicts: [], comparisons: [], warnings: [], summary: [], predictions: [] };
+  let kept = "";
+  const viewResult = () => Promise.resolve({ ...VIEW, document: { ...document_, predictions: kept ? [{ question: "", expected: "", explanation: kept }] : [] } });
+  const explainResult = (_: string, text: string) => Promise.resolve({ ...document_, predictions: [{ question: "", expected: "", explanation: (kept = text) }] });
+  const results = new Results({ ...host, viewResult, explainResult } as unknown as Host, () => false);
+  await results.refresh();
+  await results.choose("r1");
+  const field = () => document.querySelector<HTMLTextAreaElement>("[data-testid=result-explanation]");
+  const open = async () => {
+    view = mount(ResultsPage, { target: document.body, props: { results } });
+    await tick();
+  };
+  await open();
+  field()!.value = "It boots a kernel";
+  field()!.dispatchEvent(new Event("input", { bubbles: true }));
+  await tick();
+  await unmount(view!);
+  await open();
+  expect(field()?.value).toBe("It boots a kernel");
+  document.querySelector<HTMLElement>("[data-testid=result-explain]")?.click();
+  await vi.waitFor(() => expect((document.querySelector("[data-testid=result-explain]") as HTMLButtonElement).disabled).toBe(true));
+  expect(kept).toBe("It boots a kernel");
+  await unmount(view!);
+  await open();
+  expect(field()?.value).toBe("It boots a kernel");
+});
+
+it("shows the comparison that was asked for last", async () => {
+  const late: ((view: unknown) => void)[] = [];
+  const viewBeside = () => new Promise((resolve) => late.push(resolve));
+  const results = new Results({ ...host, results: () => Promise.resolve([ROW, { ...ROW, id: "r2" }]), viewBeside } as unknown as Host, () => false);
+  await results.refresh();
+  results.pick("r1", true);
+  results.pick("r2", true);
+  const both = [results.compare("a"), results.compare("b")];
+  late[1]?.({ metric: "b", charts: [], beside: { runs: [], rows: [] } });
+  late[0]?.({ metric: "a", charts: [], beside: { runs: [], rows: [] } });
+  await Promise.all(both);
+  expect([results.beside?.metric, results.comparing]).toEqual(["b", true]);
+});
+
 it("removes a result when that was asked for twice", async () => {
   const removeResult = vi.fn().mockResolvedValue(undefined);
   const results = new Results({ ...host, removeResult } as unknown as Host, () => false);
@@ -67,6 +124,7 @@ it("removes a result when that was asked for twice", async () => {
   button()?.click();
   await tick();
   expect([removeResult.mock.calls.length, button()?.textContent]).toEqual([0, "Remove its trials for good"]);
+  expect(results.command).toBe("tandem result rm r1");
   button()?.dispatchEvent(new FocusEvent("blur"));
   await tick();
   expect(button()?.textContent).toBe("Remove");
@@ -115,6 +173,21 @@ describe("a run without an end", () => {
     expect(document.querySelector("[data-testid=result-resume]")).toBeNull();
   });
 
+  it("is not called finished because it has an end", async () => {
+    const rows = [{ ...ROW, stopped: "the run was cancelled" }, { ...ROW, id: "r2", finished_at: null }, { ...ROW, id: "r3" }, { ...ROW, id: "r4", origin: "recorded" }];
+    const results = new Results({ ...host, results: () => Promise.resolve(rows) } as unknown as Host, () => false);
+    await results.refresh();
+    view = mount(ResultsPage, { target: document.body, props: { results } });
+    await tick();
+    const states = () => rows.map((row) => document.querySelector(`[data-testid=result-row-${row.id}] td:last-child`)?.textContent);
+    expect(states()).toEqual(["the run was cancelled", "not finished", "finished", "recorded"]);
+    await fetchSaid();
+    shown.language = "de";
+    await tick();
+    expect(states()).toEqual(["der Lauf wurde abgebrochen", "nicht fertig", "fertig", "aufgezeichnet"]);
+    shown.language = "en";
+  });
+
   it("is looked at again when it has ended, and not otherwise", async () => {
     let row: object = { ...ROW, finished_at: null };
     const viewResult = vi.fn(() => Promise.resolve(VIEW));
@@ -151,6 +224,23 @@ describe("exporting a result", () => {
     const options = [...document.querySelectorAll<HTMLOptionElement>("#export-format option")];
     const all: ResultFormat[] = ["html", "pdf", "png", "svg", "json", "csv", "markdown"];
     expect(options.map((option) => option.value)).toEqual(all);
+  });
+
+  it("writes one file however often it is asked, and keeps the next name", async () => {
+    const results = await opened();
+    let end: () => void = () => {};
+    const exportResult = vi.fn(() => new Promise<void>((resolve) => (end = resolve)));
+    Object.assign(host, { exportResult });
+    results.file = "/tmp/a.pdf";
+    const first = results.save();
+    await tick();
+    expect((document.querySelector("[data-testid=export-start]") as HTMLButtonElement).textContent).toBe("Writing…");
+    await results.save();
+    results.file = "/tmp/b.pdf";
+    end();
+    await first;
+    expect([exportResult.mock.calls.length, results.file, results.writing]).toEqual([1, "/tmp/b.pdf", false]);
+    Object.assign(host, { exportResult: (...all: unknown[]) => Promise.resolve(void written.push(all)) });
   });
 
   it("asks for the ground of pictures only", async () => {

@@ -1,6 +1,9 @@
+import { mount, tick, unmount } from "svelte";
 import { describe, expect, it, vi } from "vitest";
+import type { InstanceRow } from "../bindings/InstanceRow";
 import type { Host } from "../host";
 import { Gift, giftCommand } from "./gift.svelte";
+import GivePane from "./GivePane.svelte";
 
 const ROW = { name: "web", image: "hello-flask:latest" };
 
@@ -16,6 +19,16 @@ describe("something given to somebody else", () => {
     gift.kind = "bundle";
     gift.suggest(ROW);
     expect(gift.file).toBe("/stick/mine.tar");
+  });
+
+  it("is something that the instance has", async () => {
+    const gift = new Gift({} as Host);
+    gift.kind = "disk";
+    const view = mount(GivePane, { target: document.body, props: { gift, row: { ...ROW, profile: null } as InstanceRow, onCommand: () => {} } });
+    await tick();
+    await tick();
+    expect([gift.kind, gift.file]).toEqual(["instance", "~/web.tandem-instance"]);
+    void unmount(view);
   });
 
   it("is a command too", () => {

@@ -3,7 +3,7 @@
 import type { Building } from "../bindings/Building";
 import type { Failure } from "../bindings/Failure";
 import type { Project } from "../bindings/Project";
-import { command } from "../command";
+import { buildCommand, command } from "../command";
 import { type Host, failureOf, toFailure } from "../host";
 import { say } from "../messages";
 import { begun, type Build, take } from "./build";
@@ -54,7 +54,7 @@ export class ProjectDesk {
   get command(): string {
     if (this.said) return this.said;
     const project = this.project;
-    return project ? command("build", "-t", project.tag, project.folder) : command("sample", "copy", "hello-flask", this.folder);
+    return project ? buildCommand(project.tag, project.folder, this.build?.notices) : command("sample", "copy", "hello-flask", this.folder);
   }
 
   /** Names of files that are not saved. */

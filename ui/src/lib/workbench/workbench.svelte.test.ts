@@ -36,6 +36,18 @@ describe("the Workbench", () => {
     expect(new Workbench(host, storage).recent).toEqual(["/home/me/app"]);
   });
 
+  it("shows the build as a command, with the base that stood in", async () => {
+    const stood = "localhost/tandem/python:3.11-bookworm stands in for python:3.12-slim";
+    const buildProject = (_: string, tell: (events: Building[]) => void) => {
+      tell([{ type: "notice", text: "python:3.12-slim cannot be fetched: a base made from Debian packages stands in" }, { type: "notice", text: stood }]);
+      return Promise.resolve("sha256:1");
+    };
+    const { bench: page } = bench({ buildProject } as unknown as Partial<Host>);
+    await page.open("/home/me/app");
+    await page.startBuild();
+    expect(page.command).toBe("tandem build -t app --build-context python:3.12-slim=docker-image://localhost/tandem/python:3.11-bookworm /home/me/app");
+  });
+
   it("keeps what was typed when it cannot be saved, and does not build it", async () => {
     const buildProject = vi.fn();
     const { bench: page } = bench({ saveProjectFile: vi.fn().mockRejectedValue({ code: "no_space", message: "full" }), buildProject });

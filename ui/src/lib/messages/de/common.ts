@@ -33,6 +33,7 @@ export const common: Catalogue["common"] = {
   moment: (day, month, year, clock) => `${day}. ${MONTHS[month]} ${year}, ${clock}`,
   cores: (count) => n(count, `${count} Kern`, `${count} Kerne`),
   trials: (count) => n(count, `${count} Durchgang`, `${count} Durchgänge`),
+  writing: "Schreibt…",
   writtenTo: (file) => `In ${file} geschrieben.`,
   givenBack: (amount) => `${amount} freigegeben.`,
   asPicture: "als Bild",

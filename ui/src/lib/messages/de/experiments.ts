@@ -14,6 +14,8 @@ export const experiments: Catalogue["experiments"] = {
   trialsEach: "Durchgänge je Bahn",
   trialsDone: (over, all) => `${over}${all === null ? "" : ` von ${all}`} Durchgängen fertig`,
   trials: "Durchgänge",
+  whatAndHow: "Was gemessen wird, und wie oft",
+  otherRuns: (id) => `Das Experiment ${id} läuft: zwei zugleich würden einander stören.`,
   why: "Warum",
   history: "Frühere Läufe",
   earlier: (subject, trials) => `${subject} · ${n(trials, `${trials} Durchgang`, `${trials} Durchgänge`)}`,
@@ -22,6 +24,7 @@ export const experiments: Catalogue["experiments"] = {
   quoted: (claim) => `„${claim}“`,
   starting: "Beginnt",
   trialNow: (lane, at) => `${lane}, Durchgang ${at}`,
+  warmupNow: (lane) => `${lane}, Aufwärmen`,
   outcomes: { measured: "gemessen", unavailable: "nicht möglich", failed: "gescheitert" },
   told,
 };

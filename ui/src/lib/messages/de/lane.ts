@@ -48,7 +48,8 @@ export const lane: Catalogue["lane"] = {
     systemd: "das Betriebssystem des Gasts startet seine Dienste",
     start: "die Engine startet den Container",
     app: "die App startet und antwortet zum ersten Mal",
-  },  /** Parts of the ledgers, by the program's words. */
+  },
+  /** Parts of the ledgers, by the program's words. */
   parts: {
     "app, anonymous": "App, anonym",
     "app, mapped files": "App, eingeblendete Dateien",

@@ -32,6 +32,7 @@ export const common = {
   moment: (day: number, month: number, year: number, clock: string) => `${day} ${MONTHS[month]} ${year}, ${clock}`,
   cores: (count: number) => n(count, `${count} core`, `${count} cores`),
   trials: (count: number) => n(count, `${count} trial`, `${count} trials`),
+  writing: "Writing…",
   writtenTo: (file: string) => `Written to ${file}.`,
   givenBack: (amount: string) => `${amount} given back.`,
   asPicture: "as a picture",

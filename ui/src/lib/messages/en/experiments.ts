@@ -16,6 +16,8 @@ export const experiments = {
   trialsEach: "Trials a lane",
   trialsDone: (over: number, all: number | null) => `${over}${all === null ? "" : ` of ${all}`} trials done`,
   trials: "Trials",
+  whatAndHow: "What is measured, and how often",
+  otherRuns: (id: string) => `The experiment ${id} runs: two at once would disturb each other.`,
   why: "Why",
   history: "Earlier runs",
   earlier: (subject: string, trials: number) => `${subject} · ${n(trials, `${trials} trial`, `${trials} trials`)}`,
@@ -24,6 +26,7 @@ export const experiments = {
   quoted: (claim: string) => `“${claim}”`,
   starting: "Starting",
   trialNow: (lane: string, at: number) => `${lane}, trial ${at}`,
+  warmupNow: (lane: string) => `${lane}, warm-up`,
   outcomes: { measured: "measured", unavailable: "unavailable", failed: "failed" },
   /** By id, where this language has its own words; else the program's. */
   told: {} as Readonly<Record<string, Told>>,

@@ -10,6 +10,9 @@ export const lab = {
   memoryInUse: "Memory in use",
   prepared: "What was prepared before the race, and its logs",
   ready: "Ready",
+  noSubject: "Not yet: name what to launch",
+  noLane: "Not yet: choose a lane",
+  noCount: (what: string, least: number, most: number) => `Not yet: “${what}” needs a whole number from ${least} to ${most}`,
   preparing: (what: string | null) => `Preparing: ${what ?? "starting"}`,
   racing: (over: number, all: number) => `Racing: ${over} of ${all} trials done`,
   warmingUp: (lane: string) => `Warming up and checking: ${lane}`,
@@ -75,7 +78,7 @@ export const lab = {
   ],
   lines: (count: number) => n(count, `${count} line`, `${count} lines`),
   log: "Log",
-  earlier: (count: number) => `… ${count} earlier lines`,
+  earlier: (count: number) => n(count, `… ${count} earlier line`, `… ${count} earlier lines`),
   steps: {
     bootstrap: "Base image",
     base: "Base image",
