@@ -136,16 +136,22 @@ impl Desktop {
     /// Clicks an element, and again when the page grew under the pointer so
     /// that the click went elsewhere.
     pub fn click(&self, id: &str) -> Result<()> {
+        let mut failure = None;
         for _ in 0..3 {
             let element = self.wait(id, HERE)?;
-            self.run(async {
+            let clicked = self.run(async {
                 let listen = "window.clicked = false;
                     arguments[0].addEventListener(
                       'click', () => { window.clicked = true }, { capture: true, once: true })";
                 self.client.execute(listen, vec![serde_json::to_value(&element)?]).await?;
                 Ok::<_, anyhow::Error>(element.click().await?)
-            })
-            .with_context(|| format!("cannot click `{id}`"))?;
+            });
+            // The page may have drawn it anew just now.
+            if let Err(why) = clicked {
+                failure = Some(why);
+                std::thread::sleep(Duration::from_millis(500));
+                continue;
+            }
             let begin = Instant::now();
             while begin.elapsed() < Duration::from_secs(3) {
                 if self.script("return window.clicked")? == true {
@@ -155,7 +161,8 @@ impl Desktop {
             }
         }
         let _ = self.screenshot("timeout");
-        bail!("cannot click `{id}`: it did not feel any of three clicks")
+        let unfelt = || anyhow!("it did not feel any of three clicks");
+        Err(failure.unwrap_or_else(unfelt)).with_context(|| format!("cannot click `{id}`"))
     }
 
     /// Replaces what stands in an input, and again when the page moved it away

@@ -54,11 +54,12 @@ impl App {
         copied(upper, copy.clone()).await?;
         drop(held);
         tidy_changes(&self.home, &record, &copy)?;
-        let (images, parent) = (self.images.clone(), base.top_chain_id());
-        let layer = blocking("packing the layer", move |stop| {
-            Ok(images.commit_layer_dir_until(&copy, parent.as_ref(), stop)?)
-        })
-        .await?;
+        let (images, packed) = (self.images.clone(), copy.clone());
+        let layer =
+            blocking("packing the layer", move |stop| Ok(images.pack_layer_dir(&packed, stop)?))
+                .await?;
+        // From here on nobody can have given up: who did gets no layer.
+        let layer = self.images.adopt_layer_dir(&copy, layer, base.top_chain_id().as_ref())?;
         let mut layers = base.layers.clone();
         layers.push(Layer::from(layer));
         let document = commit_document(&document, &layers, &commit)?;

@@ -65,7 +65,7 @@ fn done(world: &World) -> Result<()> {
     let german = world.tandem(german)?.ok()?.stdout;
     ensure!(german.contains("lang=\"de\"") && german.contains("Das Dockerfile"), "{german}");
     let other = ["lesson", "export", "hello-flask", "--language", "fr", "-o", "-"];
-    world.tandem(other)?.code_is(2)?.says(&["possible values: en, de"])?;
+    world.tandem(other)?.code_is(2)?.says(&["write `en` or `de`"])?;
     world.tandem(["lesson", "reset", "mine"])?.ok()?;
     ensure!(!folder.join("work/mine").exists(), "the folder is there still");
     world.tandem(["image", "rm", "lesson-app"])?.ok()?;

@@ -76,7 +76,7 @@ fn outputs(world: &World) -> Result<()> {
     let lost = world.command(["images"]).stdout(full()?).output()?;
     let told = String::from_utf8_lossy(&lost.stderr);
     ensure!(lost.status.code() == Some(125) && told.contains("cannot write the output"), "{told}");
-    let nobody = world.command(["inspect", "none"]).stderr(full()?).output()?;
+    let nobody = world.command(["inspect", "nobody"]).stderr(full()?).output()?;
     ensure!(nobody.status.code() == Some(125), "{nobody:?}");
 
     sleeper(world, "loud", &[], "import sys; print('to error\\n' * 100_000, file=sys.stderr)")?;

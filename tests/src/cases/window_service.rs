@@ -1,6 +1,6 @@
 //! The process behind the real window: an ordinary user's, and one that dies.
 
-use std::time::Duration;
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
@@ -44,6 +44,9 @@ fn ordinary(world: &World) -> Result<()> {
     person.take_images()?;
     person.take("kernels")?;
     person.tandem(["tag", "hello-flask", "mine"])?.ok()?;
+    let browser = "#!/bin/sh\necho \"$(id -u) $1\" > \"$HOME/opened\"\n";
+    let browser = person.write("user/bin/xdg-open", browser)?;
+    fs::set_permissions(browser, fs::Permissions::from_mode(0o755))?;
     let desktop = Desktop::open_as(world, &person, Look::Light)?;
     ready(&desktop)?;
     desktop.script(
@@ -62,6 +65,16 @@ fn ordinary(world: &World) -> Result<()> {
     // No control groups were delegated, so the lanes are unequal, and it is said.
     let said = desktop.text("notice-parity")?;
     ensure!(said.contains("memory limit: none in container"), "{said}");
+    // The browser is the person's, and not started as root of a namespace.
+    desktop.script(
+        "document.querySelector('[data-testid=lane-container] [data-testid=lane-open]').click()",
+    )?;
+    let opened = person.folder().join("user/opened");
+    let opened = poll::until("the browser", SOON, || {
+        fs::read_to_string(&opened).ok().filter(|text| text.ends_with('\n'))
+    })?;
+    let expected = format!("{} http://127.0.0.1:", person.uid());
+    ensure!(opened.starts_with(&expected), "{opened}");
     // What the window has started is there for the same user's commands.
     let rows = person.tandem(["ps", "--json"])?.ok()?.json()?;
     let rows = rows.as_array().context("no list")?;

@@ -11,6 +11,7 @@ use tandem_model::Digest;
 use super::{Store, gzip::Gzip, hash::HashWrite};
 use crate::{
     ImageError, Layer, LayerError, NewLayer, Stop, Stoppable, image::chain_id, layer::pack,
+    stoppable::go_on,
 };
 
 impl Store {
@@ -26,22 +27,28 @@ impl Store {
         upper: &Path,
         parent_chain: Option<&Digest>,
     ) -> Result<NewLayer, ImageError> {
-        self.commit_layer_dir_until(upper, parent_chain, &|| false)
+        let layer = self.pack_layer_dir(upper, &|| false)?;
+        self.adopt_layer_dir(upper, layer, parent_chain)
     }
 
-    /// [`Self::commit_layer_dir`] that ends with an error soon after `stop`
-    /// says so, and then has made nothing.
-    pub fn commit_layer_dir_until(
-        &self,
-        upper: &Path,
-        parent_chain: Option<&Digest>,
-        stop: Stop<'_>,
-    ) -> Result<NewLayer, ImageError> {
+    /// The first half of [`Self::commit_layer_dir`], which takes the time:
+    /// writes the blob. Ends with an error soon after `stop` says so, and then
+    /// has made nothing.
+    pub fn pack_layer_dir(&self, upper: &Path, stop: Stop<'_>) -> Result<Layer, ImageError> {
         // What the folder itself looks like is no part of a layer; all
         // unpacked layers have the same.
         let public = fs::Permissions::from_mode(0o755);
         fs::set_permissions(upper, public).map_err(ImageError::io("set the mode of", upper))?;
-        let layer = self.pack_blob(upper, stop)?;
+        self.pack_blob(upper, stop)
+    }
+
+    /// The second half: the folder that was packed becomes the unpacked layer.
+    pub fn adopt_layer_dir(
+        &self,
+        upper: &Path,
+        layer: Layer,
+        parent_chain: Option<&Digest>,
+    ) -> Result<NewLayer, ImageError> {
         let chain_id = chain_id(parent_chain, &layer.diff_id);
         let _lock = self.lock_layer(&chain_id)?;
         let dir = self.layer_dir(&chain_id);
@@ -62,6 +69,7 @@ impl Store {
         tar.flush().map_err(write)?;
         let hashed = tar.into_inner().map_err(|e| write(e.into_error()))?;
         let (gzip, diff_id) = hashed.finish();
+        go_on(stop).map_err(write)?;
         let (digest, size) = gzip.finish().map_err(write)?.finish(None)?;
         Ok(Layer { digest, diff_id, size, media_type: MediaType::ImageLayerGzip })
     }
