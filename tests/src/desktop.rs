@@ -146,9 +146,13 @@ impl Desktop {
                 self.client.execute(listen, vec![serde_json::to_value(&element)?]).await?;
                 Ok::<_, anyhow::Error>(element.click().await?)
             });
-            // The page may have drawn it anew just now.
+            // The page may have drawn it anew just now, or it is half under the
+            // foot, where a person would scroll.
             if let Err(why) = clicked {
                 failure = Some(why);
+                self.script(&format!(
+                    "document.querySelector('[data-testid={id}]')?.scrollIntoView({{ block: 'center' }})"
+                ))?;
                 std::thread::sleep(Duration::from_millis(500));
                 continue;
             }
