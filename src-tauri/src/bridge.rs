@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     io,
     os::{fd::OwnedFd, unix::net::UnixStream},
-    process::Command,
+    process::{Child, Command},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -31,15 +31,17 @@ use crate::program;
 /// Commands whose answer is an address that is opened.
 const OPENS: &[&str] = &["open", "open_lesson_link"];
 
-/// What leaving takes is bounded by the process itself; one that does not
-/// answer is not waited for much longer.
+/// What is asked of the process alone is answered at once, or it hangs.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// What leaving takes is bounded by the process itself.
 const LEAVING: Duration = Duration::from_secs(80);
 
 /// A process that ended sooner would end again, and the page come again and
 /// again.
 const LIVED: Duration = Duration::from_secs(10);
 
-/// The process is given this long to end.
+/// The process is given this long to end by itself.
 const ENDING: Duration = Duration::from_secs(5);
 
 /// The process, which is started again when it has ended.
@@ -65,10 +67,10 @@ struct Line {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
     ended: Condvar,
+    child: Mutex<Child>,
 }
 
 /// Who waits for what.
@@ -124,24 +126,32 @@ impl Bridge {
         self.call(command, arguments, reply(resolver), outlets);
     }
 
+    /// Asks for what the page shows first.
+    pub(crate) fn beginning(&'static self) -> Result<Vec<u8>, Failure> {
+        self.ask("beginning", AT_ONCE)
+    }
+
     /// Asks something of the window's own, and waits for the answer.
-    pub(crate) fn ask(&'static self, command: &str) -> Result<Vec<u8>, Failure> {
+    fn ask(&'static self, command: &str, limit: Duration) -> Result<Vec<u8>, Failure> {
         let (send, answer) = mpsc::channel();
         self.call(command, Map::new(), Reply::Own(send), Vec::new());
-        answer.recv_timeout(LEAVING).unwrap_or_else(|_| Err(ended()))
+        answer.recv_timeout(limit).unwrap_or_else(|_| Err(ended()))
     }
 
     /// Has all that goes on stopped and cleaned up, and the process ended.
     /// `on_stopping` is told whether that may take a while.
     pub(crate) fn leave(&'static self, on_stopping: impl FnOnce(bool)) {
         self.lock().leaving = true;
-        on_stopping(self.ask("leave").is_ok_and(|measures| measures == b"true"));
-        let _ = self.ask("left");
+        let leaves = self.ask("leave", AT_ONCE);
+        on_stopping(leaves.as_ref().is_ok_and(|measures| measures == b"true"));
+        // One that hangs is not asked twice.
+        let _ = leaves.and_then(|_| self.ask("left", LEAVING));
         let Some(line) = self.lock().line.take() else { return };
         line.send.end();
-        let over = |waiting: &mut Waiting| !waiting.over;
-        let waiting = line.shared.lock();
-        drop(line.shared.ended.wait_timeout_while(waiting, ENDING, over));
+        if !line.shared.is_over_within(ENDING) {
+            line.shared.kill();
+            line.shared.is_over_within(ENDING);
+        }
     }
 
     fn call(
@@ -192,15 +202,14 @@ impl Bridge {
     fn start(&'static self, again: bool) -> io::Result<Line> {
         let begun = Instant::now();
         let (own, theirs) = UnixStream::pair()?;
-        let mut child = Command::new(program::tandem())
+        let child = Command::new(program::tandem())
             .args([ENTRY, env!("CARGO_PKG_VERSION")])
             .args(again.then_some(AGAIN))
             .stdin(OwnedFd::from(theirs))
             .spawn()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(child));
         let (hears, ends) = (Arc::clone(&shared), Arc::clone(&shared));
         let end = move || {
-            let _ = child.wait();
             ends.end();
             if begun.elapsed() > LIVED {
                 self.load_again();
@@ -229,8 +238,32 @@ impl Bridge {
 }
 
 impl Shared {
-    /// Nothing comes any more.
+    fn new(child: Child) -> Self {
+        let (waiting, ended) = (Mutex::default(), Condvar::new());
+        Self { waiting, ended, child: Mutex::new(child) }
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kill(&self) {
+        let _ = self.child().kill();
+    }
+
+    /// Waits for the end of the process, so long and no longer.
+    fn is_over_within(&self, limit: Duration) -> bool {
+        let lives = |waiting: &mut Waiting| !waiting.over;
+        let waited = self.ended.wait_timeout_while(self.lock(), limit, lives);
+        waited.is_ok_and(|(_, timeout)| !timeout.timed_out())
+    }
+
+    /// Nothing comes any more: tells all who wait, once the process is gone.
     fn end(&self) {
+        // It is not held for long, so that it can be killed meanwhile.
+        while matches!(self.child().try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(5));
+        }
         let replies = {
             let mut waiting = self.lock();
             waiting.over = true;

@@ -11,7 +11,7 @@ use crate::bridge::Bridge;
 /// Where that fails the page asks, and shows why.
 pub(crate) fn beginning(bridge: &'static Bridge) -> JoinHandle<Option<String>> {
     std::thread::spawn(|| {
-        let begins = String::from_utf8(bridge.ask("beginning").ok()?).ok()?;
+        let begins = String::from_utf8(bridge.beginning().ok()?).ok()?;
         Some(begins).filter(|it| it != "null")
     })
 }

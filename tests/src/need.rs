@@ -8,6 +8,17 @@ use std::{
 
 use serde_json::Value;
 
+/// Two lists of needs as one.
+pub(crate) const fn joined<const N: usize>(these: &[Need], those: &[Need]) -> [Need; N] {
+    let mut all = [Need::Root; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < these.len() { these[at] } else { those[at - these.len()] };
+        at += 1;
+    }
+    all
+}
+
 /// Something a case cannot run without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {

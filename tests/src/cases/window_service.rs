@@ -6,12 +6,13 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 
 use super::window::{
-    COMPARISON, ENDING, SOON, case, in_lane, launch_once, open, racing, ready, seconds, tests,
-    wait_for_stage,
+    COMPARISON, ENDING, NEEDS, SOON, case, in_lane, launch_once, open, racing, ready, seconds,
+    tests, wait_for_stage,
 };
 use crate::{
     Case, Need, Person, Start, World,
     desktop::{Desktop, Look},
+    need::joined,
     poll,
 };
 
@@ -25,18 +26,10 @@ pub(super) const CASES: &[Case] = &[
     case("window::the_process_behind_it_may_be_killed", killed),
 ];
 
-const ORDINARY: &[Need] = &[
-    Need::Root,
-    Need::Window,
-    Need::Program("Xvfb"),
-    Need::Program("dbus-run-session"),
-    Need::Program("WebKitWebDriver"),
-    Need::Program("qemu-system-x86_64"),
-    Need::Program("mke2fs"),
-    Need::Program("newuidmap"),
-    Need::Program("unshare"),
-    Need::Program("setpriv"),
-];
+const ORDINARY: &[Need] = &joined::<10>(
+    NEEDS,
+    &[Need::Program("newuidmap"), Need::Program("unshare"), Need::Program("setpriv")],
+);
 
 /// As in a class: nobody opens the window as root.
 fn ordinary(world: &World) -> Result<()> {
@@ -120,5 +113,10 @@ fn killed(world: &World) -> Result<()> {
         (only["name"] == "kept" && only["state"] == "running").then_some(())
     })?;
     world.tandem(["rm", "-f", "kept"])?.ok()?;
-    desktop.close(ENDING)
+    // One that hangs keeps no window open, and does not outlive it.
+    let third = desktop.service()?;
+    kill(third, Signal::SIGSTOP)?;
+    desktop.close(Duration::from_secs(40))?;
+    ensure!(!fs::exists(format!("/proc/{third}"))?, "the process that hung is there still");
+    Ok(())
 }
