@@ -69,17 +69,40 @@ fn word<T: Copy>(what: &str, table: &[(&str, T)], text: &str) -> Result<T, Strin
         return Ok(*value);
     }
     let words: Vec<_> = table.iter().map(|(word, _)| *word).collect();
-    let near = did_you_mean(text, &words);
-    Err(format!("`{text}` is no {what}{near} (there are {})", words.join(", ")))
+    Err(lacking(what, &words, text))
+}
+
+/// A sentence about a word that is none of those that there are.
+fn lacking(what: &str, words: &[&str], text: &str) -> String {
+    let near = did_you_mean(text, words);
+    format!("`{text}` is no {what}{near} (there are {})", words.join(", "))
+}
+
+/// The two halves of any filter; `example` is one.
+pub(crate) fn halves<'t>(text: &'t str, example: &str) -> Result<(&'t str, &'t str), String> {
+    let none = || format!("`{text}` is no filter: write KEY=VALUE, e.g. {example}");
+    text.split_once('=').ok_or_else(none)
+}
+
+/// What to say of a key that no filter has; `keys` are those that there are.
+pub(crate) fn no_filter(keys: &[&str], key: &str) -> String {
+    lacking("filter", keys, key)
+}
+
+/// The value of `dangling`.
+pub(crate) fn dangling(value: &str) -> Result<bool, String> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("dangling is true or false: write dangling=true".to_owned()),
+    }
 }
 
 impl FromStr for InstanceFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some((key, value)) = text.split_once('=') else {
-            return Err(format!("`{text}` is no filter: write KEY=VALUE, e.g. status=exited"));
-        };
+        let (key, value) = halves(text, "status=exited")?;
         let key = word("filter", &KEYS, key)?;
         match key {
             Key::Status => word("state", &STATES, value).map(|_| ())?,

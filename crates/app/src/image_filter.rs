@@ -1,9 +1,12 @@
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use tandem_model::{did_you_mean, parse_moment};
+use tandem_model::parse_moment;
 
-use crate::{App, AppError, ImageRow, LabelWish};
+use crate::{
+    App, AppError, ImageRow, LabelWish,
+    filter::{dangling, halves, no_filter},
+};
 
 /// A condition on images, as it is typed: `KEY=VALUE`, as behind `docker images
 /// --filter`.
@@ -29,22 +32,15 @@ impl FromStr for ImageFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some(("dangling", "true" | "1")) => Ok(Self::Dangling(true)),
-            Some(("dangling", "false" | "0")) => Ok(Self::Dangling(false)),
-            Some(("dangling", _)) => Err("`dangling` is true or false".to_owned()),
-            Some(("reference", pattern)) => Ok(Self::Reference(pattern.to_owned())),
-            Some(("label", label)) => label.parse().map(Self::Label),
-            Some(("before", image)) => Ok(Self::Before(image.to_owned())),
-            Some(("since", image)) => Ok(Self::Since(image.to_owned())),
-            Some(("until", moment)) => {
-                parse_moment(moment).map(Self::Until).map_err(|e| e.to_string())
-            }
-            Some((key, _)) => {
-                let near = did_you_mean(key, &KEYS);
-                Err(format!("`{key}` is no filter{near} (there are {})", KEYS.join(", ")))
-            }
-            None => Err(format!("`{text}` is no filter: write KEY=VALUE, e.g. dangling=true")),
+        let (key, value) = halves(text, "dangling=true")?;
+        match key {
+            "dangling" => dangling(value).map(Self::Dangling),
+            "reference" => Ok(Self::Reference(value.to_owned())),
+            "label" => value.parse().map(Self::Label),
+            "before" => Ok(Self::Before(value.to_owned())),
+            "since" => Ok(Self::Since(value.to_owned())),
+            "until" => parse_moment(value).map(Self::Until).map_err(|e| e.to_string()),
+            _ => Err(no_filter(&KEYS, key)),
         }
     }
 }

@@ -1,8 +1,9 @@
 use std::{collections::BTreeMap, str::FromStr};
 
-use tandem_model::did_you_mean;
-
-use crate::LabelWish;
+use crate::{
+    LabelWish,
+    filter::{dangling, halves, no_filter},
+};
 
 /// A condition on volumes or networks of a list, as it is typed behind
 /// `--filter`. All of several must hold.
@@ -20,19 +21,12 @@ impl FromStr for ListFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some((key, value)) = text.split_once('=') else {
-            return Err(format!("`{text}` is no filter: write KEY=VALUE, e.g. dangling=true"));
-        };
-        match (key, value) {
-            ("dangling", "true" | "1") => Ok(Self::Dangling(true)),
-            ("dangling", "false" | "0") => Ok(Self::Dangling(false)),
-            ("dangling", _) => Err("dangling is true or false: write dangling=true".to_owned()),
-            ("name", part) => Ok(Self::Name(part.to_owned())),
-            ("label", label) => label.parse().map(Self::Label),
-            _ => {
-                let near = did_you_mean(key, &["dangling", "name", "label"]);
-                Err(format!("`{key}` is no filter{near} (there are dangling, name, label)"))
-            }
+        let (key, value) = halves(text, "dangling=true")?;
+        match key {
+            "dangling" => dangling(value).map(Self::Dangling),
+            "name" => Ok(Self::Name(value.to_owned())),
+            "label" => value.parse().map(Self::Label),
+            _ => Err(no_filter(&["dangling", "name", "label"], key)),
         }
     }
 }

@@ -1,9 +1,12 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use jiff::Timestamp;
-use tandem_model::{did_you_mean, parse_moment};
+use tandem_model::parse_moment;
 
-use crate::{AppError, LabelWish};
+use crate::{
+    AppError, LabelWish,
+    filter::{halves, no_filter},
+};
 
 /// A condition on what is removed, as it is typed behind `--filter` of a
 /// `prune`: Docker's two. All of several must hold.
@@ -21,17 +24,12 @@ impl FromStr for PruneFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let Some((key, value)) = text.split_once('=') else {
-            return Err(format!("`{text}` is no filter: write KEY=VALUE, e.g. until=24h"));
-        };
+        let (key, value) = halves(text, "until=24h")?;
         match key {
             "until" => parse_moment(value).map(Self::Until).map_err(|e| e.to_string()),
             "label" => value.parse().map(Self::Label),
             "label!" => value.parse().map(Self::NotLabel),
-            _ => {
-                let near = did_you_mean(key, &["until", "label", "label!"]);
-                Err(format!("`{key}` is no filter{near} (there are until, label, label!)"))
-            }
+            _ => Err(no_filter(&["until", "label", "label!"], key)),
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::{Context, inspect, instances::Each, run::labels};
 use crate::{
     format::views,
-    grammar::{Kind, Network, Networking},
+    grammar::{Filtered, Kind, Network, Networking},
     output::{json, line, raw, table},
 };
 
@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Resul
             context.app.create_network(&name, subnet, internal, labels(&label)?).await?;
             line(&name);
         }
-        Networking::Network(Network::Ls { filter, listing: wanted }) => {
+        Networking::Network(Network::Ls(Filtered { filter, listing: wanted })) => {
             let networks = context.app.networks_where(&filter).await?;
             if wanted.json.json {
                 json(&networks)?;

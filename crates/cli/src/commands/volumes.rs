@@ -1,7 +1,7 @@
 use super::{Context, inspect, instances::Each, run::labels};
 use crate::{
     format::views,
-    grammar::{Kind, Volume},
+    grammar::{Filtered, Kind, Volume},
     output::{ago, json, line, raw, table},
 };
 
@@ -10,7 +10,7 @@ pub(super) async fn run(context: &Context, command: Volume) -> anyhow::Result<u8
         Volume::Create { label, name, .. } => {
             line(&context.app.create_volume(name, labels(&label)?)?);
         }
-        Volume::Ls { filter, listing: wanted } => {
+        Volume::Ls(Filtered { filter, listing: wanted }) => {
             let volumes = context.app.volumes_where(&filter)?;
             if wanted.json.json {
                 json(&volumes)?;

@@ -23,7 +23,7 @@ mod system;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tandem_app::PruneFilter;
+use tandem_app::{ListFilter, PruneFilter};
 use tandem_model::parse_moment;
 
 use crate::{attach::DetachKeys, format::Template as Form};
@@ -320,6 +320,16 @@ pub(crate) struct Json {
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// A list of volumes or networks, and which of them.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Filtered {
+    /// Only those that fit: dangling=true or false, name=PART or label=NAME[=VALUE]
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    pub(crate) filter: Vec<ListFilter>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
 }
 
 /// How the rows of a list are printed.

@@ -1,12 +1,12 @@
 use std::net::IpAddr;
 
 use clap::{Args, Subcommand};
-use tandem_app::{ListFilter, PruneFilter};
+use tandem_app::PruneFilter;
 use tandem_model::{
     HostAddress, NetworkChoice, PortMaps, Subnet, parse_address, parse_alias, parse_host,
 };
 
-use super::{Json, Listing};
+use super::{Filtered, Json};
 use crate::format::Template;
 
 /// Options of `run` and `create` about networks.
@@ -83,13 +83,7 @@ pub(crate) enum Network {
     },
     /// List the networks
     #[command(alias = "list")]
-    Ls {
-        /// Only those that fit: dangling=true or false, name=PART or label=NAME[=VALUE]
-        #[arg(short, long, value_name = "KEY=VALUE")]
-        filter: Vec<ListFilter>,
-        #[command(flatten)]
-        listing: Listing,
-    },
+    Ls(Filtered),
     /// Print everything known of networks, as JSON
     Inspect {
         /// A template of Go's for each, e.g. {{.Driver}}, or json

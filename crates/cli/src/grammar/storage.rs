@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use tandem_app::{ListFilter, PruneFilter};
+use tandem_app::PruneFilter;
 use tandem_model::{MountSource, MountSpec, parse_mount, parse_size, parse_tmpfs, parse_volume};
 
-use super::Listing;
+use super::Filtered;
 use crate::format::Template;
 
 /// Options of `run` and `create` about files.
@@ -61,13 +61,7 @@ pub(crate) enum Volume {
     },
     /// List the volumes
     #[command(alias = "list")]
-    Ls {
-        /// Only those that fit: dangling=true or false, name=PART or label=NAME[=VALUE]
-        #[arg(short, long, value_name = "KEY=VALUE")]
-        filter: Vec<ListFilter>,
-        #[command(flatten)]
-        listing: Listing,
-    },
+    Ls(Filtered),
     /// Print everything known of volumes, as JSON
     Inspect {
         /// A template of Go's for each, e.g. {{.Mountpoint}}, or json
