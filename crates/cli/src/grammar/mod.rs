@@ -263,10 +263,12 @@ pub(crate) enum Command {
 
 impl Command {
     /// Whether apps may be started by it, or joined: they want control groups.
+    /// The doctor says what those will find.
     pub(crate) fn starts(&self) -> bool {
         matches!(
             self,
-            Self::Run(_)
+            Self::Doctor { .. }
+                | Self::Run(_)
                 | Self::Start { .. }
                 | Self::Live(Live::Restart { .. } | Live::Exec(_))
                 | Self::State(State::Update(_) | State::Snapshot(_))
