@@ -144,6 +144,8 @@ struct Search {
     /// Branches that some input reached.
     covered: u64,
     seconds: u64,
+    /// Seconds of processor time: on a busy machine the clock says too much.
+    worked: u64,
     find: Option<Find>,
 }
 
@@ -156,7 +158,7 @@ struct Find {
 
 impl std::fmt::Display for Search {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { runs, covered, seconds, find } = self;
+        let Self { runs, covered, seconds, find, .. } = self;
         write!(f, "{runs:>10} runs in {seconds:>3} s, {covered:>6} branches, ")?;
         match find {
             None => f.write_str("no crash"),
@@ -178,6 +180,7 @@ fn search(name: &str, place: &Path, memory: &Memory, seconds: u64) -> Result<Sea
     command.arg(grown).args(Some(seeds(name)).filter(|seeds| seeds.is_dir()));
     // What is not given back at the end is no find.
     command.env("ASAN_OPTIONS", "detect_leaks=0").env("TMPDIR", &memory.0);
+    let before = fuzz_ledger::worked_by_children()?;
     let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -189,6 +192,7 @@ fn search(name: &str, place: &Path, memory: &Memory, seconds: u64) -> Result<Sea
         search.take(&String::from_utf8_lossy(&line?));
     }
     let status = child.wait()?;
+    search.worked = fuzz_ledger::worked_by_children()?.saturating_sub(before);
     if let Some(find) = &mut search.find
         && let Some(near) = find.file.strip_prefix(&format!("{}/", shell::root().display()))
     {
@@ -207,10 +211,9 @@ fn seeds(name: &str) -> PathBuf {
 
 impl Search {
     fn entry<'a>(&self, target: &'a str) -> fuzz_ledger::Entry<'a> {
-        let Self { runs, covered, seconds, find } = self;
-        let found = find.is_some();
-        let (seconds, runs, branches) = (*seconds, *runs, *covered);
-        fuzz_ledger::Entry { target, seconds, runs, branches, found }
+        let Self { runs, covered, worked, find, .. } = self;
+        let (seconds, runs, branches) = (*worked, *runs, *covered);
+        fuzz_ledger::Entry { target, seconds, runs, branches, found: find.is_some() }
     }
 
     /// Reads one line of libFuzzer's, or of a panic.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use crate::shell;
 
-/// Seconds from which a search is long enough to be written down.
+/// Seconds by the clock from which a search is long enough to be written down.
 pub(crate) const LONG: u64 = 300;
 
 const HEAD: &str = "date,commit,target,seconds,runs,branches,found\n";
@@ -16,6 +16,7 @@ const HEAD: &str = "date,commit,target,seconds,runs,branches,found\n";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry<'a> {
     pub(crate) target: &'a str,
+    /// Of processor time.
     pub(crate) seconds: u64,
     pub(crate) runs: u64,
     pub(crate) branches: u64,
@@ -51,6 +52,21 @@ pub(crate) fn add(entry: &Entry<'_>) -> Result<u64> {
     Ok(sum(&fs::read_to_string(&path)?, entry.target))
 }
 
+/// Seconds of processor time of all programs that this one has started and
+/// that have ended.
+pub(crate) fn worked_by_children() -> Result<u64> {
+    let stat = fs::read_to_string("/proc/self/stat").context("/proc/self/stat")?;
+    worked(&stat).context("/proc/self/stat has another form")
+}
+
+/// `cutime` and `cstime` of proc_pid_stat(5), in hundredths of a second on
+/// x86-64. What stands before them is a name, which may have anything in it.
+fn worked(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut ticks = fields.split(' ').skip(13).map(str::parse::<u64>);
+    Some((ticks.next()?.ok()? + ticks.next()?.ok()?) / 100)
+}
+
 fn path() -> PathBuf {
     shell::root().join("tests/fuzz/ledger.csv")
 }
@@ -78,6 +94,14 @@ mod tests {
         assert_eq!(sum(&ledger, "layer"), 3600);
         assert_eq!(sum(&ledger, "target"), 0, "the head is no search");
         assert!(ledger.ends_with("2026-11-30,0123456789,layer,1800,9,7,no\n"));
+    }
+
+    #[test]
+    fn a_childs_processor_time_is_read() {
+        let stat = "7 (x) y) S 1 2 3 0 -1 4194560 11 22 0 0 10 20 450 260 20 0 1 0 99";
+        assert_eq!(worked(stat), Some(7));
+        assert_eq!(worked("7 (x) S 1 2"), None);
+        assert!(worked_by_children().is_ok());
     }
 
     #[test]
