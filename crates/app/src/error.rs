@@ -55,6 +55,17 @@ pub enum AppError {
         /// Why not.
         source: Box<ImageError>,
     },
+    /// An image is not here and cannot be fetched, but a sample makes one of
+    /// its name.
+    #[error(
+        "there is no image `{name}` here yet, but a sample that makes it (tandem sample copy {name} DIR, then tandem build -t {name} DIR); and it cannot be pulled: {source}"
+    )]
+    OnlyASample {
+        /// The sample, and the image.
+        name: String,
+        /// Why not.
+        source: Box<ImageError>,
+    },
     /// The image's programs are for other processors or another system.
     #[error(
         "the image {image} for {platform} cannot run on this machine ({here}): {reason}; take the image for this machine instead (tandem pull --platform {here} {image})"
@@ -235,7 +246,7 @@ impl AppError {
             {
                 ErrorCode::NoSpace
             }
-            Self::NotPulled { source, .. } => source.code(),
+            Self::NotPulled { source, .. } | Self::OnlyASample { source, .. } => source.code(),
             Self::MistypedImage { .. }
             | Self::NotPublished { .. }
             | Self::NoSubject(_)

@@ -157,7 +157,15 @@ impl App {
                         near,
                         source: Box::new(source),
                     },
-                    (None, source) => source.into(),
+                    (None, source) => {
+                        match tandem_build::samples::sample(&wanted.familiar_name()) {
+                            Ok(sample) => AppError::OnlyASample {
+                                name: sample.name.to_owned(),
+                                source: Box::new(source),
+                            },
+                            Err(_) => source.into(),
+                        }
+                    }
                 })
             }
             other => other,

@@ -111,6 +111,11 @@ pub(crate) fn lay_out(headings: &[&str], rows: &[Vec<String>]) -> String {
 
 /// A past moment for people, e.g. `3 minutes ago`.
 pub(crate) fn ago(time: jiff::Timestamp) -> String {
+    format!("{} ago", age(time))
+}
+
+/// How long ago a moment is, for people, e.g. `3 minutes`.
+pub(crate) fn age(time: jiff::Timestamp) -> String {
     let seconds = jiff::Timestamp::now().duration_since(time).as_secs().max(0);
     let (count, unit) = match seconds {
         0..60 => (seconds, "second"),
@@ -118,7 +123,7 @@ pub(crate) fn ago(time: jiff::Timestamp) -> String {
         3600..86_400 => (seconds / 3600, "hour"),
         _ => (seconds / 86_400, "day"),
     };
-    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A foreign text for one line of a terminal: nothing that steers it.

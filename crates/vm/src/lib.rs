@@ -7,6 +7,7 @@
 //! prepare   kernel/ ─ vmlinux, modules      disk/ ─ layers ─▶ base.ext4
 //! launch    disk      overlay, initial RAM disk
 //!           spawn     QEMU until its processor starts
+//!           firmware  until it enters the kernel           (QEMU's trace)
 //!           kernel    until the guest's first process      (debug port: i)
 //!           userspace until the app was executed           (debug port: x)
 //! running   agent ◀─ virtio-serial ─▶ supervisor: output, commands, end
@@ -14,8 +15,8 @@
 //!
 //! The `full` profile boots a Debian with systemd by its own loader (GRUB) from
 //! its own disk; the image's files lie in a folder of it, and its app is one of
-//! its services. The same phases have `firmware` and `loader` before and
-//! `systemd` after them then.
+//! its services. Its firmware ends with the loader's first word; `loader` comes
+//! before the kernel then, and `systemd` last.
 //!
 //! Moments are taken on the host; the guest's clock is not asked. What the
 //! guest says is read with bounds and believed only about itself. KVM is used

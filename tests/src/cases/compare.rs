@@ -107,7 +107,7 @@ fn phases_are_whole(lane: &str, trial: &Value) -> Result<()> {
     let expected: BTreeSet<&str> = match lane {
         "process" => ["app"].into(),
         "container" => ["rootfs", "network", "create", "app"].into(),
-        _ => ["disk", "spawn", "kernel", "userspace", "app"].into(),
+        _ => ["disk", "spawn", "firmware", "kernel", "userspace", "app"].into(),
     };
     let phases = list(trial, "phases")?;
     let names: BTreeSet<&str> = phases.iter().filter_map(|phase| phase["name"].as_str()).collect();

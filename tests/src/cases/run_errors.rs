@@ -78,6 +78,8 @@ fn unknown_image(world: &World) -> Result<()> {
     let slip = world.tandem(["run", "--rm", "localhost/mine/stie:1"])?.code_is(125)?;
     slip.says(&["localhost/mine/stie:1", "did you mean `localhost/mine/site:1`"])?;
     world.tandem(["rmi", "localhost/mine/site:1"])?.ok()?;
+    let sample = world.tandem(["run", "--rm", "hello-flask-article"])?.code_is(125)?;
+    sample.says(&["tandem sample copy hello-flask-article DIR", "it cannot be pulled"])?;
     Ok(())
 }
 

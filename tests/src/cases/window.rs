@@ -154,7 +154,7 @@ fn race(world: &World) -> Result<()> {
     ensure!(container > 0.0 && machine > container, "container {container} s, VM {machine} s");
     for (lane, phases) in [
         ("lane-container", &["rootfs", "network", "create", "app"][..]),
-        ("lane-vm", &["disk", "spawn", "kernel", "userspace", "app"][..]),
+        ("lane-vm", &["disk", "spawn", "firmware", "kernel", "userspace", "app"][..]),
     ] {
         for phase in phases {
             let shown = in_lane(&desktop, lane, &format!("lane-phase-{phase}"))?;

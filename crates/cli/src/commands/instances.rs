@@ -10,7 +10,7 @@ use super::Context;
 use crate::{
     format::views,
     grammar::Ps,
-    output::{ago, json, line, raw, table},
+    output::{age, ago, json, line, raw, table},
     prompt::confirmed,
 };
 
@@ -165,7 +165,7 @@ fn status(instance: &InstanceRow) -> String {
                 Some(HealthStatus::Healthy) => " (healthy)",
                 Some(HealthStatus::Unhealthy) => " (unhealthy)",
             };
-            format!("running, since {}{health}", instance.started_at.map(ago).unwrap_or_default())
+            format!("running for {}{health}", instance.started_at.map(age).unwrap_or_default())
         }
         InstanceState::Paused => "paused".to_owned(),
         InstanceState::Restarting => format!(

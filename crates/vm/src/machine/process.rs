@@ -10,8 +10,8 @@ use std::{
 };
 
 use tandem_backend::BackendError;
+use tandem_model::HostInstant;
 use tokio::{
-    io::AsyncReadExt as _,
     net::UnixStream,
     process::{Child, Command},
     time::timeout,
@@ -20,14 +20,12 @@ use tokio::{
 use super::{
     Descriptors, Handed, Qemu, User,
     fence::{Fence, Reach},
+    told::Told,
 };
 use crate::qmp::Qmp;
 
 /// How long QEMU may take until its monitor answers.
 const START_LIMIT: Duration = Duration::from_secs(30);
-
-/// How much of what QEMU says on standard error is kept, in bytes.
-const MOST_ERRORS: u64 = 64 * 1024;
 
 /// A QEMU process that was started, with our ends of its sockets.
 pub(crate) struct Started {
@@ -44,6 +42,7 @@ pub(crate) struct Started {
 /// A QEMU process. Dropping it kills it.
 pub(crate) struct Machine {
     pub(crate) child: Child,
+    told: Option<Told>,
 }
 
 struct Pair {
@@ -116,12 +115,13 @@ impl Started {
                 prepare(parent, user.as_ref(), &inherited, fence.as_ref(), pages)
             });
         }
-        let child = command.spawn().map_err(failed)?;
+        let mut child = command.spawn().map_err(failed)?;
+        let told = child.stderr.take().map(Told::by);
         // As long as anybody has them open, QEMU's locks on its disks stay.
         drop(handed);
         let tokio = |pair: Pair| UnixStream::from_std(pair.ours).map_err(failed);
         Ok(Self {
-            machine: Machine { child },
+            machine: Machine { child, told },
             debug: tokio(debug)?,
             console: tokio(console)?,
             channel: tokio(channel)?,
@@ -190,32 +190,14 @@ impl Machine {
     /// The last line that QEMU said on standard error, without its own name,
     /// once it has closed it.
     pub(crate) async fn errors(&mut self) -> String {
-        let Some(stderr) = self.child.stderr.take() else { return String::new() };
-        let mut text = Vec::new();
-        let mut stderr = stderr.take(MOST_ERRORS);
-        let _ = timeout(Duration::from_secs(2), stderr.read_to_end(&mut text)).await;
-        last_complaint(&String::from_utf8_lossy(&text))
+        match &mut self.told {
+            Some(told) => told.complaint().await,
+            None => String::new(),
+        }
     }
-}
 
-fn last_complaint(text: &str) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    // Warnings come before what made QEMU give up.
-    let line = lines.rfind(|line| !line.contains(": warning: ")).unwrap_or_default();
-    let line = line.split_once("qemu-system-x86_64: ").map_or(line, |(_, rest)| rest);
-    line.chars().take(400).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reason_is_cut_out_of_what_qemu_says() {
-        let text = "qemu-system-x86_64: warning: host doesn't support x\n\
-                    qemu-system-x86_64: -netdev user: Could not set up host forwarding rule\n";
-        assert_eq!(last_complaint(text), "-netdev user: Could not set up host forwarding rule");
-        assert_eq!(last_complaint(&format!("{text}\n  \n")), last_complaint(text));
-        assert_eq!(last_complaint(""), "");
+    /// When the firmware entered the kernel that it was handed.
+    pub(crate) fn kernel_entered(&self) -> Option<HostInstant> {
+        self.told.as_ref()?.entered()
     }
 }

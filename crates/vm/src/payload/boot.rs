@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tandem_backend::{BackendError, Launch};
 use tandem_guest::wire::{Failure, Mark, Marks};
 use tandem_model::HostInstant;
 use tandem_probe::now;
@@ -10,6 +11,9 @@ use tokio::{
     net::UnixStream,
     time::{Instant, timeout_at},
 };
+
+use super::launch::END_LIMIT;
+use crate::{exec::explain, machine::Machine, running::Console};
 
 /// How long a guest may take to execute its app. Software emulation on a busy
 /// machine is slow, and an operating system has a lot to do.
@@ -20,13 +24,20 @@ const LIMIT: Duration = Duration::from_mins(5);
 pub(super) struct Moments(Vec<(Mark, HostInstant)>);
 
 impl Moments {
-    /// Hands out the slices of a boot that began at `start`.
+    /// Hands out the slices of a boot that began at `start`, and whose firmware
+    /// entered the kernel at `entered` where no loader comes between.
     pub(super) fn phases(
         &self,
         start: HostInstant,
+        entered: Option<HostInstant>,
         mut slice: impl FnMut(&'static str, HostInstant, HostInstant),
     ) {
         let mut from = start;
+        let first = self.0.first().map(|(_, at)| *at);
+        if let Some(at) = entered.filter(|at| *at >= start && first.is_some_and(|it| *at <= it)) {
+            slice("firmware", from, at);
+            from = at;
+        }
         for (mark, at) in &self.0 {
             if let Some(name) = phase_until(*mark, self.by_loader()) {
                 slice(name, from, *at);
@@ -95,12 +106,39 @@ pub(super) async fn follow(mut debug: UnixStream, mut marks: Marks) -> Result<Mo
     }
 }
 
+/// Hands out the phases of a boot that began at `start`, or tells why it did
+/// not reach the app.
+pub(super) async fn told(
+    launch: &mut Launch<'_>,
+    machine: &mut Machine,
+    console: &mut Console,
+    start: HostInstant,
+    boot: Result<Moments, BootError>,
+) -> Result<(), BackendError> {
+    let said = match boot {
+        Ok(boot) => {
+            let entered = machine.kernel_entered();
+            boot.phases(start, entered, |name, from, to| launch.phase_between(name, from, to));
+            return Ok(());
+        }
+        Err(BootError::Failed(failure)) => {
+            let program = launch.record.spec.args.first().cloned().unwrap_or_default();
+            return Err(explain(failure, &program));
+        }
+        Err(BootError::Ended) => {
+            let _ = machine.end(END_LIMIT).await;
+            machine.errors().await
+        }
+        Err(BootError::Timeout(limit)) => format!("it took more than {} s", limit.as_secs()),
+    };
+    Err(BackendError::engine("starting the guest", console.reason(&said).await))
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncWriteExt as _;
 
     use super::*;
-    use crate::exec::explain;
 
     async fn read(bytes: &'static [u8]) -> Result<Moments, BootError> {
         read_as(bytes, Marks::default()).await
@@ -115,18 +153,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_boot_ends_with_the_app_or_with_a_reason() {
-        let names = |moments: Moments| {
+        let names = |moments: Moments, entered: Option<HostInstant>| {
             let (mut names, mut last) = (Vec::new(), HostInstant(0));
-            moments.phases(last, |name, from, to| {
+            moments.phases(last, entered, |name, from, to| {
                 assert!(from == last && to >= from);
                 last = to;
                 names.push(name);
             });
             names
         };
-        assert_eq!(names(read(b"irnx").await.unwrap()), ["kernel", "userspace"]);
+        let micro = read(b"irnx").await.unwrap();
+        assert_eq!(names(micro.clone(), None), ["kernel", "userspace"]);
+        let entered = Some(HostInstant(1));
+        assert_eq!(names(micro.clone(), entered), ["firmware", "kernel", "userspace"]);
+        // What comes late is no end of the firmware.
+        assert_eq!(names(micro, Some(now())), ["kernel", "userspace"]);
         let whole = read_as(b"lkirnx", Marks::by_loader()).await.unwrap();
-        assert_eq!(names(whole), ["firmware", "loader", "kernel", "userspace", "systemd"]);
+        assert_eq!(names(whole, None), ["firmware", "loader", "kernel", "userspace", "systemd"]);
         assert!(matches!(read(b"irn").await, Err(BootError::Ended)));
         let failed = read(b"irn!{\"failure\":\"not_found\"}\n").await;
         let Err(BootError::Failed(failure)) = failed else { panic!("{failed:?}") };

@@ -8,13 +8,13 @@ use tandem_backend::{BackendError, Executor, InstanceStore, Launch, Payload, Run
 use tandem_guest::wire::Marks;
 use tandem_home::Home;
 use tandem_image::Store;
-use tandem_model::{Accelerator, HostInstant, InstanceRecord, PortMap, ProcessIdentity};
+use tandem_model::{Accelerator, InstanceRecord, PortMap, ProcessIdentity};
 use tandem_probe::{alive, identity, machine, now};
 use tokio::net::UnixStream;
 
 use super::{
     InstanceFiles, Kind, board_of,
-    boot::{BootError, follow},
+    boot::{follow, told},
     identity::{mac_of, mac_text},
     ports,
     resume::{self, Up, drain},
@@ -26,7 +26,7 @@ use crate::{
         Backing, BaseDisk, BaseRecord, Chain, Content, Firmware, Place, firmware_of, make_overlay,
         places_of, variables_of,
     },
-    exec::{exec_command, explain},
+    exec::exec_command,
     guest::{guest_program, write_boot, write_initrd},
     kernel::{Flavour, Kernel},
     machine::{
@@ -252,32 +252,6 @@ impl VmPayload {
         reach
     }
 
-    /// Follows the boot to the app's execution.
-    async fn follow(
-        &self,
-        launch: &mut Launch<'_>,
-        machine: &mut Machine,
-        console: &mut Console,
-        debug: UnixStream,
-        start: HostInstant,
-    ) -> Result<(), BackendError> {
-        let program = launch.record.spec.args.first().cloned().unwrap_or_default();
-        let marks = if self.kind == Kind::Full { Marks::by_loader() } else { Marks::default() };
-        let said = match follow(debug, marks).await {
-            Ok(boot) => {
-                boot.phases(start, |name, from, to| launch.phase_between(name, from, to));
-                return Ok(());
-            }
-            Err(BootError::Failed(failure)) => return Err(explain(failure, &program)),
-            Err(BootError::Ended) => {
-                let _ = machine.end(END_LIMIT).await;
-                machine.errors().await
-            }
-            Err(BootError::Timeout(limit)) => format!("it took more than {} s", limit.as_secs()),
-        };
-        Err(BackendError::engine("starting the guest", console.reason(&said).await))
-    }
-
     fn start_qemu(
         &self,
         parts: &Parts,
@@ -388,6 +362,10 @@ impl Payload for VmPayload {
             let up = Up { machine, qmp, debug, console, channel };
             return resume::go_on(up, launch, resume, state, dir, self.kind, start).await;
         }
+        let has_loader = self.kind != Kind::Micro;
+        if !has_loader {
+            qmp.tell_firmware(true).await;
+        }
         qmp.cont().await.map_err(|e| BackendError::engine("QEMU", e))?;
         let start = launch.phase("spawn", start);
 
@@ -395,7 +373,13 @@ impl Payload for VmPayload {
             // Nobody there says when it is up.
             drain(debug);
         } else {
-            self.follow(launch, &mut machine, &mut console, debug, start).await?;
+            let marks = if has_loader { Marks::by_loader() } else { Marks::default() };
+            let boot = follow(debug, marks).await;
+            told(launch, &mut machine, &mut console, start, boot).await?;
+            if !has_loader {
+                // The app is no firmware, and may ask without end.
+                qmp.tell_firmware(false).await;
+            }
         }
         let app_output = &launch.output;
         let limits = launch.record.spec.resources;

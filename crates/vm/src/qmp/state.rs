@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Qmp, QmpError};
-use crate::machine::{Access, file_node, layer_set, node_name, openings, set_name, unlocked};
+use crate::machine::{
+    Access, FIRMWARE_EVENT, file_node, layer_set, node_name, openings, set_name, unlocked,
+};
 
 /// How a migration stands (QEMU, `qapi/migration.json`, `MigrationInfo`).
 #[derive(Debug, Clone, Deserialize)]
@@ -79,6 +81,13 @@ impl Qmp {
         self.execute("cont", None).await?;
         self.let_go().await;
         Ok(())
+    }
+
+    /// Lets QEMU tell on its standard error, or no more, what its firmware asks
+    /// for. What cannot tell is none the worse for it.
+    pub(crate) async fn tell_firmware(&self, on: bool) {
+        let event = json!({"name": FIRMWARE_EVENT, "enable": on});
+        let _ = self.execute("trace-event-set-state", Some(event)).await;
     }
 
     /// Begins to save the state. The machine stands still before the devices

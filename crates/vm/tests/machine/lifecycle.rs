@@ -29,7 +29,7 @@ fn serves_and_stops(world: &World) -> Result<()> {
     let begin = now();
     let (record, phases) = world.start(spec)?;
     let names: Vec<_> = phases.iter().map(|phase| phase.name.as_str()).collect();
-    ensure!(names == ["disk", "spawn", "kernel", "userspace"], "{names:?}");
+    ensure!(names == ["disk", "spawn", "firmware", "kernel", "userspace"], "{names:?}");
     ensure!(phases[0].start >= begin, "the clock is the host's");
     for pair in phases.windows(2) {
         ensure!(pair[0].end == pair[1].start, "there is a gap in {phases:?}");

@@ -58,7 +58,8 @@ impl Contender for Micro {
         let first = stage.runtime.block_on(wait_for_first_response(address, "/", patient()))?;
         let phases = phases(&*self.0, MACHINE)?;
         running.end()?;
-        let user = phases.iter().filter(|(name, _)| ["kernel", "userspace"].contains(&&***name));
+        let ours = ["firmware", "kernel", "userspace"];
+        let user = phases.iter().filter(|(name, _)| ours.contains(&&***name));
         Ok(vec![
             (VM, first.at.since(begin) as f64),
             (VM_USER, user.map(|(_, length)| length).sum()),

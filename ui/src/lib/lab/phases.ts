@@ -9,7 +9,7 @@ const EXPECTED: Record<BackendKind, readonly string[]> = {
   docker: ["launch", "create", "start", "app"],
   podman: ["launch", "create", "start", "app"],
   container: ["launch", "rootfs", "network", "create", "app"],
-  vm: ["launch", "disk", "spawn", "kernel", "userspace", "app"],
+  vm: ["launch", "disk", "spawn", "firmware", "kernel", "userspace", "app"],
 };
 
 /** A machine with an operating system of its own boots in more steps. */

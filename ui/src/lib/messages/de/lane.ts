@@ -41,7 +41,7 @@ export const lane: Catalogue["lane"] = {
     create: "Namensräume, Grenzen und der Prozess entstehen",
     disk: "die virtuelle Festplatte entsteht",
     spawn: "QEMU startet",
-    firmware: "die Firmware der Maschine findet die Platte",
+    firmware: "die Firmware der Maschine läuft, bis Bootloader oder Kernel beginnt",
     loader: "der Bootloader der Platte liest den Kernel",
     kernel: "der Kernel des Gasts startet",
     userspace: "das erste Programm des Gasts tut seine Arbeit",

@@ -39,7 +39,7 @@ export const lane = {
     create: "namespaces, limits and the process are made",
     disk: "the virtual disk is made",
     spawn: "QEMU starts",
-    firmware: "the machine's firmware finds the disk",
+    firmware: "the machine's firmware runs, until the loader or the kernel begins",
     loader: "the disk's boot loader reads the kernel",
     kernel: "the guest's kernel boots",
     userspace: "the guest's first program does its work",
