@@ -206,12 +206,13 @@ fn edited(world: &World) -> Result<()> {
     Ok(())
 }
 
+const LIMIT: Duration = Duration::from_mins(1);
+
 fn shown(world: &World) -> Result<()> {
     let recipe = format!(
         "FROM {BASE}\nRUN echo early; sleep 1; echo late; echo x > /x\nRUN echo oh; exit 3\n"
     );
     world.write("seen/Dockerfile", &recipe)?;
-    const LIMIT: Duration = Duration::from_mins(1);
     let mut terminal = Terminal::start(world.command(["build", "--no-cache", "seen"]), 30, 60)?;
     // While it runs its time grows and its last lines stand below, all of
     // which goes when it has ended.

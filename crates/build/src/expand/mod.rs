@@ -310,9 +310,9 @@ impl<'a> Lexer<'a> {
                 '\'' | '"' if self.quotes => {
                     let mut quoted = Output::default();
                     if c == '"' {
-                        self.double(&mut quoted)?
+                        self.double(&mut quoted)?;
                     } else {
-                        self.single(&mut quoted)?
+                        self.single(&mut quoted)?;
                     }
                     text.push_str(&quoted.whole);
                 }
