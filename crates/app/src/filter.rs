@@ -1,8 +1,8 @@
 use std::str::FromStr;
 
 use tandem_model::{
-    HealthStatus, ImageRef, InstanceRecord, InstanceState, MountSource, NetworkChoice, PortMap,
-    Protocol, did_you_mean,
+    HealthStatus, ImageRef, InstanceRecord, InstanceState, MountSource, PortMap, Protocol,
+    did_you_mean,
 };
 
 use crate::AppError;
@@ -178,12 +178,7 @@ impl InstanceFilter {
                 };
                 named || mount.target == value
             }),
-            Key::Network => spec.options.all_networks().any(|network| match &network {
-                NetworkChoice::Bridge => value == "bridge",
-                NetworkChoice::None => value == "none",
-                NetworkChoice::Host => value == "host",
-                NetworkChoice::Named(name) => name == value,
-            }),
+            Key::Network => spec.options.all_networks().any(|it| it.to_string() == *value),
             Key::Publish => spec.ports.iter().chain(&record.ports).any(|it| publishes(it, value)),
             Key::Health => {
                 let health = record.health.as_ref().map(|health| health.status);

@@ -121,7 +121,7 @@ pub use lesson::{
 pub use list_filter::ListFilter;
 pub use live::{ChartView, Charts, Curve, LineChart, Live};
 pub use logs::{LogOptions, LogRow};
-pub use network::{Member, NetworkRow, PortRow};
+pub use network::{Member, NetworkRow, PortRow, chosen_networks};
 pub use project::{Building, Project, ProjectFile, TextFault};
 pub use prune_filter::PruneFilter;
 pub use pulling::{Pulling, PullingLayer, PullingState};

@@ -4,8 +4,8 @@ use serde::Serialize;
 use tandem_backend::BackendError;
 use tandem_container::NetworkStore;
 use tandem_model::{
-    BackendKind, ErrorCode, Failure, InstanceRecord, InstanceSpec, Membership, NetworkChoice,
-    NetworkRecord, PortMap, Protocol, Subnet,
+    BackendKind, ErrorCode, Failure, InstanceOptions, InstanceRecord, InstanceSpec, Membership,
+    NetworkChoice, NetworkRecord, PortMap, Protocol, Subnet,
 };
 
 use crate::{App, AppError, ListFilter, PruneFilter, RunOptions};
@@ -127,7 +127,7 @@ impl App {
         if let NetworkChoice::None | NetworkChoice::Host = options.network {
             return Err(AppError::Usage(format!(
                 "instance `{name}` was made with --network {}, beside which there is no other: make it anew without that",
-                if options.network == NetworkChoice::Host { "host" } else { "none" }
+                options.network
             )));
         }
         let choice = self.choice(network)?;
@@ -238,29 +238,35 @@ impl App {
         }
     }
 
-    /// Records a new instance while its network cannot be removed.
+    /// Records a new instance while its networks cannot be removed.
     pub(crate) async fn create_on_network(
         &self,
         spec: InstanceSpec,
     ) -> Result<InstanceRecord, AppError> {
         let store = self.network_store();
-        let _held = match &spec.options.network {
-            NetworkChoice::Named(name) => {
-                let held = store.hold()?;
-                store.load(name)?;
-                Some(held)
+        let mut held = None;
+        for name in named(&spec.options) {
+            if held.is_none() {
+                held = Some(store.hold()?);
             }
-            _ => None,
-        };
+            store.load(&name)?;
+        }
         Ok(self.backend(spec.backend).create(spec).await?)
     }
 
     /// Refuses a network that is not there.
     pub(crate) fn check_network(&self, options: &RunOptions) -> Result<(), AppError> {
-        if let NetworkChoice::Named(name) = &options.options.network {
-            self.network_store().load(name)?;
-        }
+        named(&options.options).try_for_each(|name| self.network_store().load(&name).map(drop))?;
         Ok(())
+    }
+
+    /// The networks of an instance that are not here, as after an import from
+    /// another home: it cannot start before they are made.
+    pub fn missing_networks(&self, record: &InstanceRecord) -> Vec<String> {
+        let store = self.network_store();
+        named(&record.spec.options)
+            .filter(|name| matches!(store.load(name), Err(BackendError::NoNetwork(_))))
+            .collect()
     }
 
     async fn row(
@@ -303,6 +309,44 @@ impl App {
             instances: records.iter().filter(uses).map(member).collect(),
         })
     }
+}
+
+/// Names of the networks that a person made, of all that an instance is on.
+fn named(options: &InstanceOptions) -> impl Iterator<Item = String> {
+    options.all_networks().filter_map(|network| match network {
+        NetworkChoice::Named(name) => Some(name),
+        _ => None,
+    })
+}
+
+/// What `--network` asks for when it is given several times: the network that
+/// the instance is made with, which has its ports and its way out, and those
+/// that it joins beside. The shared bridge can only be the first.
+pub fn chosen_networks(
+    mut choices: Vec<NetworkChoice>,
+) -> Result<(NetworkChoice, Vec<Membership>), AppError> {
+    for (at, choice) in choices.iter().enumerate() {
+        if choices[..at].contains(choice) {
+            let text = format!("`--network {choice}` is given twice: leave one of them out");
+            return Err(AppError::Usage(text));
+        }
+        if let NetworkChoice::None | NetworkChoice::Host = choice
+            && choices.len() > 1
+        {
+            let text = format!("beside `--network {choice}` there is no other: leave one out");
+            return Err(AppError::Usage(text));
+        }
+    }
+    if let Some(bridge) = choices.iter().position(|it| *it == NetworkChoice::Bridge) {
+        choices[..=bridge].rotate_right(1);
+    }
+    let mut choices = choices.into_iter();
+    let first = choices.next().unwrap_or_default();
+    let further = choices.filter_map(|choice| match choice {
+        NetworkChoice::Named(name) => Some(Membership { name, aliases: Vec::new() }),
+        _ => None,
+    });
+    Ok((first, further.collect()))
 }
 
 /// The address of an instance on one of its networks.
@@ -371,6 +415,25 @@ pub(crate) fn check(options: &mut RunOptions) -> Result<Option<&'static str>, Ap
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_networks_are_one_and_those_beside_it() {
+        let ask = |names: &[&str]| {
+            let choices = names.iter().map(|name| name.parse().unwrap()).collect();
+            let (first, further) = chosen_networks(choices).map_err(|e| e.to_string())?;
+            let further: Vec<_> = further.into_iter().map(|it| it.name).collect();
+            Ok::<_, String>(format!("{first}+{}", further.join("+")))
+        };
+        assert_eq!(ask(&["bridge"]).unwrap(), "bridge+");
+        assert_eq!(ask(&["none"]).unwrap(), "none+");
+        assert_eq!(ask(&["one", "two", "three"]).unwrap(), "one+two+three");
+        assert_eq!(ask(&["one", "two", "bridge"]).unwrap(), "bridge+one+two");
+        assert!(
+            ask(&["one", "two", "one"]).unwrap_err().contains("`--network one` is given twice")
+        );
+        assert!(ask(&["one", "host"]).unwrap_err().contains("beside `--network host`"));
+        assert!(ask(&["none", "one"]).unwrap_err().contains("beside `--network none`"));
+    }
 
     #[test]
     fn ports_go_with_their_network() {

@@ -12,7 +12,7 @@ pub fn expand(
     [
         expand::expand(word, escape, lookup).map_err(said),
         expand::expand_words(word, escape, lookup).map(|words| words.join(" ")).map_err(said),
-        expand::expand_document(word, escape, lookup).map_err(said),
+        expand::expand_document(word, lookup).map_err(said),
     ]
 }
 

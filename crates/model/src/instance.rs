@@ -167,6 +167,9 @@ pub struct Runtime {
     pub accelerator_reason: Option<String>,
     /// Engine and version, e.g. `libcontainer 0.7.0`, `QEMU 10.0.2`.
     pub engine: Option<String>,
+    /// What it does without in this life, and why: said once it has started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// How an instance ended.

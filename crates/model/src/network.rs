@@ -153,6 +153,18 @@ impl FromStr for NetworkChoice {
     }
 }
 
+impl fmt::Display for NetworkChoice {
+    /// As it is written behind `--network`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bridge => "bridge",
+            Self::None => "none",
+            Self::Host => "host",
+            Self::Named(name) => name,
+        })
+    }
+}
+
 /// Whether a network may be called so.
 fn is_network_name(text: &str) -> bool {
     let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());

@@ -61,7 +61,7 @@ impl InstanceOptions {
             (!self.mounts.is_empty(), "a volume or mount"),
             (self.network != plain.network, "--network"),
             (!self.aliases.is_empty(), "--network-alias"),
-            (!self.networks.is_empty(), "network connect"),
+            (!self.networks.is_empty(), "a further --network, or network connect"),
             (!self.dns.is_empty(), "--dns"),
             (!self.hosts.is_empty(), "--add-host"),
             (self.shm_bytes.is_some(), "--shm-size"),
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(asked.container_only(), Some("--network"));
         let networks = vec![Membership { name: "back".to_owned(), aliases: Vec::new() }];
         let asked = InstanceOptions { networks, ..Default::default() };
-        assert_eq!(asked.container_only(), Some("network connect"));
+        assert_eq!(asked.container_only(), Some("a further --network, or network connect"));
         let all: Vec<_> = asked.all_networks().collect();
         assert_eq!(all, [NetworkChoice::Bridge, NetworkChoice::Named("back".to_owned())]);
         let mut asked = InstanceOptions::default();

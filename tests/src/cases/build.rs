@@ -1,11 +1,11 @@
 //! Images: built here, read by others.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::{Case, Need, Start, World, shared_home::STAND_IN};
+use crate::{Case, Need, Start, Terminal, World, shared_home::STAND_IN};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -24,6 +24,7 @@ pub(super) const CASES: &[Case] = &[
     case("build::instructions_have_their_effect", instructions),
     case("build::ignored_files_stay_outside", ignored),
     case("build::an_edit_rebuilds_from_there_on", edited),
+    case("build::a_terminal_shows_what_runs_and_lines_have_time_and_bytes", shown),
 ];
 
 const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
@@ -202,5 +203,35 @@ fn edited(world: &World) -> Result<()> {
     let output = world.tandem(["run", "--rm", "edit"])?.ok()?;
     ensure!(output.line() == "second", "{output}");
     world.tandem(["image", "rm", "edit"])?.ok()?;
+    Ok(())
+}
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+fn shown(world: &World) -> Result<()> {
+    let recipe = format!(
+        "FROM {BASE}\nRUN echo early; sleep 1; echo late; echo x > /x\nRUN echo oh; exit 3\n"
+    );
+    world.write("seen/Dockerfile", &recipe)?;
+    let mut terminal = Terminal::start(world.command(["build", "--no-cache", "seen"]), 30, 60)?;
+    // While it runs its time grows and its last lines stand below, all of
+    // which goes when it has ended.
+    terminal.expect("      early", LIMIT)?;
+    let ticking = terminal.expect("      late", LIMIT)?;
+    let times = ticking.matches("] ").count();
+    ensure!(times >= 5 && ticking.contains("\x1b[2A\r\x1b[J"), "{times} pictures: {ticking}");
+    let ended = terminal.expect(" B  RUN echo early; sleep 1", LIMIT)?;
+    let ended = ended.lines().last().context("no line")?.to_owned();
+    ensure!(ended.contains("[2/3]") && ended.contains(" 1.") && ended.contains(" s "), "{ended}");
+    // What a step wrote that failed stays.
+    terminal.expect("[3/3] RUN echo oh; exit 3\r\n      oh\r\n", LIMIT)?;
+    terminal.expect("ended with code 3", LIMIT)?;
+    ensure!(terminal.end(LIMIT)? == 125);
+    // Elsewhere there are lines, with the same.
+    let lines = world.tandem(["build", "--no-cache", "seen"])?.code_is(125)?;
+    ensure!(!lines.stderr.contains('\x1b'), "{lines}");
+    let done = lines.stderr.lines().filter(|line| line.starts_with("      done in "));
+    ensure!(done.filter(|line| line.ends_with(" B")).count() == 1, "{lines}");
+    lines.says(&["      early", "      late"])?;
     Ok(())
 }

@@ -92,6 +92,8 @@ fn streamed(world: &World) -> Result<()> {
     let names =
         listed("printf 'FROM scratch\\nCOPY <<E /x\\nE\\n' | $TANDEM build -q -o - - | tar t")?;
     ensure!(names == "x\n", "{names}");
+    let lost = shell(world, "printf 'FROM scratch\\nCOPY a /\\n' | $TANDEM build -q -")?;
+    lost.code_is(125)?.is_one_sentence(&["`a` is not in the build context", "standard input"])?;
     // A link in the archive does not lead to the host's files.
     fs::create_dir_all(world.scratch().join("evil"))?;
     world.write("canary", "canary of the host")?;
@@ -157,12 +159,15 @@ fn fetched(world: &World) -> Result<()> {
 }
 
 fn cloned(world: &World) -> Result<()> {
+    world.write("outside/canary", "mine")?;
     let commit = shell(
         world,
-        "set -e; export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+        "set -e; OUTSIDE=$PWD/outside; export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
 git init -q -b main repos/r; cd repos/r; mkdir docs; echo one > docs/page; echo x > run; chmod 755 run
 git add .; git commit -qm one; git tag v1; git rev-parse HEAD
-echo two > docs/page; git commit -qam two",
+echo two > docs/page; git commit -qam two
+git checkout -qb evil; mkdir in; ln -s $OUTSIDE out; ln -s ../../../../../../../..$OUTSIDE in/up
+git add .; git commit -qm evil; git checkout -q main",
     )?
     .ok()?;
     let commit = commit.line().to_owned();
@@ -192,6 +197,12 @@ echo two > docs/page; git commit -qam two",
         build(&format!("{url}#--upload-pack=x /r"))?.code_is(125)?;
         build("git@-oProxyCommand=touch$IFS-canary2:r /r")?.code_is(125)?;
         ensure!(!world.scratch().join("g/canary2").exists(), "a host name became an option");
+        for folder in ["out", "out/canary", "in/up/canary", "../../../outside", "in/../../outside"]
+        {
+            let led = build(&format!("{url}#evil:{folder} /x/"))?;
+            let found = page("x/canary").is_ok() || page("x/out/canary").is_ok();
+            ensure!(!found, "{folder} leads to this machine's files\n{led}");
+        }
         Ok(())
     })
 }

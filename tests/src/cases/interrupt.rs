@@ -1,17 +1,24 @@
 //! Ctrl-C in work that copies much: it ends soon and nothing of it is left.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{fs, io::Write as _, path::Path, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::sys::signal::Signal;
 
-use crate::{Case, Need, Start, World, poll};
+use super::{archive::elsewhere, faults_disk::noise};
+use crate::{Case, Need, Start, World, poll, registry_peer::RegistryPeer};
 
 pub(super) const CASES: &[Case] = &[
     case("interrupt::an_export", export),
     case("interrupt::an_import", import),
     case("interrupt::a_commit", commit),
     case("interrupt::a_saved_and_a_loaded_image", archives),
+    Case {
+        name: "interrupt::a_pushed_image",
+        needs: &[Need::Root, Need::Program("docker-registry")],
+        start: Start::Empty,
+        run: push,
+    },
 ];
 
 const fn case(name: &'static str, run: fn(&World) -> Result<()>) -> Case {
@@ -170,4 +177,39 @@ fn archives(world: &World) -> Result<()> {
     let lost = folder.join("none/x").to_string_lossy().into_owned();
     let refused = world.tandem(["save", "-o", &lost, "hello-flask"])?.code_is(125)?;
     refused.is_one_sentence(&["none/x", "make the folder first"]).context("save")
+}
+
+/// Nothing has a name in the registry before all of it is there, and the same
+/// push is done afterwards.
+fn push(world: &World) -> Result<()> {
+    let registry = RegistryPeer::plain(world)?;
+    world.write("large/Dockerfile", "FROM scratch\nCOPY one /one\nCOPY two /two\n")?;
+    let image = |after: u64| format!("{}/large:{after}", registry.address());
+    let other = world.scratch().join("other");
+    let mut early = 0;
+    for after in [30, 80, 150, 400] {
+        let image = image(after);
+        // Others each time: what is there already is not sent again.
+        for name in ["one", "two"] {
+            let file = world.scratch().join("large").join(name);
+            noise(&file, 80 << 20)?;
+            fs::OpenOptions::new().append(true).open(file)?.write_all(image.as_bytes())?;
+        }
+        world.tandem(["build", "-q", "-t", &image, "large"])?.ok()?;
+        let mut push = world.background(["push", "-q", &image])?;
+        thread::sleep(Duration::from_millis(after));
+        let _ = push.signal(Signal::SIGINT);
+        // Before it listens, the signal itself ends it.
+        let code = push.wait(Duration::from_secs(20))?;
+        ensure!(matches!(code, Some(130 | 0) | None), "it ended with {code:?}");
+        if code != Some(0) {
+            early += 1;
+            let none = elsewhere(world, &other, &["pull", "-q", &image])?.code_is(125)?;
+            none.is_one_sentence(&["large"])?;
+        }
+    }
+    ensure!(early > 0, "every push was quicker than its interrupt");
+    world.tandem(["push", "-q", &image(30)])?.ok()?;
+    elsewhere(world, &other, &["pull", "-q", &image(30)])?.ok()?;
+    Ok(())
 }

@@ -30,6 +30,7 @@ mod lesson;
 mod limits;
 mod listeners;
 mod network;
+mod network_several;
 mod package;
 mod platform;
 mod postgres;
@@ -51,6 +52,7 @@ mod vm_disks;
 mod vm_faults;
 mod vm_full;
 mod vm_state;
+mod vm_systemd;
 mod volumes;
 mod window;
 mod window_again;
@@ -96,6 +98,7 @@ pub fn all() -> Vec<Case> {
         supervision::CASES,
         limits::CASES,
         network::CASES,
+        network_several::CASES,
         run_errors::CASES,
         registry::CASES,
         registry_trust::CASES,

@@ -8,11 +8,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::container::{GREETING, row};
+use super::{
+    container::{GREETING, row},
+    vm_systemd,
+};
 use crate::{Case, Need, Person, Start, Terminal, World, ledger::memory_adds_up, poll};
 
 pub(super) const CASES: &[Case] = &[
-    // The first one makes the operating system, and the third lets go of it.
+    // The first one makes the operating system, and the fourth lets go of it.
     case("vm_full::has_a_terminal_and_folders_of_the_host", terminal),
     Case {
         name: "vm_full::is_made_and_started_by_an_ordinary_user",
@@ -26,6 +29,17 @@ pub(super) const CASES: &[Case] = &[
         ],
         start: Start::Built,
         run: of_a_person,
+    },
+    Case {
+        name: "vm_full::systemd_inside_gives_containers_their_limits",
+        needs: &[
+            Need::Root,
+            Need::Program("qemu-system-x86_64"),
+            Need::Program("mke2fs"),
+            Need::Program("busybox"),
+        ],
+        start: Start::Built,
+        run: vm_systemd::limits,
     },
     case("vm_full::is_a_debian_with_the_app_as_a_service_on_a_disk_that_boots_anywhere", whole),
     case("vm_full::starts_a_disk_by_uefi_or_says_what_is_missing", uefi),
@@ -53,7 +67,7 @@ const BOOT: Duration = Duration::from_mins(6);
 
 const SOON: Duration = Duration::from_mins(1);
 
-const FULL: [&str; 6] = ["--backend", "vm", "--profile", "full", "--accelerator", "tcg"];
+pub(super) const FULL: [&str; 6] = ["--backend", "vm", "--profile", "full", "--accelerator", "tcg"];
 
 fn whole(world: &World) -> Result<()> {
     let port = world.free_port()?;

@@ -319,6 +319,11 @@ impl Builder<'_> {
                 return ": --parents follows no link on the way to it".to_owned();
             }
         }
+        // A folder of our own is gone afterwards, and says nothing to anybody.
+        if self.options.context.starts_with(self.store.home().temporary()) {
+            return " that came on standard input: give a folder, or put it into the archive"
+                .to_owned();
+        }
         format!(" {}: check the path, which begins at that folder", self.options.context.display())
     }
 
@@ -373,7 +378,7 @@ impl Builder<'_> {
             if !document.expand {
                 return Ok(document.content.clone());
             }
-            expand::expand_document(&document.content, self.dockerfile.escape, &lookup)
+            expand::expand_document(&document.content, &lookup)
                 .map_err(|e| refused(&self.dockerfile, &transfer.destination, e.message))
         };
         let documents = transfer.documents.iter();

@@ -57,8 +57,12 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| *id != u32::MAX)
 }
 
-/// The fields of the line that begins with `name:`.
+/// The fields of the line that begins with `name:`. A number that is no id is
+/// nobody's name.
 fn record(tree: &dyn Tree, path: &str, name: &str) -> Result<Option<Vec<String>>, String> {
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
     let read = || -> io::Result<String> {
         let path = resolve(tree, Path::new(path), true)?;
         if tree.entry(&path)?.is_none() {
@@ -93,7 +97,8 @@ mod tests {
     fn names_come_from_the_image_and_numbers_stand_for_both() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("etc")).unwrap();
-        fs::write(dir.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\napp:x:5:6::/:\n").unwrap();
+        let passwd = "root:x:0:0::/:/bin/sh\napp:x:5:6::/:\n4294967296:x:0:0::/:\n";
+        fs::write(dir.path().join("etc/passwd"), passwd).unwrap();
         fs::write(dir.path().join("etc/group"), "staff:x:50:\n").unwrap();
         let tree = Layers::new(&[dir.path().to_owned()]);
         for (text, uid, gid) in
@@ -101,7 +106,9 @@ mod tests {
         {
             assert_eq!(owner(&tree, text).unwrap(), Owner { uid, gid }, "{text}");
         }
-        assert!(owner(&tree, "4294967295").unwrap_err().contains("no user"));
+        for absurd in ["4294967295", "4294967296"] {
+            assert!(owner(&tree, absurd).unwrap_err().contains("no user"), "{absurd}");
+        }
         assert!(owner(&tree, "7:4294967295").unwrap_err().contains("no group"));
         assert!(owner(&tree, "nobody").unwrap_err().contains("no user `nobody`"));
         assert!(owner(&tree, "app:x").unwrap_err().contains("no group `x`"));

@@ -8,6 +8,8 @@ mod tests;
 
 use std::iter::Peekable;
 
+use pattern::Pattern;
+
 /// A word cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -46,13 +48,15 @@ pub(crate) fn expand_words(
     Ok(out.words)
 }
 
-/// Replaces variables and leaves quotes alone, as in a here-document.
+/// Replaces variables and leaves quotes alone, as in a here-document. A
+/// backslash takes the next character literally, whatever the file's own
+/// escape is, and goes: BuildKit's lexer does so before every character, where
+/// a shell would keep most of them.
 pub(crate) fn expand_document(
     text: &str,
-    escape: char,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, ExpandError> {
-    let mut lexer = Lexer::new(text, escape, lookup, false);
+    let mut lexer = Lexer::new(text, '\\', lookup, false);
     let mut out = Output::default();
     lexer.run(None, &mut out)?;
     Ok(out.whole)
@@ -61,7 +65,7 @@ pub(crate) fn expand_document(
 /// Steps that looking for a pattern may take.
 const STEPS: usize = 1 << 28;
 
-fn check_effort(value: &str, pattern: &str) -> Result<(), ExpandError> {
+fn check_effort(value: &str, pattern: &Pattern) -> Result<(), ExpandError> {
     if value.len().saturating_mul(pattern.len()) <= STEPS {
         return Ok(());
     }
@@ -145,7 +149,6 @@ impl<'a> Lexer<'a> {
                     self.dollar()?.chars().for_each(|c| out.loose(c));
                     self.check(&out.whole)?;
                 }
-                _ if c == self.escape && !self.quotes => self.document_escape(out),
                 _ if c == self.escape => {
                     if let Some(next) = self.chars.next() {
                         out.fixed(next.encode_utf8(&mut [0; 4]));
@@ -199,16 +202,6 @@ impl<'a> Lexer<'a> {
                 }
                 Some(c) => out.fixed(c.encode_utf8(&mut [0; 4])),
             }
-        }
-    }
-
-    fn document_escape(&mut self, out: &mut Output) {
-        match self.chars.peek() {
-            Some('$') => {
-                self.chars.next();
-                out.fixed("$");
-            }
-            _ => out.fixed(self.escape.encode_utf8(&mut [0; 4])),
         }
     }
 
@@ -285,19 +278,19 @@ impl<'a> Lexer<'a> {
     fn pattern(&mut self, value: String, modifier: char) -> Result<String, ExpandError> {
         let greedy = self.chars.next_if_eq(&modifier).is_some();
         if modifier == '/' {
-            let (pattern, end) = self.raw_operand(&['/', '}'])?;
-            let replacement = if end == '/' { self.operand('}')? } else { String::new() };
+            let pattern = Pattern::read(&self.raw_operand('/')?)?;
+            let replacement = self.raw_operand('}')?;
             check_effort(&value, &pattern)?;
-            let replaced = pattern::replace(&value, &pattern, &replacement, greedy, self.longest);
+            let replaced = pattern.replace(&value, &replacement, greedy, self.longest);
             self.check(&replaced)?;
             return Ok(replaced);
         }
-        let (pattern, _) = self.raw_operand(&['}'])?;
+        let pattern = Pattern::read(&self.raw_operand('}')?)?;
         check_effort(&value, &pattern)?;
         Ok(if modifier == '#' {
-            pattern::strip_prefix(&value, &pattern, greedy)
+            pattern.strip_prefix(&value, greedy)
         } else {
-            pattern::strip_suffix(&value, &pattern, greedy)
+            pattern.strip_suffix(&value, greedy)
         })
     }
 
@@ -307,32 +300,47 @@ impl<'a> Lexer<'a> {
         Ok(out.whole)
     }
 
-    /// A pattern: variables are replaced, escapes are kept for the pattern.
-    fn raw_operand(&mut self, stops: &[char]) -> Result<(String, char), ExpandError> {
+    /// A pattern, or what comes in its place: variables are replaced, quotes
+    /// go, escapes are kept.
+    fn raw_operand(&mut self, stop: char) -> Result<String, ExpandError> {
         let mut text = String::new();
         while let Some(c) = self.chars.next() {
             match c {
-                _ if stops.contains(&c) => return Ok((text, c)),
+                _ if c == stop => return Ok(text),
+                '\'' | '"' if self.quotes => {
+                    let mut quoted = Output::default();
+                    if c == '"' {
+                        self.double(&mut quoted)?;
+                    } else {
+                        self.single(&mut quoted)?;
+                    }
+                    text.push_str(&quoted.whole);
+                }
                 '$' => {
                     text.push_str(&self.dollar()?);
                     self.check(&text)?;
                 }
-                '\\' => {
+                _ if c == self.escape => {
                     text.push(c);
                     text.extend(self.chars.next());
                 }
                 _ => text.push(c),
             }
         }
-        refused("`${` has no end: expected `}`")
+        refused(if stop == '/' {
+            "`${…/` has no second `/`: expected ${NAME/pattern/replacement}"
+        } else {
+            "`${` has no end: expected `}`"
+        })
     }
 
     /// A name, or one of the shell's special parameters (never set here).
     fn name(&mut self) -> String {
         let mut name = String::new();
         match self.chars.peek() {
-            Some(c) if c.is_ascii_alphabetic() || *c == '_' => {
-                while let Some(c) = self.chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
+            Some(c) if c.is_alphabetic() || *c == '_' => {
+                let inside = |c: &char| c.is_alphabetic() || c.is_ascii_digit() || *c == '_';
+                while let Some(c) = self.chars.next_if(inside) {
                     name.push(c);
                 }
             }

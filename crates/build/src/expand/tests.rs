@@ -47,7 +47,18 @@ fn the_forms_of_the_reference() {
         ("${FILE%%.*}", "dir/archive"),
         ("${FILE/a?/X}", "dir/Xchive.tar.gz"),
         ("${FILE//r/R}", "diR/aRchive.taR.gz"),
-        ("${FILE//r}", "di/achive.ta.gz"),
+        ("${FILE//r/}", "di/achive.ta.gz"),
+        ("${FILE///}", "dir/archive.tar.gz"),
+        // The two that would end a pattern, and what comes in its place.
+        ("${FILE/\\//}", "dirarchive.tar.gz"),
+        ("${FILE/\\//\\/}", "dir\\/archive.tar.gz"),
+        ("${B:-{\\}}${FILE#\\}}", "{}dir/archive.tar.gz"),
+        // Quotes are taken away first.
+        ("${FILE%'.gz'}", "dir/archive.tar"),
+        ("${FILE%%\".tar\"*}", "dir/archive"),
+        ("${FILE/'r/a'/\"$A b\"}", "dione brchive.tar.gz"),
+        ("${FILE#d\\*}", "dir/archive.tar.gz"),
+        ("$Ä.", "."),
     ] {
         assert_eq!(done(word), result, "{word}");
     }
@@ -62,10 +73,15 @@ fn what_has_no_end_is_refused() {
         ("\"a", "a double quote has no end: expected a second \""),
         ("${}", "`${` lacks a variable's name: expected e.g. ${VERSION}"),
         ("${A!}", "`${A` is followed by `!`: expected `}`, `:-`, `:+`, `:?`, `#`, `%` or `/`"),
+        ("${FILE//r}", "`${…/` has no second `/`: expected ${NAME/pattern/replacement}"),
         ("${B:?set it}", "`B`: set it"),
         ("${B?}", "`B` is not set"),
     ] {
         assert_eq!(expand(word, '\\', &lookup).unwrap_err().message, message);
+    }
+    for (word, what) in [("${FILE%\\.gz}", "`\\.`"), ("${FILE/\\a/b}", "`\\a`")] {
+        let message = expand(word, '\\', &lookup).unwrap_err().message;
+        assert!(message.starts_with(&format!("{what} stands for nothing")), "{message}");
     }
     let deep = "${B:-".repeat(200) + &"}".repeat(200);
     assert!(expand(&deep, '\\', &lookup).is_err());
@@ -87,12 +103,13 @@ fn values_do_not_multiply_without_end() {
 proptest! {
     #[test]
     fn replacing_agrees_with_its_definition(value in "[ab]{0,8}", pattern in "[ab?*]{0,4}") {
+        let read = Pattern::read(&pattern).unwrap();
         let mut expected = String::new();
         let mut rest = value.as_str();
         while !rest.is_empty() {
             // The longest beginning that the whole pattern matches.
             let fits = |end: &usize| {
-                let whole = pattern::strip_prefix(&rest[..*end], &pattern, true);
+                let whole = read.strip_prefix(&rest[..*end], true);
                 whole.is_empty()
             };
             match (1..=rest.len()).rev().find(fits) {
@@ -106,7 +123,7 @@ proptest! {
                 }
             }
         }
-        prop_assert_eq!(pattern::replace(&value, &pattern, "x", true, 99), expected);
+        prop_assert_eq!(read.replace(&value, "x", true, 99), expected);
     }
 }
 
@@ -119,11 +136,15 @@ fn words_split_where_the_shell_would() {
 }
 
 #[test]
-fn documents_keep_their_quotes() {
-    assert_eq!(
-        expand_document("\"$A\" '${A}' \\$A \\n", '\\', &lookup).unwrap(),
-        "\"one\" 'one' $A \\n"
-    );
+fn documents_keep_their_quotes_and_lose_their_backslashes() {
+    for (text, result) in [
+        ("\"$A\" '${A}' \\$A", "\"one\" 'one' $A"),
+        ("location ~ \\.php$ \\\\n", "location ~ .php$ \\n"),
+        ("a \\\nb ` $A", "a \nb ` one"),
+        ("${B:-\"$A\"}", "\"one\""),
+    ] {
+        assert_eq!(expand_document(text, &lookup).unwrap(), result);
+    }
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-use super::{Heredoc, SyntaxError, logical::Lines, rest::Rest};
+use super::{Heredoc, SyntaxError, Word, logical::Lines, rest::Rest};
 
 /// A `<<NAME` in an instruction.
 struct Marker {
@@ -12,7 +12,7 @@ struct Marker {
 /// follow it (BuildKit's Dockerfile reference, "Here-Documents").
 pub(crate) fn take(rest: &Rest<'_>, lines: &mut Lines<'_>) -> Result<Vec<Heredoc>, SyntaxError> {
     // An unfinished quote is the shell's business here.
-    let words = rest.quoted_words().unwrap_or_default();
+    let words = joined(rest.quoted_words().unwrap_or_default());
     let markers = words.iter().filter_map(|word| marker(&word.text).map(|marker| (word, marker)));
     markers
         .map(|(word, marker)| {
@@ -36,6 +36,21 @@ pub(crate) fn take(rest: &Rest<'_>, lines: &mut Lines<'_>) -> Result<Vec<Heredoc
         .collect()
 }
 
+/// The words with `<<` and the name behind it as one: white space may be
+/// between them (BuildKit from 0.22 on), as in a shell.
+pub(crate) fn joined(words: Vec<Word>) -> Vec<Word> {
+    let mut all: Vec<Word> = Vec::with_capacity(words.len());
+    for word in words {
+        match all.last_mut() {
+            Some(last) if last.text.trim_start_matches(|c: char| c.is_ascii_digit()) == "<<" => {
+                last.text.push_str(&word.text);
+            }
+            _ => all.push(word),
+        }
+    }
+    all
+}
+
 /// Whether a word announces a here-document.
 pub(crate) fn is_marker(word: &str) -> bool {
     marker(word).is_some()
@@ -47,7 +62,8 @@ fn marker(word: &str) -> Option<Marker> {
     if rest.contains('<') {
         return None;
     }
-    let (strip_tabs, rest) = rest.strip_prefix('-').map_or((false, rest), |rest| (true, rest));
+    let (strip_tabs, rest) =
+        rest.strip_prefix('-').map_or((false, rest.trim_start()), |rest| (true, rest));
     let quoted = ['"', '\''].into_iter().find_map(|q| rest.strip_prefix(q)?.strip_suffix(q));
     let name = quoted.unwrap_or(rest);
     let fits = !name.is_empty() && !name.contains(|c: char| "'\"\\()|&;> ".contains(c));

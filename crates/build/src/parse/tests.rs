@@ -131,6 +131,15 @@ fn commands_have_two_forms_and_a_broken_array_is_warned_of() {
     assert_eq!(run.command, CommandLine::Shell("a\nb\n".into()));
     let Kind::Run(run) = last("RUN cat <<EOF > /x\na\nEOF\n") else { panic!() };
     assert_eq!(run.command, CommandLine::Shell("cat <<EOF > /x\na\nEOF".into()));
+    // White space before the name, as a shell takes it.
+    let Kind::Run(run) = last("RUN << 'EOF'\na\nEOF\n") else { panic!() };
+    assert_eq!(run.command, CommandLine::Shell("a\n".into()));
+    let Kind::Run(run) = last("RUN cat 0<<  EOF > /x\na\nEOF\n") else { panic!() };
+    assert_eq!(run.command, CommandLine::Shell("cat 0<<  EOF > /x\na\nEOF".into()));
+    let Kind::Copy(copy) = last("COPY << a b /dir/\nx\na\n") else { panic!() };
+    assert_eq!((copy.documents[0].name.as_str(), copy.sources[0].text.as_str()), ("a", "b"));
+    let Kind::Run(run) = last("RUN echo $((1 << 2)) a << \n") else { panic!() };
+    assert_eq!(run.command, CommandLine::Shell("echo $((1 << 2)) a <<".into()));
 }
 
 #[test]
@@ -152,6 +161,7 @@ fn mounts_of_steps_are_read() {
         ("RUN --mount=type=tmpfs,target=/t,id=x y", "has no `id`"),
         ("RUN --mount=type=cache,target=/c,sharing=no x", "way of sharing"),
         ("RUN --mount=type=secret x", "needs a name"),
+        ("RUN --mount=type=bind,target=/t,bind-propagation=shared x", "has no `bind-propagation`"),
         ("RUN --mount x", "lacks its value"),
         ("RUN --security=insecure x", "sandbox only"),
         (

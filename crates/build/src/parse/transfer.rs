@@ -36,7 +36,10 @@ pub(crate) fn transfer(mut rest: Rest<'_>, lines: &mut Lines<'_>) -> Result<Tran
         None => rest.words(),
     };
     let documents = heredoc::take(&rest, lines)?;
-    words.retain(|word| documents.is_empty() || !heredoc::is_marker(&word.text));
+    if !documents.is_empty() {
+        words = heredoc::joined(words);
+        words.retain(|word| !heredoc::is_marker(&word.text));
+    }
     let destination = words.pop().filter(|_| !words.is_empty() || !documents.is_empty());
     let Some(destination) = destination else {
         return Err(rest.refuse(format!(

@@ -1,5 +1,6 @@
 mod log;
 mod output;
+mod screen;
 mod secrets;
 
 use std::{fs, io::Read as _, path::Path};
@@ -32,7 +33,10 @@ pub(super) async fn run(context: &Context, build: Build) -> anyhow::Result<u8> {
     let mut log = Log::new(context, progress);
     let mut show = |event: BuildEvent| log.write(&event);
     let cancel = cancel_on_interrupt();
-    let built = context.app.build(&request, &mut show, &cancel).await?;
+    let built = context.app.build(&request, &mut show, &cancel).await;
+    // Nothing is drawn after it, nor over an error.
+    drop(log);
+    let built = built?;
     drop(stream);
     let digest = built.image.digest.to_string();
     if let Some(file) = iidfile {

@@ -217,7 +217,11 @@ impl Each {
 pub(super) async fn start(context: &Context, instances: &[String]) -> anyhow::Result<u8> {
     let mut each = Each::default();
     for instance in instances {
-        each.note(instance, context.app.start(instance).await);
+        let started = context.app.start(instance).await;
+        if let Ok(record) = &started {
+            super::run::warn(context, record);
+        }
+        each.note(instance, started);
     }
     each.end()
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tandem_app::{AppError, RunOptions};
+use tandem_app::{AppError, RunOptions, chosen_networks};
 use tandem_backend::AttachWishes;
 use tandem_model::{
     BackendKind, InstanceOptions, InstanceRecord, MountSource, MountSpec, Phase, PortMaps, Profile,
@@ -62,6 +62,7 @@ pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
     if let Some(reason) = &record.runtime.accelerator_reason {
         context.say(&format!("tandem: {reason}"));
     }
+    warn(context, &record);
     match attached {
         Some(attached) => {
             let joined = Joined { record, input, keys, proxy: true };
@@ -71,6 +72,13 @@ pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
             line(record.id.as_str());
             Ok(0)
         }
+    }
+}
+
+/// Says what an instance that has just started does without.
+pub(super) fn warn(context: &Context, record: &InstanceRecord) {
+    for warning in &record.runtime.warnings {
+        context.say(&plain(&format!("warning: {warning}")));
     }
 }
 
@@ -130,6 +138,7 @@ fn options(context: &Context, run: Run) -> anyhow::Result<RunOptions> {
     env.extend(run.env);
     let (from, shm_bytes) = (run.storage.volumes_from.clone(), run.storage.shm_size);
     let mounts = with_those_of(context, &from, run.storage.mounts()?)?;
+    let (network, networks) = chosen_networks(run.network.network)?;
     Ok(RunOptions {
         platform: run.platform,
         pull: match run.pull {
@@ -158,9 +167,9 @@ fn options(context: &Context, run: Run) -> anyhow::Result<RunOptions> {
         remove: run.rm,
         labels: labels(&run.label)?,
         options: InstanceOptions {
-            network: run.network.network,
+            network,
             aliases: run.network.network_alias,
-            networks: Vec::new(),
+            networks,
             dns: run.network.dns,
             hosts: run.network.add_host,
             shm_bytes,

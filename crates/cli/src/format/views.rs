@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tandem_app::{ImageRow, InstanceRow, NetworkRow, UsageRow, VolumeRow};
 use tandem_model::{
     Digest, HealthStatus, InstanceOptions, InstanceRecord, InstanceState, MountSource, MountSpec,
-    NetworkChoice, RestartPolicy, format::format_bytes,
+    RestartPolicy, format::format_bytes,
 };
 
 use crate::output::{ago, plain};
@@ -163,7 +163,7 @@ pub(crate) fn record(record: &InstanceRecord) -> Value {
                 "Memory": spec.resources.memory_bytes.unwrap_or_default(),
                 "NanoCpus": u64::from(spec.resources.milli_cpus.unwrap_or_default()) * 1_000_000,
                 "PidsLimit": spec.resources.pids,
-                "NetworkMode": network(&options.network),
+                "NetworkMode": options.network.to_string(),
                 "RestartPolicy": restart(options.restart),
                 "AutoRemove": spec.remove,
                 "ReadonlyRootfs": options.security.read_only,
@@ -206,17 +206,8 @@ fn state(record: &InstanceRecord) -> Value {
     })
 }
 
-fn network(choice: &NetworkChoice) -> &str {
-    match choice {
-        NetworkChoice::Bridge => "bridge",
-        NetworkChoice::None => "none",
-        NetworkChoice::Host => "host",
-        NetworkChoice::Named(name) => name,
-    }
-}
-
 fn names_of_networks(options: &InstanceOptions) -> String {
-    let all: Vec<_> = options.all_networks().map(|it| network(&it).to_owned()).collect();
+    let all: Vec<_> = options.all_networks().map(|it| it.to_string()).collect();
     all.join(",")
 }
 
@@ -254,7 +245,7 @@ fn networks(record: &InstanceRecord) -> Value {
     let address = record.runtime.ip.map(|ip| ip.to_string()).unwrap_or_default();
     let mut networks = Map::new();
     let first = json!({ "IPAddress": address, "Aliases": options.aliases });
-    networks.insert(network(&options.network).to_owned(), first);
+    networks.insert(options.network.to_string(), first);
     for further in &options.networks {
         let address = record.runtime.addresses.get(&further.name).map(ToString::to_string);
         let shown = json!({ "IPAddress": address.unwrap_or_default(), "Aliases": further.aliases });

@@ -5,9 +5,9 @@ use clap::{Args, ValueEnum};
 /// How a build reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Progress {
-    /// Plain lines
+    /// What runs, live, on a terminal; plain lines elsewhere
     Auto,
-    /// Plain lines
+    /// Plain lines with all that steps write
     Plain,
     /// One JSON object a line, on standard error
     Json,

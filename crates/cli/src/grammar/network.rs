@@ -19,10 +19,11 @@ pub(crate) struct NetworkOptions {
     /// Publish every port that the image exposes, each on any free one
     #[arg(short = 'P', long)]
     pub(crate) publish_all: bool,
-    /// Network to join: bridge, none, host or one of `tandem network ls`
+    /// Network to join: bridge, none, host or one of `tandem network ls`; the first of several has
+    /// its ports and its way out
     #[arg(long, alias = "net", default_value = "bridge", value_parser = choice, value_name = "NETWORK")]
-    pub(crate) network: NetworkChoice,
-    /// A further name that others on its network know it by
+    pub(crate) network: Vec<NetworkChoice>,
+    /// A further name that others on its first network know it by
     #[arg(long, value_parser = parse_alias, value_name = "NAME")]
     pub(crate) network_alias: Vec<String>,
     /// A line of its /etc/hosts; with host-gateway for this machine as it is seen from its network

@@ -63,6 +63,12 @@ fn id(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| *id <= i32::MAX.unsigned_abs())
 }
 
+/// Whether a text may be looked up as a name. A number that is no id may not:
+/// somebody who reads it would not expect root behind it.
+fn may_be_name(text: &str) -> bool {
+    id(text).is_some() || !text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 struct PasswdEntry<'a> {
     name: &'a str,
     uid: u32,
@@ -81,6 +87,9 @@ pub(crate) fn find_user(text: &str, passwd: &str, group: &str) -> Result<User, B
         None => (text, None),
     };
     let user = if user.is_empty() { "0" } else { user };
+    if let Some(absurd) = [user].into_iter().chain(wanted_group).find(|it| !may_be_name(it)) {
+        return Err(BackendError::NoUser(absurd.to_owned()));
+    }
     let number = id(user);
     let by_name = entries(passwd).find(|entry| entry.name == user);
     let entry = by_name.or_else(|| entries(passwd).find(|entry| Some(entry.uid) == number));
@@ -182,6 +191,14 @@ mod tests {
             let passwd = "x:x:4294967295:0::/:\n";
             assert!(find_user(nobody, passwd, "").is_err(), "{nobody}");
             assert!(find_user("x", passwd, "").is_err());
+        }
+        // Nor is such a number a name, whatever the image's files say.
+        for absurd in ["4294967296", "2147483648:0", "0:99999999999999999999"] {
+            let (passwd, group) = ("NAME:x:0:0::/:\n", "NAME:x:0:\n");
+            let name = absurd.split(':').find(|it| it.len() > 1).unwrap();
+            let files = [passwd, group].map(|text| text.replace("NAME", name));
+            let refused = find_user(absurd, &files[0], &files[1]);
+            assert!(matches!(refused, Err(BackendError::NoUser(it)) if it == name), "{absurd}");
         }
         assert!(find_user("", "", "").is_ok(), "an image without /etc/passwd still has root");
     }

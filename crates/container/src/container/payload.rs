@@ -137,6 +137,7 @@ impl Payload for ContainerPayload {
             }
             None => self.create(launch, &prepared, &mut network, &files)?,
         };
+        launch.record.runtime.warnings = network.take_warnings();
         self.warm_up = None;
         self.storage = Some(prepared.storage);
         let kin = Kin::Group(Rc::from(launch.record.runtime.cgroups.as_slice()));
@@ -283,9 +284,7 @@ impl ContainerPayload {
             cgroup::update(&self.layout, groups, &record.spec.resources)?;
         }
         cgroup::check_limits(groups, &record.spec.resources)?;
-        for warning in network.ready() {
-            eprintln!("warning: {warning}");
-        }
+        network.ready();
         container.start().map_err(|e| failed(&e))?;
         let executed = report.wait().map_err(|e| BackendError::engine("libcontainer", e))?;
         let program = record.spec.args.first().map_or("", String::as_str);

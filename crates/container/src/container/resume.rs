@@ -64,9 +64,7 @@ impl ContainerPayload {
         let pid = restored?;
         cgroup::update(&self.layout, &record.runtime.cgroups, &record.spec.resources)?;
         cgroup::check_limits(&record.runtime.cgroups, &record.spec.resources)?;
-        for warning in network.ready() {
-            eprintln!("warning: {warning}");
-        }
+        network.ready();
         Ok((pid, ends))
     }
 

@@ -172,7 +172,10 @@ async fn find_or_make(host: &Netlink, bridge: &Bridge) -> Result<Made, BackendEr
     if !ports.is_empty() {
         let subnet = host.subnet(index).await.map_err(failed)?;
         return match subnet {
-            Some(subnet) => Ok(Made { index, subnet, ports, nft: None, warning: None }),
+            Some(subnet) => {
+                let closed = (!bridge.internal).then(nat::missing).flatten();
+                Ok(Made { index, subnet, ports, nft: None, warning: closed.map(cut_off) })
+            }
             None => Err(failed(format!(
                 "the link {name} has no address: remove it with `ip link del {name}`"
             ))),
@@ -199,13 +202,16 @@ async fn make(host: &Netlink, bridge: &Bridge) -> Result<Made, BackendError> {
         let _ = forwarding_note().and_then(|note| fs::write(note, ""));
     }
     let index = host.add_bridge(&bridge.name, subnet).await.map_err(failed)?;
-    let warn = |e: io::Error| format!("containers cannot reach other networks: {e}");
-    let warning = forwarding.err().map(warn);
+    let warning = forwarding.err().map(cut_off);
     let (nft, warning) = match nft {
         Ok(nft) => (Some(nft), warning),
-        Err(e) => (None, warning.or(Some(warn(e)))),
+        Err(e) => (None, warning.or(Some(cut_off(e)))),
     };
     Ok(Made { index, subnet, ports: Vec::new(), nft, warning })
+}
+
+fn cut_off(why: io::Error) -> String {
+    format!("containers cannot reach other networks: {why}")
 }
 
 /// A container that leaves its bridge. While this lives nobody else changes

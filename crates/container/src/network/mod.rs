@@ -269,8 +269,8 @@ impl Connected {
         self.files.write(dir).map_err(|e| BackendError::io("write into", dir, e))
     }
 
-    /// Waits until packets get out, and returns what is to be said about it.
-    pub(crate) fn ready(&mut self) -> Vec<String> {
+    /// Waits until packets get out.
+    pub(crate) fn ready(&mut self) {
         match (self.nft.take().map(Nft::finish), &self.bridge) {
             (Some(Ok(chains)), Some(bridge)) => {
                 self.warnings.extend(forward::open(bridge, &chains));
@@ -280,6 +280,10 @@ impl Connected {
             }
             _ => {}
         }
+    }
+
+    /// What is to be said about it.
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
     }
 

@@ -77,9 +77,7 @@ impl Nft {
 
     /// Begins to execute a script in the present network namespace.
     pub(super) fn start(script: &str) -> io::Result<Self> {
-        let program = find().ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, "the program `nft` is not installed")
-        })?;
+        let program = find().ok_or_else(not_installed)?;
         let mut child = Command::new(program)
             .args(["-f", "-"])
             .stdin(Stdio::piped())
@@ -105,6 +103,18 @@ impl Nft {
         Err(io::Error::other(format!("nft: {}", line.trim())))
     }
 }
+
+/// What is said where there is no `nft`.
+pub(super) fn missing() -> Option<io::Error> {
+    find().is_none().then(not_installed)
+}
+
+fn not_installed() -> io::Error {
+    let text = format!("{NOT_INSTALLED}: `sudo apt-get install nftables`");
+    io::Error::new(io::ErrorKind::NotFound, text)
+}
+
+pub(super) const NOT_INSTALLED: &str = "the program `nft` is not installed";
 
 /// `nft`, also where `PATH` lacks the administrator's folders.
 pub(crate) fn find() -> Option<PathBuf> {

@@ -5,7 +5,7 @@ use nix::sched::{CloneFlags, unshare};
 use super::{
     bridge::FIRST,
     namespace,
-    nat::{Nft, find, forwards},
+    nat::{NOT_INSTALLED, Nft, find, forwards},
     netlink::Netlink,
 };
 
@@ -48,7 +48,7 @@ pub(crate) struct Translation {
 /// Makes our table in a namespace out of sight.
 pub(crate) fn probe_nat() -> io::Result<Translation> {
     if find().is_none() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "the program `nft` is not installed"));
+        return Err(io::Error::new(io::ErrorKind::NotFound, NOT_INSTALLED));
     }
     alone(|| {
         Nft::add(super::BRIDGE, tandem_model::Subnet::new([10, 200, 0, 0].into(), 22), false)?

@@ -18,6 +18,10 @@ pub(super) struct User {
 pub(super) fn find(wanted: &str, passwd: &str, group: &str) -> Result<User, Failure> {
     let (user, wanted_group) = wanted.split_once(':').unwrap_or((wanted, ""));
     let user = if user.is_empty() { "0" } else { user };
+    let group_name = Some(wanted_group).filter(|it| !it.is_empty());
+    if let Some(absurd) = [user].into_iter().chain(group_name).find(|it| !may_be_name(it)) {
+        return Err(Failure::NoUser { name: absurd.to_owned() });
+    }
     let number = id(user);
     let entry = entries(passwd)
         .find(|entry| entry.name == user)
@@ -46,6 +50,11 @@ pub(super) fn find(wanted: &str, passwd: &str, group: &str) -> Result<User, Fail
 /// kernel the last 32-bit number means nobody, and an app would stay root.
 fn id(text: &str) -> Option<u32> {
     text.parse().ok().filter(|id| *id <= i32::MAX.unsigned_abs())
+}
+
+/// Whether a text may be looked up as a name: a number that is no id may not.
+fn may_be_name(text: &str) -> bool {
+    id(text).is_some() || !text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 struct Entry<'a> {
@@ -120,6 +129,10 @@ mod tests {
         assert!(nameless.groups.is_empty(), "{nameless:?}");
         for unknown in ["nobody", "web:nothing", "4294967295", "2147483648", "0:4294967295"] {
             assert!(matches!(find(unknown, PASSWD, GROUP), Err(Failure::NoUser { .. })));
+        }
+        for absurd in ["4294967296", "0:4294967296"] {
+            let found = find(absurd, "4294967296:x:0:0::/:\n", "4294967296:x:0:\n");
+            assert!(matches!(found, Err(Failure::NoUser { name }) if name == "4294967296"));
         }
     }
 

@@ -9,6 +9,7 @@ use std::{
 
 use oci_spec::image::{DescriptorBuilder, ImageIndexBuilder, MediaType};
 use serde_json::{Value, json};
+use tandem_home::Draft;
 use tandem_model::Digest;
 
 use super::{ArchiveError, Stop, docker, oci};
@@ -28,8 +29,9 @@ pub enum ArchiveFormat {
 /// What `oci-layout` holds.
 pub(super) const LAYOUT_VERSION: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
-/// Writes images to a file, byte for byte as they are stored; the file is
-/// there whole or not at all.
+/// Writes images for a file, byte for byte as they are stored. Returns the
+/// whole file, which has no name yet: it is the caller's to keep. A pipe or a
+/// device at `path` is written into, and there is nothing to keep.
 ///
 /// # Errors
 /// [`ImageError::Damaged`] when the store's own bytes have changed.
@@ -40,22 +42,18 @@ pub fn save(
     path: &Path,
     stop: &(dyn Fn() -> bool + Sync),
     on_progress: &(dyn Fn(Transfer) + Sync),
-) -> Result<(), ImageError> {
+) -> Result<Option<Draft>, ImageError> {
     let io = |e| ImageError::io("write", path)(e);
     let metadata = std::fs::metadata(path).ok();
     if metadata.as_ref().is_some_and(|it| !it.is_file() && !it.is_dir()) {
         // A pipe or a device: nothing to put in its place.
         let out = File::options().write(true).open(path).map_err(io)?;
-        return save_into(store, images, format, out, stop, on_progress);
+        return save_into(store, images, format, out, stop, on_progress).map(|()| None);
     }
-    let draft = tandem_home::Draft::beside(path, 0o644).map_err(io)?;
+    let draft = Draft::beside(path, 0o644).map_err(io)?;
     save_into(store, images, format, draft.file(), stop, on_progress)?;
     draft.file().sync_all().map_err(io)?;
-    // That may take its time.
-    if stop() {
-        return Err(ArchiveError::Stopped.into());
-    }
-    draft.keep(path).map_err(io)
+    Ok(Some(draft))
 }
 
 /// Writes images to a stream; see [`save`].

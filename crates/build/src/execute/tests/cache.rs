@@ -29,6 +29,27 @@ async fn an_unchanged_build_runs_nothing_and_gives_the_same_image() {
 }
 
 #[tokio::test]
+async fn the_settings_of_the_base_decide_too() {
+    let bench = Bench::new();
+    let step = |settings: &str| format!("FROM scratch\n{settings}\nRUN write /x 1");
+    // With the same files, what a step sees is another each time.
+    let seen = ["ENV A=1", "ENV A=2", "ENV B=1", "USER 5", "SHELL [\"/sh\", \"-e\"]"];
+    for (at, settings) in seen.iter().enumerate() {
+        bench.build(&step(settings)).await;
+        assert_eq!(bench.runs(), at + 1, "{settings} has another's result");
+    }
+    // What it does not see makes no other step, and is this image's own.
+    for settings in ["HEALTHCHECK CMD a", "HEALTHCHECK CMD b", "ONBUILD RUN c", "CMD d"] {
+        let built = bench.build(&step(settings)).await;
+        assert_eq!(bench.runs(), seen.len() + 1, "{settings}");
+        let config = bench.store.config_document(&built.image).unwrap()["config"].to_string();
+        let word =
+            format!("\"{}\"", settings.split_once(' ').unwrap().1.trim_start_matches("CMD "));
+        assert!(config.contains(&word), "{settings}: {config}");
+    }
+}
+
+#[tokio::test]
 async fn no_cache_means_every_step() {
     let bench = Bench::new();
     bench.file("app.py", "1");

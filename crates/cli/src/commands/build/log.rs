@@ -1,10 +1,11 @@
 //! A build as text.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io::IsTerminal as _};
 
 use tandem_build::BuildEvent;
+use tandem_report::{format_bytes, format_duration};
 
-use super::super::Context;
+use super::{super::Context, screen::Live};
 use crate::{
     grammar::Progress,
     output::{plain, tell},
@@ -18,16 +19,25 @@ pub(super) struct Log<'a> {
     steps: BTreeMap<u32, String>,
     /// The step that the last line belongs to.
     last: u32,
+    /// In place of lines, where somebody looks on.
+    live: Option<Live>,
 }
 
 impl<'a> Log<'a> {
     pub(super) fn new(context: &'a Context, progress: Progress) -> Self {
-        Self { context, progress, steps: BTreeMap::new(), last: 0 }
+        let seen = progress == Progress::Auto && !context.quiet && std::io::stderr().is_terminal();
+        let able = std::env::var_os("TERM").is_none_or(|name| name != "dumb");
+        let live = (seen && able).then(|| Live::new(context.color));
+        Self { context, progress, steps: BTreeMap::new(), last: 0, live }
     }
 
     pub(super) fn write(&mut self, event: &BuildEvent) {
         if self.progress == Progress::Json {
             tell(&serde_json::to_string(event).unwrap_or_default());
+            return;
+        }
+        if let Some(live) = &self.live {
+            live.tell(event);
             return;
         }
         match event {
@@ -46,9 +56,12 @@ impl<'a> Log<'a> {
             BuildEvent::Warning { message, .. } => {
                 self.context.say(&format!("warning: {}", plain(message)));
             }
-            BuildEvent::StepFinished { index, elapsed_ns, .. } => {
-                let time = tandem_report::format_duration(*elapsed_ns);
-                self.ended(*index, &format!("done in {time}"));
+            BuildEvent::StepFinished { index, elapsed_ns, bytes } => {
+                let mut text = format!("done in {}", format_duration(*elapsed_ns));
+                if *bytes > 0 {
+                    text = format!("{text}, {}", format_bytes(*bytes));
+                }
+                self.ended(*index, &text);
             }
             BuildEvent::Done { .. } => {}
         }

@@ -42,7 +42,14 @@ pub(super) async fn run(context: &Context, command: State) -> anyhow::Result<u8>
         State::Import(Import { name, file, .. }) => {
             let importing = Box::pin(context.app.import_instance(&file, name.as_deref()));
             let Some(made) = unless_interrupted(importing).await else { return Ok(130) };
-            line(made?.id.as_str());
+            let made = made?;
+            for network in context.app.missing_networks(&made) {
+                context.say(&format!(
+                    "tandem: `{}` was on the network `{network}`, which is not here: make it with `tandem network create {network}` before the start",
+                    made.spec.name
+                ));
+            }
+            line(made.id.as_str());
             Ok(0)
         }
         State::Cp(wanted) => copy::run(context, wanted).await,
