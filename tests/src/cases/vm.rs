@@ -14,7 +14,7 @@ use super::{
     container::{lives, row},
     listeners,
 };
-use crate::{Case, Need, Start, Terminal, World};
+use crate::{Case, Need, Start, Terminal, World, poll};
 
 pub(super) const CASES: &[Case] = &[
     case("vm::life_under_emulation", life),
@@ -158,7 +158,21 @@ fn verbs(world: &World) -> Result<()> {
     world.tandem(["unpause", "verbs"])?.ok()?;
     exec(&["verbs", "true"])?.code_is(0)?;
     world.tandem_within(ANSWER, ["rm", "-f", "verbs"])?.ok()?;
+    early(world)
+}
 
+/// Whoever asks before it runs is told that it starts, and disturbs nothing.
+fn early(world: &World) -> Result<()> {
+    let head = ["run", "-d", "--name", "early"];
+    let tail = ["--entrypoint", "sleep", "hello-flask", "100000"];
+    let mut starting = world.background([&head[..], &TCG, &tail].concat())?;
+    poll::until("the start", ANSWER, || {
+        (row(world, "early").ok()?["state"] == "starting").then_some(())
+    })?;
+    let said = world.tandem(["exec", "early", "true"])?.code_is(125)?;
+    said.is_one_sentence(&["is starting", "tandem ps"])?;
+    ensure!(starting.wait(ANSWER)? == Some(0), "it did not come up");
+    world.tandem_within(ANSWER, ["rm", "-f", "early"])?.ok()?;
     Ok(())
 }
 
