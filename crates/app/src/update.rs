@@ -3,10 +3,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tandem_backend::{Backend, BackendError};
 use tandem_model::{
-    BackendKind, ErrorCode, InstanceRecord, InstanceState, Resources, RestartPolicy,
+    BackendKind, ErrorCode, InstanceRecord, InstanceSpec, InstanceState, Resources, RestartPolicy,
 };
 use tandem_probe::{downtime_ns, now};
-use tandem_vm::{GuestSize, guest_size, machine_size};
+use tandem_vm::{GuestSize, check_size, guest_size, machine_size};
 
 use crate::{
     App, AppError,
@@ -141,6 +141,7 @@ impl App {
                 },
             }
         } else {
+            can_start(&record, &after)?;
             backend.update(&record.id, &after).await?;
             (UpdateHow::NextStart, None)
         };
@@ -197,6 +198,15 @@ async fn hot(
     Ok((UpdateHow::Hot, Some(0)))
 }
 
+/// Whether the instance can be started with these limits: asked before it is
+/// stopped for them.
+fn can_start(record: &InstanceRecord, after: &Resources) -> Result<(), BackendError> {
+    if record.spec.backend != BackendKind::Vm {
+        return Ok(());
+    }
+    check_size(&InstanceSpec { resources: *after, ..record.spec.clone() })
+}
+
 /// Stops, changes and starts, with requests sent all along when the app
 /// answers them.
 async fn cold(
@@ -204,6 +214,7 @@ async fn cold(
     record: &InstanceRecord,
     after: &Resources,
 ) -> Result<Done, BackendError> {
+    can_start(record, after)?;
     let address = record.ports.iter().find_map(reachable);
     let prober = Prober::start(record, INTERVAL).await;
     let begin = now();

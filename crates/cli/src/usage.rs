@@ -68,7 +68,7 @@ fn sentence(error: &Error, words: &[OsString]) -> String {
             format!("`{command}` wants a command to carry out: {help}")
         }
         (ErrorKind::MissingRequiredArgument, _) => {
-            let missing = strings(error, ContextKind::InvalidArg).join(" and ");
+            let missing = strings(error, ContextKind::InvalidArg).join(" and ").replace("...", "");
             let next = usage(error).map_or(help, |usage| format!("write `{usage}`"));
             format!("`{command}` wants {missing}: {next}")
         }
@@ -205,7 +205,10 @@ mod tests {
             ("stat", "`tandem` has no command `stat`: did you mean `stats`?"),
             ("image lss", "`tandem image` has no command `lss`: did you mean `ls`?"),
             ("--home x", "`tandem` wants a command to carry out: see `tandem --help`"),
-            ("run", "`tandem run` wants <IMAGE>: write `tandem run <IMAGE> [COMMAND]...`"),
+            (
+                "run",
+                "`tandem run` wants <IMAGE>: write `tandem run [OPTIONS] <IMAGE> [COMMAND]...`",
+            ),
             ("cp a", "`tandem cp` wants <TO>: write `tandem cp <FROM> <TO>`"),
             ("--home x stop -x a", "`tandem stop` has no option `-x`: see `tandem stop --help`"),
             (

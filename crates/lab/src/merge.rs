@@ -140,7 +140,7 @@ fn difference(a: &ResultDocument, b: &ResultDocument) -> Option<String> {
                 "the machines differ",
                 x,
                 y,
-                "compare their ratios side by side, one result a machine",
+                "compare their ratios side by side, one result a machine (tandem result class)",
             )
         })
 }
@@ -208,7 +208,11 @@ mod tests {
         };
         let text = why(|d| d.lanes[1].accelerator = Some(Accelerator::Kvm));
         assert!(text.contains("tcg and kvm") && text.contains("never pooled"), "{text}");
-        assert!(why(|d| d.machine.fingerprint = "g".into()).contains("machines differ"));
+        let other = why(|d| d.machine.fingerprint = "g".into());
+        assert!(
+            other.contains("machines differ") && other.contains("tandem result class"),
+            "{other}"
+        );
         assert!(why(|d| d.experiment = "size".into()).contains("experiments differ"));
         assert!(why(|d| d.lanes[0].resources.milli_cpus = Some(5)).contains("limits of container"));
         assert!(why(|d| d.id = "0123456789abcdef".into()).contains("count twice"));

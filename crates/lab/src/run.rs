@@ -345,7 +345,8 @@ impl<'a> Run<'a> {
             id: self.id,
             experiment: self.plan.experiment.clone(),
             started_at: self.started_at,
-            finished_at: Timestamp::now(),
+            // The clock may have been set back meanwhile.
+            finished_at: Timestamp::now().max(self.started_at),
             subject: self.plan.subject.clone(),
             machine: machine(),
             design: Design {

@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Journal, app, lane, plan, setup, watch};
-use tandem_lab::{Earlier, LabError, LaneSetup, Plan, ResultStore, blocks, run};
+use tandem_lab::{Earlier, LabError, LaneSetup, Plan, ResultStore, blocks, read_document, run};
 use tandem_model::{Accelerator, BackendKind, ErrorCode, Lane, RunEvent};
 
 fn lanes(journal: &Journal) -> Vec<LaneSetup> {
@@ -92,4 +92,18 @@ async fn another_accelerator_is_not_pooled_with_the_first() {
     // It can go on where the engine is the right one.
     let found = store.earlier(&id).unwrap();
     assert_eq!(found.earlier.trials.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_was_set_back_leaves_a_result_that_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ResultStore::open(&dir.path().join("results.db")).unwrap();
+    let id = cut(&store, 3).await;
+    let mut earlier = store.earlier(&id).unwrap().earlier;
+    // By the clock of now, the run began tomorrow.
+    earlier.started_at += jiff::SignedDuration::from_hours(24);
+    go_on(&store, earlier).await.unwrap();
+    let document = store.show(&id).unwrap().document.unwrap();
+    assert!(document.finished_at >= document.started_at, "{document:?}");
+    read_document(&serde_json::to_vec(&document).unwrap()).unwrap();
 }

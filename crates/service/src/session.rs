@@ -44,6 +44,14 @@ struct State {
     stale: bool,
 }
 
+/// A comparison that has begun and is to be carried out.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    cancel: Cancel,
+    /// The instances that the last one left running, by id and name.
+    kept: Vec<(String, String)>,
+}
+
 struct Run {
     request: ExperimentRequest,
     began: Instant,
@@ -56,14 +64,9 @@ struct Run {
 }
 
 impl Session {
-    /// Starts a comparison. Only one runs at a time.
-    pub(crate) fn launch(
-        self: Arc<Self>,
-        app: Arc<App>,
-        request: ExperimentRequest,
-        view: ChartView,
-    ) -> Result<(), Failure> {
-        let (cancel, kept) = self.begin(&request, view)?;
+    /// Carries out a comparison that has begun, in a task of its own.
+    pub(crate) fn carry(self: Arc<Self>, app: Arc<App>, request: ExperimentRequest, begun: Begun) {
+        let Begun { cancel, kept } = begun;
         tokio::spawn(async move {
             self.discard(&app, kept).await;
             let mut record = |event| self.record(event);
@@ -73,7 +76,6 @@ impl Session {
                 Err(e) => RunEvent::Stopped { error: e.to_failure(), cleaned: Vec::new() },
             });
         });
-        Ok(())
     }
 
     /// Sends every frame from now on to `send`, from the beginning of the run
@@ -145,12 +147,13 @@ impl Session {
         }
     }
 
-    /// Takes the place of the last run; returns its left-over instances.
-    fn begin(
+    /// Begins a comparison in the place of the last one. Only one runs at a
+    /// time.
+    pub(crate) fn begin(
         &self,
         request: &ExperimentRequest,
         view: ChartView,
-    ) -> Result<(Cancel, Vec<(String, String)>), Failure> {
+    ) -> Result<Begun, Failure> {
         let mut state = self.state();
         if state.run.as_ref().is_some_and(|run| run.active) {
             return Err(Failure::new(
@@ -171,7 +174,7 @@ impl Session {
         let kept = state.run.replace(run).map(|last| last.kept).unwrap_or_default();
         (state.view, state.sent, state.first, state.stale) = (Some(view), 0, true, true);
         self.changed.notify_one();
-        Ok((cancel, kept))
+        Ok(Begun { cancel, kept })
     }
 
     /// Removes what the last run left: it would take processor and memory

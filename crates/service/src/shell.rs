@@ -2,17 +2,22 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use tandem_app::App;
+use tandem_app::{App, ChartView, Errand, ExperimentRequest};
 use tandem_model::Failure;
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard};
 
-use crate::{session::Session, terminals::Terminals, work::Work};
+use crate::{
+    journal::Tell,
+    session::{Begun, Session},
+    terminals::Terminals,
+    work::{Piece, Work},
+};
 
 /// Cleaning up after a cancel is given this long when the window closes.
 const CLEAN_UP: Duration = Duration::from_secs(45);
@@ -32,6 +37,8 @@ pub(crate) struct Shell {
     app: Result<Arc<App>, Failure>,
     session: Arc<Session>,
     work_going_on: Work,
+    /// Held while something that measures begins.
+    begins: Mutex<()>,
     terminals: Terminals,
     reaped: OnceCell<Vec<String>>,
     /// The process before this one ended while the window was open.
@@ -49,6 +56,7 @@ impl Shell {
             app,
             session: Arc::default(),
             work_going_on: Work::default(),
+            begins: Mutex::default(),
             terminals: Terminals::default(),
             reaped: OnceCell::new(),
             again,
@@ -70,6 +78,24 @@ impl Shell {
     /// Pulls, builds and experiments that go on.
     pub(crate) fn work(&self) -> &Work {
         &self.work_going_on
+    }
+
+    /// Begins an experiment, unless a comparison is going on.
+    pub(crate) fn begin_experiment(&self, errand: Errand, tell: Tell) -> Result<Piece, Failure> {
+        let _one_by_one = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
+        self.session.leaves_calm()?;
+        self.work_going_on.take_on(errand, tell)
+    }
+
+    /// Begins a comparison, unless an experiment is going on.
+    pub(crate) fn begin_comparison(
+        &self,
+        request: &ExperimentRequest,
+        view: ChartView,
+    ) -> Result<Begun, Failure> {
+        let _one_by_one = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
+        self.work_going_on.leaves_calm()?;
+        self.session.begin(request, view)
     }
 
     /// The terminals that are open.
@@ -114,6 +140,44 @@ impl Shell {
         // leaves nothing behind either.
         if let Ok(app) = self.app() {
             app.abandon();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Barrier, thread};
+
+    use tandem_app::{Size, Theme};
+    use tandem_model::ErrorCode;
+
+    use super::*;
+
+    fn view() -> ChartView {
+        let size = Size { width: 600, height: 160 };
+        ChartView { theme: Theme::Light, race: size, cpu: size, memory: size }
+    }
+
+    #[test]
+    fn of_two_that_measure_and_are_asked_for_at_once_one_begins() {
+        let request = ExperimentRequest::compare("hello-flask");
+        for round in 0..500 {
+            let shell = Shell::new(Err(Failure::new(ErrorCode::Internal, "no home")), false);
+            let both = Barrier::new(2);
+            let (experiment, comparison) = thread::scope(|scope| {
+                let experiment = scope.spawn(|| {
+                    let errand = Errand::Resume { run: "r".to_owned() };
+                    both.wait();
+                    shell.begin_experiment(errand, Box::new(drop))
+                });
+                both.wait();
+                let comparison = shell.begin_comparison(&request, view());
+                (experiment.join().unwrap(), comparison)
+            });
+            let refused: Vec<_> =
+                [experiment.err(), comparison.err()].into_iter().flatten().collect();
+            assert_eq!(refused.len(), 1, "round {round}: {refused:?}");
+            assert_eq!(refused[0].code, ErrorCode::Conflict);
         }
     }
 }

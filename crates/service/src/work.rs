@@ -59,7 +59,8 @@ impl Work {
         self.take_on(errand, page.teller())
     }
 
-    fn take_on(&self, errand: Errand, tell: Tell) -> Result<Piece, Failure> {
+    /// The same, for whoever listens.
+    pub(crate) fn take_on(&self, errand: Errand, tell: Tell) -> Result<Piece, Failure> {
         let kind = errand.kind();
         let mut running = lock(&self.running);
         if running.contains_key(kind) {

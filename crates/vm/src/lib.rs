@@ -57,7 +57,7 @@ pub use exec::{VM_EXEC, vm_exec_main};
 pub use guest::guest_program;
 pub use kernel::{CarriedKernel, LAYOUT as KERNEL_LAYOUT, kernel_of, take_kernel};
 pub use machine::machine_size;
-pub use payload::vm_payload;
+pub use payload::{check_size, vm_payload};
 pub use snapshot::{
     GuestSize, MEMORY, MachineState, Saved, Taken, give_back, give_to_new, guest_size,
     save_running, save_stopped,

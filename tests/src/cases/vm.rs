@@ -14,7 +14,7 @@ use super::{
     container::{lives, row},
     listeners,
 };
-use crate::{Case, Need, Start, Terminal, World};
+use crate::{Case, Need, Start, Terminal, World, poll};
 
 pub(super) const CASES: &[Case] = &[
     case("vm::life_under_emulation", life),
@@ -91,16 +91,17 @@ fn environment(world: &World) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
     // The way out ends at the host's own loopback.
-    let way_out = format!("import socket; socket.create_connection(('10.0.2.2', {port}), 60)\n");
+    let way_out = format!("import socket; socket.create_connection(('host', {port}), 60)\n");
     let script = "import os, socket; m = {l.split(':')[0]: int(l.split()[1]) for l in open('/proc/meminfo')}
-print(os.environ['COLOUR'], os.getcwd(), socket.gethostname(), os.cpu_count(), m['MemTotal'] // 1024, os.path.exists('/app/app.py'), *open('/etc/resolv.conf').read().split()[1:])";
+print(os.environ['COLOUR'], os.getcwd(), socket.gethostname(), os.cpu_count(), m['MemTotal'] // 1024, os.path.exists('/app/app.py'), *open('/etc/resolv.conf').read().split()[1:], socket.gethostbyname('db'))";
     let options = ["-e", "COLOUR=blue", "--hostname", "inside", "--memory", "384m", "--cpus", "2"];
-    let options = [&options[..], &["--dns", "192.0.2.1"]].concat();
+    let names = ["--add-host", "db:192.0.2.9", "--add-host", "host:host-gateway"];
+    let options = [&options[..], &["--dns", "192.0.2.1"], &names].concat();
     let output = python(world, &options, &(way_out + script), 0)?;
     let words: Vec<&str> = output.line().split(' ').collect();
-    ensure!(words.len() == 7, "{output}");
+    ensure!(words.len() == 8, "{output}");
     ensure!(words[..4] == ["blue", "/app", "inside", "2"], "{output}");
-    ensure!(words[5..] == ["True", "192.0.2.1"], "{output}");
+    ensure!(words[5..] == ["True", "192.0.2.1", "192.0.2.9"], "{output}");
     let memory: u32 = words[4].parse()?;
     ensure!((280..=384).contains(&memory), "384 MiB were asked for\n{output}");
     Ok(())
@@ -157,7 +158,21 @@ fn verbs(world: &World) -> Result<()> {
     world.tandem(["unpause", "verbs"])?.ok()?;
     exec(&["verbs", "true"])?.code_is(0)?;
     world.tandem_within(ANSWER, ["rm", "-f", "verbs"])?.ok()?;
+    early(world)
+}
 
+/// Whoever asks before it runs is told that it starts, and disturbs nothing.
+fn early(world: &World) -> Result<()> {
+    let head = ["run", "-d", "--name", "early"];
+    let tail = ["--entrypoint", "sleep", "hello-flask", "100000"];
+    let mut starting = world.background([&head[..], &TCG, &tail].concat())?;
+    poll::until("the start", ANSWER, || {
+        (row(world, "early").ok()?["state"] == "starting").then_some(())
+    })?;
+    let said = world.tandem(["exec", "early", "true"])?.code_is(125)?;
+    said.is_one_sentence(&["is starting", "tandem ps"])?;
+    ensure!(starting.wait(ANSWER)? == Some(0), "it did not come up");
+    world.tandem_within(ANSWER, ["rm", "-f", "early"])?.ok()?;
     Ok(())
 }
 

@@ -73,6 +73,7 @@ fn whole(world: &World) -> Result<()> {
     let port = world.free_port()?;
     let publish = format!("127.0.0.1:{port}:8080");
     let head = ["run", "-d", "--name", "whole", "-p", &publish, "-e", "COLOUR=blue"];
+    let head = [&head[..], &["--add-host", "db:192.0.2.9"]].concat();
     let room = ["--max-memory", "640m", "--max-cpus", "2", "--pids-limit", "60"];
     let tail = ["--health-cmd", "true", "--health-interval", "1s", "hello-flask"];
     world.tandem_within(BOOT, [&head[..], &room, &FULL, &tail].concat())?.ok()?;
@@ -89,11 +90,13 @@ fn whole(world: &World) -> Result<()> {
     ensure!(phases == expected, "{phases:?}");
 
     let exec = |script: &str| world.tandem_within(SOON, ["exec", "whole", "sh", "-c", script]);
-    let inside = exec("cat /proc/1/comm; echo $COLOUR; pwd; hostname; ls /app; exit 3")?;
+    let inside =
+        exec("cat /proc/1/comm; echo $COLOUR; pwd; hostname; ls /app; getent hosts db; exit 3")?;
     let output = inside.code_is(3)?;
     let lines: Vec<&str> = output.stdout.lines().collect();
     ensure!(lines[..3] == ["systemd", "blue", "/app"], "{output}");
     ensure!(row(world, "whole")?["id"] == lines[3] && lines[4..].contains(&"app.py"), "{output}");
+    ensure!(lines.last().is_some_and(|line| line.starts_with("192.0.2.9 ")), "{output}");
     let logs = world.tandem(["logs", "whole"])?.ok()?;
     ensure!(format!("{}{}", logs.stdout, logs.stderr).contains("GET / HTTP/1.1"), "{logs}");
     world.tandem(["logs", "--boot", "whole"])?.ok()?.says(&[])?;
@@ -418,6 +421,10 @@ fn refusals(world: &World) -> Result<()> {
     };
     run(&["--template", "auto"])?.code_is(125)?.is_one_sentence(&["full machine", "micro"])?;
     run(&["--memory", "64m"])?.code_is(125)?.is_one_sentence(&["256 MB"])?;
+    world.tandem(["create", "--backend", "vm", "--name", "small", "hello-flask"])?.ok()?;
+    let said = world.tandem(["update", "--memory", "64m", "small"])?.code_is(125)?;
+    said.is_one_sentence(&["128 MB", "--memory"])?;
+    world.tandem(["rm", "small"])?.ok()?;
     world.tandem(["create", "--name", "box", "hello-flask"])?.ok()?;
     let file = world.scratch().join("disk.raw").display().to_string();
     let said = world.tandem(["export", "--disk", "raw", "-o", &file, "box"])?.code_is(125)?;

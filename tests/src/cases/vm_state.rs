@@ -301,6 +301,11 @@ fn resize(world: &World) -> Result<()> {
     ensure!(now.counts == (3, 3) && now.memory < before.memory, "{before:?}, {now:?}");
     let beyond = world.tandem(["update", "--mode", "hot", "--cpus", "3", "box"])?.code_is(125)?;
     beyond.is_one_sentence(&["room for 2 processors", "cold"])?;
+    // It is not stopped for what it could not be started with.
+    let beyond =
+        world.tandem(["update", "--mode", "cold", "--memory", "2g", "box"])?.code_is(125)?;
+    beyond.is_one_sentence(&["may grow to", "--max-memory"])?;
+    ensure!(ask(world, "box", "/")?.counts == now.counts, "it was restarted");
     // QEMU would wait for the processor that is gone, for ever.
     let late = ["snapshot", "create", "--memory", "box", "less"];
     world.tandem(late)?.code_is(125)?.is_one_sentence(&["processor was taken", "restart it"])?;

@@ -218,6 +218,11 @@ impl Supervisor {
         first: bool,
     ) -> Result<Box<dyn Running>, BackendError> {
         let owner = self.record.spec.owner;
+        let early = BackendError::WrongState {
+            name: self.record.spec.name.clone(),
+            state: "starting",
+            next: "wait until `tandem ps` says that it is up".to_owned(),
+        };
         let mut launch =
             Launch { record: &mut self.record, store: &self.store, output: self.output.clone() };
         let launching = payload.launch(&mut launch);
@@ -244,7 +249,7 @@ impl Supervisor {
                     self.callers.push(stream);
                 }
                 Some((mut stream, _)) => {
-                    answer(&mut stream, Err(BackendError::Cancelled.to_failure())).await;
+                    answer(&mut stream, Err(early.to_failure())).await;
                     continue;
                 }
             }

@@ -134,6 +134,7 @@ fn options(context: &Context, run: Run) -> anyhow::Result<RunOptions> {
     if run.backend != BackendKind::Vm && run.profile.is_some() {
         return Err(AppError::Usage("--profile needs --backend vm".to_owned()).into());
     }
+    let (image, command) = (run.image(), run.command());
     let mut env = variables_in(&run.env_file)?;
     env.extend(run.env);
     let (from, shm_bytes) = (run.storage.volumes_from.clone(), run.storage.shm_size);
@@ -146,7 +147,7 @@ fn options(context: &Context, run: Run) -> anyhow::Result<RunOptions> {
             PullWhen::Missing => tandem_app::PullWhen::Missing,
             PullWhen::Never => tandem_app::PullWhen::Never,
         },
-        command: run.command,
+        command,
         entrypoint: run.entrypoint,
         profile: (run.backend == BackendKind::Vm).then(|| run.profile.unwrap_or(Profile::Micro)),
         accelerator: run.accelerator,
@@ -186,7 +187,7 @@ fn options(context: &Context, run: Run) -> anyhow::Result<RunOptions> {
             room: Resources { memory_bytes: run.max_memory, milli_cpus: run.max_cpus, pids: None },
         },
         health: run.supervision.health(),
-        ..RunOptions::new(run.image, run.backend)
+        ..RunOptions::new(image, run.backend)
     })
 }
 

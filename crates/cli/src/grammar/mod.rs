@@ -99,10 +99,10 @@ pub(crate) enum Command {
     #[command(flatten)]
     Archive(Archive),
     /// Make and start an instance of an image
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, override_usage = format!("tandem run {}", run::USAGE))]
     Run(Run),
     /// Make an instance without starting it
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, override_usage = format!("tandem create {}", run::USAGE))]
     Create(Run),
     /// Give an instance another name
     Rename {
@@ -438,12 +438,26 @@ mod tests {
         assert_eq!(asked.kind(), clap::error::ErrorKind::DisplayHelp);
     }
 
+    fn words(line: &str) -> Vec<String> {
+        shlex::split(line).unwrap()
+    }
+
     #[test]
     fn what_stands_behind_the_image_belongs_to_the_app() {
         let cli =
             Cli::try_parse_from(["tandem", "run", "--rm", "alpine", "ls", "-a", "--name"]).unwrap();
         let Command::Run(run) = cli.command else { panic!("not run") };
         assert!(run.rm && run.name.is_none());
-        assert_eq!(run.command, ["ls", "-a", "--name"]);
+        assert_eq!((run.image().as_str(), run.command()), ("alpine", words("ls -a --name")));
+        // Options of ours too, and in the first place.
+        for line in ["-u -c x", "-m x", "--rm", "-- a", "--help"] {
+            let typed = shlex::split(&format!("tandem run alpine {line}")).unwrap();
+            let Command::Run(run) = Cli::try_parse_from(typed).unwrap().command else {
+                panic!("not run")
+            };
+            assert!(!run.rm && run.user.is_none());
+            assert_eq!((run.image().as_str(), run.command()), ("alpine", words(line)));
+        }
+        assert!(Cli::try_parse_from(["tandem", "run", "--nonsense", "alpine"]).is_err());
     }
 }

@@ -128,9 +128,22 @@ pub(crate) struct Run {
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
-    /// The image
-    pub(crate) image: String,
-    /// Arguments in place of the image's CMD
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) command: Vec<String>,
+    /// The image, and behind it arguments in place of its CMD, options of the app among them
+    #[arg(required = true, trailing_var_arg = true, value_name = "IMAGE")]
+    words: Vec<String>,
+}
+
+/// What is run stands last, and nothing behind the image is read as an option.
+pub(super) const USAGE: &str = "[OPTIONS] <IMAGE> [COMMAND]...";
+
+impl Run {
+    /// The image.
+    pub(crate) fn image(&self) -> String {
+        self.words.first().cloned().unwrap_or_default()
+    }
+
+    /// Arguments in place of the image's CMD.
+    pub(crate) fn command(&self) -> Vec<String> {
+        self.words.iter().skip(1).cloned().collect()
+    }
 }

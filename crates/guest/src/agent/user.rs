@@ -7,7 +7,7 @@ use tandem_guest::wire::Failure;
 pub(super) struct User {
     pub(super) uid: u32,
     pub(super) gid: u32,
-    /// Supplementary groups.
+    /// Supplementary groups, the primary one among them, as in a container.
     pub(super) groups: Vec<u32>,
     pub(super) home: String,
 }
@@ -40,6 +40,8 @@ pub(super) fn find(wanted: &str, passwd: &str, group: &str) -> Result<User, Fail
         found.gid = find_group(wanted_group, group)?;
         found.groups.clear();
     }
+    found.groups.retain(|other| *other != found.gid);
+    found.groups.insert(0, found.gid);
     if found.home.is_empty() {
         "/".clone_into(&mut found.home);
     }
@@ -119,14 +121,14 @@ mod tests {
             let user = find(wanted, PASSWD, GROUP).unwrap();
             (user.uid, user.gid, user.groups, user.home)
         };
-        assert_eq!(found(""), (0, 0, vec![4], "/root".into()));
-        assert_eq!(found("web"), (33, 34, vec![4], "/srv".into()));
-        assert_eq!(found("33"), (33, 34, vec![4], "/srv".into()));
-        assert_eq!(found("33x"), (5, 6, vec![], "/five".into()));
-        assert_eq!(found("web:log"), (33, 4, vec![], "/srv".into()));
-        assert_eq!(found("77:78"), (77, 78, vec![], "/".into()));
+        assert_eq!(found(""), (0, 0, vec![0, 4], "/root".into()));
+        assert_eq!(found("web"), (33, 34, vec![34, 4], "/srv".into()));
+        assert_eq!(found("33"), (33, 34, vec![34, 4], "/srv".into()));
+        assert_eq!(found("33x"), (5, 6, vec![6], "/five".into()));
+        assert_eq!(found("web:log"), (33, 4, vec![4], "/srv".into()));
+        assert_eq!(found("77:78"), (77, 78, vec![78], "/".into()));
         let nameless = find("0", ":x:0:0::/:\n", "wheel:x:10:\n").unwrap();
-        assert!(nameless.groups.is_empty(), "{nameless:?}");
+        assert_eq!(nameless.groups, [0], "{nameless:?}");
         for unknown in ["nobody", "web:nothing", "4294967295", "2147483648", "0:4294967295"] {
             assert!(matches!(find(unknown, PASSWD, GROUP), Err(Failure::NoUser { .. })));
         }

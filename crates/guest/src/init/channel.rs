@@ -11,8 +11,9 @@ use std::{
 use super::modules;
 use crate::agent::open_port;
 
-/// How long it may take to appear after its driver was loaded.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long it may take to appear after its driver was loaded: an emulated
+/// guest on a busy machine is slow.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The channel's drivers, opened while the initial RAM disk is in reach.
 pub(crate) struct Drivers(Vec<File>);

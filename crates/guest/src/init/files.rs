@@ -24,7 +24,8 @@ pub(crate) struct Files(Vec<(&'static str, File)>);
 pub(crate) fn make(boot: &Boot, dir: &Path) -> io::Result<Files> {
     let name = &boot.hostname;
     let address = boot.network.as_ref().map_or(std::net::Ipv4Addr::LOCALHOST, |net| net.address);
-    let hosts = format!("{HOSTS}{address}\t{name}\n");
+    let more = boot.hosts.iter().map(|(address, name)| format!("{address}\t{name}\n"));
+    let hosts = format!("{HOSTS}{address}\t{name}\n{}", more.collect::<String>());
     let mut texts = vec![("hosts", "/etc/hosts", hosts)];
     texts.push(("hostname", "/etc/hostname", format!("{name}\n")));
     if let Some(network) = &boot.network {

@@ -68,19 +68,23 @@ fn end(session: &mut Session, exit: FromGuest) {
 
 /// What the host wants; `None` when there is no Tandem around.
 fn read_boot() -> io::Result<Option<Boot>> {
-    // It may be built in, or there already.
-    let _ = Command::new("modprobe")
-        .arg("qemu_fw_cfg")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    load("qemu_fw_cfg");
     let item = PathBuf::from(format!("/sys/firmware/qemu_fw_cfg/by_name/{BOOT_ITEM}/raw"));
     match fs::read(item) {
         Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Loads a driver, unless it is built in or there already.
+fn load(driver: &str) {
+    let _ = Command::new("modprobe")
+        .arg(driver)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// Makes everything ready for the app.
@@ -102,6 +106,8 @@ fn begin(boot: &Boot) -> Result<Session, Failure> {
     if boot.confinement.pids.is_some() {
         agent::mount_groups(root).map_err(step("mounting the control groups"))?;
     }
+    // On a busy machine udev is a long time on its way to it.
+    load("virtio_console");
     let channel = channel::wait().map_err(step("opening the channel to the host"))?;
     mounts::step_into(root).map_err(step("entering the image's folder"))?;
     own.mount();

@@ -15,6 +15,8 @@ pub struct Boot {
     pub network: Option<Network>,
     /// Host name.
     pub hostname: String,
+    /// Further names that it knows, with their addresses.
+    pub hosts: Vec<(IpAddr, String)>,
     /// Memory may come and go while the machine runs.
     pub has_room: bool,
     /// The app; its working directory is made when it is not there.

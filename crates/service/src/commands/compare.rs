@@ -33,8 +33,10 @@ pub(super) async fn launch(
     view: ChartView,
 ) -> Result<(), Failure> {
     shell.reaped().await?;
-    shell.work().leaves_calm()?;
-    shell.session().launch(shell.app()?, request, view)
+    let app = shell.app()?;
+    let begun = shell.begin_comparison(&request, view)?;
+    shell.session().carry(app, request, begun);
+    Ok(())
 }
 
 /// Follows the comparison that runs or ran last, and later ones.

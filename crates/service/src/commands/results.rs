@@ -126,8 +126,7 @@ impl Asked {
 async fn measured(shell: &Shell, asked: Asked, events: Outlet) -> Result<ResultDocument, Failure> {
     shell.reaped().await?;
     let app = shell.app()?;
-    shell.session().leaves_calm()?;
-    let piece = shell.work().begin(asked.errand(), events)?;
+    let piece = shell.begin_experiment(asked.errand(), events.teller())?;
     let _working = shell.working().await;
     let (send, told) = mpsc::unbounded_channel();
     let mut tell = move |event| {

@@ -87,7 +87,8 @@ impl Shape {
         }
         let most = room.memory_bytes.unwrap_or(memory);
         if most_cpus < cpus || most < memory {
-            return Err("it has more at its start than it may grow to".to_owned());
+            let more = "it has more at its start than it may grow to (--max-memory, --max-cpus)";
+            return Err(more.to_owned());
         }
         let memory = memory & !((1 << 20) - 1);
         // With room for nothing it may still shrink: the devices are there.

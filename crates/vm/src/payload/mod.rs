@@ -93,6 +93,14 @@ pub(crate) fn shape_of(spec: &InstanceSpec) -> Result<Shape, BackendError> {
     })
 }
 
+/// Whether there is a machine of the size that an instance's limits ask for.
+///
+/// # Errors
+/// The reason where there is none.
+pub fn check_size(spec: &InstanceSpec) -> Result<(), BackendError> {
+    shape_of(spec).map(drop)
+}
+
 /// The part of a supervisor that runs the virtual machine of `record`.
 ///
 /// # Errors

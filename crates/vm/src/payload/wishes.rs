@@ -1,13 +1,15 @@
 //! What an instance's specification comes to in a machine.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use tandem_backend::BackendError;
 use tandem_guest::wire::{
     Boot, Confinement, Execute, Limit, MemoryMount, Mount, Network, SharedMount, VolumeMount,
     Window,
 };
 use tandem_model::{
-    CAPABILITIES, InstanceOptions, InstanceRecord, MountSource, NetworkChoice, Profile,
-    SeccompChoice, SecurityOptions,
+    CAPABILITIES, HostAddress, InstanceOptions, InstanceRecord, MountSource, NetworkChoice,
+    Profile, SeccompChoice, SecurityOptions,
 };
 
 use super::identity::{DEVICE, hostname_of};
@@ -63,11 +65,12 @@ pub(crate) fn refusal(options: &InstanceOptions, profile: Option<Profile>) -> Op
             );
         }
     }
-    if !options.hosts.is_empty() {
+    let asks_gateway = || options.hosts.iter().any(|(at, _)| matches!(at, HostAddress::Gateway));
+    if !has_network(options) && asks_gateway() {
         return unavailable(
-            "--add-host in a virtual machine",
-            "its /etc/hosts is the guest's own",
-            "leave it out, or use --backend container",
+            "--add-host with host-gateway",
+            "without a network the machine does not reach its host",
+            "leave out --network none, or write an address instead",
         );
     }
     if options.shm_bytes.is_some() {
@@ -97,7 +100,7 @@ pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel, board: Board) ->
         device: DEVICE.to_owned(),
         address: [10, 0, 2, 15].into(),
         mask: [255, 255, 255, 0].into(),
-        gateway: [10, 0, 2, 2].into(),
+        gateway: GATEWAY,
         dns: if options.dns.is_empty() { forwarder } else { options.dns.clone() },
     };
     Boot {
@@ -114,6 +117,7 @@ pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel, board: Board) ->
             detach: false,
         },
         hostname: hostname_of(record),
+        hosts: hosts(options),
         has_room: options.room.memory_bytes.is_some(),
         confinement: Confinement {
             no_new_privileges: options.security.no_new_privileges,
@@ -124,6 +128,18 @@ pub(super) fn boot_of(record: &InstanceRecord, kernel: &Kernel, board: Board) ->
         mounts: mounts(options),
         read_only: options.security.read_only,
     }
+}
+
+/// The host, as QEMU's user network shows it to every guest.
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
+
+/// Further names of `/etc/hosts`.
+fn hosts(options: &InstanceOptions) -> Vec<(IpAddr, String)> {
+    let line = |(address, name): &(HostAddress, String)| match address {
+        HostAddress::Address(address) => (*address, name.clone()),
+        HostAddress::Gateway => (GATEWAY.into(), name.clone()),
+    };
+    options.hosts.iter().map(line).collect()
 }
 
 /// The size of a terminal until somebody looks at it.
@@ -226,11 +242,29 @@ mod tests {
             refusal(&options, None).unwrap().to_string()
         };
         assert!(said(|it| it.network = NetworkChoice::Host).contains("the host's network"));
-        assert!(
-            said(|it| it.hosts = vec![("192.0.2.1".parse().unwrap(), "web".to_owned())])
-                .contains("--add-host")
-        );
+        let gateway = said(|it| {
+            it.hosts = vec![("host-gateway".parse().unwrap(), "host".to_owned())];
+            it.network = NetworkChoice::None;
+        });
+        assert!(gateway.contains("--add-host with host-gateway"), "{gateway}");
         assert!(said(|it| it.shm_bytes = Some(1 << 20)).contains("--shm-size"));
+    }
+
+    #[test]
+    fn further_names_are_known_and_the_host_is_where_qemu_shows_it() {
+        let host = |address: &str, name: &str| (address.parse().unwrap(), name.to_owned());
+        let mut options = InstanceOptions {
+            hosts: vec![host("::1", "db"), host("host-gateway", "host")],
+            ..Default::default()
+        };
+        assert!(refusal(&options, None).is_none());
+        let found =
+            [("::1".parse().unwrap(), "db".to_owned()), (GATEWAY.into(), "host".to_owned())];
+        assert_eq!(hosts(&options), found);
+        // An address needs nobody to be reached by name.
+        options.network = NetworkChoice::None;
+        options.hosts.pop();
+        assert!(refusal(&options, Some(Profile::Full)).is_none());
     }
 
     #[test]

@@ -50,7 +50,7 @@ export const results: readonly Phrase[] = [
   ["the engines of {} differ: {} and {}; the difference would be theirs", "die Engines von {0} sind verschieden: {1} und {2}; der Unterschied wäre ihrer"],
   ["the limits of {} differ; times under other limits are other times", "die Grenzen von {0} sind verschieden; Zeiten unter anderen Grenzen sind andere Zeiten"],
   ["the page cache was: {} and {}; that is a factor of its own", "der Seitencache war: {0} und {1}; das ist eine eigene Einflussgröße", { cold: "kalt" }],
-  ["the machines differ: {} and {}; compare their ratios side by side, one result a machine", "die Rechner sind verschieden: {0} und {1}; ihre Verhältnisse nebeneinander ansehen, ein Ergebnis je Rechner"],
+  ["the machines differ: {} and {}; compare their ratios side by side, one result a machine (tandem result class)", "die Rechner sind verschieden: {0} und {1}; ihre Verhältnisse nebeneinander ansehen, ein Ergebnis je Rechner (tandem result class)"],
 
   // Side by side.
   ["at least two results are needed to compare them", "zum Vergleichen braucht es mindestens zwei Ergebnisse"],
