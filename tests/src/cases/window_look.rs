@@ -177,6 +177,12 @@ fn every_view(
                 desktop.click("experiments-back")?;
             }
             "lessons" => {
+                desktop.click("lesson-card-containers")?;
+                desktop.wait("architecture", SOON)?;
+                desktop.click("lesson-step-0")?;
+                settle(desktop)?;
+                look("picture")?;
+                desktop.click("lessons-back")?;
                 desktop.click("lesson-card-hello-flask")?;
                 desktop.wait("lesson-step", SOON)?;
                 look("lesson")?;
