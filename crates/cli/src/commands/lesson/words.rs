@@ -64,9 +64,11 @@ fn block_text(block: &Block) -> String {
         }
         Block::Picture { picture } => {
             let lines = picture.stacks(Language::En);
-            let lines =
-                lines.map(|it| format!("     {}: {}\n", it.name, it.layers.join(" on ")));
-            format!("\n   What stands on what; the window draws it with this machine's numbers:\n{}", lines.concat())
+            let lines = lines.map(|it| format!("     {}: {}\n", it.name, it.layers.join(" on ")));
+            format!(
+                "\n   What stands on what; the window draws it with this machine's numbers:\n{}",
+                lines.concat()
+            )
         }
     }
 }
