@@ -78,9 +78,11 @@ mod tests {
             Block::Predict { choices, .. } => format!("predict {}", choices.len()),
             Block::Quiz { choices, right, .. } => format!("quiz {} {right}", choices.len()),
             Block::Explain { text } => format!("explain {}", text.len()),
-            Block::Code { .. } | Block::Run { .. } | Block::Check { .. } | Block::Result { .. } => {
-                format!("{block:?}")
-            }
+            Block::Code { .. }
+            | Block::Run { .. }
+            | Block::Check { .. }
+            | Block::Result { .. }
+            | Block::Picture { .. } => format!("{block:?}"),
         }
     }
 

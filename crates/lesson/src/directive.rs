@@ -1,6 +1,6 @@
 //! The fenced blocks that the program acts on.
 
-use crate::{Block, Check, Command, Condition};
+use crate::{Block, Check, Command, Condition, Picture};
 
 /// A fenced block by its info string: `Ok(None)` is code to read. The error
 /// comes with the number of the line in the block, from 1.
@@ -14,6 +14,7 @@ pub(crate) fn directive(info: &str, text: &str) -> Result<Option<Block>, (usize,
         ["quiz"] => quiz(text)?,
         ["explain"] => Block::Explain { text: paragraphs(text) },
         ["result"] => result(text)?,
+        ["picture"] => picture(text)?,
         [word, ..] if KNOWN.contains(word) => {
             return Err((0, format!("`{info}` is no block: expected one of {}", KNOWN.join(", "))));
         }
@@ -21,7 +22,7 @@ pub(crate) fn directive(info: &str, text: &str) -> Result<Option<Block>, (usize,
     }))
 }
 
-const KNOWN: &[&str] = &["run", "check", "predict", "quiz", "explain", "result"];
+const KNOWN: &[&str] = &["run", "check", "predict", "quiz", "explain", "result", "picture"];
 
 /// Every line that is not empty, read by `read`.
 fn lines<T>(
@@ -55,6 +56,13 @@ fn result(text: &str) -> Result<Block, (usize, String)> {
         return Err((2, "one experiment is enough for a block".to_owned()));
     }
     Ok(Block::Result { experiment: names.remove(0) })
+}
+
+fn picture(text: &str) -> Result<Block, (usize, String)> {
+    match lines(text, str::parse::<Picture>)?[..] {
+        [picture] => Ok(Block::Picture { picture }),
+        _ => Err((2, "one picture is enough for a block".to_owned())),
+    }
 }
 
 /// A question, and what follows `- ` on each further line.
@@ -172,6 +180,16 @@ mod tests {
         for broken in ["startup\nsize", "../startup", "a b", ""] {
             assert!(directive("result", broken).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn a_picture_is_one_that_can_be_drawn() {
+        let block = directive("picture", "architecture\n").unwrap().unwrap();
+        assert_eq!(block, Block::Picture { picture: Picture::Architecture });
+        let (line, text) = directive("picture", "\nlandscape").unwrap_err();
+        assert!(line == 2 && text.contains("expected architecture"), "{line}: {text}");
+        assert!(directive("picture", "architecture\narchitecture").is_err());
+        assert!(directive("picture", "").is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | `quiz` | a question, then choices as `- [x] right` or `- [ ] wrong`, then `why: …` |
 //! | `explain` | text that is shown when the step's prediction was made |
 //! | `result` | the id of an experiment, whose latest result is shown |
+//! | `picture` | `architecture`: what a container and a machine stand on, with this machine's own numbers |
 //!
 //! `# Title` and the paragraph after it say what the lesson is about; each
 //! `## Heading` begins a step. A lesson may come from anybody: nothing of it
@@ -21,6 +22,7 @@ mod directive;
 mod language;
 mod markdown;
 mod model;
+mod picture;
 
 pub use builtin::{BUILTIN, Builtin};
 pub use check::{Check, InstanceWish};
@@ -28,3 +30,4 @@ pub use command::Command;
 pub use language::Language;
 pub use markdown::{ParseLessonError, parse};
 pub use model::{Block, Condition, Item, Lesson, Span, Step};
+pub use picture::{Picture, Stack};

@@ -6,7 +6,7 @@ use crate::{Block, Item, Lesson, Span, Step, directive::directive};
 
 /// A lesson's text that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}:{line}: {problem}")]
+#[error("{name}, line {line}: {problem}")]
 pub struct ParseLessonError {
     /// The lesson's id.
     pub name: String,

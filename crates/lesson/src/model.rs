@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::Check;
+use crate::{Check, Picture};
 
 /// A lesson.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +109,11 @@ pub enum Block {
     Result {
         /// The experiment.
         experiment: String,
+    },
+    /// A drawing of this machine.
+    Picture {
+        /// Of what.
+        picture: Picture,
     },
 }
 

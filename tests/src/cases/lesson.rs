@@ -50,9 +50,12 @@ fn done(world: &World) -> Result<()> {
     // The prediction is for people.
     ensure!(mine["done"] == 4 && mine["tasks"] == 5 && mine["own"] == true, "{mine}");
     let broken = row("broken").unwrap_or_default();
-    ensure!(broken["problem"].as_str().is_some_and(|it| it.contains("broken:6: `rm`")), "{broken}");
+    ensure!(
+        broken["problem"].as_str().is_some_and(|it| it.contains("broken, line 6: `rm`")),
+        "{broken}"
+    );
     ensure!(row("hello-flask").is_some_and(|it| it["problem"].is_null()), "{rows}");
-    world.tandem(["lesson", "run", "broken"])?.code_is(125)?.says(&["broken:6"])?;
+    world.tandem(["lesson", "run", "broken"])?.code_is(125)?.says(&["broken, line 6"])?;
     world
         .tandem(["lesson", "show", "minee"])?
         .code_is(125)?

@@ -360,7 +360,7 @@ fn lesson(world: &World) -> Result<()> {
     let desktop = open(world, Look::Light)?;
     desktop.click("nav-lessons")?;
     desktop.wait("lesson-card-hello-flask", SOON)?;
-    says(&desktop, "lesson-card-broken", "broken:6")?;
+    says(&desktop, "lesson-card-broken", "broken, line 6")?;
     ensure!(desktop.script("return document.title")? == "Tandem");
     // What is there may not be painted yet.
     std::thread::sleep(Duration::from_millis(500));

@@ -148,6 +148,7 @@ fn part(
         }
         "predict" => choose(desktop, number, 0)?,
         "result" => drawn(world, desktop, block)?,
+        "picture" => pictured(world, desktop)?,
         _ => {}
     }
     Ok(0)
@@ -162,6 +163,39 @@ fn choose(desktop: &Desktop, block: usize, choice: u64) -> Result<()> {
            .closest('fieldset').querySelector('[role=status]') !== null"
     );
     tests(desktop, "that the answer was taken", &kept)
+}
+
+/// The picture tells what each layer is on this very machine.
+fn pictured(world: &World, desktop: &Desktop) -> Result<()> {
+    let found = world.tandem(["doctor", "--json"])?.ok()?.json()?;
+    let detail = |id: &str| {
+        let all = found.as_array().into_iter().flatten();
+        let one = all.clone().find(|one| one["id"] == id);
+        one.and_then(|one| one["detail"].as_str()).unwrap_or("nothing").to_owned()
+    };
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    for (layer, wanted) in [
+        ("container-kernel", kernel.trim()),
+        ("container-engine", &detail("container_engine")),
+        ("vm-guest", &detail("vm_kernel")),
+        ("vm-hypervisor", &detail("qemu")),
+    ] {
+        desktop.click(&format!("architecture-{layer}"))?;
+        let script = format!(
+            "return document.querySelector('[data-testid=architecture-told]')
+               .innerText.includes({})",
+            Value::from(wanted)
+        );
+        tests(desktop, &format!("{wanted} in {layer}"), &script)?;
+    }
+    // More apps are drawn as they are asked for, by the keyboard too.
+    desktop.send("architecture-count", "\u{e014}\u{e014}")?;
+    tests(
+        desktop,
+        "four apps of each lane",
+        "return document.querySelectorAll('[data-testid=architecture] .one').length === 8",
+    )?;
+    desktop.screenshot("lesson-picture-light")
 }
 
 /// A result stands in its step, with its trials and what they mean, or the

@@ -73,6 +73,17 @@ fn moving(desktop: &Desktop) -> Result<Vec<String>> {
     Ok(words(&found))
 }
 
+/// Bars whose own part cannot be told from the rest.
+fn alike(desktop: &Desktop) -> Result<Vec<String>> {
+    let found = desktop.script(
+        "const ground = (it) => getComputedStyle(it).backgroundColor;
+         return [...document.querySelectorAll('.bar > .own')]
+           .filter((one) => ground(one) === ground(one.parentElement))
+           .map(() => 'a part of a bar has the colour of the rest')",
+    )?;
+    Ok(words(&found))
+}
+
 fn accessible(world: &World) -> Result<()> {
     let runs = furnish(world)?;
     want_no_motion(world)?;
@@ -86,7 +97,7 @@ fn accessible(world: &World) -> Result<()> {
             for one in axe::serious(&desktop)? {
                 found.push(format!("{view} in {theme}: {one}"));
             }
-            for one in moving(&desktop)? {
+            for one in moving(&desktop)?.into_iter().chain(alike(&desktop)?) {
                 found.push(format!("{view} in {theme}: {one}"));
             }
             desktop.screenshot(&format!("look-{view}-{theme}"))
@@ -177,6 +188,12 @@ fn every_view(
                 desktop.click("experiments-back")?;
             }
             "lessons" => {
+                desktop.click("lesson-card-containers")?;
+                desktop.wait("architecture", SOON)?;
+                desktop.click("lesson-step-0")?;
+                settle(desktop)?;
+                look("picture")?;
+                desktop.click("lessons-back")?;
                 desktop.click("lesson-card-hello-flask")?;
                 desktop.wait("lesson-step", SOON)?;
                 look("lesson")?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tandem_lesson::{Block, Language, Lesson, Span};
+use tandem_lesson::{Block, Language, Lesson, Span, Stack};
 use tandem_report::escape;
 
 /// What a sheet looks like, on a screen and on paper.
@@ -37,13 +37,17 @@ const GERMAN: Words = Words {
     found: ["Was hat das Experiment", "auf diesem Rechner ergeben?"],
 };
 
+fn words(language: Language) -> &'static Words {
+    match language {
+        Language::En => &ENGLISH,
+        Language::De => &GERMAN,
+    }
+}
+
 /// Text, questions with boxes to tick, and lines to write on. Commands are
 /// there to be typed; answers and explanations only where they are wanted.
 pub(super) fn html(lesson: &Lesson, language: Language, answers: bool) -> String {
-    let words = match language {
-        Language::En => &ENGLISH,
-        Language::De => &GERMAN,
-    };
+    let words = words(language);
     let under = if answers {
         format!("<p class=\"answers\">{}</p>", words.answers)
     } else {
@@ -59,14 +63,15 @@ pub(super) fn html(lesson: &Lesson, language: Language, answers: bool) -> String
     for (number, step) in (1..).zip(&lesson.steps) {
         let _ = writeln!(out, "<h2>{number}. {}</h2>", escape(&step.title));
         for block in &step.blocks {
-            write_block(&mut out, block, words, answers);
+            write_block(&mut out, block, language, answers);
         }
     }
     out.push_str("</body>\n</html>\n");
     out
 }
 
-fn write_block(out: &mut String, block: &Block, words: &Words, answers: bool) {
+fn write_block(out: &mut String, block: &Block, language: Language, answers: bool) {
+    let words = words(language);
     let because = format!("<div class=\"line\">{}</div>", words.because);
     let _ = match block {
         Block::Paragraph { text } => writeln!(out, "<p>{}</p>", spans(text)),
@@ -123,7 +128,17 @@ fn write_block(out: &mut String, block: &Block, words: &Words, answers: bool) {
             escape(experiment),
             words.found[1],
         ),
+        Block::Picture { picture } => writeln!(out, "{}", drawn(picture.stacks(language))),
     };
+}
+
+/// Stacks side by side on common ground.
+fn drawn(stacks: [Stack; 2]) -> String {
+    let one = |stack: Stack| {
+        let layers = joined(stack.layers.iter().map(|it| format!("<li>{}</li>", escape(it))));
+        format!("<div><b>{}</b><ol>{layers}</ol></div>", escape(stack.name))
+    };
+    format!("<div class=\"stacks\">{}</div>", joined(stacks.into_iter().map(one)))
 }
 
 fn asked(question: &str, choices: &str, below: &str) -> String {
@@ -171,6 +186,9 @@ mod tests {
         assert!(teachers.contains("☒ right") && teachers.contains("☐ wrong"), "{teachers}");
         assert!(teachers.contains("secret") && teachers.contains("hidden"), "{teachers}");
         assert!(teachers.contains("<b>q &lt;b&gt;?</b>"), "{teachers}");
+        let drawn = "# T\n\nAbout.\n\n## S\n\n```picture\narchitecture\n```\n";
+        let drawn = super::html(&tandem_lesson::parse("x", drawn).unwrap(), Language::De, false);
+        assert!(drawn.contains("<li>ein eigener Kernel</li><li>Hypervisor</li>"), "{drawn}");
         let german = super::html(&lesson, Language::De, false);
         assert!(german.contains("<html lang=\"de\">") && german.contains("Denn:"), "{german}");
     }

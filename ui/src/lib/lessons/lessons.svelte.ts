@@ -16,7 +16,9 @@ import { type Host, failureOf } from "../host";
 import { say } from "../messages";
 import { shown } from "../messages/language.svelte";
 import { plainText } from "../workbench/build";
+import type { Ground } from "./architecture";
 import { Drawn } from "./drawn.svelte";
+import { Grounds } from "./ground.svelte";
 
 /** A command of a lesson, as it goes or went. */
 export interface Carried {
@@ -56,6 +58,7 @@ export class Lessons {
   #host: Host;
   #language: Language = shown.language;
   readonly #drawn: Drawn;
+  readonly #grounds: Grounds;
   /** Each lesson that was asked for has its own number. */
   #opening = 0;
   /** So often something was done here since the page is there. */
@@ -64,11 +67,17 @@ export class Lessons {
   constructor(host: Host, isDark: () => boolean) {
     this.#host = host;
     this.#drawn = new Drawn(host, isDark);
+    this.#grounds = new Grounds(host);
   }
 
   /** The latest results by experiment; null when there is none. */
   get results(): Drawn["all"] {
     return this.#drawn.all;
+  }
+
+  /** What this machine is, once a step has drawn it. */
+  get ground(): Ground {
+    return this.#grounds.now;
   }
 
   get command(): string {
@@ -134,14 +143,21 @@ export class Lessons {
 
   async show(step: number): Promise<void> {
     this.step = step;
-    for (const block of this.view?.lesson.steps[step]?.blocks ?? []) if (block.type === "result") await this.#quietly(() => this.#drawn.draw(block.experiment));
+    await this.#draw(this.view?.lesson.steps[step]?.blocks ?? []);
   }
 
   /** Shows the lesson to a class, with all its results. */
   async present(): Promise<void> {
-    const blocks = this.view?.lesson.steps.flatMap((step) => step.blocks) ?? [];
-    for (const block of blocks) if (block.type === "result") await this.#quietly(() => this.#drawn.draw(block.experiment));
+    await this.#draw(this.view?.lesson.steps.flatMap((step) => step.blocks) ?? []);
     this.presenting = this.view !== null;
+  }
+
+  async #draw(blocks: Block[]): Promise<void> {
+    for (const block of blocks) {
+      if (block.type === "result") await this.#quietly(() => this.#drawn.draw(block.experiment));
+      // The drawing is there at once, and its figures come.
+      if (block.type === "picture") void this.#grounds.look();
+    }
   }
 
   /** A key for a place of the lesson that is open, or for a command at it. */

@@ -64,7 +64,7 @@ afterEach(() => {
 });
 
 async function show(lessons: Lessons, onEdit?: (folder: string) => void): Promise<string> {
-  view = mount(LessonsPage, { target: document.body, props: { lessons, ...(onEdit ? { onEdit } : {}), classroom: new Classroom(lessonHost, () => false), bundles: new Bundles(lessonHost) } });
+  view = mount(LessonsPage, { target: document.body, props: { lessons, rows: [], ...(onEdit ? { onEdit } : {}), classroom: new Classroom(lessonHost, () => false), bundles: new Bundles(lessonHost) } });
   await tick();
   return document.body.textContent ?? "";
 }

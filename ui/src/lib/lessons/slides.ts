@@ -1,4 +1,4 @@
-// A lesson as slides: a step's words, then each of its results as a picture.
+// A lesson as slides: a step's words, then its drawing and each of its results as a picture.
 
 import type { Block } from "../bindings/Block";
 import type { Lesson } from "../bindings/Lesson";
@@ -8,6 +8,7 @@ import type { ResultView } from "../bindings/ResultView";
 export type Slide =
   | { type: "title"; title: string; summary: string }
   | { type: "words"; step: number; title: string; blocks: Block[] }
+  | { type: "picture"; step: number; title: string }
   | { type: "chart"; step: number; title: string; chart: NamedChart };
 
 /** What is told, rather than done at the machine. */
@@ -20,6 +21,7 @@ export function slidesOf(lesson: Lesson, results: Record<string, ResultView | nu
     const blocks = step.blocks.filter((block) => TOLD.has(block.type));
     if (blocks.length > 0) slides.push({ type: "words", step: at, title, blocks });
     for (const block of step.blocks) {
+      if (block.type === "picture") slides.push({ type: "picture", step: at, title });
       const charts = block.type === "result" ? (results[block.experiment]?.charts ?? []) : [];
       for (const chart of charts) slides.push({ type: "chart", step: at, title, chart });
     }

@@ -6,7 +6,7 @@ import { Language, LANGUAGES, ofSystem, shown } from "./language.svelte";
 /** Words that are the same in both languages: names, marks and units. */
 const ALIKE = new Set([
   "Images", "Image", "Ports", "Volumes", "Name", "System", "Format", "JSON", "CSV", "Markdown", "QEMU", "Container", "Docker", "Podman", "Terminal", "Bytes", "Experiment",
-  "Registry", "Registries", "Proxy", "Kernel", "Downloads", "Pause", "In", "Virtual machine · micro", "Virtual machine · full",
+  "Registry", "Registries", "Proxy", "Kernel", "Engine", "Hypervisor", "Hardware", "Downloads", "Pause", "In", "Virtual machine · micro", "Virtual machine · full",
 ]);
 
 /** Every message with its place. */

@@ -8,6 +8,7 @@ import { checks } from "./de/said/checks";
 import { doctor } from "./de/said/doctor";
 import { errors } from "./de/said/errors";
 import { guide } from "./de/said/guide";
+import { lessons } from "./de/said/lessons";
 import { results } from "./de/said/results";
 import { verdicts } from "./de/said/verdicts";
 import { warnings } from "./de/said/warnings";
@@ -18,7 +19,7 @@ import { fetchSaid, label, said } from "./said.svelte";
 
 const CRATES = "../../../../crates/";
 const TEXTS: Record<string, string> = import.meta.glob(
-  ["../../../../crates/{lab/src,lab/src/analysis,lab/src/beside,lab/src/class,lab/src/guide,lab/src/merge,lab/src/store,app/src/bundle,app/src/course,app/src/course/judge,app/src/lesson,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
+  ["../../../../crates/{lesson/src,lab/src,lab/src/import,lab/src/analysis,lab/src/beside,lab/src/class,lab/src/guide,lab/src/merge,lab/src/store,app/src/bundle,app/src/course,app/src/course/judge,app/src/lesson,container/src/*,rootless/src,image/src,image/src/registry,report/src,report/src/*,lab/src/analysis/*}/*.rs", "../../../../crates/{app,backend,build,vm,container}/src/{error,engine,base,doctor}.rs"],
   { query: "?raw", import: "default", eager: true },
 );
 
@@ -31,6 +32,9 @@ const SOURCES: [readonly Phrase[], string[], string[]][] = [
   [doctor, [], ["container/src/container/probe.rs", "container/src/checkpoint/probe.rs", "rootless/src/capability.rs"]],
   [doctor, FINDINGS, ["container/src/process/engine.rs", "vm/src/engine.rs", "app/src/base.rs", "app/src/doctor.rs"]],
   [checks, [], ["app/src/lesson/check.rs"]],
+  [lessons, [], ["lesson/src/markdown.rs", "lesson/src/directive.rs", "lesson/src/command.rs"]],
+  [lessons, ["Err", "ok_or", "ok_or_else"], ["lesson/src/check.rs", "lesson/src/picture.rs"]],
+  [results, [], ["lab/src/import.rs", "lab/src/import/follows.rs"]],
   [[...results, ...warnings], [], ["lab/src/error.rs", "lab/src/merge.rs", "lab/src/store/error.rs", "lab/src/beside/apart.rs", "lab/src/beside/mod.rs", "lab/src/class/mod.rs"]],
   [bundles, [], ["app/src/bundle/error.rs", "app/src/bundle/prepare.rs", "app/src/bundle/read.rs"]],
   [guide, [], ["lab/src/guide/advice.rs", "lab/src/guide/mod.rs", "lab/src/guide/evidence.rs"]],
@@ -45,6 +49,7 @@ const APART = new Set([
   "the first result", "this result", "other machines", "other machines: processor", "control groups", "hypervisor beneath", "page cache", "engine of {}", "limits of {}", "{what}: {x} and {y}", "memory {}, thousandths of a processor {}, processes {}",
   "{what}: {x} and {y}; {because}", "the experiments differ", "each has its own method", "the images differ", "different bytes are different subjects", "the lanes differ", "trials belong to lanes", "the accelerators of {} differ", "KVM and software emulation are never pooled", "the engines of {} differ", "the difference would be theirs", "the page cache was", "that is a factor of its own", "the machines differ", "compare their ratios side by side, one result a machine (tandem result class)",
   "no difference above 5 %", "not enough evidence", "not enough evidence: fewer than four trials",
+  "differences between lanes", "trials in its order", "kinds of phases", "kinds of metrics", "values in a table of its trials", "parts of a trial's ledgers", "values of trials", "points of its lines", "another unit",
   "`as` keeps within the range of the type, which is what is wanted", "Linux {} ({package})", "trying to {action} {}",
 ]);
 
@@ -85,7 +90,7 @@ describe("what the program says", () => {
   }
 
   it("keeps every value, and none that is not there", () => {
-    for (const [sentence, words] of [verdicts, warnings, doctor, errors, checks, guide, charts, results, bundles].flat()) {
+    for (const [sentence, words] of [verdicts, warnings, doctor, errors, checks, guide, charts, results, bundles, lessons].flat()) {
       const given = [...sentence.matchAll(/\{[^{}]*\}/g)].length;
       const used = new Set([...words.matchAll(/\{(\d)\}/g)].map((one) => Number(one[1])));
       expect([...used].sort(), sentence).toEqual(Array.from({ length: given }, (_, at) => at));
@@ -116,6 +121,9 @@ describe("what the program says", () => {
     expect(said("hypervisor beneath: kvm and none")).toBe("Hypervisor darunter: kvm und keiner");
     expect(said("this result did not measure it")).toBe("dieses Ergebnis hat es nicht gemessen");
     expect(said("/a/b.tandem is no bundle (it is empty): take a file that `tandem bundle create` made")).toBe("/a/b.tandem ist kein Bündel (es ist leer): eine Datei nehmen, die `tandem bundle create` gemacht hat");
+    expect(said("the lesson cannot be read: mine, line 6: `rm` is not run by lessons: expected a tandem command")).toBe("die Lektion lässt sich nicht lesen: mine, Zeile 6: `rm` führen Lektionen nicht aus: erwartet ist ein Befehl mit tandem");
+    expect(said("its parts do not fit together: it has 12 kinds of phases, and no result has more than 10")).toBe("ihre Teile passen nicht zusammen: sie hat 12 Arten von Phasen, und kein Ergebnis hat mehr als 10");
+    expect(said("it is not a whole JSON document (EOF while parsing an object at line 3 column 7): export the result again")).toBe("sie ist kein ganzes JSON-Dokument (sie bricht ab in Zeile 3, Spalte 7, mitten in: einem Objekt): das Ergebnis noch einmal exportieren");
     expect(said("47 GiB are free at /tmp/a b. C")).toBe("47 GiB sind frei in /tmp/a b. C");
     expect(said("hybrid: version 1 with cpu, memory; no limits on pids")).toBe("gemischt: Version 1 mit cpu, memory; keine Grenzen für pids");
     shown.language = "en";

@@ -13,7 +13,7 @@ import { command, runCommand } from "../command";
 import { type Host, toFailure } from "../host";
 import { nameOf } from "../images/images.svelte";
 import { say } from "../messages";
-import { type Kept, type Proof, type ProofStep, SURVIVAL } from "./proof";
+import { type Kept, type Proof, type ProofStep, SURVIVAL, TABLE } from "./proof";
 
 const OFFICIAL = "postgres:16";
 const DATA = "/var/lib/postgresql/data";
@@ -203,6 +203,8 @@ export class Postgres {
         this.#said = said;
         await work();
         const answer = await this.#host.queryDatabase(name, query);
+        // That the table is gone is what may be seen; anything else says nothing of it.
+        if (answer.error !== null && (what === "written" || !answer.error.includes(TABLE))) throw { code: "internal", message: answer.error } satisfies Failure;
         const count = Number(answer.tables.at(-1)?.rows[0]?.[0] ?? Number.NaN);
         const rows = Number.isNaN(count) ? null : count;
         this.proofs[kept]?.steps.push({ what, command: said, rows });

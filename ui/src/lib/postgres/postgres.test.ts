@@ -9,7 +9,7 @@ import { verdict } from "./proof";
 
 const image = (name: string): ImageRow => ({ name, tag: "latest", digest: `sha256:${"a".repeat(64)}`, size_bytes: 1, unique_bytes: 1, created_at: null, layers: 1 });
 const counted = (rows: number) => ({ tables: [{ columns: ["count"], rows: [[String(rows)]], count: 1 }], notes: [], error: null, cut: false, elapsed_ns: 1 });
-const GONE = { tables: [], notes: [], error: 'ERROR:  relation "visits" does not exist', cut: false, elapsed_ns: 1 };
+const GONE = { tables: [], notes: [], error: 'ERROR:  relation "tandem_proof" does not exist', cut: false, elapsed_ns: 1 };
 
 function postgres(own: Partial<Host> = {}, volume: string | null = "pgdata") {
   const database = { name: "psql", url: "postgresql://postgres:password%21@127.0.0.1:5435/postgres", volume };
@@ -42,6 +42,19 @@ describe("the PostgreSQL try-out", () => {
     await page.start();
     expect(host.runImage).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ volumes: [], ports: ["5435:5432"] }));
     expect(page.database?.url).toContain("password%21");
+  });
+
+  it("proves nothing by an error that says nothing of the data, and leaves the tables of others alone", async () => {
+    const refused = { ...GONE, error: "FATAL:  the database system is shutting down" };
+    const queryDatabase = vi.fn().mockResolvedValueOnce(counted(1)).mockResolvedValue(refused);
+    const { page } = postgres({ queryDatabase });
+    await page.offer([image("postgres")]);
+    await page.start();
+    await page.prove();
+    expect(page.failure?.message).toContain("shutting down");
+    expect(page.proofs.volume?.done).toBe(false);
+    // The lesson's own table is called so.
+    expect(queryDatabase.mock.calls.map(([, query]) => String(query)).join()).not.toContain("visits");
   });
 
   it("says that a registry is out of reach, and makes the image here instead", async () => {

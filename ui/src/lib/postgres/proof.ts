@@ -19,9 +19,12 @@ export interface Proof {
   done: boolean;
 }
 
+/** A table of its own: what somebody made by hand stays as it was made. */
+export const TABLE = "tandem_proof";
+
 export const SURVIVAL = {
-  write: "CREATE TABLE IF NOT EXISTS visits (at timestamptz DEFAULT now()); INSERT INTO visits DEFAULT VALUES; SELECT count(*) FROM visits",
-  read: "SELECT count(*) FROM visits",
+  write: "CREATE TABLE IF NOT EXISTS tandem_proof (at timestamptz DEFAULT now()); INSERT INTO tandem_proof DEFAULT VALUES; SELECT count(*) FROM tandem_proof",
+  read: "SELECT count(*) FROM tandem_proof",
 } as const;
 
 export function rowsWords(rows: number | null): string {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tandem_lesson::{Block, Lesson, Span};
+use tandem_lesson::{Block, Language, Lesson, Span};
 
 use crate::output::plain;
 
@@ -61,6 +61,14 @@ fn block_text(block: &Block) -> String {
         Block::Explain { .. } => String::new(),
         Block::Result { experiment } => {
             format!("\n   The result: tandem result ls shows that of {}\n", plain(experiment))
+        }
+        Block::Picture { picture } => {
+            let lines = picture.stacks(Language::En);
+            let lines = lines.map(|it| format!("     {}: {}\n", it.name, it.layers.join(" on ")));
+            format!(
+                "\n   What stands on what; the window draws it with this machine's numbers:\n{}",
+                lines.concat()
+            )
         }
     }
 }

@@ -24,7 +24,7 @@ export const shell: Catalogue["shell"] = {
     conflict: "Etwas anderes steht im Weg",
     port_in_use: "Ein Port ist belegt",
     no_space: "Die Platte ist voll",
-    unavailable: "Das kann dieser Rechner nicht",
+    unavailable: "Was dafür nötig ist, fehlt hier",
     syntax: "Das Dockerfile hat einen Fehler",
     unknown_base: "Das Basis-Image ist nicht zu bekommen",
     build_failed: "Ein Bauschritt ist gescheitert",

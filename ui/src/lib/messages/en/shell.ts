@@ -25,7 +25,7 @@ export const shell = {
     conflict: "Something else is in the way",
     port_in_use: "A port is taken",
     no_space: "The disk is full",
-    unavailable: "This machine cannot do that",
+    unavailable: "What this needs is not here",
     syntax: "The Dockerfile has a mistake",
     unknown_base: "The base image cannot be had",
     build_failed: "A build step failed",
