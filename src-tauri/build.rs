@@ -74,6 +74,7 @@ const COMMANDS: &[&str] = &[
     "view_class",
     "export_class_results",
     "create_bundle",
+    "found_bundles",
     "open_bundle",
     "data_folder",
     "disk_use",

@@ -4,7 +4,7 @@
 use tandem_app::{
     Beginning, BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts,
     CheckOutcome, ClassFormat, ClassView, ClassWish, CommandEnd, Database, DfReport, Errand,
-    ExperimentInfo, ExperimentRequest, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow,
+    ExperimentInfo, ExperimentRequest, FoundBundle, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow,
     InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Outside,
     Project, Pruned, Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow,
     ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind,
@@ -16,6 +16,7 @@ use ts_rs::{Config, ExportError, TS};
 fn main() -> Result<(), ExportError> {
     let folder = std::env::args_os().nth(1).unwrap_or_else(|| "bindings".into());
     let config = Config::new().with_out_dir(folder);
+    FoundBundle::export_all(&config)?;
     Frame::export_all(&config)?;
     Charts::export_all(&config)?;
     ChartView::export_all(&config)?;

@@ -94,6 +94,7 @@ pub use beside::BesideView;
 pub use build::{BuildOutput, StreamedContext};
 pub use bundle::{
     BundleError, BundleEvent, BundleItem, BundleKind, BundleReport, BundleRequest, BundleState,
+    FoundBundle, found_bundles,
 };
 pub use bundling::Bundling;
 pub use cancel::Cancel;

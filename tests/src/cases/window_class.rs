@@ -1,6 +1,6 @@
 //! The Results page and the teacher's view in the real window.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -163,7 +163,6 @@ fn teacher(world: &World) -> Result<()> {
     bundle(world, &desktop)?;
 
     // The lesson itself, for the class to look at.
-    desktop.click("class-back")?;
     desktop.click("lesson-card-hello-flask")?;
     desktop.click("lesson-present")?;
     desktop.wait("stage", SOON)?;
@@ -240,6 +239,21 @@ fn bundle(world: &World, desktop: &Desktop) -> Result<()> {
     says(desktop, "error-banner", "is there already: choose another name")?;
     desktop.fill("bundle-from", &file.display().to_string())?;
     desktop.click("bundle-open")?;
+    says(desktop, "bundle-report", "was here")?;
+    a_found_one(world, desktop, &file)
+}
+
+/// What lies among the downloads is offered, and opened by one click.
+fn a_found_one(world: &World, desktop: &Desktop, file: &Path) -> Result<()> {
+    let downloads = world.scratch().join("user/Downloads");
+    fs::create_dir_all(&downloads)?;
+    fs::rename(file, downloads.join("class.tandem"))?;
+    desktop.click("nav-lab")?;
+    desktop.click("nav-lessons")?;
+    desktop.click("class-back")?;
+    says(desktop, "found-bundles", "Downloads/class.tandem")?;
+    desktop.screenshot("bundle-found-light")?;
+    desktop.click("found-bundle-0")?;
     says(desktop, "bundle-report", "was here")
 }
 

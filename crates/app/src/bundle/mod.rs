@@ -20,6 +20,7 @@
 //! larger than its own length says.
 
 mod error;
+mod found;
 mod gather;
 mod index;
 mod place;
@@ -40,6 +41,7 @@ use tandem_image::Transfer;
 use tandem_model::Digest;
 
 pub use error::BundleError;
+pub use found::{FoundBundle, found_bundles};
 
 use crate::{App, AppError, Cancel, work::blocking};
 

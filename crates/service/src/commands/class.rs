@@ -2,9 +2,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tandem_app::{
     BundleEvent, BundleReport, BundleRequest, Bundling, ClassFormat, ClassView, ClassWish, Errand,
-    Theme, export_class, new_path, whole_path, wished_class,
+    FoundBundle, Theme, export_class, new_path, whole_path, wished_class,
 };
-use tandem_model::Failure;
+use tandem_model::{ErrorCode, Failure};
 
 use super::results::write_new;
 use crate::{
@@ -45,6 +45,12 @@ pub(super) async fn create_bundle(
     let (told, tell) = teller();
     let making = piece.or_cancelled(app.create_bundle(&request, &path, tell, piece.wish()));
     Box::pin(piece.carry(while_ticking(making, || told.send(&piece)))).await
+}
+
+/// Bundles on sticks and among the downloads.
+pub(super) async fn found_bundles() -> Result<Vec<FoundBundle>, Failure> {
+    let looking = tokio::task::spawn_blocking(tandem_app::found_bundles);
+    looking.await.map_err(|e| Failure::new(ErrorCode::Internal, e.to_string()))
 }
 
 /// Takes a bundle over, and tells how far it has come, as [`Bundling`].

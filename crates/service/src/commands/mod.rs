@@ -190,6 +190,7 @@ table! { |shell, call|
         let (request, file) = (call.take("request")?, call.take("file")?);
         class::create_bundle(shell, request, file, call.outlet("progress")?).await
     },
+    found_bundles => class::found_bundles().await,
     open_bundle => class::open_bundle(shell, call.take("file")?, call.outlet("progress")?).await,
     data_folder => settings::data_folder(shell),
     disk_use => settings::disk_use(shell),

@@ -3,6 +3,7 @@
 import type { BundleReport } from "../bindings/BundleReport";
 import type { Bundling } from "../bindings/Bundling";
 import type { Errand } from "../bindings/Errand";
+import type { FoundBundle } from "../bindings/FoundBundle";
 import type { Failure } from "../bindings/Failure";
 import { command } from "../command";
 import { type Host, toFailure } from "../host";
@@ -17,6 +18,8 @@ export class Bundles {
   here = $state(false);
   /** The one that is to be opened, as typed. */
   from = $state("");
+  /** What lies on sticks and among the downloads. */
+  found: readonly FoundBundle[] = $state.raw([]);
   working: "create" | "open" | null = $state(null);
   cancelling = $state(false);
   progress: Bundling | null = $state.raw(null);
@@ -52,7 +55,13 @@ export class Bundles {
     await this.#work("create", this.file.trim(), (file, tell) => this.#host.createBundle(request, file, tell));
   }
 
-  async open(): Promise<void> {
+  /** Looks for bundles where they are usually put. Where that fails none is offered. */
+  async look(): Promise<void> {
+    this.found = await this.#host.foundBundles().catch(() => []);
+  }
+
+  async open(file?: string): Promise<void> {
+    if (file !== undefined && !this.working) this.from = file;
     await this.#work("open", this.from.trim(), (file, tell) => this.#host.openBundle(file, tell));
   }
 

@@ -7,6 +7,7 @@ import type { Host } from "../host";
 import { Bundles } from "./bundles.svelte";
 import { Classroom } from "./class.svelte";
 import ClassPage from "./ClassPage.svelte";
+import FoundBundles from "./FoundBundles.svelte";
 
 const over = { n: 2, median: 9e9, ci95: [8e9, 1e10], min: 8e9, max: 1e10 };
 const machine = (file: string) => ({ files: [file], machine: { fingerprint: file, cpu: "c", cores: 2, memory_bytes: 2 ** 30, kernel: "k", os: "o", cgroup: "v2", virtualised: null }, notes: [] });
@@ -168,6 +169,23 @@ describe("bundles", () => {
     await bundles.open();
     expect(bundles.failure).toBeNull();
     expect(bundles.working).toBeNull();
+  });
+
+  it("lie on a stick and are opened by one click", async () => {
+    const openBundle = vi.fn().mockResolvedValue(REPORT);
+    const foundBundles = vi.fn().mockResolvedValueOnce([{ file: "/media/me/<b>STICK</b>/class.tandem", bytes: 2048 }]).mockRejectedValue(new Error("gone"));
+    const bundles = new Bundles({ openBundle, foundBundles } as unknown as Host);
+    await bundles.look();
+    const onOpened = vi.fn();
+    view = mount(FoundBundles, { target: document.body, props: { bundles, onOpened } });
+    await tick();
+    expect(at("found-bundles")?.textContent).toContain("/media/me/<b>STICK</b>/class.tandem");
+    at("found-bundle-0")?.click();
+    await vi.waitFor(() => expect(onOpened).toHaveBeenCalledOnce());
+    expect(openBundle.mock.calls[0]?.[0]).toBe("/media/me/<b>STICK</b>/class.tandem");
+    expect(at("bundle-report")?.textContent).toContain("Taken over from");
+    await bundles.look();
+    expect(bundles.found).toEqual([]);
   });
 
   it("and the class page have nothing that axe finds serious", async () => {

@@ -9,6 +9,7 @@ import type { CommandEnd } from "../bindings/CommandEnd";
 import type { ExperimentRequest } from "../bindings/ExperimentRequest";
 import type { Errand } from "../bindings/Errand";
 import type { Failure } from "../bindings/Failure";
+import type { FoundBundle } from "../bindings/FoundBundle";
 import type { Frame } from "../bindings/Frame";
 import type { InstanceRow } from "../bindings/InstanceRow";
 import type { BesideView } from "../bindings/BesideView";
@@ -202,6 +203,8 @@ export interface Host {
   exportClass(wish: ClassWish, format: ClassFormat, file: string): Promise<void>;
   /** Makes a bundle for a class as a new file. */
   createBundle(request: BundleRequest, file: string, onProgress: (progress: Bundling) => void): Promise<BundleReport>;
+  /** Bundles on sticks and among the downloads. */
+  foundBundles(): Promise<FoundBundle[]>;
   /** Takes a bundle over. */
   openBundle(file: string, onProgress: (progress: Bundling) => void): Promise<BundleReport>;
 

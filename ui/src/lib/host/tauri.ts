@@ -109,6 +109,7 @@ export const tauriHost: Host = {
   viewClass: (wish, width, theme) => invoke("view_class", { wish, width, theme }),
   exportClass: (wish, format, file) => invoke("export_class_results", { wish, format, file }),
   createBundle: (request, file, onProgress) => invoke("create_bundle", { request, file, progress: channel(onProgress) }),
+  foundBundles: () => invoke("found_bundles"),
   openBundle: (file, onProgress) => invoke("open_bundle", { file, progress: channel(onProgress) }),
 
   dataFolder: () => invoke("data_folder"),
