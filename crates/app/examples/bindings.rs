@@ -4,11 +4,11 @@
 use tandem_app::{
     Beginning, BesideView, Building, BundleReport, BundleRequest, Bundling, ChartView, Charts,
     CheckOutcome, ClassFormat, ClassView, ClassWish, CommandEnd, Database, DfReport, Errand,
-    ExperimentInfo, ExperimentRequest, FoundBundle, Frame, GiftKind, Given, Guide, ImageDetail, ImageRow,
-    InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening, Outside,
-    Project, Pruned, Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat, ResultRow,
-    ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd, TerminalKind,
-    TerminalSize, TextFault, UpdateMode, UpdateReport,
+    ExperimentInfo, ExperimentRequest, FoundBundle, Frame, GiftKind, Given, Guide, ImageDetail,
+    ImageRow, InstanceRow, Language, LessonRow, LessonView, LogRow, OpenedTerminal, Opening,
+    Outside, Project, Pruned, Pulling, QueryAnswer, RemovedImage, Restored, ResultFormat,
+    ResultRow, ResultView, RunWish, SaidBy, SnapshotRow, Spot, SubjectInfo, Taken, TerminalEnd,
+    TerminalKind, TerminalSize, TextFault, UpdateMode, UpdateReport,
 };
 use tandem_model::{Capability, Failure};
 use ts_rs::{Config, ExportError, TS};

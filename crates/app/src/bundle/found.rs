@@ -115,7 +115,8 @@ mod tests {
     fn downloads_lie_where_the_person_has_them() {
         let home = Path::new("/home/me");
         let said = |text: &str| downloads(text, home);
-        let german = "# x\nXDG_DESKTOP_DIR=\"$HOME/Schreibtisch\"\nXDG_DOWNLOAD_DIR=\"$HOME/Geladenes\"\n";
+        let german =
+            "# x\nXDG_DESKTOP_DIR=\"$HOME/Schreibtisch\"\nXDG_DOWNLOAD_DIR=\"$HOME/Geladenes\"\n";
         assert_eq!(said(german), Some("/home/me/Geladenes".into()));
         assert_eq!(said("XDG_DOWNLOAD_DIR=\"/data/new\""), Some("/data/new".into()));
         assert_eq!(said("XDG_DOWNLOAD_DIR=\"new\""), None);
