@@ -254,7 +254,7 @@ fn a_found_one(world: &World, desktop: &Desktop, file: &Path) -> Result<()> {
     says(desktop, "found-bundles", "Downloads/class.tandem")?;
     desktop.screenshot("bundle-found-light")?;
     desktop.click("found-bundle-0")?;
-    says(desktop, "bundle-report", "was here")
+    says(desktop, "bundle-report", "Downloads/class.tandem")
 }
 
 /// A key for the page, as the person's keyboard gives it.

@@ -179,7 +179,7 @@ describe("bundles", () => {
     const onOpened = vi.fn();
     view = mount(FoundBundles, { target: document.body, props: { bundles, onOpened } });
     await tick();
-    expect(at("found-bundles")?.textContent).toContain("/media/me/<b>STICK</b>/class.tandem");
+    expect(at("found-bundles")?.textContent).toContain("tandem bundle open '/media/me/<b>STICK</b>/class.tandem'");
     at("found-bundle-0")?.click();
     await vi.waitFor(() => expect(onOpened).toHaveBeenCalledOnce());
     expect(openBundle.mock.calls[0]?.[0]).toBe("/media/me/<b>STICK</b>/class.tandem");
