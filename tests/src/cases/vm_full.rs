@@ -102,6 +102,7 @@ fn whole(world: &World) -> Result<()> {
     world.tandem(["logs", "--boot", "whole"])?.ok()?.says(&[])?;
     console(world)?;
     state(world, port)?;
+    hog(world, port)?;
 
     // What it writes stays, here and on the disk that is carried away.
     exec("echo kept > /app/note && sync")?.ok()?;
@@ -122,6 +123,15 @@ fn whole(world: &World) -> Result<()> {
     foreign_disks(world, &text)?;
     adds_up(world)?;
     make_room(world)
+}
+
+/// A program that takes too much memory ends, and the app goes on.
+fn hog(world: &World, port: u16) -> Result<()> {
+    let takes = "l = []\nwhile True: l.append(b'x' * (1 << 20))";
+    let taken = world.tandem_within(BOOT, ["exec", "whole", "python3", "-c", takes])?;
+    taken.code_is(137)?;
+    ensure!(poll::first_body(port, SOON)? == GREETING, "the app went with it");
+    Ok(())
 }
 
 /// The ledger of a whole system's memory, in one of a few launches: of a
