@@ -19,8 +19,6 @@ use crate::output::plain;
 const PAUSE: Duration = Duration::from_millis(100);
 /// So many lines of each step that runs are shown.
 const LINES: usize = 4;
-/// So many are kept, for when it fails.
-const KEPT: usize = 200;
 
 /// What a build looks like.
 struct Screen {
@@ -62,7 +60,7 @@ impl Screen {
             BuildEvent::Output { index, line, .. } => {
                 let step = self.running.iter_mut().find(|step| step.index == *index)?;
                 step.lines.push_back(plain(line));
-                if step.lines.len() > KEPT {
+                if step.lines.len() > LINES {
                     step.lines.pop_front();
                 }
                 None
@@ -100,22 +98,13 @@ impl Screen {
         for step in shown {
             let time = now.duration_since(step.begun).as_secs_f64() * 1e9;
             rows.push(step.line(&format_duration(time), ""));
-            let few = step.lines.len().min(LINES).min(room);
+            let few = step.lines.len().min(room);
             room -= few;
             for line in step.lines.iter().skip(step.lines.len() - few) {
                 rows.push(self.painted("2", &format!("      {line}")));
             }
         }
         rows
-    }
-
-    /// What stays of the steps that did not end: somebody wants to know why.
-    fn left(&self) -> String {
-        let lines = self.running.iter().filter(|step| !step.lines.is_empty()).flat_map(|step| {
-            let head = format!("{} {}", step.number, step.instruction);
-            std::iter::once(head).chain(step.lines.iter().map(|line| format!("      {line}")))
-        });
-        lines.collect::<Vec<_>>().join("\n")
     }
 
     fn painted(&self, color: &str, text: &str) -> String {
@@ -193,9 +182,7 @@ impl Drop for Live {
         if let Some(drawing) = self.drawing.take() {
             let _ = drawing.join();
         }
-        let mut drawn = locked(&self.drawn);
-        let left = drawn.screen.left();
-        drawn.draw(Some(left.as_str()).filter(|text| !text.is_empty()), &[]);
+        locked(&self.drawn).draw(None, &[]);
     }
 }
 
@@ -232,10 +219,6 @@ mod tests {
         assert_eq!(rows[0], "[ 1/10]   1.50 s             FROM a");
         assert_eq!(rows[1], "[ 2/10]   1.50 s             RUN  [31mx");
         assert_eq!(rows[2..], ["6", "7", "8", "9"].map(|n| format!("      line {n}")));
-        // All of it is there for when the step fails.
-        let left = screen.left();
-        assert!(left.starts_with("[ 2/10] RUN  [31mx\n      line 1\n"), "{left}");
-        assert!(left.ends_with("      line 9"), "{left}");
         // A low window has room for the steps first.
         assert_eq!(screen.below(later, 3).len(), 3);
         assert_eq!(screen.below(later, 1).len(), 1);
@@ -244,7 +227,7 @@ mod tests {
         assert_eq!(line, "[ 2/10]   2.0 ms    2.0 KiB  RUN  [31mx");
         let line = screen.tell(&BuildEvent::StepCached { index: 1 }, later).unwrap();
         assert_eq!(line, "[ 1/10]   cached             FROM a");
-        assert!(screen.below(later, 20).is_empty() && screen.left().is_empty());
+        assert!(screen.below(later, 20).is_empty());
         assert_eq!(screen.tell(&output(2, "late"), later), None);
     }
 
