@@ -210,7 +210,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 fn shown(world: &World) -> Result<()> {
     let recipe = format!(
-        "FROM {BASE}\nRUN echo early; sleep 1; echo late; echo x > /x\nRUN echo oh; exit 3\n"
+        "FROM {BASE}\nRUN echo early; sleep 1; echo late; sleep 0.5; echo x > /x\nRUN echo oh; exit 3\n"
     );
     world.write("seen/Dockerfile", &recipe)?;
     let mut terminal = Terminal::start(world.command(["build", "--no-cache", "seen"]), 30, 60)?;

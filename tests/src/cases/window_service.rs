@@ -116,6 +116,13 @@ fn killed(world: &World) -> Result<()> {
     // One that hangs keeps no window open, and does not outlive it.
     let third = desktop.service()?;
     kill(third, Signal::SIGSTOP)?;
+    // On a busy machine one of its threads may answer still.
+    poll::until("all of its threads to stand still", SOON, || {
+        let threads = fs::read_dir(format!("/proc/{third}/task")).ok()?;
+        let stats = threads.map(|it| fs::read_to_string(it.ok()?.path().join("stat")).ok());
+        let stats = stats.collect::<Option<Vec<_>>>()?;
+        stats.iter().all(|stat| stat.contains(") T ")).then_some(())
+    })?;
     desktop.close(Duration::from_secs(40))?;
     ensure!(!fs::exists(format!("/proc/{third}"))?, "the process that hung is there still");
     Ok(())
