@@ -108,7 +108,7 @@ pub(super) async fn follow(mut debug: UnixStream, mut marks: Marks) -> Result<Mo
 
 /// Hands out the phases of a boot that began at `start`, or tells why it did
 /// not reach the app.
-pub(super) async fn told(
+pub(super) async fn conclude(
     launch: &mut Launch<'_>,
     machine: &mut Machine,
     console: &mut Console,

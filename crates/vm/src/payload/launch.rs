@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 
 use super::{
     InstanceFiles, Kind, board_of,
-    boot::{follow, told},
+    boot::{conclude, follow},
     identity::{mac_of, mac_text},
     ports,
     resume::{self, Up, drain},
@@ -375,7 +375,7 @@ impl Payload for VmPayload {
         } else {
             let marks = if has_loader { Marks::by_loader() } else { Marks::default() };
             let boot = follow(debug, marks).await;
-            told(launch, &mut machine, &mut console, start, boot).await?;
+            conclude(launch, &mut machine, &mut console, start, boot).await?;
             if !has_loader {
                 // The app is no firmware, and may ask without end.
                 qmp.tell_firmware(false).await;
