@@ -22,8 +22,6 @@ mod backend;
 mod control;
 mod error;
 mod exec;
-#[cfg(feature = "fake")]
-mod fake;
 #[doc(hidden)]
 pub mod fuzz;
 mod launch;
@@ -45,8 +43,6 @@ pub use backend::{Availability, Backend};
 pub use control::{ControlRequest, Held, Peer, ask, call, connect, hold, hold_with_memory};
 pub use error::BackendError;
 pub use exec::{exec_ended, exec_helper, exec_wanted};
-#[cfg(feature = "fake")]
-pub use fake::FakeBackend;
 pub use launch::{ATTACHED, LaunchEvent, SUPERVISE};
 pub use log::{LogLine, LogReader, LogWriter, Stream};
 pub use standby::STAND_BY;

@@ -1,4 +1,5 @@
-//! Every crate states the licence and takes the workspace's lints.
+//! Every crate states the licence, takes the workspace's lints, and wants no
+//! more of a library in its tests than in its programs.
 
 use serde_json::Value;
 
@@ -20,18 +21,34 @@ pub(super) fn check(metadata: &Value, files: &[File]) -> Vec<Finding> {
                 "does not take the workspace's lints: write `[lints]` and `workspace = true`";
             findings.push(Finding::new(path, message));
         }
+        if manifest.is_some_and(|file| has_features_of_tests(&file.text)) {
+            let message = "gives a dev-dependency features: name them in the workspace's \
+                           `Cargo.toml`, or tests and programs are two builds of everything";
+            findings.push(Finding::new(path, message));
+        }
     }
     findings
 }
 
-fn takes_workspace_lints(manifest: &str) -> bool {
+/// The lines of a manifest, each with the section that it stands in.
+fn lines_in_sections(manifest: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut section = "";
-    manifest.lines().map(str::trim).any(|line| {
+    manifest.lines().map(str::trim).map(move |line| {
         if line.starts_with('[') {
             section = line;
         }
-        section == "[lints]" && line.replace(' ', "") == "workspace=true"
+        (section, line)
     })
+}
+
+fn takes_workspace_lints(manifest: &str) -> bool {
+    lines_in_sections(manifest)
+        .any(|(section, line)| section == "[lints]" && line.replace(' ', "") == "workspace=true")
+}
+
+fn has_features_of_tests(manifest: &str) -> bool {
+    lines_in_sections(manifest)
+        .any(|(section, line)| section.contains("dev-dependencies") && line.contains("features"))
 }
 
 #[cfg(test)]
@@ -46,6 +63,16 @@ mod tests {
         assert!(!takes_workspace_lints("[lints.clippy]\nworkspace = true\n"));
         assert!(!takes_workspace_lints("[lints]\n[dependencies.x]\nworkspace = true\n"));
         assert!(!takes_workspace_lints(""));
+    }
+
+    #[test]
+    fn features_for_tests_alone_are_found() {
+        let a = "[dependencies]\na = { workspace = true, features = [\"x\"] }\n";
+        assert!(!has_features_of_tests(a));
+        let b = format!("{a}[dev-dependencies]\nb.workspace = true\n");
+        assert!(!has_features_of_tests(&format!("{b}[features]\n# features\nc = []\n")));
+        assert!(has_features_of_tests(&format!("{b}a = {{ path = \".\", features = [\"y\"] }}\n")));
+        assert!(has_features_of_tests("[dev-dependencies.a]\nfeatures = [\"y\"]\n"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tandem_backend::{Availability, Backend, BackendError};
 use tandem_model::{
     BackendKind, Capability, ExecSpec, Exit, InstanceId, InstanceRecord, InstanceSpec,
     InstanceState, Lane, Ledger, MemoryUse, Phase, ProcessIdentity, Resources, RestartPolicy,
@@ -19,13 +20,11 @@ use tandem_model::{
 };
 use tandem_probe::now;
 
-use crate::{Availability, Backend, BackendError};
-
 type Serve = dyn Fn(&InstanceSpec) -> Result<u16, BackendError> + Send + Sync;
 
 /// A backend that runs nothing. `serve` is called when an instance starts and
 /// returns the port at which a test's server answers for it.
-pub struct FakeBackend {
+pub(crate) struct FakeBackend {
     kind: BackendKind,
     serve: Box<Serve>,
     journal: Arc<Mutex<Vec<String>>>,
@@ -38,7 +37,7 @@ pub struct FakeBackend {
 
 impl FakeBackend {
     /// A fake of this kind that writes what it is asked into `journal`.
-    pub fn new(
+    pub(crate) fn new(
         kind: BackendKind,
         journal: Arc<Mutex<Vec<String>>>,
         serve: impl Fn(&InstanceSpec) -> Result<u16, BackendError> + Send + Sync + 'static,
@@ -57,21 +56,21 @@ impl FakeBackend {
 
     /// Makes every lane unavailable for this reason.
     #[must_use]
-    pub fn unavailable(mut self, why: &str) -> Self {
+    pub(crate) fn unavailable(mut self, why: &str) -> Self {
         self.unavailable = Some(why.to_owned());
         self
     }
 
     /// Makes every app end with this exit code as soon as it was started.
     #[must_use]
-    pub fn exiting(mut self, code: i32) -> Self {
+    pub(crate) fn exiting(mut self, code: i32) -> Self {
         self.exit_code = Some(code);
         self
     }
 
     /// Gives every instance this supervisor as soon as it was started.
     #[must_use]
-    pub fn supervised_by(mut self, process: ProcessIdentity) -> Self {
+    pub(crate) fn supervised_by(mut self, process: ProcessIdentity) -> Self {
         self.supervisor = Some(process);
         self
     }

@@ -1,9 +1,6 @@
 //! Cancelling at any moment: nothing stays behind, and what was measured is
 //! kept.
 
-#[expect(dead_code, reason = "other runs use the rest")]
-mod common;
-
 use std::{
     sync::{
         Arc,
@@ -13,12 +10,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use common::{Journal, app, lane, plan, setup, watch};
 use tandem_lab::{Bench, Experiment, LabError, LaneSetup, Method, Plan, ResultStore, TrialEnd};
 use tandem_model::{
     BackendKind, ErrorCode, Lane, OutcomeKind, ResultDocument, RunEvent, TrialRecord, Verdict,
 };
 use tokio::sync::watch::{Receiver, Sender};
+
+use crate::common::{Journal, app, lane, plan, setup, watch};
 
 /// One run that somebody may cancel.
 struct Cut {

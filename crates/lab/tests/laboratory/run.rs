@@ -1,18 +1,19 @@
 //! Whole runs over scripted backends and small loopback servers.
 
-mod common;
-
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use common::{Journal, app, lane, never, plan, setup, slow_app, watch};
-use tandem_backend::FakeBackend;
 use tandem_lab::{LabError, ResultStore, run};
 use tandem_model::{
     BackendKind, ErrorCode, Lane, OutcomeKind, ProcessIdentity, ResultDocument, RunEvent,
     VerdictOutcome,
+};
+
+use crate::{
+    common::{Journal, app, lane, never, plan, setup, slow_app, watch},
+    fake::FakeBackend,
 };
 
 struct Ran {
@@ -156,7 +157,9 @@ async fn the_document_keeps_to_the_schema_and_is_on_disk() {
     lanes.push((Lane::PROCESS, gone.unavailable("it is only a test")));
     let ran = ran(plan(1, 3), journal, lanes, None).await;
     let document = ran.document();
-    let schema = serde_json::from_str(include_str!("result-1.schema.json")).unwrap();
+    let schema =
+        serde_json::from_str(include_str!("../../../../tests/fixtures/result-1.schema.json"))
+            .unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let value = serde_json::to_value(document).unwrap();
     let errors: Vec<_> = validator.iter_errors(&value).map(|e| e.to_string()).collect();

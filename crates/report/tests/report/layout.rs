@@ -1,11 +1,6 @@
 //! At no size, with no data, does text leave the picture or lie on other
 //! text.
 
-mod common;
-
-#[path = "common/experiments.rs"]
-mod experiments;
-
 use proptest::prelude::*;
 use tandem_model::{Accelerator, TrialPhase, Unit};
 use tandem_report::{
@@ -14,6 +9,8 @@ use tandem_report::{
     distribution_chart, dots_chart, from_result, ledger_chart, matrix_chart, memory_chart,
     race_chart, timeline_chart,
 };
+
+use crate::{common, experiments};
 
 struct Text {
     left: f64,

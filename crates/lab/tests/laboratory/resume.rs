@@ -1,13 +1,11 @@
 //! Runs that end early and go on.
 
-#[expect(dead_code, reason = "other runs use the rest")]
-mod common;
-
 use std::sync::Arc;
 
-use common::{Journal, app, lane, plan, setup, watch};
 use tandem_lab::{Earlier, LabError, LaneSetup, Plan, ResultStore, blocks, read_document, run};
 use tandem_model::{Accelerator, BackendKind, ErrorCode, Lane, RunEvent};
+
+use crate::common::{Journal, app, lane, plan, setup, watch};
 
 fn lanes(journal: &Journal) -> Vec<LaneSetup> {
     let one = lane(BackendKind::Container, journal, app("hello"));

@@ -1,8 +1,6 @@
 //! The files of a report: complete, self-contained, and safe whatever the
 //! names in the result.
 
-mod common;
-
 use std::fs;
 
 use tandem_model::{OutcomeKind, ResultDocument};
@@ -10,6 +8,8 @@ use tandem_report::{
     RaceState, Size, Theme, equivalent_command, from_result, race_of, report_csv, report_html,
     typical_phases, write_report,
 };
+
+use crate::common;
 
 #[test]
 fn a_report_has_all_its_files() {
@@ -39,7 +39,7 @@ fn a_report_has_all_its_files() {
 
 #[test]
 fn results_keep_their_contract() {
-    let schema = include_str!("../../../tests/fixtures/result-1.schema.json");
+    let schema = include_str!("../../../../tests/fixtures/result-1.schema.json");
     let schema = serde_json::from_str(schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let stored = serde_json::to_value(common::document()).unwrap();

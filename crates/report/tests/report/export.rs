@@ -1,12 +1,9 @@
 //! Pictures of pixels and pages, decoded and read again.
 
-mod common;
-
-#[path = "common/pdf.rs"]
-mod pdf;
-
 use resvg::tiny_skia::Pixmap;
 use tandem_report::{Size, Theme, from_result, report_pdf, report_png, report_svg};
+
+use crate::{common, pdf};
 
 /// All that is written on all pages, without spaces: words may break anywhere
 /// between two lines.

@@ -1,17 +1,14 @@
 //! The pictures as they are, byte for byte. `UPDATE_GOLDEN=1` rewrites them;
 //! look at what changed before committing it.
 
-mod common;
-
-#[path = "common/experiments.rs"]
-mod experiments;
-
 use std::{env, fs, path::PathBuf};
 
 use tandem_model::TrialPhase;
 use tandem_report::{
     Chart, RaceData, RaceLane, RaceState, Size, Theme, from_result, race_chart, race_of,
 };
+
+use crate::{common, experiments};
 
 fn check(name: &str, chart: &Chart) {
     let path =

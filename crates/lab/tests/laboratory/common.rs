@@ -9,12 +9,14 @@ use std::{
     time::Duration,
 };
 
-use tandem_backend::{Backend, BackendError, FakeBackend};
+use tandem_backend::{Backend, BackendError};
 use tandem_lab::{LaneSetup, Plan};
 use tandem_model::{
     BackendKind, Digest, InstanceSpec, Lane, PortMap, Protocol, Resources, Subject,
 };
 use tokio::sync::watch;
+
+use crate::fake::FakeBackend;
 
 pub(crate) type Journal = Arc<Mutex<Vec<String>>>;
 
