@@ -1,10 +1,13 @@
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use serde::Serialize;
 use tandem_backend::BackendError;
 use tandem_model::{
     Accelerator, BackendKind, Digest, ErrorCode, Exit, HealthStatus, InstanceRecord, InstanceState,
-    Resources,
+    PortMap, Protocol, Resources,
 };
 
 use crate::{App, AppError, InstanceFilter, filter, spec::signal_of};
@@ -30,7 +33,8 @@ pub struct InstanceRow {
     pub state: InstanceState,
     /// Published ports, `127.0.0.1:8080->8080/tcp`.
     pub ports: Vec<String>,
-    /// Where a browser finds it, when it publishes a port and runs.
+    /// Where a browser finds it, when it runs and publishes a port that may be
+    /// a web server's.
     pub url: Option<String>,
     /// RFC 3339.
     #[ts(type = "string")]
@@ -57,14 +61,30 @@ pub struct InstanceRow {
     pub restarts: u32,
 }
 
+/// Ports of programs that no browser can talk to: shells, mail, names, and the
+/// databases that people run most.
+const NOT_FOR_BROWSERS: [u16; 14] =
+    [21, 22, 23, 25, 53, 110, 143, 1433, 3306, 5432, 5672, 6379, 11211, 27017];
+
+/// The address that a browser opens for a published port. What speaks there is
+/// known by the port inside only; where that says nothing it may be HTTP.
+fn web_address(map: &PortMap) -> Option<String> {
+    let reachable = map.protocol == Protocol::Tcp && map.host_port != 0;
+    (reachable && !NOT_FOR_BROWSERS.contains(&map.port)).then(|| {
+        let ip = match map.host_ip {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        format!("http://{}/", SocketAddr::new(ip, map.host_port))
+    })
+}
+
 impl InstanceRow {
     fn from_record(record: InstanceRecord) -> Self {
         let running = matches!(record.state, InstanceState::Running | InstanceState::Paused);
         let ports = if record.ports.is_empty() { &record.spec.ports } else { &record.ports };
-        let url = ports
-            .first()
-            .filter(|port| running && port.host_port != 0)
-            .map(|port| format!("http://127.0.0.1:{}/", port.host_port));
+        let url = running.then(|| ports.iter().find_map(web_address)).flatten();
         Self {
             id: record.id.to_string(),
             ports: ports.iter().map(ToString::to_string).collect(),
@@ -198,5 +218,22 @@ impl App {
             return Err(BackendError::WrongState { name, state: "not started yet", next }.into());
         }
         Ok(ended.and_then(|record| record.exit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_sent_to_what_may_be_a_web_server() {
+        let address = |text: &str| web_address(&text.parse().unwrap());
+        assert_eq!(address("8080:80").as_deref(), Some("http://127.0.0.1:8080/"));
+        assert_eq!(address("0.0.0.0:8080:5000").as_deref(), Some("http://127.0.0.1:8080/"));
+        assert_eq!(address("192.0.2.7:81:80").as_deref(), Some("http://192.0.2.7:81/"));
+        assert_eq!(address("[::]:8080:80").as_deref(), Some("http://[::1]:8080/"));
+        for other in ["5432:5432", "8080:6379", "8053:8053/udp", "0:80"] {
+            assert_eq!(address(other), None, "{other}");
+        }
     }
 }

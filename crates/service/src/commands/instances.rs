@@ -48,9 +48,9 @@ pub(super) async fn discard(shell: &Shell, name: String, volumes: bool) -> Resul
 pub(super) fn open(shell: &Shell, name: String) -> Result<String, Failure> {
     let rows = shell.app()?.instances(false).map_err(|e| e.to_failure())?;
     let row = rows.into_iter().find(|row| row.name == name);
-    let url = row.and_then(|row| row.url).filter(|url| url.starts_with("http://127.0.0.1:"));
-    url.ok_or_else(|| {
-        let message = format!("`{name}` does not run or publishes no port: launch it again");
+    row.and_then(|row| row.url).ok_or_else(|| {
+        let message =
+            format!("`{name}` does not run or publishes no port for browsers: launch it again");
         Failure::new(ErrorCode::NotFound, message)
     })
 }

@@ -47,7 +47,8 @@ state: InstanceState,
  */
 ports: Array<string>, 
 /**
- * Where a browser finds it, when it publishes a port and runs.
+ * Where a browser finds it, when it runs and publishes a port that may be
+ * a web server's.
  */
 url: string | null, 
 /**

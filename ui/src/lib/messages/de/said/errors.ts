@@ -57,7 +57,7 @@ export const errors: readonly Phrase[] = [
   ["the `tandem` command, which does the window's work, cannot be started ({}: {e}): install Tandem anew", "der Befehl `tandem`, der die Arbeit des Fensters tut, lässt sich nicht starten ({0}: {1}): Tandem neu installieren"],
   ["the window is of Tandem {window}, and its `tandem` command of {own}: install both from one package", "das Fenster gehört zu Tandem {0}, sein Befehl `tandem` zu {1}: beide aus einem Paket installieren"],
   ["another {kind} is going on: wait for its end, or cancel it", "ein anderer Vorgang ({0}) läuft: sein Ende abwarten oder ihn abbrechen"],
-  ["`{name}` does not run or publishes no port: launch it again", "`{0}` läuft nicht oder veröffentlicht keinen Port: neu starten"],
+  ["`{name}` does not run or publishes no port for browsers: launch it again", "`{0}` läuft nicht oder veröffentlicht keinen Port für Browser: neu starten"],
   ["give the whole path of a new file", "den ganzen Pfad einer neuen Datei angeben"],
 
   ["there is no instance `{0}`: `tandem ps -a` lists them", "es gibt keine Instanz `{0}`: `tandem ps -a` zeigt sie"],
