@@ -105,7 +105,7 @@ fn run(world: &World, peer: &dyn Builder, recipes: &[Recipe]) -> Result<()> {
 /// The base image of recipes that run something.
 const BASE: &str = "differential-base";
 /// Recipes that are compared at once.
-const WORKERS: usize = 2;
+const WORKERS: usize = 4;
 
 /// What each recipe of a worker makes.
 fn result(number: usize) -> String {
