@@ -110,13 +110,14 @@ impl App {
     }
 
     /// Puts a container on a further network, at once where it runs. Others on
-    /// it know the container by its name and the aliases.
+    /// it know the container by its name and the aliases. Returns what it does
+    /// without there, as far as that was not told before.
     pub async fn connect_network(
         &self,
         network: &str,
         instance: &str,
         aliases: Vec<String>,
-    ) -> Result<(), AppError> {
+    ) -> Result<Vec<String>, AppError> {
         let record = self.instances.find(instance)?;
         let (name, options) = (&record.spec.name, &record.spec.options);
         if record.spec.backend != BackendKind::Container {
@@ -146,7 +147,10 @@ impl App {
         let _held = store.hold()?;
         store.load(&network)?;
         let membership = Membership { name: network, aliases };
-        Ok(self.backend(record.spec.backend).join_network(&record.id, &membership).await?)
+        self.backend(record.spec.backend).join_network(&record.id, &membership).await?;
+        let mut warnings = self.instances.find(record.id.as_str())?.runtime.warnings;
+        warnings.retain(|warning| !record.runtime.warnings.contains(warning));
+        Ok(warnings)
     }
 
     /// Takes a container off a network that it was connected to.

@@ -114,7 +114,16 @@ done
 "$1" stop -t 0 cut-two
 "$1" start cut-two
 "$1" run --rm --network none --entrypoint true hello-flask
-"$1" rm -f cut-one cut-two
+"$1" network create --internal cut-in
+"$1" run -d --name cut-three --network cut-in --entrypoint sleep hello-flask 600
+for name in out more; do
+  "$1" network create cut-$name
+  "$1" network connect cut-$name cut-three
+done
+"$1" network disconnect cut-out cut-three
+"$1" exec cut-three cat /proc/net/route
+"$1" rm -f cut-one cut-two cut-three
+"$1" network rm cut-in cut-out cut-more
 "#;
     let mut command = Command::new("unshare");
     command.args(["--net", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
@@ -124,9 +133,16 @@ done
     let warning = "warning: containers cannot reach other networks: the program `nft` is not \
                    installed: `sudo apt-get install nftables`";
     let told = output.stderr.lines().filter(|line| *line == warning).count();
-    ensure!(told == 3, "it was told {told} times\n{output}");
+    // At each start, and at the first network that would lead out.
+    ensure!(told == 4, "it was told {told} times\n{output}");
     let first = output.stdout.lines().next().context("no id")?;
     ensure!(first.len() == 12, "{output}");
+    // The network that is left leads out, where the first is closed.
+    let columns = output.stdout.lines().map(|line| line.split_whitespace().take(2));
+    let ways_out: Vec<&str> = columns
+        .filter_map(|mut two| two.next().filter(|_| two.next() == Some("00000000")))
+        .collect();
+    ensure!(ways_out == ["eth2"], "{output}");
     Ok(())
 }
 

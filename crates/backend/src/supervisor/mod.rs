@@ -152,6 +152,8 @@ pub struct Joined {
     pub address: IpAddr,
     /// The link on the host.
     pub link: String,
+    /// What it does without there, and why.
+    pub warnings: Vec<String>,
 }
 
 /// Takes a connection over and serves it in a task of its own.

@@ -263,6 +263,11 @@ impl Supervisor {
         let runtime = &mut self.record.runtime;
         runtime.addresses.insert(membership.name.clone(), joined.address);
         runtime.links.push(joined.link);
+        for warning in joined.warnings {
+            if !runtime.warnings.contains(&warning) {
+                runtime.warnings.push(warning);
+            }
+        }
         self.record.spec.options.networks.push(membership);
         self.store.save(&self.record)
     }

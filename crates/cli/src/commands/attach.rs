@@ -42,7 +42,7 @@ pub(super) async fn start(
     }
     let wishes = AttachWishes { input, close: input, hold: true };
     let (record, attached) = context.app.start_attached(instance, wishes).await?;
-    super::run::warn(context, &record);
+    super::run::warn(context, &record.runtime.warnings);
     Joined { record, input, keys, proxy: true }.follow(context, attached, signals).await
 }
 

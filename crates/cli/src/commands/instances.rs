@@ -219,7 +219,7 @@ pub(super) async fn start(context: &Context, instances: &[String]) -> anyhow::Re
     for instance in instances {
         let started = context.app.start(instance).await;
         if let Ok(record) = &started {
-            super::run::warn(context, record);
+            super::run::warn(context, &record.runtime.warnings);
         }
         each.note(instance, started);
     }

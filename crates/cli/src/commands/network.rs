@@ -1,4 +1,8 @@
-use super::{Context, inspect, instances::Each, run::labels};
+use super::{
+    Context, inspect,
+    instances::Each,
+    run::{labels, warn},
+};
 use crate::{
     format::views,
     grammar::{Filtered, Kind, Network, Networking},
@@ -60,7 +64,7 @@ pub(super) async fn run(context: &Context, command: Networking) -> anyhow::Resul
             context.app.prune_networks(&filter)?.iter().for_each(|name| line(name));
         }
         Networking::Network(Network::Connect { alias, network, instance }) => {
-            context.app.connect_network(&network, &instance, alias).await?;
+            warn(context, &context.app.connect_network(&network, &instance, alias).await?);
         }
         Networking::Network(Network::Disconnect { network, instance, .. }) => {
             context.app.disconnect_network(&network, &instance).await?;

@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
     if let Some(reason) = &record.runtime.accelerator_reason {
         context.say(&format!("tandem: {reason}"));
     }
-    warn(context, &record);
+    warn(context, &record.runtime.warnings);
     match attached {
         Some(attached) => {
             let joined = Joined { record, input, keys, proxy: true };
@@ -75,9 +75,9 @@ pub(super) async fn run(context: &Context, run: Run) -> anyhow::Result<u8> {
     }
 }
 
-/// Says what an instance that has just started does without.
-pub(super) fn warn(context: &Context, record: &InstanceRecord) {
-    for warning in &record.runtime.warnings {
+/// Says what an instance does without.
+pub(super) fn warn(context: &Context, warnings: &[String]) {
+    for warning in warnings {
         context.say(&plain(&format!("warning: {warning}")));
     }
 }

@@ -38,14 +38,13 @@ pub(super) fn ways(home: &Home, record: &InstanceRecord) -> impl Iterator<Item =
     networks.map(|it| (bridge::name_of(home, &it.name), link_on(&record.id, &it.name)))
 }
 
-/// Joins one of these networks. Returns what it gave, and what is to be said
-/// about it.
+/// Joins one of these networks.
 pub(super) async fn join(
     store: &InstanceStore,
     record: &InstanceRecord,
     network: &str,
     namespace: &OwnedFd,
-) -> Result<(Joined, Vec<String>), BackendError> {
+) -> Result<Joined, BackendError> {
     let networks = NetworkStore::new(store.home().clone());
     let wanted = networks.load(network)?;
     let bridge = Bridge::of(store.home(), &wanted);
@@ -66,7 +65,7 @@ pub(super) async fn join(
         Some(Err(e)) => warnings.push(format!("containers cannot reach other networks: {e}")),
         _ => {}
     }
-    Ok((Joined { address: spot.address.into(), link }, warnings))
+    Ok(Joined { address: spot.address.into(), link, warnings })
 }
 
 /// What a container that runs joins and leaves such networks with.
@@ -107,15 +106,14 @@ impl Networks {
         record: &InstanceRecord,
         network: &str,
     ) -> Result<Joined, BackendError> {
-        let (joined, warnings) = join(&self.store, record, network, &self.namespace).await?;
-        for warning in warnings {
-            eprintln!("warning: {warning}");
+        let joined = join(&self.store, record, network, &self.namespace).await;
+        let joined = joined.and_then(|joined| self.know_names(record).map(|()| joined));
+        if joined.is_err()
+            && let Err(e) = self.leave(record, network).await
+        {
+            eprintln!("warning: {e}");
         }
-        if let Err(e) = self.know_names(record) {
-            self.leave(record, network).await?;
-            return Err(e);
-        }
-        Ok(joined)
+        joined
     }
 
     /// Leaves a network.

@@ -116,10 +116,10 @@ pub(crate) async fn connect(
     let mut connected = connect_to(store, record, wish).await?;
     for network in &record.spec.options.networks {
         let Some(namespace) = &connected.namespace else { break };
-        let (joined, warnings) = further::join(store, record, &network.name, namespace).await?;
+        let joined = further::join(store, record, &network.name, namespace).await?;
         connected.addresses.insert(network.name.clone(), joined.address);
         connected.links.push(joined.link);
-        connected.warnings.extend(warnings);
+        connected.warnings.extend(joined.warnings);
     }
     let files = connected.files.knowing(&record.spec.options.hosts, connected.gateway);
     let files = files.ok_or_else(|| {

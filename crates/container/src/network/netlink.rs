@@ -15,7 +15,10 @@ use rtnetlink::{
 
 use tandem_model::Subnet;
 
-use super::address::{address_in, hardware_address};
+use super::{
+    address::{address_in, hardware_address},
+    bridge::FIRST,
+};
 
 type Result<T> = std::result::Result<T, rtnetlink::Error>;
 
@@ -170,9 +173,14 @@ impl Netlink {
     ) -> Result<()> {
         let index = self.index(name).await?.ok_or(rtnetlink::Error::RequestFailed)?;
         self.handle.address().add(index, address.into(), subnet.prefix()).execute().await?;
-        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+        let mut route = RouteMessageBuilder::<Ipv4Addr>::new()
             .gateway(subnet.gateway())
             .output_interface(index);
+        if name != FIRST {
+            // Several may lead out: the one that was joined first does, and
+            // the next one when that is left.
+            route = route.priority(index);
+        }
         self.up(index).await?;
         if !way_out {
             return self.loopback_up().await;
