@@ -172,6 +172,18 @@ pub struct Runtime {
     pub warnings: Vec<String>,
 }
 
+impl Runtime {
+    /// Takes note of what it does without, as far as that is not known yet:
+    /// what a machine lacks, every network lacks.
+    pub fn warn(&mut self, warnings: Vec<String>) {
+        for warning in warnings {
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
+    }
+}
+
 /// How an instance ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "ts", derive(ts_rs::TS))]

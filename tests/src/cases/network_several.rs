@@ -122,7 +122,9 @@ for name in out more; do
 done
 "$1" network disconnect cut-out cut-three
 "$1" exec cut-three cat /proc/net/route
-"$1" rm -f cut-one cut-two cut-three
+"$1" run -d --name cut-four --network cut-in --network cut-out --network cut-more \
+  --entrypoint sleep hello-flask 600
+"$1" rm -f cut-one cut-two cut-three cut-four
 "$1" network rm cut-in cut-out cut-more
 "#;
     let mut command = Command::new("unshare");
@@ -134,7 +136,7 @@ done
                    installed: `sudo apt-get install nftables`";
     let told = output.stderr.lines().filter(|line| *line == warning).count();
     // At each start, and at the first network that would lead out.
-    ensure!(told == 4, "it was told {told} times\n{output}");
+    ensure!(told == 5, "it was told {told} times\n{output}");
     let first = output.stdout.lines().next().context("no id")?;
     ensure!(first.len() == 12, "{output}");
     // The network that is left leads out, where the first is closed.

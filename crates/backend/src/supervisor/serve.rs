@@ -263,11 +263,7 @@ impl Supervisor {
         let runtime = &mut self.record.runtime;
         runtime.addresses.insert(membership.name.clone(), joined.address);
         runtime.links.push(joined.link);
-        for warning in joined.warnings {
-            if !runtime.warnings.contains(&warning) {
-                runtime.warnings.push(warning);
-            }
-        }
+        runtime.warn(joined.warnings);
         self.record.spec.options.networks.push(membership);
         self.store.save(&self.record)
     }

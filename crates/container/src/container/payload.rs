@@ -137,7 +137,8 @@ impl Payload for ContainerPayload {
             }
             None => self.create(launch, &prepared, &mut network, &files)?,
         };
-        launch.record.runtime.warnings = network.take_warnings();
+        launch.record.runtime.warnings.clear();
+        launch.record.runtime.warn(network.take_warnings());
         self.warm_up = None;
         self.storage = Some(prepared.storage);
         let kin = Kin::Group(Rc::from(launch.record.runtime.cgroups.as_slice()));
