@@ -10,13 +10,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tandem_lab::{Bench, Experiment, LabError, LaneSetup, Method, Plan, ResultStore, TrialEnd};
-use tandem_model::{
-    BackendKind, ErrorCode, Lane, OutcomeKind, ResultDocument, RunEvent, TrialRecord, Verdict,
-};
+use tandem_lab::{Bench, Experiment, LabError, Method, Plan, ResultStore, TrialEnd};
+use tandem_model::{ErrorCode, OutcomeKind, ResultDocument, RunEvent, TrialRecord, Verdict};
 use tokio::sync::watch::{Receiver, Sender};
 
-use crate::common::{Journal, app, lane, plan, setup, watch};
+use crate::common::{Journal, lanes, plan, watch};
 
 /// One run that somebody may cancel.
 struct Cut {
@@ -28,12 +26,6 @@ struct Cut {
     last: Option<RunEvent>,
     kept: Vec<TrialRecord>,
     stopped: Option<String>,
-}
-
-fn lanes(journal: &Journal) -> Vec<LaneSetup> {
-    let one = lane(BackendKind::Container, journal, app("hello"));
-    let two = lane(BackendKind::Vm, journal, app("hello"));
-    vec![setup(Lane::CONTAINER, Arc::new(one)), setup(Lane::VM_MICRO, Arc::new(two))]
 }
 
 /// Runs with a cancel at the `at`th event.

@@ -69,6 +69,13 @@ pub(crate) fn setup(lane: Lane, backend: Arc<dyn Backend>) -> LaneSetup {
     LaneSetup::new(lane, spec, backend)
 }
 
+/// A container and a machine whose apps answer.
+pub(crate) fn lanes(journal: &Journal) -> Vec<LaneSetup> {
+    let one = lane(BackendKind::Container, journal, app("hello"));
+    let two = lane(BackendKind::Vm, journal, app("hello"));
+    vec![setup(Lane::CONTAINER, Arc::new(one)), setup(Lane::VM_MICRO, Arc::new(two))]
+}
+
 /// An app that opens its port 30 ms after its start and answers with `body`.
 pub(crate) fn app(
     body: &'static str,

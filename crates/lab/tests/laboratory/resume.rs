@@ -1,24 +1,19 @@
 //! Runs that end early and go on.
 
-use std::sync::Arc;
+use tandem_lab::{Earlier, LabError, Plan, ResultStore, blocks, read_document, run};
+use tandem_model::{Accelerator, ErrorCode, RunEvent};
 
-use tandem_lab::{Earlier, LabError, LaneSetup, Plan, ResultStore, blocks, read_document, run};
-use tandem_model::{Accelerator, BackendKind, ErrorCode, Lane, RunEvent};
-
-use crate::common::{Journal, app, lane, plan, setup, watch};
-
-fn lanes(journal: &Journal) -> Vec<LaneSetup> {
-    let one = lane(BackendKind::Container, journal, app("hello"));
-    let two = lane(BackendKind::Vm, journal, app("hello"));
-    vec![setup(Lane::CONTAINER, Arc::new(one)), setup(Lane::VM_MICRO, Arc::new(two))]
-}
+use crate::common::{Journal, lanes, plan, watch};
 
 fn planned() -> Plan {
     Plan { request: "what the caller wants".to_owned(), ..plan(4, 11) }
 }
 
-/// Runs until so many trials were measured, and is then cancelled.
-async fn cut(store: &ResultStore, after: usize) -> String {
+/// A run that was cancelled when so many trials were measured: its store, in a
+/// folder that goes with the first value, and its id.
+async fn cut(after: usize) -> (tempfile::TempDir, ResultStore, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = ResultStore::open(&dir.path().join("results.db")).unwrap();
     let (sender, cancel) = watch();
     let mut seen = 0;
     let mut listen = |event: RunEvent| {
@@ -28,9 +23,10 @@ async fn cut(store: &ResultStore, after: usize) -> String {
         }
     };
     let journal = Journal::default();
-    let outcome = run(&planned(), lanes(&journal), store, &mut listen, cancel).await;
+    let outcome = run(&planned(), lanes(&journal), &store, &mut listen, cancel).await;
     assert!(matches!(outcome, Err(LabError::Cancelled)), "{outcome:?}");
-    store.list().unwrap()[0].id.clone()
+    let id = store.list().unwrap()[0].id.clone();
+    (dir, store, id)
 }
 
 async fn go_on(store: &ResultStore, earlier: Earlier) -> Result<Plan, (Plan, LabError)> {
@@ -45,9 +41,7 @@ async fn go_on(store: &ResultStore, earlier: Earlier) -> Result<Plan, (Plan, Lab
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_measured_counts_and_the_rest_keeps_its_order() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = ResultStore::open(&dir.path().join("results.db")).unwrap();
-    let id = cut(&store, 5).await;
+    let (_dir, store, id) = cut(5).await;
     let found = store.earlier(&id[..6]).unwrap();
     assert_eq!((found.seed, found.request.as_str()), (11, "what the caller wants"));
     assert_eq!((found.earlier.trials.len(), found.earlier.lanes.len()), (5, 2));
@@ -78,9 +72,7 @@ async fn what_was_measured_counts_and_the_rest_keeps_its_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_accelerator_is_not_pooled_with_the_first() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = ResultStore::open(&dir.path().join("results.db")).unwrap();
-    let id = cut(&store, 3).await;
+    let (_dir, store, id) = cut(3).await;
     let mut earlier = store.earlier(&id).unwrap().earlier;
     let was = earlier.lanes[1].accelerator;
     let other = if was == Some(Accelerator::Kvm) { Accelerator::Tcg } else { Accelerator::Kvm };
@@ -94,9 +86,7 @@ async fn another_accelerator_is_not_pooled_with_the_first() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_that_was_set_back_leaves_a_result_that_can_be_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = ResultStore::open(&dir.path().join("results.db")).unwrap();
-    let id = cut(&store, 3).await;
+    let (_dir, store, id) = cut(3).await;
     let mut earlier = store.earlier(&id).unwrap().earlier;
     // By the clock of now, the run began tomorrow.
     earlier.started_at += jiff::SignedDuration::from_hours(24);

@@ -1,4 +1,4 @@
-"""Computes with SciPy what `tests/reference.rs` compares our statistics with.
+"""Computes with SciPy what `reference.rs` beside this folder compares our statistics with.
 
     pip install scipy==1.17.1 && python3 generate.py > reference.json
 
